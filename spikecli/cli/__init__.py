@@ -1,0 +1,56 @@
+"""The command line: every command is registered here, and every error that a user can mend is caught here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from spikecli import __version__, console
+from spikecli.errors import SpikeError
+
+app = typer.Typer(
+    name="spikecli",
+    help="Spiking neural networks for 3-D point clouds and event cameras.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SPIKECLI"},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"spikecli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, show_envvar=False, help="Show the version and exit."
+    ),
+) -> None:
+    """Spiking neural networks for 3-D point clouds and event cameras."""
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit code of one command line: 0 done, 1 an error the user can mend, 2 usage, 130 interrupted."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="spikecli", standalone_mode=True)
+    except SpikeError as problem:
+        console.error(str(problem))
+        return 1
+    except KeyboardInterrupt:
+        console.error("interrupted")
+        return 130
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+def entry() -> None:
+    """Run the command line of this process and exit with its code."""
+    sys.exit(run())

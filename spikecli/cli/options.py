@@ -1,0 +1,53 @@
+"""Options that several commands share, each defined once."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from spikecli.errors import SpikeError
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make the file's values the defaults of this command: defaults < file < environment < option."""
+    if path is None:
+        return None
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpikeError(f"cannot read settings from {path}: {error}; write TOML such as `epochs = 30`") from error
+    names = {
+        option.lstrip("-"): parameter.name
+        for parameter in context.command.params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    unknown = sorted({key.replace("_", "-") for key in settings} - set(names))
+    if unknown:
+        known = ", ".join(sorted(names))
+        raise SpikeError(f"{path} sets {unknown[0]!r}, which is no option of this command; its options are {known}")
+    context.default_map = {
+        **(context.default_map or {}),
+        **{names[key.replace("_", "-")]: value for key, value in settings.items()},
+    }
+    return path
+
+
+DataDir = Annotated[
+    Path, typer.Option("--data-dir", envvar="SPIKECLI_DATA_DIR", help="Where data sets are kept.", show_default=True)
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, everything else on stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and notes.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", callback=_read_config, is_eager=True, help="TOML file; its keys are the option names."),
+]
+
+DATA_DIR = Path("data")

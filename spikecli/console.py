@@ -1,0 +1,118 @@
+"""Everything the program prints: tables, progress, notes, errors and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+
+class Advance(Protocol):
+    """Move a progress bar on by `steps`; `fields` replaces the text beside it, `total` its length."""
+
+    def __call__(self, steps: float = 1, fields: str = "", total: float | None = None) -> None: ...
+
+
+class Console:
+    """Where a command's words go: results to stdout, everything else to stderr; one JSON document with `as_json`."""
+
+    def __init__(self, as_json: bool = False, quiet: bool = False) -> None:
+        from rich.console import Console as RichConsole
+
+        self.as_json = as_json
+        self.quiet = quiet
+        self.out = RichConsole(highlight=False)
+        self.err = RichConsole(stderr=True, highlight=False)
+
+    def document(self, value: Any) -> None:
+        """Print `value` as the one JSON document, with `--json` only; NaN and infinity become null."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(_plain(value), indent=2, allow_nan=False) + "\n")
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:
+        """Print a table on stdout, not with `--json`; numbers are aligned right."""
+        if self.as_json:
+            return
+        from rich.table import Table
+
+        table = Table(
+            title=title, caption=caption or None, title_justify="left", caption_justify="left", header_style="bold"
+        )
+        for index, column in enumerate(columns):
+            numeric = all(_is_number(row[index]) for row in rows) and bool(rows)
+            table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*[str(cell) for cell in row])
+        # A pipe has no width: a table that another program reads is never folded.
+        self.out.print(table, width=None if self.out.is_terminal else max(self.out.width, 140), crop=False)
+
+    def say(self, text: str) -> None:
+        """Print a line of result on stdout, not with `--json`."""
+        if not self.as_json:
+            self.out.print(text, markup=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Print a line about what is going on, on stderr, unless quiet."""
+        if not self.quiet:
+            self.err.print(text, markup=False, soft_wrap=True, style="dim")
+
+    def warn(self, text: str) -> None:
+        """Print a warning on stderr, also when quiet."""
+        self.err.print(f"warning: {text}", markup=False, soft_wrap=True, style="yellow")
+
+    @contextmanager
+    def progress(self, description: str, total: float | None = None, unit: str = "") -> Iterator[Advance]:
+        """Yield a function that moves a progress bar on stderr; nothing is drawn when quiet."""
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = [
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} " + unit if total else unit),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[fields]}"),
+        ]
+        with Progress(*columns, console=self.err, transient=False, disable=self.quiet) as bar:
+            task = bar.add_task(description, total=total, fields="")
+
+            def advance(steps: float = 1, fields: str = "", total: float | None = None) -> None:
+                changes: dict[str, Any] = {"fields": fields} if fields else {}
+                if total is not None:
+                    changes["total"] = total
+                bar.update(task, advance=steps, **changes)
+
+            yield advance
+
+
+def error(text: str) -> None:
+    """Print one line on stderr: what a user can put right."""
+    sys.stderr.write("error: " + " ".join(text.split()) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, str | int | float | bool) or value is None:
+        return value
+    return str(value)
+
+
+def _is_number(cell: object) -> bool:
+    text = str(cell).strip()
+    return bool(text) and (text[0].isdigit() or text[0] in "-–±.")
