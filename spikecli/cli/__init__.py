@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import typer
 
 from spikecli import __version__, console
+from spikecli.cli import train
 from spikecli.errors import SpikeError
 
 app = typer.Typer(
@@ -36,6 +37,9 @@ def _root(
     """Spiking neural networks for 3-D point clouds and event cameras."""
 
 
+app.command()(train.train)
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code of one command line: 0 done, 1 an error the user can mend, 2 usage, 130 interrupted."""
     try:
@@ -43,8 +47,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SpikeError as problem:
         console.error(str(problem))
         return 1
-    except KeyboardInterrupt:
-        console.error("interrupted")
+    except KeyboardInterrupt as stop:
+        console.error(str(stop) or "interrupted")
         return 130
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1

@@ -1,0 +1,72 @@
+"""The CLIP that a command asks for: trained, fetched or read from where it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from spikecli.datasets.catalog import Remote
+from spikecli.datasets.digits import CLIP_IMAGES, RECORDED, digit_pictures
+from spikecli.datasets.download import Fetching, fetch_first
+from spikecli.datasets.prepare import Watch
+from spikecli.device import choose_device
+from spikecli.errors import SpikeError
+from spikecli.models.clip import ClipModel, find_weights, load_clip
+from spikecli.models.clip_weights import Source
+from spikecli.models.mini import Pictures, Recipe, ensure_mini, picture_accuracy
+
+
+def open_backbone(
+    clip: str | None,
+    weights: str | None,
+    data_dir: Path,
+    device: str = "auto",
+    quick_gelu: bool | None = None,
+    watch: Watch = Watch(),
+    recipe: Recipe = Recipe(),
+) -> ClipModel:
+    """Return the CLIP that `clip` and `weights` name, `mini` unless given; SpikeError when it cannot be had.
+
+    `mini` is trained on first use, weights with a tag are fetched on first use, into DATA_DIR/clip.
+    """
+    where = choose_device(device)
+    if weights is None and clip in (None, "mini"):
+        return _mini(data_dir, where, recipe, watch)
+    source = find_weights(clip, weights, data_dir)
+    if not source.path.is_file() and source.urls:
+        _fetch(source, watch)
+    return load_clip(source, where, quick_gelu)
+
+
+def _mini(data_dir: Path, device: torch.device, recipe: Recipe, watch: Watch) -> ClipModel:
+    told = 0
+
+    def on_step(step: int, total: int) -> None:
+        nonlocal told
+        if told == 0:
+            watch.on_phase("training mini", total)
+        watch.on_step(step - told)
+        told = step
+
+    source, trained = ensure_mini(data_dir, _pictures(CLIP_IMAGES), recipe, on_step)
+    clip = load_clip(source, device)
+    if trained:
+        accuracy = picture_accuracy(clip, _pictures(RECORDED))
+        watch.on_phase(f"mini tells {accuracy:.1%} of the 899 digits that it was not trained on", None)
+    return clip
+
+
+def _pictures(part: slice) -> Pictures:
+    images, labels = digit_pictures(part)
+    return Pictures(torch.from_numpy(images), torch.from_numpy(labels))
+
+
+def _fetch(source: Source, watch: Watch) -> None:
+    remotes = tuple(Remote(source.path.name, (url,)) for url in source.urls)
+    fetching = Fetching(attempts=2, on_phase=watch.on_phase, on_step=watch.on_step)
+    try:
+        fetch_first(remotes, source.path.parent, fetching)
+    except SpikeError as error:
+        reason = "no network" if "resolution" in str(error) or "not known" in str(error) else str(error)
+        raise source.missing(reason) from error

@@ -1,0 +1,63 @@
+"""The batches of a training run: a function of its settings, the epoch and the step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikecli import processes
+from spikecli.config import TrainConfig
+from spikecli.datasets.augment import AUGMENTATIONS
+
+
+def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return sorted indices (rest, held out): `fraction` of each class of labels (S,), at least one, is held out."""
+    if fraction == 0:
+        return np.arange(len(labels)), np.arange(0)
+    rng = np.random.default_rng([seed, 0])
+    held = [
+        rng.permutation(np.flatnonzero(labels == label))[: max(1, round(fraction * int((labels == label).sum())))]
+        for label in np.unique(labels)
+    ]
+    held_out = np.sort(np.concatenate(held))
+    return np.setdiff1d(np.arange(len(labels)), held_out), held_out
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The clouds of a run on their way to the network: in which order, how augmented, on which process."""
+
+    points: np.ndarray  # (S, N, 3)
+    labels: np.ndarray  # (S,)
+    config: TrainConfig
+    device: torch.device
+
+    @property
+    def steps(self) -> int:
+        return max(1, len(self.labels) // self.config.batch_size)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the clouds of an epoch (steps, batch), the incomplete last batch dropped."""
+        size = min(self.config.batch_size, len(self.labels))
+        order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.labels))
+        return order[: self.steps * size].reshape(self.steps, size)
+
+    def batch(self, indices: np.ndarray, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        """Return this process's share of the augmented batch: points (b, n, 3) and labels (b,)."""
+        rng = np.random.default_rng([self.config.seed, 2, epoch, step])
+        points = AUGMENTATIONS[self.config.augment](self.points[indices], rng)
+        share = slice(processes.rank(), None, processes.world())
+        return self.to_device(points[share]), torch.from_numpy(self.labels[indices][share]).to(self.device)
+
+    def clean(self, epoch: int, limit: int) -> Iterator[Tensor]:
+        """Yield this process's share of clean batches, `limit` clouds at most."""
+        for indices in self.order(epoch)[: max(1, limit // self.config.batch_size)]:
+            yield self.to_device(self.points[indices][processes.rank() :: processes.world()])
+
+    def to_device(self, points: np.ndarray) -> Tensor:
+        kind = torch.float64 if self.config.precision == "fp64" else torch.float32
+        return torch.from_numpy(np.ascontiguousarray(points)).to(self.device, kind)

@@ -1,0 +1,77 @@
+"""`spikecli train`: fit a network with one time step, or with any other number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from spikecli.cli import options
+from spikecli.cli import train_options as shared
+from spikecli.config import train_settings
+from spikecli.console import Console
+
+if TYPE_CHECKING:
+    from spikecli.train import Trainer
+
+
+@shared.with_settings
+def train(
+    parts: dict[str, Any],
+    training: dict[str, Any],
+    dataset: shared.Dataset = "shapes",
+    model: shared.Model = "pointnet",
+    paper: shared.Paper = "spiking-pointnet",
+    recipe: shared.Recipe = "short",
+    timesteps: shared.Timesteps = 1,
+    points: shared.Points = 1024,
+    val_fraction: shared.ValFraction = 0.1,
+    tnet: shared.TNet = "pooled",
+    precision: shared.Precision = "fp32",
+    out: shared.Out = None,
+    resume: shared.Resume = False,
+    data_dir: options.DataDir = options.DATA_DIR,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    config: options.ConfigFile = None,
+) -> None:
+    """Train a network; weights, settings, learning curve and state are kept in a run folder.
+
+    Example: spikecli train modelnet10 --precision bf16 --epochs 30
+    """
+    training |= {"timesteps": timesteps, "points": points, "val_fraction": val_fraction, "precision": precision}
+    training["seed"] = seed
+    settings = train_settings(dataset, paper, recipe, training, parts, {"name": model, "tnet": tnet})
+    console = Console(as_json, quiet)
+    from spikecli.train import opened
+
+    with opened(settings, data_dir, out, resume, device) as trainer:
+        _show(trainer, console)
+
+
+def _show(trainer: Trainer, console: Console) -> None:
+    from spikecli import processes
+
+    if processes.rank() > 0:  # one process speaks for all
+        for _ in trainer.epochs(lambda *_: None):
+            pass
+        return
+    config = trainer.config
+    console.note(
+        f"{config.dataset}: {len(trainer.batches.labels)} clouds to train on, {len(trainer.held_out.labels)} held out"
+    )
+    with console.progress("training", total=trainer.steps_left, unit="steps") as advance:
+
+        def on_step(step: int, steps: int, loss: float, accuracy: float, lr: float) -> None:
+            advance(1, f"loss {loss:.3f}  accuracy {accuracy:.1%}  rate {lr:.1e}")
+
+        for epoch in trainer.epochs(on_step):
+            held_out = "" if epoch.val_accuracy is None else f"  held out {epoch.val_accuracy:.1%}"
+            console.note(
+                f"epoch {epoch.epoch:3d}/{config.epochs}  loss {epoch.loss:.4f}  accuracy {epoch.train_accuracy:.1%}"
+                f"{held_out}  {epoch.seconds:.1f} s  {epoch.clouds_per_second:.0f} clouds/s"
+            )
+    summary = trainer.summary()
+    console.document(summary)
+    console.say(f"{summary['out']}: {summary['epochs']} epochs in {summary['seconds']:.0f} s of training")
+    console.say(f"next: spikecli eval {summary['out']} --timesteps 1,2,3,4")

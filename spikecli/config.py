@@ -1,0 +1,149 @@
+"""Settings: frozen, validated once, saved with every run; and the papers as values of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spikecli.errors import SpikeError
+
+Start = Literal["zeros", "perturbed"]
+Charge = Literal["leak", "learned-leak"]
+Norm = Literal["none", "mpbn", "rectifier"]
+Fire = Literal["binary", "ternary"]
+Surrogate = Literal["rectangle", "tanh"]
+Reset = Literal["hard", "soft"]
+Amplitude = Literal["none", "scalar", "channel"]
+TNet = Literal["pooled", "paper", "none"]
+ModelName = Literal["pointnet"]
+Augment = Literal["paper", "thin", "none"]
+Optimizer = Literal["adam", "adamw"]
+Schedule = Literal["step", "onecycle"]
+Precision = Literal["fp32", "bf16", "fp64"]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, and a name it does not know is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+T = TypeVar("T", bound=Settings)
+
+
+class NeuronConfig(Settings):
+    """One spiking neuron: a choice for each of its five slots and the amplitude of what it emits."""
+
+    start: Start = "zeros"
+    perturbation: Positive = 0.5  # v₀ ~ U(0, perturbation), for start "perturbed"
+    charge: Charge = "leak"
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.25  # λ, a factor; the papers write τ
+    norm: Norm = "none"
+    fire: Fire = "binary"
+    threshold: Positive = 0.5  # θ
+    surrogate: Surrogate = "tanh"
+    slope: Positive = 5.0  # of the tanh surrogate
+    reset: Reset = "hard"
+    reset_amount: Positive | None = None  # subtracted by the soft reset; θ unless given
+    amplitude: Amplitude = "none"
+
+
+class ModelConfig(Settings):
+    """One network. `neuron` None puts a ReLU in every neuron's place: the ANN baseline."""
+
+    name: ModelName = "pointnet"
+    classes: Annotated[int, Field(ge=2)] = 10
+    neuron: NeuronConfig | None = NeuronConfig()
+    tnet: TNet = "pooled"
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
+
+
+class TrainConfig(Settings):
+    """How a network is trained; every field is saved with the run and must agree when it is resumed."""
+
+    dataset: str = "shapes"
+    paper: str = "spiking-pointnet"
+    model: ModelConfig = ModelConfig()
+    timesteps: Annotated[int, Field(ge=1)] = 1
+    epochs: Annotated[int, Field(ge=1)] = 30
+    batch_size: Annotated[int, Field(ge=2)] = 24
+    lr: Positive = 2e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    optimizer: Optimizer = "adam"
+    schedule: Schedule = "onecycle"
+    augment: Augment = "thin"
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    orthogonality: Annotated[float, Field(ge=0)] = 1e-3
+    points: Annotated[int, Field(ge=8)] = 1024
+    val_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    reestimate: bool = True  # batch statistics on clean training clouds, once, after the last epoch
+    precision: Precision = "fp32"
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+# A paper is a value: https://arxiv.org numbers beside each.
+PAPERS: dict[str, NeuronConfig | None] = {
+    "lif": NeuronConfig(),
+    "spiking-pointnet": NeuronConfig(start="perturbed"),  # 2310.06232
+    "ternary": NeuronConfig(fire="ternary", surrogate="rectangle"),  # 2312.06372
+    "ternary-trainable": NeuronConfig(fire="ternary", surrogate="rectangle", amplitude="scalar"),  # 2312.06372
+    "mpbn": NeuronConfig(norm="mpbn", slope=3.0),  # 2308.08359
+    "soft-reset-mpr": NeuronConfig(norm="rectifier", decay=1.0, reset="soft", reset_amount=1.0),  # 2307.04356
+    "real-spike": NeuronConfig(amplitude="channel"),  # 2210.06686
+    "ann": None,
+}
+
+# What `--recipe` stands for. "paper" is Spiking PointNet's own (METHODS of 2310.06232); "short" is ours.
+RECIPES: dict[str, dict[str, Any]] = {
+    "short": {
+        "epochs": 30, "batch_size": 24, "lr": 2e-3, "weight_decay": 1e-4, "schedule": "onecycle", "augment": "thin",
+    },
+    "paper": {
+        "epochs": 200, "batch_size": 48, "lr": 1e-3, "weight_decay": 1e-4, "schedule": "step", "augment": "paper",
+        "reestimate": False,
+    },
+}  # fmt: skip
+
+
+def neuron_of(paper: str, **changes: Any) -> NeuronConfig | None:
+    """Return the neuron of a paper with the given parts changed; SpikeError when the name or a value is not known."""
+    if paper not in PAPERS:
+        raise SpikeError(f"no paper is named {paper!r}; choose one of {', '.join(PAPERS)} (see `spikecli papers`)")
+    neuron = PAPERS[paper]
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if neuron is None:
+        if changes:
+            part = next(iter(changes))
+            raise SpikeError(f"--{part} has no meaning for the ANN, whose neurons are ReLUs; leave it out")
+        return None
+    return validated(NeuronConfig, {**neuron.model_dump(), **changes})
+
+
+def validated(kind: type[T], values: dict[str, Any]) -> T:
+    """Return the settings that `values` describe; SpikeError naming the first one that cannot be."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]).replace("_", "-")
+        raise SpikeError(f"--{name} cannot be {first.get('input')!r}: {first['msg'].lower()}") from error
+
+
+def train_settings(
+    dataset: str, paper: str, recipe: str, training: dict[str, Any], parts: dict[str, Any], model: dict[str, Any]
+) -> TrainConfig:
+    """Return a run's settings: the recipe's, changed by those of `training` that are not None; SpikeError on a clash.
+
+    `parts` change the paper's neuron, `model` holds fields of ModelConfig.
+    """
+    if recipe not in RECIPES:
+        raise SpikeError(f"no recipe is named {recipe!r}; choose one of {', '.join(RECIPES)}")
+    network = validated(ModelConfig, {**model, "neuron": neuron_of(paper, **parts)})
+    changes = {name: value for name, value in training.items() if value is not None}
+    values = {**RECIPES[recipe], **changes, "dataset": dataset, "paper": paper, "model": network}
+    settings = validated(TrainConfig, values)
+    if network.neuron is None and settings.timesteps > 1:
+        raise SpikeError(f"the ANN knows no time, found --timesteps {settings.timesteps}; train it with --timesteps 1")
+    return settings

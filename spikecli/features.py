@@ -1,0 +1,195 @@
+"""What CLIP sees of event recordings: features of a picture for each time step, kept so that none is made twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from spikecli.datasets.event_split import EventSplit, split_frames
+from spikecli.datasets.frames import PRESETS, SLICINGS, Slicing, to_images
+from spikecli.errors import SpikeError
+from spikecli.models.clip import NORMALIZATIONS, ClipModel
+from spikecli.storage import atomic_path, make_folder, sole_writer, write_text
+
+_FORMAT = 1
+_PART = 64  # recordings in a file: what an interruption can lose
+_AT_ONCE = 8  # recordings before the model
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """How a recording becomes T pictures."""
+
+    timesteps: int = 10
+    slicing: str = "count"
+    preset: str = "gray"
+    normalization: str = "clip"
+    threshold: int = 0  # m of the gray image
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("slicing", self.slicing, SLICINGS),
+            ("image preset", self.preset, PRESETS),
+            ("normalization", self.normalization, NORMALIZATIONS),
+        ):
+            if value not in known:
+                raise SpikeError(f"found {what} {value!r}; wanted one of {', '.join(known)}")
+
+    @property
+    def slices(self) -> Slicing:
+        return SLICINGS[self.slicing](self.timesteps)
+
+
+@dataclass(frozen=True)
+class Twist:
+    """One random turn, shear and, where a mirrored recording is still of its class, flip of each recording."""
+
+    number: int  # which draw this is
+    seed: int
+    flip: bool
+    degrees: float = 10.0
+    shear: float = 5.0  # degrees
+
+    def __call__(self, images: Tensor, indices: Sequence[int], ground: float) -> Tensor:
+        """Return images (S, T, 3, H, W) of the recordings at `indices`, all steps of one twisted alike."""
+        matrices = torch.stack([self._matrix(int(index)) for index in indices])
+        grid = functional.affine_grid(matrices, [len(images), 1, *images.shape[-2:]], align_corners=False)
+        flat = images.flatten(1, 2) - ground
+        return (functional.grid_sample(flat, grid, align_corners=False) + ground).reshape(images.shape)
+
+    def _matrix(self, index: int) -> Tensor:
+        draws = np.random.default_rng([self.seed, self.number, index]).uniform(-1, 1, 3)
+        turn, shear = np.deg2rad(draws[0] * self.degrees), np.tan(np.deg2rad(draws[1] * self.shear))
+        side = -1.0 if self.flip and draws[2] < 0 else 1.0
+        cos, sin = np.cos(turn), np.sin(turn)
+        return torch.tensor([[side * cos, side * (cos * shear - sin), 0], [sin, sin * shear + cos, 0]]).float()
+
+
+def encode_frames(
+    clip: ClipModel, viewing: Viewing, frames: np.ndarray, twist: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
+    """Return the features (S, T, D), as CLIP gives them, of frames (S, T, 2, H, W)."""
+    images = to_images(frames, viewing.preset, clip.size, viewing.threshold)
+    if twist is not None:
+        images = twist(images)
+    return clip.encode_images(images.flatten(0, 1), viewing.normalization).unflatten(0, frames.shape[:2])
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureStore:
+    """The features of one split as one CLIP sees it in one way, in DATA_DIR/features; computed when first asked for."""
+
+    data_dir: Path
+    split: EventSplit
+    clip: ClipModel
+    viewing: Viewing
+    twist: Twist | None = None
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """All that the features depend on."""
+        return {
+            "format": _FORMAT,
+            "data": self.split.fingerprint,
+            "clip": self.clip.identity,
+            "size": self.clip.size,
+            "mean": list(self.clip.mean),
+            "std": list(self.clip.std),
+            "viewing": asdict(self.viewing),
+            "twist": None if self.twist is None else asdict(self.twist),
+        }
+
+    @property
+    def folder(self) -> Path:
+        key = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:16]
+        return (
+            self.data_dir
+            / "features"
+            / f"{self.split.dataset}-{self.split.split}-{self.clip.name}-{key}".replace("/", "-")
+        )
+
+    def read(self, indices: Sequence[int] | np.ndarray, on_step: Callable[[int], None] = lambda steps: None) -> Tensor:
+        """Return the features (n, T, D) of the recordings at `indices`; `on_step` is told how many more are there.
+
+        SpikeError when what is kept is damaged or was made with other settings, or a recording cannot be sliced.
+        """
+        wanted = np.asarray(indices, np.int64)
+        kept = self._kept()
+        if not set(wanted.tolist()) <= set(kept):
+            with sole_writer(self.folder, "encoding recordings", wait=True):
+                kept = self._kept()  # another process may have been at it
+                self._encode(sorted(set(wanted.tolist()) - set(kept)), on_step)
+                kept = self._kept()
+        return torch.from_numpy(np.stack([kept[index] for index in wanted.tolist()])).to(self.clip.device)
+
+    def missing(self, indices: Sequence[int] | np.ndarray) -> int:
+        """Return how many of the recordings at `indices` would have to be encoded."""
+        return len(set(np.asarray(indices).tolist()) - set(self._kept()))
+
+    def _encode(self, missing: list[int], on_step: Callable[[int], None]) -> None:
+        for start in range(0, len(missing), _PART):
+            part = missing[start : start + _PART]
+            features = []
+            for first in range(0, len(part), _AT_ONCE):
+                some = part[first : first + _AT_ONCE]
+                frames = split_frames(self.split, self.viewing.slices, some)
+                features.append(encode_frames(self.clip, self.viewing, frames, self._twister(some)).cpu())
+                on_step(len(some))
+            self._write(part, torch.cat(features).numpy())
+
+    def _twister(self, indices: list[int]) -> Callable[[Tensor], Tensor] | None:
+        twist, ground = self.twist, PRESETS[self.viewing.preset].ground
+        return None if twist is None else lambda images: twist(images, indices, ground)
+
+    def _write(self, indices: list[int], features: np.ndarray) -> None:
+        import h5py
+
+        mark = self.folder / "settings.json"
+        if not mark.exists():
+            write_text(mark, json.dumps(self.settings, sort_keys=True, indent=2) + "\n")
+        # No recording is in two files, so the first one names its file.
+        with atomic_path(self.folder / f"{indices[0]:08d}.h5") as temporary, h5py.File(temporary, "w") as file:
+            file.create_dataset("indices", data=np.asarray(indices, np.int64))
+            file.create_dataset("features", data=features)
+
+    def _kept(self) -> dict[int, np.ndarray]:
+        """Return the features (T, D) by recording that are there; SpikeError when they are of other settings."""
+        import h5py
+
+        folder = make_folder(self.folder)
+        paths = sorted(folder.glob("[0-9]*.h5"))
+        if paths:
+            self._check_mark(folder / "settings.json")
+        kept: dict[int, np.ndarray] = {}
+        shape = (self.viewing.timesteps, self.clip.dim)
+        for path in paths:
+            try:
+                with h5py.File(path) as file:
+                    indices, features = file["indices"][()], file["features"][()]
+            except (OSError, KeyError) as error:
+                raise SpikeError(f"{path} is damaged ({str(error)[:80]}); remove it and run again") from error
+            if features.shape != (len(indices), *shape):
+                raise SpikeError(
+                    f"{path} holds features {features.shape}, wanted {shape} for each; remove it, run again"
+                )
+            kept.update(zip(indices.tolist(), features, strict=True))
+        return kept
+
+    def _check_mark(self, mark: Path) -> None:
+        try:
+            found = json.loads(mark.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SpikeError(f"cannot read {mark} ({error}); remove the folder {mark.parent} and run again") from error
+        differing = [name for name, value in self.settings.items() if found.get(name) != value]
+        if differing:
+            raise SpikeError(
+                f"{mark.parent} holds features of other settings ({', '.join(differing)}); remove it and run again"
+            )

@@ -1,0 +1,42 @@
+"""What training minimizes: classification losses, and penalties read through forward hooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Return the mean over steps and samples of the cross-entropy of each step's logits (T, B, K) with labels (B,).
+
+    It equals the negative log-likelihood of the mean over T of the log-softmax.
+    """
+    steps = logits.shape[0]
+    return functional.cross_entropy(logits.flatten(0, 1), labels.repeat(steps), label_smoothing=smoothing)
+
+
+class Orthogonality:
+    """‖A·Aᵀ − I‖_F of a T-Net's transforms A (T, B, k, k), averaged over steps and samples (2310.06232)."""
+
+    def __init__(self, tnet: nn.Module | None) -> None:
+        self._transforms: Tensor | None = None
+        self._hook = tnet.register_forward_hook(self._keep) if tnet is not None else None
+
+    def _keep(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        self._transforms = output
+
+    def take(self) -> Tensor | float:
+        """Return the penalty of the forward pass just made (0 without a T-Net) and let go of it."""
+        if self._transforms is None:
+            return 0.0
+        a, self._transforms = self._transforms, None
+        identity = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
+        return torch.linalg.matrix_norm(a @ a.mT - identity).mean()
+
+    def close(self) -> None:
+        """Take the hook off the network."""
+        if self._hook is not None:
+            self._hook.remove()

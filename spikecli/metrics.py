@@ -1,0 +1,23 @@
+"""Scores of predictions against labels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def cumulative_predictions(logits: Tensor) -> Tensor:
+    """Return (T, B) classes: row t is what the mean of the first t + 1 steps' logits (T, B, K) says."""
+    steps = torch.arange(1, logits.shape[0] + 1, dtype=torch.float32, device=logits.device)
+    return (logits.float().cumsum(0) / steps[:, None, None]).argmax(-1)
+
+
+def instance_accuracy(predictions: Tensor, labels: Tensor) -> float:
+    """Return the share of samples (S,) that are right, in 0…1."""
+    return (predictions == labels).double().mean().item()
+
+
+def class_accuracy(predictions: Tensor, labels: Tensor) -> float:
+    """Return the mean over the classes present of each one's share of right samples (S,), in 0…1."""
+    right = (predictions == labels).double()
+    return torch.stack([right[labels == label].mean() for label in labels.unique()]).mean().item()

@@ -1,0 +1,136 @@
+"""Linear layers with batch normalization in the weights, and their maxima over points; features in the last axis."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spikecli.models.moments import input_moments, output_moments
+from spikecli.models.pooled import linear_max
+
+
+class BatchNorm(nn.Module):
+    """Batch normalization over all axes but the last: statistics pooled over time steps, samples, points, processes."""
+
+    def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.momentum = momentum
+        self.eps = eps
+
+    def scale_and_shift(self, mean: Tensor, variance: Tensor, count: int) -> tuple[Tensor, Tensor]:
+        """Return (scale, shift) for batch statistics, after the running statistics have taken them in."""
+        with torch.no_grad():
+            unbiased = variance * (count / max(count - 1, 1))
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return scale, self.bias - scale * mean
+
+    def running(self) -> tuple[Tensor, Tensor]:
+        """Return (scale, shift) for the running statistics."""
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        return scale, self.bias - scale * self.running_mean
+
+    def forward(self, y: Tensor) -> Tensor:
+        scale, shift = self.scale_and_shift(*output_moments(y)) if self.training else self.running()
+        return torch.addcmul(shift, y.to(scale.dtype), scale).to(y.dtype)
+
+
+class LinearNorm(nn.Module):
+    """Linear → dropout → batch norm, for few rows: the statistics are taken from the outputs."""
+
+    def __init__(self, inputs: int, outputs: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.weight = linear_weight(inputs, outputs)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = BatchNorm(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., inputs) → (..., outputs)
+        if self.training:
+            return self.norm(self.dropout(functional.linear(x, self.weight)))
+        scale, shift = self.norm.running()
+        return functional.linear(x, scale[:, None] * self.weight, shift)
+
+
+class PointLinearNorm(nn.Module):
+    """Linear → batch norm, for many rows: with μ = W·m and σ² = diag(W Σ Wᵀ) from the inputs' mean m and covariance Σ,
+    the norm goes into the weights in training too, and no pass over the outputs is made."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = linear_weight(inputs, outputs)
+        self.norm = BatchNorm(outputs)
+
+    def effective(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weight (outputs, inputs) and bias (outputs,) that norm and linear amount to, for this input."""
+        if self.training:
+            mean, covariance, count = input_moments(x)
+            with torch.autocast(x.device.type, enabled=False):
+                variance = ((self.weight @ covariance) * self.weight).sum(1).clamp(min=0)
+                scale, shift = self.norm.scale_and_shift(self.weight @ mean, variance, count)
+        else:
+            scale, shift = self.norm.running()
+        return scale[:, None] * self.weight, shift
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., inputs) → (..., outputs)
+        return functional.linear(x, *self.effective(x))
+
+
+class CoordinateLinearNorm(PointLinearNorm):
+    """The same on real coordinates: computed in full precision (three inputs cost nothing), given on in autocast's."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        kind = x.device.type
+        with torch.autocast(kind, enabled=False):
+            y = super().forward(x)
+        return y.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else y
+
+
+class NormThenMax(PointLinearNorm):
+    """Linear → batch norm → maximum over points, exactly, without the big tensor: the trunk's last layer."""
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., N, inputs) → (..., outputs)
+        weight, bias = self.effective(x)
+        values, _ = linear_max(x, weight)
+        return values + bias.to(values.dtype)
+
+
+class MaxThenNorm(nn.Module):
+    """Linear → maximum over points → batch norm: the order that keeps a T-Net alive (`--tnet pooled`)."""
+
+    def __init__(self, inputs: int, outputs: int, neuron: nn.Module) -> None:
+        super().__init__()
+        self.weight = linear_weight(inputs, outputs)
+        self.norm = BatchNorm(outputs)
+        self.neuron = neuron
+
+    def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (T, B, N, inputs) → spikes (T, B, outputs)
+        values, _ = linear_max(x, self.weight)
+        return self.neuron(self.norm(values), timesteps)
+
+
+class FireThenMax(nn.Module):
+    """Linear → batch norm → neuron at every point → maximum over spikes: the paper's order (`--tnet paper`)."""
+
+    def __init__(self, inputs: int, outputs: int, neuron: nn.Module) -> None:
+        super().__init__()
+        self.point = PointLinearNorm(inputs, outputs)
+        self.neuron = neuron
+
+    def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (T, B, N, inputs) → spikes (T, B, outputs)
+        return self.neuron(self.point(x), timesteps).amax(-2)
+
+
+def linear_weight(inputs: int, outputs: int) -> nn.Parameter:
+    """Return a weight (outputs, inputs), uniform within 1/√inputs as torch's own linear layers begin."""
+    bound = 1 / math.sqrt(inputs)
+    return nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))

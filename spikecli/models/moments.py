@@ -1,0 +1,58 @@
+"""Means and covariances of a batch, over all rows of all processes, with their exact gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+class _Gram(torch.autograd.Function):
+    """xᵀx of rows x (M, C); its gradient costs one product, not the two that autograd would make."""
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        return x.T @ x
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return x @ (gradient + gradient.T)
+
+
+def input_moments(x: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Return the mean (C,), the covariance (C, C) and the number of rows of x (..., C), in float32 or wider."""
+    rows = x.reshape(-1, x.shape[-1])
+    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    with torch.autocast(x.device.type, enabled=False):
+        first, second, count = across_processes(rows.sum(0), _Gram.apply(rows), rows.shape[0])
+        mean = first / count
+        return mean, second / count - torch.outer(mean, mean), count
+
+
+def output_moments(y: Tensor) -> tuple[Tensor, Tensor, int]:
+    """Return the mean (C,), the variance (C,) and the number of rows of y (..., C), in float32 or wider."""
+    rows = y.reshape(-1, y.shape[-1])
+    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    first, _, count = across_processes(rows.sum(0), rows.new_zeros(()), rows.shape[0])
+    mean = first / count
+    second, _, _ = across_processes((rows - mean).square().sum(0), rows.new_zeros(()), rows.shape[0])
+    return mean, second / count, count
+
+
+def across_processes(first: Tensor, second: Tensor, count: int) -> tuple[Tensor, Tensor, int]:
+    """Return the sums over all training processes; in a single process, what was given."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return first, second, count
+    from torch.distributed.nn.functional import all_reduce
+
+    total = torch.tensor(count, device=first.device)
+    dist.all_reduce(total)
+    packed = all_reduce(torch.cat([first.reshape(-1), second.reshape(-1)]))
+    return packed[: first.numel()].view_as(first), packed[first.numel() :].view_as(second), int(total)

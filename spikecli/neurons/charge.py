@@ -1,0 +1,47 @@
+"""Charge: how a step's input joins what the membrane kept."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from spikecli.config import NeuronConfig
+
+
+class Leak(nn.Module):
+    """v ← λ·v + x (the papers' τ is this factor λ, not a time constant)."""
+
+    def __init__(self, decay: float) -> None:
+        super().__init__()
+        self.decay = decay
+
+    def forward(self, v: Tensor | None, x: Tensor) -> Tensor:
+        return x if v is None else torch.add(x, v, alpha=self.decay)
+
+    def extra_repr(self) -> str:
+        return f"decay={self.decay}"
+
+
+class LearnedLeak(nn.Module):
+    """v ← σ(w)·v + x with one trainable w per layer, σ(w) = λ at first (the parametric LIF's leak)."""
+
+    def __init__(self, decay: float) -> None:
+        super().__init__()
+        bounded = min(max(decay, 1e-4), 1 - 1e-4)  # σ never reaches 1
+        self.logit = nn.Parameter(torch.tensor(math.log(bounded / (1 - bounded))))
+
+    def forward(self, v: Tensor | None, x: Tensor) -> Tensor:
+        return x if v is None else x + self.logit.sigmoid().to(x.dtype) * v
+
+
+CHARGES = {
+    "leak": lambda config: Leak(config.decay),
+    "learned-leak": lambda config: LearnedLeak(config.decay),
+}
+
+
+def build(config: NeuronConfig) -> nn.Module:
+    """Return the charge that `config` names."""
+    return CHARGES[config.charge](config)

@@ -1,0 +1,51 @@
+"""The neuron: five parts and a loop over time, and an amplitude on what it emits."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Neuron(nn.Module):
+    """A layer of spiking neurons; the membrane lives and dies inside one forward pass."""
+
+    def __init__(
+        self,
+        start: nn.Module,
+        charge: nn.Module,
+        norm: nn.Module,
+        fire: nn.Module,
+        reset: nn.Module,
+        amplitude: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.start = start
+        self.charge = charge
+        self.norm = norm
+        self.fire = fire
+        self.reset = reset
+        self.amplitude = amplitude
+
+    def forward(self, x: Tensor, timesteps: int | None = None) -> Tensor:
+        """Return amplitude · spikes (T, ...) for x (T, ...), or for x (1, ...) shown at each of `timesteps` steps."""
+        timesteps = timesteps or x.shape[0]
+        v = self.start(x[0])
+        spikes = []
+        for t in range(timesteps):
+            v = self.charge(v, x[t if x.shape[0] > 1 else 0])
+            s = self.fire(self.norm(v))
+            spikes.append(s)
+            if t + 1 < timesteps:  # what the last step leaves behind, nobody reads
+                v = self.reset(v, s)
+        return self.amplitude(spikes[0][None] if timesteps == 1 else torch.stack(spikes))
+
+
+class Amplitude(nn.Module):
+    """Trainable amplitude of what is emitted, one for all or one per channel (2312.06372, eqs 7–14; 2210.06686)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.value = nn.Parameter(torch.ones(channels))
+
+    def forward(self, spikes: Tensor) -> Tensor:
+        return spikes * self.value.to(spikes.dtype)

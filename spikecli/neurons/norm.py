@@ -1,0 +1,47 @@
+"""Norm: from the membrane potential v to what the fire function sees, u. The reset still acts on v."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from spikecli.config import NeuronConfig
+
+
+class MembraneBatchNorm(nn.Module):
+    """u = γ·(v − μ)/√(σ² + ε) + β per channel, statistics of each step by itself in training (2308.08359)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(channels)
+
+    def forward(self, v: Tensor) -> Tensor:  # (B, ..., C)
+        return self.norm(v.reshape(-1, v.shape[-1])).view(v.shape)
+
+
+class MembraneRectifier(nn.Module):
+    """φ(v) of 2307.04356: monotone with φ(½) = ½, so it moves no spike and acts through the gradient alone.
+
+    φ(v) = 1 − (1 − v)^⅓ for v < 0, ½·tanh(3(v − ½))/tanh(1.5) + ½ on [0, 1], v^⅓ for v > 1.
+    """
+
+    def forward(self, v: Tensor) -> Tensor:
+        # Each branch is fed only values that it is meant for: a root's gradient at the wrong place would be NaN.
+        below = 1 - (1 - v.clamp(max=0)).pow(1 / 3)
+        middle = torch.tanh(3 * (v.clamp(0, 1) - 0.5)) / (2 * math.tanh(1.5)) + 0.5
+        above = v.clamp(min=1).pow(1 / 3)
+        return torch.where(v < 0, below, torch.where(v > 1, above, middle))
+
+
+NORMS = {
+    "none": lambda config, channels: nn.Identity(),
+    "mpbn": lambda config, channels: MembraneBatchNorm(channels),
+    "rectifier": lambda config, channels: MembraneRectifier(),
+}
+
+
+def build(config: NeuronConfig, channels: int) -> nn.Module:
+    """Return the norm that `config` names, for `channels` channels in the last axis."""
+    return NORMS[config.norm](config, channels)

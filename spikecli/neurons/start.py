@@ -1,0 +1,55 @@
+"""Start: the membrane potential before the first time step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from spikecli.config import NeuronConfig
+
+
+class Zeros(nn.Module):
+    """v₀ = 0, given as None so that the first charge has nothing to add."""
+
+    def forward(self, x: Tensor) -> Tensor | None:  # x: one step's input (B, ..., C)
+        return None
+
+
+class Perturbed(nn.Module):
+    """v₀ ~ U(0, high), per element and per forward pass: membrane potential perturbation (2310.06232)."""
+
+    def __init__(self, high: float) -> None:
+        super().__init__()
+        self.high = high
+
+    def forward(self, x: Tensor) -> Tensor | None:
+        return uniform_like(x, self.high)
+
+    def extra_repr(self) -> str:
+        return f"high={self.high}"
+
+
+def uniform_like(x: Tensor, high: float) -> Tensor:
+    """Return U(0, high) noise of x's shape, type and device from torch's own generator, on a grid of high/2¹⁶.
+
+    On a CPU one 64-bit draw serves four elements, which is over three times faster than `rand`; the grid is finer than
+    what bfloat16 can tell apart at the threshold, and 0 and `high` themselves are not drawn.
+    """
+    if x.device.type != "cpu":
+        return torch.rand_like(x, dtype=torch.float32).mul_(high).to(x.dtype)
+    count = x.numel()
+    draws = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
+    grid = draws.view(torch.int16)[:count].view(x.shape)
+    # 65,536 levels at (n + ½) · high/2¹⁶, n + 2¹⁵ = 0 … 2¹⁶ − 1: mean high/2 exactly.
+    return grid.to(x.dtype).mul_(high / 2**16).add_(high * (0.5 + 0.5 / 2**16))
+
+
+STARTS = {
+    "zeros": lambda config: Zeros(),
+    "perturbed": lambda config: Perturbed(config.perturbation),
+}
+
+
+def build(config: NeuronConfig) -> nn.Module:
+    """Return the start that `config` names."""
+    return STARTS[config.start](config)

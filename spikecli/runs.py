@@ -1,0 +1,145 @@
+"""The folder of a training run: its state, the weights given to others, and its learning curve."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikecli import checkpoint as checkpoints
+from spikecli.checkpoint import Checkpoint
+from spikecli.config import TrainConfig
+from spikecli.errors import SpikeError
+from spikecli.storage import write_text
+
+STATE = "state.safetensors"
+LAST = "model.safetensors"
+BEST = "best.safetensors"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of training came to; accuracies in 0…1, `val_accuracy` None without a validation part."""
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    val_accuracy: float | None
+    lr: float
+    seconds: float
+    clouds_per_second: float
+
+
+@dataclass
+class Progress:
+    """Where a run stands: everything besides tensors that going on with it takes."""
+
+    step: int = 0  # steps done since the beginning
+    loss: float = 0.0  # summed over the clouds of the epoch under way, as are the next two
+    right: float = 0.0
+    seen: int = 0
+    seconds: float = 0.0
+    best: float | None = None  # highest validation accuracy so far
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Run:
+    """One run folder. The state file alone is read when a run goes on; every other file can be made again from it."""
+
+    def __init__(self, folder: Path, config: TrainConfig, classnames: tuple[str, ...]) -> None:
+        self.folder = folder
+        self.config = config
+        self.classnames = classnames
+        self.progress = Progress()
+
+    def load_state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Bring model, optimizer and progress to where the run was stopped; SpikeError when its settings differ."""
+        state = checkpoints.load(self.folder / STATE)
+        changed = differences(state.config, self.config)
+        if changed:
+            name, before, now = changed[0]
+            raise SpikeError(
+                f"the run in {self.folder} was started with {name} {before}, not {now}; "
+                "give the same options to resume it, or another --out"
+            )
+        model.load_state_dict({name[6:]: value for name, value in state.tensors.items() if name.startswith("model/")})
+        for name, parameter in model.named_parameters():
+            prefix = f"optimizer/{name}/"
+            optimizer.state[parameter] = {
+                key[len(prefix) :]: value.to(parameter.device) if value.dim() else value
+                for key, value in state.tensors.items()
+                if key.startswith(prefix)
+            }
+        self.progress = Progress(**state.notes["progress"])
+        self.publish(model, self._improved())
+
+    def save_state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        """Write the state, in one file and atomically: a run is never between two states."""
+        tensors: dict[str, Tensor] = {f"model/{name}": value for name, value in model.state_dict().items()}
+        for name, parameter in model.named_parameters():
+            for key, value in optimizer.state[parameter].items():
+                tensors[f"optimizer/{name}/{key}"] = value
+        self._write(STATE, tensors, {"progress": asdict(self.progress)})
+
+    def end_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: Epoch) -> None:
+        """Note an epoch, save the state, and publish weights and curve."""
+        self.progress.epochs.append(asdict(epoch))
+        self.progress.loss = self.progress.right = self.progress.seconds = 0.0
+        self.progress.seen = 0
+        improved = self._improved()
+        if improved:
+            self.progress.best = epoch.val_accuracy
+        self.save_state(model, optimizer)
+        self.publish(model, improved)
+
+    def publish(self, model: nn.Module, best: bool) -> None:
+        """Write the weights others read (last, and best if these are) and the learning curve."""
+        done = len(self.progress.epochs)
+        notes = {"epoch": done, "metrics": self.progress.epochs[-1] if done else {}}
+        self._write(LAST, model.state_dict(), notes)
+        if best:
+            self._write(BEST, model.state_dict(), notes)
+        write_text(self.folder / "config.json", self.config.model_dump_json(indent=2) + "\n")
+        lines = [json.dumps(epoch) + "\n" for epoch in self.progress.epochs]
+        write_text(self.folder / "metrics.jsonl", "".join(lines))
+
+    def _improved(self) -> bool:
+        if not self.progress.epochs:
+            return False
+        accuracy = self.progress.epochs[-1]["val_accuracy"]
+        earlier = [epoch["val_accuracy"] for epoch in self.progress.epochs[:-1]]
+        return accuracy is not None and all(accuracy > other for other in earlier)
+
+    def _write(self, name: str, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
+        checkpoints.save(self.folder / name, Checkpoint(tensors, self.config, self.classnames, notes))
+
+
+def differences(before: TrainConfig, now: TrainConfig) -> list[tuple[str, Any, Any]]:
+    """Return (name, before, now) of the settings that differ, but for those a run may change on the way."""
+    first, second = before.model_dump(), now.model_dump()
+    return [
+        (f"--{name.replace('_', '-')}", first[name], second[name])
+        for name in first
+        if name != "epochs" and first[name] != second[name]
+    ]
+
+
+def default_folder(parent: Path, config: TrainConfig, resume: bool) -> Path:
+    """Return the first free folder for a run of these settings under `parent`, or with `resume` the last one in use."""
+    stem = f"{config.dataset}-{config.model.name}-{config.paper}-t{config.timesteps}-seed{config.seed}"
+    used: list[Path] = []
+    for number in count(1):
+        folder = parent / (stem if number == 1 else f"{stem}-{number}")
+        if not (folder / STATE).exists():
+            break
+        used.append(folder)
+    if not resume:
+        return folder
+    if not used:
+        raise SpikeError(f"found no run to resume at {folder}; leave out --resume, or name the run with --out")
+    return used[-1]

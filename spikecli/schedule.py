@@ -1,0 +1,42 @@
+"""Learning rate and optimizer of a run, as functions of its settings and of how far it is."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from spikecli.config import TrainConfig
+
+WARM_UP = 0.2  # share of a one-cycle run in which the rate rises
+STEP_EPOCHS, STEP_FACTOR = 20, 0.7  # 2310.06232: ×0.7 every 20 epochs
+
+
+def one_cycle(config: TrainConfig, epochs_done: float) -> float:
+    """Return the rate of a cosine up from lr/25 over the first fifth and a cosine down to lr/10,000."""
+    part = min(epochs_done / config.epochs, 1.0)
+    if part < WARM_UP:
+        low, high, way = config.lr / 25, config.lr, part / WARM_UP
+    else:
+        low, high, way = config.lr, config.lr / 10_000, (part - WARM_UP) / (1 - WARM_UP)
+    return high + (low - high) * (1 + math.cos(math.pi * way)) / 2
+
+
+def steps_down(config: TrainConfig, epochs_done: float) -> float:
+    """Return lr · 0.7^⌊epochs/20⌋."""
+    return config.lr * STEP_FACTOR ** (int(epochs_done) // STEP_EPOCHS)
+
+
+SCHEDULES = {"onecycle": one_cycle, "step": steps_down}
+OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+
+
+def learning_rate(config: TrainConfig, epochs_done: float) -> float:
+    """Return the learning rate after `epochs_done` epochs (fractions allowed)."""
+    return SCHEDULES[config.schedule](config, epochs_done)
+
+
+def optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """Return the optimizer of `model`'s parameters."""
+    return OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)

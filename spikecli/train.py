@@ -1,0 +1,207 @@
+"""Training: an epoch at a time, stoppable after any step, resumable to the same weights bit for bit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikecli import losses, metrics, models, processes, schedule
+from spikecli.batches import Batches, stratified_split
+from spikecli.config import TrainConfig
+from spikecli.datasets.prepared import PointClouds, load_points
+from spikecli.device import autocast, choose_device, peak_memory
+from spikecli.errors import SpikeError, Stopped
+from spikecli.evaluate import step_logits
+from spikecli.interruption import Stop, stoppable
+from spikecli.models.layers import BatchNorm
+from spikecli.runs import STATE, Epoch, Run, default_folder
+from spikecli.storage import sole_writer
+
+OnStep = Callable[[int, int, float, float, float], None]  # step of the epoch, steps, loss, accuracy, learning rate
+REESTIMATION_CLOUDS = 2048
+
+
+@contextmanager
+def opened(
+    config: TrainConfig,
+    data_dir: Path,
+    out: Path | None,
+    resume: bool,
+    device_name: str,
+    runs: Path = Path("checkpoints"),
+) -> Iterator[Trainer]:
+    """Yield a trainer whose run folder no other process writes to; SpikeError when the run cannot begin or go on."""
+    device = choose_device(device_name)
+    clouds = load_points(data_dir, config.dataset, "train", config.points)
+    config = config.model_copy(update={"model": config.model.model_copy(update={"classes": len(clouds.classnames)})})
+    with processes.joined(device):
+        folder = out or default_folder(runs, config, resume)
+        held = (folder / STATE).exists()
+        if held and not resume:
+            raise SpikeError(f"{folder} holds a run already; add --resume to go on with it, or name another --out")
+        if resume and not held:
+            raise SpikeError(f"found no run to resume in {folder}; leave out --resume, or name the run with --out")
+        with sole_writer(folder, "training") if processes.rank() == 0 else nullcontext():
+            trainer = Trainer(config, clouds, folder, device)
+            if resume:
+                trainer.run.load_state(trainer.model, trainer.optimizer)
+            yield trainer
+
+
+class Trainer:
+    """One run in the making: model, optimizer, batches and folder."""
+
+    def __init__(self, config: TrainConfig, clouds: PointClouds, folder: Path, device: torch.device) -> None:
+        if config.batch_size % processes.world():
+            raise SpikeError(
+                f"--batch-size {config.batch_size} cannot be shared by {processes.world()} processes; take a multiple"
+            )
+        kept, held_out = stratified_split(clouds.labels, config.val_fraction, config.seed)
+        torch.manual_seed(config.seed)
+        kind = torch.float64 if config.precision == "fp64" else torch.float32
+        self.config = config
+        self.device = device
+        self.model = models.build(config.model).to(device, kind)
+        self.optimizer = schedule.optimizer(config, self.model)
+        self.batches = Batches(clouds.points[kept], clouds.labels[kept], config, device)
+        self.held_out = Batches(clouds.points[held_out], clouds.labels[held_out], config, device)
+        self.run = Run(folder, config, clouds.classnames)
+        self.orthogonality = losses.Orthogonality(getattr(self.model, "feature_tnet", None))
+
+    @property
+    def steps_left(self) -> int:
+        return self.config.epochs * self.batches.steps - self.run.progress.step
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the command reports of the whole run: fields of CLI.md, accuracies in 0…1, memory in MB."""
+        epochs = self.run.progress.epochs
+        seconds = sum(epoch["seconds"] for epoch in epochs)
+        return {
+            "out": str(self.run.folder),
+            "epochs": len(epochs),
+            "train_accuracy": epochs[-1]["train_accuracy"],
+            "val_accuracy": epochs[-1]["val_accuracy"],
+            "seconds": seconds,
+            "seconds_per_epoch": seconds / len(epochs),
+            "clouds_per_second": sum(epoch["clouds_per_second"] * epoch["seconds"] for epoch in epochs) / seconds,
+            "peak_memory_mb": peak_memory(self.device),
+        }
+
+    def epochs(self, on_step: OnStep) -> Iterator[Epoch]:
+        """Yield each remaining epoch after it is trained, scored and saved."""
+        with stoppable() as stop:
+            for number in range(self.run.progress.step // self.batches.steps, self.config.epochs):
+                yield self._epoch(number, on_step, stop)
+            if self.config.reestimate:
+                reestimate(self.model, self.batches.clean(0, REESTIMATION_CLOUDS), self.config, self.device)
+                if processes.rank() == 0:
+                    self.run.publish(self.model, best=False)
+
+    def _epoch(self, number: int, on_step: OnStep, stop: Stop) -> Epoch:
+        progress, steps = self.run.progress, self.batches.steps
+        order = self.batches.order(number)
+        self.model.train()
+        for step in range(progress.step % steps, steps):
+            begun = time.perf_counter()
+            loss, right = self._step(order[step], number, step)
+            progress.step += 1
+            progress.seen += order.shape[1]
+            progress.loss += loss
+            progress.right += right
+            progress.seconds += time.perf_counter() - begun
+            on_step(step + 1, steps, progress.loss / progress.seen, progress.right / progress.seen, self._lr())
+            if step + 1 < steps and self._all_stop(stop):
+                self._stop_here(number, step + 1)
+        epoch = Epoch(
+            number + 1,
+            progress.loss / progress.seen,
+            progress.right / progress.seen,
+            self._validate(),
+            self._lr(),
+            progress.seconds,
+            progress.seen / progress.seconds,
+        )
+        if processes.rank() == 0:
+            self.run.end_epoch(self.model, self.optimizer, epoch)
+        processes.wait()
+        if number + 1 < self.config.epochs and self._all_stop(stop):
+            raise self._stopped(f"after epoch {number + 1}")
+        return epoch
+
+    def _step(self, indices: np.ndarray, epoch: int, step: int) -> tuple[float, float]:
+        """Make one step; return the summed loss and the number of right answers, over all processes."""
+        points, labels = self.batches.batch(indices, epoch, step)
+        # Seeding every step makes each a function of its number alone: a run can stop and go on anywhere.
+        torch.manual_seed(
+            int(np.random.SeedSequence([self.config.seed, 3, epoch, step, processes.rank()]).generate_state(1)[0])
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._lr()
+        with autocast(self.device, self.config.precision):
+            logits = self.model(points, self.config.timesteps)
+        loss = losses.cross_entropy(logits, labels, self.config.label_smoothing)
+        total = loss + self.config.orthogonality * self.orthogonality.take()
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        processes.average_gradients(self.model)
+        right = (logits.detach().mean(0).argmax(-1) == labels).sum()
+        sums = processes.summed(torch.stack([loss.detach().double() * len(labels), right.double()]))
+        if not torch.isfinite(sums[0]):
+            raise SpikeError(
+                f"the loss became {float(sums[0])} in epoch {epoch + 1}, step {step + 1}; the epoch before is saved in "
+                f"{self.run.folder}: try a lower --lr"
+            )
+        self.optimizer.step()
+        return float(sums[0]), float(sums[1])
+
+    def _lr(self) -> float:
+        return schedule.learning_rate(self.config, self.run.progress.step / self.batches.steps)
+
+    def _validate(self) -> float | None:
+        if not len(self.held_out.labels):
+            return None
+        points, labels = self.held_out.points, torch.from_numpy(self.held_out.labels)
+        logits = step_logits(
+            self.model, points, self.config.timesteps, self.device, self.config.precision, self.config.seed
+        )
+        return metrics.instance_accuracy(metrics.cumulative_predictions(logits)[-1], labels)
+
+    def _all_stop(self, stop: Stop) -> bool:
+        if processes.world() == 1:
+            return stop.asked
+        return bool(processes.summed(torch.tensor(float(stop.asked), device=self.device)))
+
+    def _stop_here(self, epoch: int, step: int) -> None:
+        if processes.rank() == 0:
+            self.run.save_state(self.model, self.optimizer)
+        processes.wait()
+        raise self._stopped(f"in epoch {epoch + 1} after step {step}")
+
+    def _stopped(self, where: str) -> Stopped:
+        return Stopped(f"stopped {where}; saved in {self.run.folder}: give the same command with --resume to go on")
+
+
+def reestimate(model: nn.Module, batches: Iterator[Tensor], config: TrainConfig, device: torch.device) -> None:
+    """Replace the running statistics of every batch norm by their mean over clean batches, dropout off."""
+    norms = [module for module in model.modules() if isinstance(module, BatchNorm | nn.BatchNorm1d)]
+    momenta = [norm.momentum for norm in norms]
+    torch.manual_seed(config.seed)
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.eval()
+    with torch.no_grad(), autocast(device, config.precision):
+        for number, points in enumerate(batches, start=1):
+            for norm in norms:
+                norm.momentum = 1 / number  # the running mean over batches
+            model(points, config.timesteps)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.eval()

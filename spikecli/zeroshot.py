@@ -1,0 +1,174 @@
+"""Zero-shot: event recordings to class names by the words alone (NeuroCLIP, arXiv 2306.12073)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from spikecli.datasets.event_prepared import prepare_events
+from spikecli.datasets.event_sets import DIGITS, EVENT_SETS
+from spikecli.datasets.event_split import EventSplit, load_events
+from spikecli.datasets.event_store import read_record
+from spikecli.datasets.events import read_events
+from spikecli.datasets.frames import to_frames
+from spikecli.datasets.prepare import Watch
+from spikecli.errors import SpikeError
+from spikecli.features import FeatureStore, Viewing, encode_frames
+from spikecli.metrics import class_accuracy, cumulative_predictions, instance_accuracy
+from spikecli.models.clip import ClipModel
+
+# For recordings of which nothing is known: the paper's prompt for things of all kinds.
+FILE_TEMPLATES = ("A low quality point cloud image of {}.",)
+
+
+@dataclass(frozen=True)
+class Question:
+    """The classes to choose from, and the sentences that their names are put into."""
+
+    classnames: tuple[str, ...]
+    templates: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        names = self.classnames
+        if len(names) < 2 or len(set(names)) < len(names) or not all(name.strip() for name in names):
+            raise SpikeError(f"found classes {', '.join(names) or 'none'}; wanted two or more different names")
+        if not self.templates:
+            raise SpikeError("found no template; wanted at least one line with {} where the class name goes")
+        for template in self.templates:
+            if "{}" not in template:
+                raise SpikeError(f"found the template {template!r}; wanted {{}} in it, where the class name goes")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How many of a split's recordings are named right, in 0…1; `steps[t]` after t + 1 steps."""
+
+    dataset: str
+    split: str
+    samples: int
+    instance_accuracy: float
+    top5_accuracy: float
+    class_accuracy: float
+    steps: tuple[float, ...]
+
+
+def read_classes(text: str) -> tuple[str, ...]:
+    """Return the class names in a comma-separated list, or in a file that holds one a line."""
+    path = Path(text)
+    if "," not in text and path.is_file():
+        return _lines(path)
+    if "," not in text:
+        raise SpikeError(f"found no file {text!r} and only one class name; wanted a,b,c or a file of one name a line")
+    return tuple(name.strip() for name in text.split(","))
+
+
+def read_templates(path: Path) -> tuple[str, ...]:
+    """Return the templates in a file that holds one a line."""
+    return _lines(path)
+
+
+def _lines(path: Path) -> tuple[str, ...]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpikeError(f"cannot read {path} ({error}); wanted a text file, one entry a line") from error
+    return tuple(line.strip() for line in lines if line.strip())
+
+
+def question_about(dataset: str, classnames: Sequence[str] | None, templates: Sequence[str] | None) -> Question:
+    """Return the question for a data set: its own names and templates unless others are given; SpikeError when the
+    names are not as many as its classes."""
+    facts = EVENT_SETS[dataset]
+    if classnames is not None and len(classnames) != len(facts.classnames):
+        raise SpikeError(
+            f"found {len(classnames)} class names for {dataset}; wanted {len(facts.classnames)}, in the order of "
+            f"{', '.join(facts.classnames[:4])}, …; correct --classes"
+        )
+    return Question(tuple(classnames or facts.classnames), tuple(templates or facts.templates))
+
+
+def text_features(clip: ClipModel, question: Question) -> Tensor:
+    """Return g (K, D), of length 1: for each class the mean over the templates of its sentences' features."""
+    sentences = [template.replace("{}", name) for name in question.classnames for template in question.templates]
+    features = clip.encode_texts(sentences).unflatten(0, (len(question.classnames), len(question.templates)))
+    return functional.normalize(features.mean(dim=1), dim=-1)
+
+
+def step_logits(features: Tensor, texts: Tensor, scale: float) -> Tensor:
+    """Return logits (T, B, K) whose mean over T is exp(s)·⟨F/‖F‖, (g, …, g)⟩, F being all steps' features in a row.
+
+    The paper concatenates the T features (T, B, D), normalizes, and repeats the text features (K, D) T times. The
+    inner product of the two is a sum over t, so neither is built. With features of length 1, ‖F‖ = √T, and the logits
+    are exp(s)·√T·mean_t ⟨f_t, g_k⟩.
+    """
+    length = features.square().sum(dim=(0, 2), keepdim=True).sqrt()  # (1, B, 1)
+    return scale * len(features) * (features @ texts.T) / length
+
+
+def zero_shot_logits(features: Tensor, texts: Tensor, scale: float) -> Tensor:
+    """Return logits (T, B, K) of features (B, T, D) as CLIP gives them: each step is first brought to length 1."""
+    return step_logits(functional.normalize(features, dim=-1).transpose(0, 1), texts, scale)
+
+
+def score(logits: Tensor, labels: Tensor, dataset: str, split: str) -> Scores:
+    """Return the scores of logits (T, B, K) against labels (B,)."""
+    firming = cumulative_predictions(logits)
+    best = logits.mean(dim=0).topk(min(5, logits.shape[2]), dim=1).indices
+    return Scores(
+        dataset=dataset,
+        split=split,
+        samples=len(labels),
+        instance_accuracy=instance_accuracy(firming[-1], labels),
+        top5_accuracy=(best == labels[:, None]).any(dim=1).double().mean().item(),
+        class_accuracy=class_accuracy(firming[-1], labels),
+        steps=tuple(instance_accuracy(step, labels) for step in firming),
+    )
+
+
+def spread(samples: int, limit: int | None) -> np.ndarray:
+    """Return at most `limit` places in 0 … samples − 1, evenly spread: recordings are sorted by class."""
+    if limit is None or limit >= samples:
+        return np.arange(samples)
+    return np.arange(limit) * samples // limit
+
+
+def open_split(data_dir: Path, dataset: str, split: str, watch: Watch = Watch()) -> EventSplit:
+    """Return a prepared split; `digits`, which is built in, is prepared on the way."""
+    if dataset not in EVENT_SETS:
+        raise SpikeError(f"found neither a file nor a data set {dataset!r}; wanted one of {', '.join(EVENT_SETS)}")
+    if dataset == DIGITS.name and read_record(data_dir / dataset) is None:
+        prepare_events(
+            data_dir,
+            dataset,
+            on_total=lambda total: watch.on_phase("preparing digits", total),
+            on_step=watch.on_step,
+        )
+    return load_events(data_dir, dataset, split)
+
+
+def classify_split(
+    store: FeatureStore, question: Question, limit: int | None = None, on_step: Callable[[int], None] = lambda n: None
+) -> Scores:
+    """Return the zero-shot scores of a split; its labels are looked at for these and for nothing else."""
+    chosen = spread(len(store.split), limit)
+    texts = text_features(store.clip, question)
+    logits = zero_shot_logits(store.read(chosen, on_step), texts, store.clip.logit_scale)
+    labels = torch.from_numpy(store.split.labels[chosen])
+    return score(logits.cpu(), labels, store.split.dataset, store.split.split)
+
+
+def classify_files(
+    clip: ClipModel, viewing: Viewing, question: Question, paths: Sequence[Path]
+) -> Iterator[tuple[Path, Tensor]]:
+    """Yield each recording's path and the probabilities (K,) of the classes."""
+    texts = text_features(clip, question)
+    for path in paths:
+        frames = to_frames(read_events(path), viewing.slices)
+        logits = zero_shot_logits(encode_frames(clip, viewing, frames[None]), texts, clip.logit_scale)
+        yield path, logits.mean(dim=0)[0].softmax(dim=0).cpu()
