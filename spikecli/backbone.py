@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,13 +19,20 @@ from spikecli.models.clip_weights import Source
 from spikecli.models.mini import Pictures, Recipe, ensure_mini, picture_accuracy
 
 
+@dataclass(frozen=True)
+class Telling(Watch):
+    """Who is told how far things are: a phase with its number of steps, each step, and what is worth a line."""
+
+    on_note: Callable[[str], None] = lambda text: None
+
+
 def open_backbone(
     clip: str | None,
     weights: str | None,
     data_dir: Path,
     device: str = "auto",
     quick_gelu: bool | None = None,
-    watch: Watch = Watch(),
+    telling: Telling = Telling(),
     recipe: Recipe = Recipe(),
 ) -> ClipModel:
     """Return the CLIP that `clip` and `weights` name, `mini` unless given; SpikeError when it cannot be had.
@@ -32,28 +41,29 @@ def open_backbone(
     """
     where = choose_device(device)
     if weights is None and clip in (None, "mini"):
-        return _mini(data_dir, where, recipe, watch)
+        return _mini(data_dir, where, recipe, telling)
     source = find_weights(clip, weights, data_dir)
     if not source.path.is_file() and source.urls:
-        _fetch(source, watch)
+        _fetch(source, telling)
     return load_clip(source, where, quick_gelu)
 
 
-def _mini(data_dir: Path, device: torch.device, recipe: Recipe, watch: Watch) -> ClipModel:
+def _mini(data_dir: Path, device: torch.device, recipe: Recipe, telling: Telling) -> ClipModel:
     told = 0
 
     def on_step(step: int, total: int) -> None:
         nonlocal told
         if told == 0:
-            watch.on_phase("training mini", total)
-        watch.on_step(step - told)
+            telling.on_phase("training mini", total)
+        telling.on_step(step - told)
         told = step
 
     source, trained = ensure_mini(data_dir, _pictures(CLIP_IMAGES), recipe, on_step)
     clip = load_clip(source, device)
     if trained:
-        accuracy = picture_accuracy(clip, _pictures(RECORDED))
-        watch.on_phase(f"mini tells {accuracy:.1%} of the 899 digits that it was not trained on", None)
+        held_out = _pictures(RECORDED)
+        accuracy = picture_accuracy(clip, held_out)
+        telling.on_note(f"mini: {accuracy:.1%} of {len(held_out.labels)} pictures of digits that it never saw")
     return clip
 
 
@@ -62,9 +72,9 @@ def _pictures(part: slice) -> Pictures:
     return Pictures(torch.from_numpy(images), torch.from_numpy(labels))
 
 
-def _fetch(source: Source, watch: Watch) -> None:
+def _fetch(source: Source, telling: Telling) -> None:
     remotes = tuple(Remote(source.path.name, (url,)) for url in source.urls)
-    fetching = Fetching(attempts=2, on_phase=watch.on_phase, on_step=watch.on_step)
+    fetching = Fetching(attempts=2, on_phase=telling.on_phase, on_step=telling.on_step)
     try:
         fetch_first(remotes, source.path.parent, fetching)
     except SpikeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,13 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         try:
             save_file(tensors, temporary, metadata=metadata)
         except SafetensorError as error:
-            raise OSError(getattr(error, "errno", None), str(error)) from error
+            raise _as_os_error(error) from error
+
+
+def _as_os_error(error: SafetensorError) -> OSError:
+    """Return the failure of the operating system that safetensors reports as text: "… (os error 28)"."""
+    found = re.search(r"os error (\d+)", str(error))
+    return OSError(int(found[1]) if found else None, str(error))
 
 
 def load(path: Path) -> Checkpoint:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +13,29 @@ import torch
 from torch import Tensor, nn
 
 from spikecli import checkpoint as checkpoints
+from spikecli import metrics
+from spikecli.datasets.prepared import PointClouds
 from spikecli.device import autocast, choose_device
+from spikecli.energy import Operations, counted
+from spikecli.models.pointnet import PointNet
+from spikecli.models.pooled import linear_max
 
 BATCH = 32
+OnClouds = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores at one number of time steps: accuracies and rates in 0…1, operations and energy of one sample."""
+
+    timesteps: int
+    instance_accuracy: float
+    instance_accuracy_std: float
+    class_accuracy: float
+    firing_rate: float
+    synaptic_operations: float
+    energy_uj: float
+    seconds: float
 
 
 def step_logits(
@@ -22,7 +45,7 @@ def step_logits(
     device: torch.device,
     precision: str,
     seed: int,
-    on_step: Callable[[int], None] = lambda clouds: None,
+    on_clouds: OnClouds = lambda clouds: None,
 ) -> Tensor:
     """Return each step's logits (T, S, K), float32 on the CPU, of clouds (S, N, 3).
 
@@ -38,9 +61,63 @@ def step_logits(
             batch = torch.from_numpy(points[start : start + BATCH]).to(device, kind)
             with autocast(device, precision):
                 parts.append(model(batch, timesteps).float().cpu())
-            on_step(len(batch))
+            on_clouds(len(batch))
     model.train(was_training)
     return torch.cat(parts, 1)
+
+
+def evaluate(
+    model: nn.Module,
+    clouds: PointClouds,
+    timesteps: Sequence[int],
+    runs: int,
+    seed: int,
+    device: torch.device,
+    precision: str,
+    on_clouds: OnClouds = lambda clouds: None,
+) -> list[Row]:
+    """Return a row for each number of time steps, over `runs` seeds of the perturbation.
+
+    One pass of the longest run answers for all shorter ones. Operations are counted in the first run; `seconds` is what
+    the whole split takes at this number of steps, from the median of three passes over one batch.
+    """
+    labels = torch.from_numpy(clouds.labels)
+    longest = max(timesteps)
+    predictions = []
+    counts = Operations(longest)
+    for run in range(runs):
+        with counted(model, longest) as seen:
+            logits = step_logits(model, clouds.points, longest, device, precision, seed + run, on_clouds)
+        counts = seen if run == 0 else counts
+        predictions.append(metrics.cumulative_predictions(logits))
+    return [
+        _row(t, [p[t - 1] for p in predictions], labels, counts, _seconds(model, clouds, t, device, precision))
+        for t in timesteps
+    ]
+
+
+def _row(timesteps: int, predictions: list[Tensor], labels: Tensor, counts: Operations, seconds: float) -> Row:
+    accuracies = [metrics.instance_accuracy(prediction, labels) for prediction in predictions]
+    return Row(
+        timesteps,
+        statistics.fmean(accuracies),
+        statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
+        statistics.fmean(metrics.class_accuracy(prediction, labels) for prediction in predictions),
+        counts.firing_rate(timesteps),
+        counts.synaptic_operations(timesteps) / len(labels),
+        counts.energy_uj(timesteps) / len(labels),
+        seconds,
+    )
+
+
+def _seconds(model: nn.Module, clouds: PointClouds, timesteps: int, device: torch.device, precision: str) -> float:
+    batch = clouds.points[:BATCH]
+    taken = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        step_logits(model, batch, timesteps, device, precision, 0)
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken) * len(clouds.points) / len(batch)
 
 
 def predict_clouds(checkpoint: Path, points: np.ndarray, timesteps: int, seed: int, device: str = "auto") -> np.ndarray:
@@ -51,3 +128,23 @@ def predict_clouds(checkpoint: Path, points: np.ndarray, timesteps: int, seed: i
     logits = step_logits(model, points, timesteps, chosen, "fp32", seed)
     steps = torch.arange(1, timesteps + 1, dtype=torch.float32)
     return (logits.cumsum(0) / steps[:, None, None]).softmax(-1).numpy()
+
+
+def critical_points(checkpoint: Path, points: np.ndarray, timesteps: int, seed: int = 0) -> np.ndarray:
+    """Return how many of the trunk's channels each point of a cloud (N, 3) wins the maximum of, at each step (T, N)."""
+    path = checkpoints.resolve(checkpoint)
+    model = checkpoints.network(checkpoints.load(path), path)
+    assert isinstance(model, PointNet)
+    wins = np.zeros((timesteps, len(points)), dtype=np.int64)
+
+    def on_pool(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        (x,) = inputs  # (T, 1, N, C)
+        weight, _ = model.pool.effective(x)
+        _, winners = linear_max(x, weight)
+        for step, winner in enumerate(winners[:, 0]):
+            wins[step] = np.bincount(winner.numpy(), minlength=len(points))
+
+    handle = model.pool.register_forward_hook(on_pool)
+    step_logits(model, points[None], timesteps, torch.device("cpu"), "fp32", seed)
+    handle.remove()
+    return wins

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from spikecli.datasets.event_split import EventSplit, split_frames
-from spikecli.datasets.frames import PRESETS, SLICINGS, Slicing, to_images
+from spikecli.datasets.events import read_events
+from spikecli.datasets.frames import PRESETS, SLICINGS, Slicing, to_frames, to_images
 from spikecli.errors import SpikeError
 from spikecli.models.clip import NORMALIZATIONS, ClipModel
 from spikecli.storage import atomic_path, make_folder, sole_writer, write_text
@@ -81,6 +82,17 @@ def encode_frames(
     if twist is not None:
         images = twist(images)
     return clip.encode_images(images.flatten(0, 1), viewing.normalization).unflatten(0, frames.shape[:2])
+
+
+def encode_file(clip: ClipModel, viewing: Viewing, path: Path) -> Tensor:
+    """Return the features (1, T, D) of the recording in `path`; SpikeError when it cannot be read or sliced."""
+    recording = read_events(path)
+    if len(recording) < viewing.timesteps:
+        raise SpikeError(
+            f"{path} holds {len(recording)} events; wanted at least one for each of {viewing.timesteps} time steps; "
+            "lower --timesteps"
+        )
+    return encode_frames(clip, viewing, to_frames(recording, viewing.slices)[None])
 
 
 @dataclass(frozen=True, eq=False)

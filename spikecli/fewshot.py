@@ -1,61 +1,60 @@
-"""Few-shot: fit NeuroCLIP's adapter on the features of a few recordings a class (arXiv 2306.12073)."""
+"""Few-shot: an adapter for a few recordings a class, scored beside zero-shot on the same test recordings."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from spikecli.backbone import Telling, open_backbone
+from spikecli.datasets.event_sets import EVENT_SETS
+from spikecli.datasets.event_split import EventSplit
 from spikecli.errors import SpikeError
+from spikecli.features import FeatureStore, Twist, Viewing, encode_file
+from spikecli.fitting import Fitting, accuracy, adapted_logits, build_adapter, fit, select, selection_epochs
 from spikecli.metrics import instance_accuracy
-from spikecli.models.adapter import NEURONS, InterTimestepAdapter
-from spikecli.zeroshot import step_logits, zero_shot_logits
+from spikecli.models.clip import ClipModel
+from spikecli.storage import atomic_path
+from spikecli.zeroshot import Question, spread, text_features, zero_shot_logits
 
-_WARMUP_RATE = 1e-5  # of the first epoch
-_SELECTION_EPOCHS = (50, 150)
-_SELECTION_BLENDS = (0.2, 0.4, 0.6, 0.8)
+FORMAT = "spikecli-adapter-1"
 
 
-@dataclass(frozen=True)
-class Fitting:
-    """How an adapter is fitted; the defaults are the paper's."""
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is to be learned from: the splits, the CLIP that looks at them, and the question."""
 
-    adapter: str = "spiking"  # spiking, relu, or none: the features as they are
-    epochs: int = 150
-    blend: float = 0.6
-    batch_size: int = 32
-    lr: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.2
+    train: EventSplit
+    test: EventSplit
+    clip: ClipModel
+    viewing: Viewing
+    question: Question
+    data_dir: Path
+    limit: int | None = None  # test recordings
 
-    def __post_init__(self) -> None:
-        if self.adapter != "none" and self.adapter not in NEURONS:
-            raise SpikeError(f"found adapter {self.adapter!r}; wanted one of {', '.join(NEURONS)}, none")
+    def features(self, split: EventSplit, indices: np.ndarray, telling: Telling, twist: Twist | None = None) -> Tensor:
+        """Return the features (n, T, D) of recordings of a split, encoded unless they are kept."""
+        store = FeatureStore(self.data_dir, split, self.clip, self.viewing, twist)
+        if missing := store.missing(indices):
+            telling.on_phase(f"encoding {split.dataset} {split.split}", missing)
+        return store.read(indices, telling.on_step)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One draw of shots: accuracies in 0…1 on the same test recordings, and what was chosen to fit the adapter."""
+    """One draw of shots: accuracies in 0…1 on the same test recordings, and the adapter with how it was fitted."""
 
-    seed: int
     zero_shot_accuracy: float
     instance_accuracy: float
+    samples: int
     fitting: Fitting
     adapter: nn.Module
-
-
-def build_adapter(fitting: Fitting, dim: int) -> nn.Module:
-    """Return a fresh adapter for features of `dim`; it maps (T, B, D) to (T, B, D)."""
-    if fitting.adapter == "none":
-        return nn.Identity()
-    return InterTimestepAdapter(dim, NEURONS[fitting.adapter], fitting.blend)
 
 
 def draw_shots(labels: np.ndarray, shots: int, generator: np.random.Generator) -> np.ndarray:
@@ -64,117 +63,149 @@ def draw_shots(labels: np.ndarray, shots: int, generator: np.random.Generator) -
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         if len(members) < shots:
-            raise SpikeError(f"found {len(members)} recordings of class {label}; wanted {shots}; lower --shots")
+            raise SpikeError(
+                f"found {len(members)} training recordings of class {label}; wanted {shots}; lower --shots"
+            )
         drawn.append(np.sort(generator.permutation(members)[:shots]))
     return np.concatenate(drawn)
 
 
-def fit(
-    views: Tensor,
-    labels: Tensor,
-    texts: Tensor,
-    scale: float,
+def draws(
+    task: Task,
     fitting: Fitting,
-    seed: int,
-    on_epoch: Callable[[int], None] = lambda n: None,
-) -> nn.Module:
-    """Return an adapter fitted to features (V, S, T, D), V views of each of S recordings, and their labels (S,)."""
-    with torch.random.fork_rng(devices=[views.device] if views.device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        adapter = build_adapter(fitting, views.shape[-1]).to(views.device)
-        if fitting.adapter == "none":
-            return adapter.eval()
-        generator = torch.Generator().manual_seed(seed)
-        optimizer = torch.optim.SGD(
-            adapter.parameters(), fitting.lr, momentum=fitting.momentum, weight_decay=fitting.weight_decay
-        )
-        for epoch in range(fitting.epochs):
-            for group in optimizer.param_groups:
-                group["lr"] = _rate(epoch, fitting)
-            for batch in _batches(len(labels), fitting.batch_size, generator):
-                which = torch.randint(len(views), (len(batch),), generator=generator)
-                features = views[which, batch].transpose(0, 1)  # (T, B, D)
-                logits = step_logits(adapter(features), texts, scale).mean(dim=0)
-                loss = functional.cross_entropy(logits, labels[batch], label_smoothing=fitting.label_smoothing)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-            on_epoch(1)
-    return adapter.eval()
+    shots: int,
+    runs: int,
+    seed: int = 0,
+    views: int = 4,
+    selecting: bool = False,
+    telling: Telling = Telling(),
+) -> Iterator[Run]:
+    """Yield a run for each of `runs` draws of `shots` recordings a class from the training split.
 
-
-@torch.no_grad()
-def adapted_logits(adapter: nn.Module, features: Tensor, texts: Tensor, scale: float) -> Tensor:
-    """Return logits (T, B, K) of features (B, T, D) after the adapter."""
-    return step_logits(adapter(features.transpose(0, 1)), texts, scale)
-
-
-def accuracy(adapter: nn.Module, features: Tensor, labels: Tensor, texts: Tensor, scale: float) -> float:
-    """Return the share of recordings, features (B, T, D), that are named right."""
-    return instance_accuracy(adapted_logits(adapter, features, texts, scale).mean(dim=0).argmax(dim=1), labels)
-
-
-def zero_shot_accuracy(features: Tensor, labels: Tensor, texts: Tensor, scale: float) -> float:
-    """Return the same share without any shots."""
-    return instance_accuracy(zero_shot_logits(features, texts, scale).mean(dim=0).argmax(dim=1), labels)
-
-
-def select(
-    views: Tensor,
-    labels: Tensor,
-    texts: Tensor,
-    scale: float,
-    fitting: Fitting,
-    seed: int,
-    on_epoch: Callable[[int], None] = lambda n: None,
-) -> Fitting:
-    """Return `fitting` with the epochs and the blend that name most of the held-out shots right; no test is seen.
-
-    A quarter of each class's shots, at least one, is held out. Ties go to the settings nearest to the paper's.
+    An adapter is fitted to each shot as it is and `views` times twisted. With `selecting`, epochs and blend are chosen
+    on held-out shots of each draw. The test split is looked at for the two scores alone.
     """
-    held = _held_out(labels)
-    kept = ~held
-    results = []
-    for epochs, blend in itertools.product(_SELECTION_EPOCHS, _SELECTION_BLENDS):
-        trial = replace(fitting, epochs=epochs, blend=blend)
-        adapter = fit(views[:, kept], labels[kept], texts, scale, trial, seed, on_epoch)
-        right = accuracy(adapter, views[0, held], labels[held], texts, scale)
-        results.append((right, -abs(blend - fitting.blend), -abs(epochs - fitting.epochs), trial))
-    return max(results, key=lambda result: result[:3])[3]
-
-
-def selection_epochs() -> int:
-    """Return how many epochs `select` trains, all trials together."""
-    return sum(_SELECTION_EPOCHS) * len(_SELECTION_BLENDS)
-
-
-def _held_out(labels: Tensor) -> Tensor:
-    """Return which of the shots (S,), equally many a class, are held out: the last quarter of each class's."""
-    held = torch.zeros(len(labels), dtype=torch.bool)
-    for label in labels.unique():
-        members = (labels == label).nonzero()[:, 0]
-        if len(members) < 2:
-            raise SpikeError("found one shot a class, none of which can be held out; leave --select away or add shots")
-        held[members[-max(1, len(members) // 4) :].cpu()] = True
-    return held
-
-
-def _batches(samples: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield the places of an epoch's batches; batch statistics need two, so a last one alone joins the one before."""
-    order = torch.randperm(samples, generator=generator)
-    ends = list(range(size, samples, size))
-    if ends and samples - ends[-1] == 1:
-        ends.pop()
-    yield from order.tensor_split(ends)
-
-
-def _rate(epoch: int, fitting: Fitting) -> float:
-    """Return the learning rate: one epoch of warm-up, then a cosine."""
-    if epoch == 0 and fitting.epochs > 1:
-        return _WARMUP_RATE
-    return fitting.lr * (1 + math.cos(math.pi * epoch / fitting.epochs)) / 2
+    texts, scale = text_features(task.clip, task.question), task.clip.logit_scale
+    chosen = spread(len(task.test), task.limit)
+    test = task.features(task.test, chosen, telling)
+    test_labels = torch.from_numpy(task.test.labels[chosen]).to(test.device)
+    plain = zero_shot_logits(test, texts, scale).mean(dim=0).argmax(dim=1)
+    twists: list[Twist | None] = [None]
+    if fitting.adapter != "none":
+        twists += [Twist(view, seed, EVENT_SETS[task.train.dataset].flip) for view in range(views)]
+    for number in range(runs):
+        places = draw_shots(task.train.labels, shots, np.random.default_rng([seed, number]))
+        shown = torch.stack([task.features(task.train, places, telling, twist) for twist in twists])
+        labels = torch.from_numpy(task.train.labels[places]).to(shown.device)
+        which = fitting
+        if selecting:
+            telling.on_phase(f"choosing epochs and blend, run {number + 1} of {runs}", selection_epochs())
+            which = select(shown, labels, texts, scale, fitting, seed + number, telling.on_step)
+        telling.on_phase(f"fitting, run {number + 1} of {runs}", which.epochs)
+        adapter = fit(shown, labels, texts, scale, which, seed + number, telling.on_step)
+        right = accuracy(adapter, test, test_labels, texts, scale)
+        yield Run(instance_accuracy(plain, test_labels), right, len(chosen), which, adapter)
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
     """Return the mean and the sample standard deviation, 0 for one value."""
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def summary(task: Task, runs: Sequence[Run], shots: int, seed: int, seconds: float) -> dict[str, Any]:
+    """Return what `spikecli fewshot --json` says of some runs."""
+    mean, std = mean_and_std([run.instance_accuracy for run in runs])
+    return {
+        "dataset": task.test.dataset,
+        "split": task.test.split,
+        "samples": runs[0].samples,
+        "clip": task.clip.name,
+        "weights": task.clip.weights,
+        "timesteps": task.viewing.timesteps,
+        "image_preset": task.viewing.preset,
+        "normalization": task.viewing.normalization,
+        "shots": shots,
+        "runs": len(runs),
+        "seed": seed,
+        "adapter": runs[0].fitting.adapter,
+        "chosen": [{"epochs": run.fitting.epochs, "blend": run.fitting.blend} for run in runs],
+        "zero_shot_accuracy": runs[0].zero_shot_accuracy,
+        "instance_accuracy": mean,
+        "instance_accuracy_std": std,
+        "accuracies": [run.instance_accuracy for run in runs],
+        "adapter_parameters": sum(parameter.numel() for parameter in runs[0].adapter.parameters()),
+        "seconds": seconds,
+    }
+
+
+def save_adapter(path: Path, run: Run, task: Task, clip: str | None, weights: str | None) -> None:
+    """Write an adapter and all that is needed to use it, without CLIP, of which `clip` and `weights` are the names."""
+    from safetensors.torch import save_file
+
+    about = {
+        "format": FORMAT,
+        "fitting": json.dumps(asdict(run.fitting)),
+        "viewing": json.dumps(asdict(task.viewing)),
+        "classnames": json.dumps(task.question.classnames),
+        "templates": json.dumps(task.question.templates),
+        "clip": json.dumps([clip, weights, task.clip.quick_gelu, task.clip.identity, task.clip.dim]),
+    }
+    tensors = {name: value.detach().cpu().contiguous() for name, value in run.adapter.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata=about)
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """A saved adapter and the CLIP that it was fitted to."""
+
+    adapter: nn.Module
+    clip: ClipModel
+    viewing: Viewing
+    question: Question
+
+    def classify(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Tensor]]:
+        """Yield each recording's path and the probabilities (K,) of the classes."""
+        texts = text_features(self.clip, self.question)
+        for path in paths:
+            features = encode_file(self.clip, self.viewing, path)
+            logits = adapted_logits(self.adapter, features, texts, self.clip.logit_scale)
+            yield path, logits.mean(dim=0)[0].softmax(dim=0).cpu()
+
+
+def is_adapter(path: Path) -> bool:
+    """Return whether `path` holds an adapter of `save_adapter`."""
+    return _metadata(path).get("format") == FORMAT
+
+
+def load_adapter(path: Path, data_dir: Path, device: str = "auto", telling: Telling = Telling()) -> Adapted:
+    """Return what `save_adapter` wrote; SpikeError when it is damaged or was fitted to other weights than are here."""
+    from safetensors.torch import load_file
+
+    about = _metadata(path)
+    if about.get("format") != FORMAT:
+        raise SpikeError(f"{path} is no adapter; give a .safetensors file of `spikecli fewshot --out`")
+    fitting, viewing = Fitting(**json.loads(about["fitting"])), Viewing(**json.loads(about["viewing"]))
+    name, weights, quick_gelu, identity, dim = json.loads(about["clip"])
+    clip = open_backbone(name, weights, data_dir, device, quick_gelu, telling)
+    if clip.identity != identity:
+        raise SpikeError(
+            f"{path} was fitted to other weights than those of {clip.name} ({clip.weights}) that are here; fetch "
+            "those, or fit an adapter to these with `spikecli fewshot --out`"
+        )
+    adapter = build_adapter(fitting, dim)
+    adapter.load_state_dict(load_file(path))
+    question = Question(tuple(json.loads(about["classnames"])), tuple(json.loads(about["templates"])))
+    return Adapted(adapter.to(clip.device).eval(), clip, viewing, question)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise SpikeError(f"found no file {path}; wanted an adapter of `spikecli fewshot --out`; check the path")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise SpikeError(f"{path} is cut short or no safetensors file ({error}); copy it again") from error

@@ -86,6 +86,15 @@ class Run:
                 tensors[f"optimizer/{name}/{key}"] = value
         self._write(STATE, tensors, {"progress": asdict(self.progress)})
 
+    def _chart(self, epoch: Epoch) -> None:
+        """Add an epoch to TensorBoard's curves; those that a stopped run drew beyond its last state are dropped."""
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(self.folder / "tensorboard", purge_step=epoch.epoch) as writer:
+            for name, value in asdict(epoch).items():
+                if value is not None and name != "epoch":
+                    writer.add_scalar(name, value, epoch.epoch)
+
     def end_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: Epoch) -> None:
         """Note an epoch, save the state, and publish weights and curve."""
         self.progress.epochs.append(asdict(epoch))
@@ -96,6 +105,7 @@ class Run:
             self.progress.best = epoch.val_accuracy
         self.save_state(model, optimizer)
         self.publish(model, improved)
+        self._chart(epoch)
 
     def publish(self, model: nn.Module, best: bool) -> None:
         """Write the weights others read (last, and best if these are) and the learning curve."""

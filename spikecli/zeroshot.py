@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from spikecli.backbone import Telling
 from spikecli.datasets.event_prepared import prepare_events
-from spikecli.datasets.event_sets import DIGITS, EVENT_SETS
+from spikecli.datasets.event_sets import DIGITS, EVENT_SETS, EventSetFacts
 from spikecli.datasets.event_split import EventSplit, load_events
 from spikecli.datasets.event_store import read_record
-from spikecli.datasets.events import read_events
-from spikecli.datasets.frames import to_frames
-from spikecli.datasets.prepare import Watch
 from spikecli.errors import SpikeError
-from spikecli.features import FeatureStore, Viewing, encode_frames
+from spikecli.features import FeatureStore, Viewing, encode_file
 from spikecli.metrics import class_accuracy, cumulative_predictions, instance_accuracy
 from spikecli.models.clip import ClipModel
 
@@ -56,6 +55,7 @@ class Scores:
     top5_accuracy: float
     class_accuracy: float
     steps: tuple[float, ...]
+    seconds: float
 
 
 def read_classes(text: str) -> tuple[str, ...]:
@@ -81,16 +81,35 @@ def _lines(path: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-def question_about(dataset: str, classnames: Sequence[str] | None, templates: Sequence[str] | None) -> Question:
-    """Return the question for a data set: its own names and templates unless others are given; SpikeError when the
-    names are not as many as its classes."""
-    facts = EVENT_SETS[dataset]
+def facts_of(dataset: str) -> EventSetFacts:
+    """Return what is fixed about a data set of recordings; SpikeError when there is none of that name."""
+    if dataset not in EVENT_SETS:
+        raise SpikeError(f"found no data set {dataset!r} of recordings; wanted one of {', '.join(EVENT_SETS)}")
+    return EVENT_SETS[dataset]
+
+
+def ask_about(dataset: str, classnames: Sequence[str] | None, templates: Sequence[str] | None) -> Question:
+    """Return the question about a data set: its own names and templates unless others are given.
+
+    SpikeError when the names are not as many as its classes.
+    """
+    facts = facts_of(dataset)
     if classnames is not None and len(classnames) != len(facts.classnames):
         raise SpikeError(
             f"found {len(classnames)} class names for {dataset}; wanted {len(facts.classnames)}, in the order of "
-            f"{', '.join(facts.classnames[:4])}, …; correct --classes"
+            f"{', '.join(facts.classnames[:3])}, …; correct --classes"
         )
     return Question(tuple(classnames or facts.classnames), tuple(templates or facts.templates))
+
+
+def ask_of_files(sources: Sequence[str], classnames: Sequence[str] | None, templates: Sequence[str] | None) -> Question:
+    """Return the question about files; SpikeError when one is not there or no names are given."""
+    for source in sources:
+        if not Path(source).is_file():
+            raise SpikeError(f"found neither a file nor a data set {source!r}; wanted one of {', '.join(EVENT_SETS)}")
+    if classnames is None:
+        raise SpikeError(f"found no class names for {sources[0]}; wanted some to choose from; add --classes a,b,c")
+    return Question(tuple(classnames), tuple(templates or FILE_TEMPLATES))
 
 
 def text_features(clip: ClipModel, question: Question) -> Tensor:
@@ -116,18 +135,19 @@ def zero_shot_logits(features: Tensor, texts: Tensor, scale: float) -> Tensor:
     return step_logits(functional.normalize(features, dim=-1).transpose(0, 1), texts, scale)
 
 
-def score(logits: Tensor, labels: Tensor, dataset: str, split: str) -> Scores:
-    """Return the scores of logits (T, B, K) against labels (B,)."""
+def score(logits: Tensor, labels: Tensor, split: EventSplit, seconds: float) -> Scores:
+    """Return the scores of logits (T, B, K) of recordings of a split against their labels (B,)."""
     firming = cumulative_predictions(logits)
     best = logits.mean(dim=0).topk(min(5, logits.shape[2]), dim=1).indices
     return Scores(
-        dataset=dataset,
-        split=split,
+        dataset=split.dataset,
+        split=split.split,
         samples=len(labels),
         instance_accuracy=instance_accuracy(firming[-1], labels),
         top5_accuracy=(best == labels[:, None]).any(dim=1).double().mean().item(),
         class_accuracy=class_accuracy(firming[-1], labels),
         steps=tuple(instance_accuracy(step, labels) for step in firming),
+        seconds=seconds,
     )
 
 
@@ -138,29 +158,30 @@ def spread(samples: int, limit: int | None) -> np.ndarray:
     return np.arange(limit) * samples // limit
 
 
-def open_split(data_dir: Path, dataset: str, split: str, watch: Watch = Watch()) -> EventSplit:
+def open_split(data_dir: Path, dataset: str, split: str, telling: Telling = Telling()) -> EventSplit:
     """Return a prepared split; `digits`, which is built in, is prepared on the way."""
-    if dataset not in EVENT_SETS:
-        raise SpikeError(f"found neither a file nor a data set {dataset!r}; wanted one of {', '.join(EVENT_SETS)}")
-    if dataset == DIGITS.name and read_record(data_dir / dataset) is None:
+    if facts_of(dataset) is DIGITS and read_record(data_dir / dataset) is None:
         prepare_events(
             data_dir,
             dataset,
-            on_total=lambda total: watch.on_phase("preparing digits", total),
-            on_step=watch.on_step,
+            on_total=lambda total: telling.on_phase("preparing digits", total),
+            on_step=telling.on_step,
         )
     return load_events(data_dir, dataset, split)
 
 
 def classify_split(
-    store: FeatureStore, question: Question, limit: int | None = None, on_step: Callable[[int], None] = lambda n: None
+    store: FeatureStore, question: Question, limit: int | None = None, telling: Telling = Telling()
 ) -> Scores:
     """Return the zero-shot scores of a split; its labels are looked at for these and for nothing else."""
+    begin = perf_counter()
     chosen = spread(len(store.split), limit)
     texts = text_features(store.clip, question)
-    logits = zero_shot_logits(store.read(chosen, on_step), texts, store.clip.logit_scale)
+    if missing := store.missing(chosen):
+        telling.on_phase(f"encoding {store.split.dataset} {store.split.split}", missing)
+    logits = zero_shot_logits(store.read(chosen, telling.on_step), texts, store.clip.logit_scale)
     labels = torch.from_numpy(store.split.labels[chosen])
-    return score(logits.cpu(), labels, store.split.dataset, store.split.split)
+    return score(logits.cpu(), labels, store.split, perf_counter() - begin)
 
 
 def classify_files(
@@ -169,6 +190,5 @@ def classify_files(
     """Yield each recording's path and the probabilities (K,) of the classes."""
     texts = text_features(clip, question)
     for path in paths:
-        frames = to_frames(read_events(path), viewing.slices)
-        logits = zero_shot_logits(encode_frames(clip, viewing, frames[None]), texts, clip.logit_scale)
+        logits = zero_shot_logits(encode_file(clip, viewing, path), texts, clip.logit_scale)
         yield path, logits.mean(dim=0)[0].softmax(dim=0).cpu()

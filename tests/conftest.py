@@ -48,3 +48,11 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no real data at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def shapes_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the built-in shapes prepared at 64 points a cloud."""
+    folder = tmp_path_factory.mktemp("data")
+    assert run(["data", "prepare", "shapes", "--points", "64", "--data-dir", str(folder), "--quiet", "--json"]) == 0
+    return folder

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import typer
 
 from spikecli import __version__, console
-from spikecli.cli import train
-from spikecli.errors import SpikeError
+from spikecli.cli import data, doctor, eval, predict, train, view
+from spikecli.errors import SpikeError, Stopped
 
 app = typer.Typer(
     name="spikecli",
@@ -20,6 +20,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SPIKECLI"},
 )
+
+INTERRUPTED = 130
 
 
 def _version(asked: bool) -> None:
@@ -37,7 +39,12 @@ def _root(
     """Spiking neural networks for 3-D point clouds and event cameras."""
 
 
+app.add_typer(data.data_app, name="data")
 app.command()(train.train)
+app.command("eval")(eval.evaluate)
+app.command()(predict.predict)
+app.command()(view.view)
+app.command()(doctor.doctor)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -47,10 +54,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SpikeError as problem:
         console.error(str(problem))
         return 1
-    except KeyboardInterrupt as stop:
-        console.error(str(stop) or "interrupted")
-        return 130
+    except Stopped as stop:
+        console.error(str(stop))
+        return INTERRUPTED
     except SystemExit as end:
+        if end.code == INTERRUPTED:  # what typer makes of Ctrl-C
+            console.error("interrupted")
         return end.code if isinstance(end.code, int) else 1
     return 0
 

@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from spikecli.errors import SpikeError
@@ -23,7 +22,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     names = {
         option.lstrip("-"): parameter.name
         for parameter in context.command.params
-        if isinstance(parameter, click.Option)
+        if parameter.param_type_name == "option"
         for option in parameter.opts
         if option.startswith("--")
     }

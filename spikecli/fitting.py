@@ -1,0 +1,152 @@
+"""Fit NeuroCLIP's adapter on features that CLIP has made of a few recordings (arXiv 2306.12073)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spikecli.errors import SpikeError
+from spikecli.metrics import instance_accuracy
+from spikecli.models.adapter import NEURONS, InterTimestepAdapter
+from spikecli.zeroshot import step_logits, zero_shot_logits
+
+_WARMUP_RATE = 1e-5  # of the first epoch
+_SELECTION_EPOCHS = (50, 150)
+_SELECTION_BLENDS = (0.2, 0.4, 0.6, 0.8)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """How an adapter is fitted; the defaults are the paper's."""
+
+    adapter: str = "spiking"  # spiking, relu, or none: the features as they are
+    epochs: int = 150
+    blend: float = 0.6
+    batch_size: int = 32
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.adapter != "none" and self.adapter not in NEURONS:
+            raise SpikeError(f"found adapter {self.adapter!r}; wanted one of {', '.join(NEURONS)}, none")
+
+
+def build_adapter(fitting: Fitting, dim: int) -> nn.Module:
+    """Return a fresh adapter for features of `dim`; it maps (T, B, D) to (T, B, D)."""
+    if fitting.adapter == "none":
+        return nn.Identity()
+    return InterTimestepAdapter(dim, NEURONS[fitting.adapter], fitting.blend)
+
+
+def fit(
+    views: Tensor,
+    labels: Tensor,
+    texts: Tensor,
+    scale: float,
+    fitting: Fitting,
+    seed: int,
+    on_epoch: Callable[[int], None] = lambda n: None,
+) -> nn.Module:
+    """Return an adapter fitted to features (V, S, T, D), V views of each of S recordings, and their labels (S,)."""
+    with torch.random.fork_rng(devices=[views.device] if views.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        adapter = build_adapter(fitting, views.shape[-1]).to(views.device)
+        if fitting.adapter == "none":
+            return adapter.eval()
+        generator = torch.Generator().manual_seed(seed)
+        optimizer = torch.optim.SGD(
+            adapter.parameters(), fitting.lr, momentum=fitting.momentum, weight_decay=fitting.weight_decay
+        )
+        for epoch in range(fitting.epochs):
+            for group in optimizer.param_groups:
+                group["lr"] = _rate(epoch, fitting)
+            for batch in _batches(len(labels), fitting.batch_size, generator):
+                which = torch.randint(len(views), (len(batch),), generator=generator)
+                features = views[which, batch].transpose(0, 1)  # (T, B, D)
+                logits = step_logits(adapter(features), texts, scale).mean(dim=0)
+                loss = functional.cross_entropy(logits, labels[batch], label_smoothing=fitting.label_smoothing)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            on_epoch(1)
+    return adapter.eval()
+
+
+@torch.no_grad()
+def adapted_logits(adapter: nn.Module, features: Tensor, texts: Tensor, scale: float) -> Tensor:
+    """Return logits (T, B, K) of features (B, T, D) after the adapter."""
+    return step_logits(adapter(features.transpose(0, 1)), texts, scale)
+
+
+def accuracy(adapter: nn.Module, features: Tensor, labels: Tensor, texts: Tensor, scale: float) -> float:
+    """Return the share of recordings, features (B, T, D), that are named right."""
+    return instance_accuracy(adapted_logits(adapter, features, texts, scale).mean(dim=0).argmax(dim=1), labels)
+
+
+def zero_shot_accuracy(features: Tensor, labels: Tensor, texts: Tensor, scale: float) -> float:
+    """Return the same share without any shots."""
+    return instance_accuracy(zero_shot_logits(features, texts, scale).mean(dim=0).argmax(dim=1), labels)
+
+
+def select(
+    views: Tensor,
+    labels: Tensor,
+    texts: Tensor,
+    scale: float,
+    fitting: Fitting,
+    seed: int,
+    on_epoch: Callable[[int], None] = lambda n: None,
+) -> Fitting:
+    """Return `fitting` with the epochs and the blend that name most of the held-out shots right; no test is seen.
+
+    A quarter of each class's shots, at least one, is held out. Ties go to the settings nearest to the paper's.
+    """
+    held = _held_out(labels)
+    kept = ~held
+    results = []
+    for epochs, blend in itertools.product(_SELECTION_EPOCHS, _SELECTION_BLENDS):
+        trial = replace(fitting, epochs=epochs, blend=blend)
+        adapter = fit(views[:, kept], labels[kept], texts, scale, trial, seed, on_epoch)
+        right = accuracy(adapter, views[0, held], labels[held], texts, scale)
+        results.append((right, -abs(blend - fitting.blend), -abs(epochs - fitting.epochs), trial))
+    return max(results, key=lambda result: result[:3])[3]
+
+
+def selection_epochs() -> int:
+    """Return how many epochs `select` trains, all trials together."""
+    return sum(_SELECTION_EPOCHS) * len(_SELECTION_BLENDS)
+
+
+def _held_out(labels: Tensor) -> Tensor:
+    """Return which of the shots (S,), equally many a class, are held out: the last quarter of each class's."""
+    held = torch.zeros(len(labels), dtype=torch.bool)
+    for label in labels.unique():
+        members = (labels == label).nonzero()[:, 0]
+        if len(members) < 2:
+            raise SpikeError("found one shot a class, none of which can be held out; leave --select away or add shots")
+        held[members[-max(1, len(members) // 4) :].cpu()] = True
+    return held
+
+
+def _batches(samples: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield the places of an epoch's batches; batch statistics need two, so a last one alone joins the one before."""
+    order = torch.randperm(samples, generator=generator)
+    ends = list(range(size, samples, size))
+    if ends and samples - ends[-1] == 1:
+        ends.pop()
+    yield from order.tensor_split(ends)
+
+
+def _rate(epoch: int, fitting: Fitting) -> float:
+    """Return the learning rate: one epoch of warm-up, then a cosine."""
+    if epoch == 0 and fitting.epochs > 1:
+        return _WARMUP_RATE
+    return fitting.lr * (1 + math.cos(math.pi * epoch / fitting.epochs)) / 2
