@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -44,7 +44,7 @@ def open_backbone(
         return _mini(data_dir, where, recipe, telling)
     source = find_weights(clip, weights, data_dir)
     if not source.path.is_file() and source.urls:
-        _fetch(source, telling)
+        source = _fetched(source, telling)
     return load_clip(source, where, quick_gelu)
 
 
@@ -72,11 +72,11 @@ def _pictures(part: slice) -> Pictures:
     return Pictures(torch.from_numpy(images), torch.from_numpy(labels))
 
 
-def _fetch(source: Source, telling: Telling) -> None:
-    remotes = tuple(Remote(source.path.name, (url,)) for url in source.urls)
+def _fetched(source: Source, telling: Telling) -> Source:
+    remotes = [Remote(f"{source.model}-{source.label}{Path(url).suffix}", (url,)) for url in source.urls]
     fetching = Fetching(attempts=2, on_phase=telling.on_phase, on_step=telling.on_step)
     try:
-        fetch_first(remotes, source.path.parent, fetching)
+        return replace(source, path=fetch_first(remotes, source.path.parent, fetching))
     except SpikeError as error:
         reason = "no network" if "resolution" in str(error) or "not known" in str(error) else str(error)
         raise source.missing(reason) from error

@@ -166,22 +166,13 @@ def _rendering(data_dir: Path) -> str:
 
 
 def _open_clip(data_dir: Path) -> str:
-    import torch
+    from spikecli.models.clip import import_open_clip
 
-    note = ""
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError:
-        # A torchvision built for CUDA cannot register its operators beside a CPU torch; declaring them is enough.
-        torch.library.define("torchvision::nms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        torch.library.define("torchvision::qnms", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        note = " (torchvision's own operators do not load beside this torch; they are not needed)"
-    import open_clip
-
+    open_clip = import_open_clip()  # with the cure for a torchvision that does not fit torch
     tokens = int((open_clip.get_tokenizer("ViT-B-32")(["a chair"]) > 0).sum())
     if tokens != 4:
         raise RuntimeError(f"'a chair' became {tokens} tokens, wanted 4")
-    return f"{open_clip.__version__}, {len(open_clip.list_models())} models{note}"
+    return f"{open_clip.__version__}, {len(open_clip.list_models())} models"
 
 
 def _tonic(data_dir: Path) -> str:

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from spikecli.errors import SpikeError
+
+
+def started_by_torchrun() -> bool:
+    """Return whether this process is one of those that torchrun started."""
+    return dist.is_available() and dist.is_torchelastic_launched()
+
+
+def launch(arguments: Sequence[str], count: int) -> int:
+    """Return the exit code of `spikecli` with these arguments in `count` processes under torchrun on this machine."""
+    threads = str(max(1, (os.cpu_count() or 1) // count))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    environment = {"OMP_NUM_THREADS": threads, **os.environ}
+    return subprocess.run([*command, "-m", "spikecli", *arguments], env=environment, check=False).returncode
 
 
 def rank() -> int:
@@ -22,10 +39,17 @@ def world() -> int:
     return dist.get_world_size() if _several() else 1
 
 
+def own_device(device: torch.device) -> torch.device:
+    """Return the GPU of this process where `device` is just "cuda" and torchrun gave each process a number."""
+    if device.type == "cuda" and device.index is None and started_by_torchrun():
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return device
+
+
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
     """Join the processes that torchrun started, if it did, and leave them at the end."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ and "WORLD_SIZE" not in os.environ:
+    if not started_by_torchrun():
         yield
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=10))
@@ -40,25 +64,45 @@ def average_gradients(model: nn.Module) -> None:
     if not _several():
         return
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
-    dist.all_reduce(flat)
-    flat /= world()
+    flat = summed(torch.cat([gradient.reshape(-1) for gradient in gradients])) / world()
     for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))
 
 
 def summed(values: Tensor) -> Tensor:
-    """Return `values` summed over the processes."""
+    """Return `values` summed over the processes; SpikeError when one of them has gone."""
     if _several():
-        dist.all_reduce(values)
+        with _in_company():
+            dist.all_reduce(values)
     return values
 
 
+def summed_with_gradient(values: Tensor) -> Tensor:
+    """Return `values` summed over the processes; each process's gradient reaches all of them."""
+    from torch.distributed.nn.functional import all_reduce
+
+    with _in_company():
+        return all_reduce(values)
+
+
 def wait() -> None:
-    """Return when all processes have come here."""
+    """Return when all processes have come here; SpikeError when one of them has gone."""
     if _several():
-        dist.barrier()
+        with _in_company():
+            dist.barrier()
 
 
 def _several() -> bool:
     return dist.is_available() and dist.is_initialized()
+
+
+@contextmanager
+def _in_company() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise SpikeError(
+            f"process {rank()} lost another training process ({reason}); the last epoch is saved: "
+            "give the same command with --resume, on as many processes as you like"
+        ) from error

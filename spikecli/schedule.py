@@ -39,4 +39,4 @@ def learning_rate(config: TrainConfig, epochs_done: float) -> float:
 
 def optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
     """Return the optimizer of `model`'s parameters."""
-    return OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    return OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)

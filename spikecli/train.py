@@ -38,7 +38,7 @@ def opened(
     runs: Path = Path("checkpoints"),
 ) -> Iterator[Trainer]:
     """Yield a trainer whose run folder no other process writes to; SpikeError when the run cannot begin or go on."""
-    device = choose_device(device_name)
+    device = processes.own_device(choose_device(device_name))
     clouds = load_points(data_dir, config.dataset, "train", config.points)
     config = config.model_copy(update={"model": config.model.model_copy(update={"classes": len(clouds.classnames)})})
     with processes.joined(device):
@@ -167,11 +167,13 @@ class Trainer:
     def _validate(self) -> float | None:
         if not len(self.held_out.labels):
             return None
-        points, labels = self.held_out.points, torch.from_numpy(self.held_out.labels)
+        share = slice(processes.rank(), None, processes.world())
+        points, labels = self.held_out.points[share], torch.from_numpy(self.held_out.labels[share])
         logits = step_logits(
             self.model, points, self.config.timesteps, self.device, self.config.precision, self.config.seed
         )
-        return metrics.instance_accuracy(metrics.cumulative_predictions(logits)[-1], labels)
+        right = (metrics.cumulative_predictions(logits)[-1] == labels).sum().double()
+        return float(processes.summed(right.to(self.device))) / len(self.held_out.labels)
 
     def _all_stop(self, stop: Stop) -> bool:
         if processes.world() == 1:

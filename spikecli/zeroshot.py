@@ -68,9 +68,9 @@ def read_classes(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(","))
 
 
-def read_templates(path: Path) -> tuple[str, ...]:
-    """Return the templates in a file that holds one a line."""
-    return _lines(path)
+def read_words(classes: str | None, templates: Path | None) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Return the class names and the templates that a user gives, None where none are given."""
+    return (read_classes(classes) if classes else None), (_lines(templates) if templates else None)
 
 
 def _lines(path: Path) -> tuple[str, ...]:

@@ -98,7 +98,14 @@ def test_column_maxima_with_their_rows(rows: int, kind: torch.dtype) -> None:
     y = torch.randn(rows, 37).to(kind)
     values, winners = column_max(y)
     assert torch.equal(values, y.amax(0))
-    assert torch.equal(y.gather(0, winners[None])[0], values)
+    torch.testing.assert_close(y.gather(0, winners[None])[0], values, rtol=2e-6, atol=2e-6)
+
+
+def test_of_points_equal_within_rounding_the_first_wins() -> None:
+    y = torch.randn(100, 9, dtype=torch.float64).clamp(max=1)
+    y[70] = 2
+    y[[20, 90]] = 2 - 1e-15
+    assert column_max(y)[1].tolist() == [20] * 9
 
 
 def test_bfloat16_stays_near_float32() -> None:

@@ -133,7 +133,7 @@ def test_the_rectifier_has_its_closed_gradient(v: float, slope: float) -> None:
 
 def test_tanh_surrogate_has_its_window_height_and_area() -> None:
     u = torch.linspace(-1, 2, 300_001, dtype=torch.float64)
-    derivative = Tanh(5.0).derivative(u, 0.5, signed=False)
+    derivative = Tanh(5.0).backward(torch.ones_like(u), u, 0.5, signed=False)
     assert derivative[(u <= 0) | (u >= 1)].abs().max() == 0
     assert derivative.max().item() == pytest.approx(5 / (2 * torch.tanh(torch.tensor(2.5)).item()), rel=1e-6)
     assert torch.trapezoid(derivative, u).item() == pytest.approx(1, abs=1e-3)
@@ -141,15 +141,19 @@ def test_tanh_surrogate_has_its_window_height_and_area() -> None:
 
 def test_signed_rectangle_is_the_derivative_of_a_clamp() -> None:
     u = torch.tensor([-1.01, -0.99, 0.0, 0.99, 1.01])
-    assert Rectangle().derivative(u, 0.5, signed=True).tolist() == [0, 1, 1, 1, 0]
-    assert Rectangle().derivative(u, 0.5, signed=False).tolist() == [0, 0, 0, 1, 0]
+    ones = torch.ones_like(u)
+    assert Rectangle().backward(ones, u, 0.5, signed=True).tolist() == [0, 1, 1, 1, 0]
+    assert Rectangle().backward(ones, u, 0.5, signed=False).tolist() == [0, 0, 0, 1, 0]
+    bells = Tanh(5.0).backward(ones, u, 0.5, signed=True)
+    assert bells[0] == bells[4] == 0 and bells[1] == bells[3] > 0
 
 
 def test_the_gradient_flows_through_the_reset() -> None:
     # v₁ = x₁, s₁; v₂ = λ·v₁(1 − s₁) + x₂. dL/dx₁ of L = s₂: φ'(v₂)·λ·((1 − s₁) − v₁·φ'(v₁)).
     x = torch.tensor([0.4, 0.45], dtype=torch.float64, requires_grad=True)
     neurons.build(NeuronConfig(), 1).double()(x.view(2, 1, 1))[1].sum().backward()
-    slope = Tanh(5.0).derivative(torch.tensor([0.4, 0.55], dtype=torch.float64), 0.5, signed=False)
+    u = torch.tensor([0.4, 0.55], dtype=torch.float64)
+    slope = Tanh(5.0).backward(torch.ones_like(u), u, 0.5, signed=False)
     assert x.grad is not None
     assert x.grad[0].item() == pytest.approx((slope[1] * 0.25 * (1 - 0.4 * slope[0])).item())
     assert x.grad[1].item() == pytest.approx(slope[1].item())

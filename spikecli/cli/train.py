@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from spikecli.cli import options
 from spikecli.cli import train_options as shared
 from spikecli.config import train_settings
 from spikecli.console import Console
+from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
     from spikecli.train import Trainer
@@ -25,9 +27,11 @@ def train(
     points: shared.Points = 1024,
     val_fraction: shared.ValFraction = 0.1,
     tnet: shared.TNet = "pooled",
+    dropout: shared.Dropout = 0.4,
     precision: shared.Precision = "fp32",
     out: shared.Out = None,
     resume: shared.Resume = False,
+    count: shared.Processes = 1,
     data_dir: options.DataDir = options.DATA_DIR,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -41,10 +45,19 @@ def train(
     """
     training |= {"timesteps": timesteps, "points": points, "val_fraction": val_fraction, "precision": precision}
     training["seed"] = seed
-    settings = train_settings(dataset, paper, recipe, training, parts, {"name": model, "tnet": tnet})
+    settings = train_settings(
+        dataset, paper, recipe, training, parts, {"name": model, "tnet": tnet, "dropout": dropout}
+    )
     console = Console(as_json, quiet)
+    from spikecli import processes
     from spikecli.train import opened
 
+    if count > 1 and not processes.started_by_torchrun():
+        if code := processes.launch(sys.argv[1:], count):
+            raise SpikeError(
+                f"training in {count} processes ended with code {code}; what was saved goes on with --resume"
+            )
+        return
     with opened(settings, data_dir, out, resume, device) as trainer:
         _show(trainer, console)
 

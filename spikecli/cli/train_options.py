@@ -57,10 +57,11 @@ Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time s
 Points = Annotated[int, typer.Option(help="Points a cloud.")]
 ValFraction = Annotated[float, typer.Option(help="Part of each class of the training split that is held out.")]
 TNet = Annotated[str, typer.Option(help="T-Nets: pooled (maximum, then firing), paper (firing first) or none.")]
+Dropout = Annotated[float, typer.Option(help="Share of the head's second layer that is dropped in training.")]
 Precision = Annotated[str, typer.Option(help="fp32, bf16 (products alone) or fp64.")]
 Out = Annotated[Path | None, typer.Option(help="Run folder (default: a new one in checkpoints/).")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
-Processes = Annotated[int, typer.Option(min=1, help="Training processes on this machine.")]
+Processes = Annotated[int, typer.Option("--processes", min=1, help="Training processes on this machine.")]
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:

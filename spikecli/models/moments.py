@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
+
+from spikecli import processes
 
 
 class _Gram(torch.autograd.Function):
@@ -48,11 +49,8 @@ def output_moments(y: Tensor) -> tuple[Tensor, Tensor, int]:
 
 def across_processes(first: Tensor, second: Tensor, count: int) -> tuple[Tensor, Tensor, int]:
     """Return the sums over all training processes; in a single process, what was given."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+    if processes.world() == 1:
         return first, second, count
-    from torch.distributed.nn.functional import all_reduce
-
-    total = torch.tensor(count, device=first.device)
-    dist.all_reduce(total)
-    packed = all_reduce(torch.cat([first.reshape(-1), second.reshape(-1)]))
+    total = processes.summed(torch.tensor(count, device=first.device))
+    packed = processes.summed_with_gradient(torch.cat([first.reshape(-1), second.reshape(-1)]))
     return packed[: first.numel()].view_as(first), packed[first.numel() :].view_as(second), int(total)

@@ -27,7 +27,7 @@ class _Step(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         (u,) = ctx.saved_tensors
         threshold, signed, surrogate = ctx.how
-        return surrogate.derivative(u, threshold, signed).mul_(gradient), None, None, None
+        return surrogate.backward(gradient, u, threshold, signed), None, None, None
 
 
 def step(u: Tensor, threshold: float) -> Tensor:

@@ -40,8 +40,9 @@ def uniform_like(x: Tensor, high: float) -> Tensor:
     count = x.numel()
     draws = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
     grid = draws.view(torch.int16)[:count].view(x.shape)
-    # 65,536 levels at (n + ½) · high/2¹⁶, n + 2¹⁵ = 0 … 2¹⁶ − 1: mean high/2 exactly.
-    return grid.to(x.dtype).mul_(high / 2**16).add_(high * (0.5 + 0.5 / 2**16))
+    # 65,536 levels n·high/2¹⁶ about the middle, n + 2¹⁵ = 0 … 2¹⁶ − 1; the half level makes the mean high/2 exactly.
+    middle = x.new_tensor(high * (0.5 + 0.5 / 2**16))
+    return torch.add(middle, grid, alpha=high / 2**16)
 
 
 STARTS = {

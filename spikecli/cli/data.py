@@ -1,0 +1,153 @@
+"""`spikecli data`: fetch, prepare, describe and check data sets."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from spikecli.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed
+from spikecli.console import Advance, Console
+
+data_app = typer.Typer(help="Fetch, prepare, describe and check data sets.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A data set, as `spikecli data list` names it.")]
+_LISTED = 5  # skipped files that are named one by one
+
+
+class _Phases:
+    """A progress bar for each phase of a long step, one after another."""
+
+    def __init__(self, console: Console, stack: ExitStack) -> None:
+        self.console = console
+        self.stack = stack
+        self.advance: Advance | None = None
+
+    def start(self, what: str, total: int | None) -> None:
+        self.stack.close()
+        self.advance = self.stack.enter_context(self.console.progress(what, total=total))
+
+    def step(self, steps: int) -> None:
+        if self.advance is not None:
+            self.advance(steps)
+
+
+@data_app.command("list")
+def list_sets(data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Show every data set: what it is, whether it is prepared, its size, and how to get it.
+
+    Example: spikecli data list
+    """
+    from spikecli.datasets import sets
+
+    console = Console(as_json=as_json, quiet=quiet)
+    lines = sets.list_sets(data_dir)
+    rows = [(line["name"], line["kind"], _state(line), line["description"]) for line in lines]
+    cure = f"Kept in {data_dir}. To get one: spikecli data prepare NAME, with --from FILE if you have it already."
+    console.table("Data sets", ("name", "holds", "prepared", "what it is"), rows, cure)
+    console.document(lines)
+
+
+@data_app.command("prepare")
+def prepare(
+    name: Name,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Archive or folder to read; without it, built in or downloaded.")
+    ] = None,
+    points: Annotated[
+        int | None, typer.Option("--points", min=2, help="Points of each cloud.", show_default="2048")
+    ] = None,
+    sampling: Annotated[
+        Literal["uniform", "fps"] | None,
+        typer.Option("--sampling", help="Evenly at random, or far from one another.", show_default="uniform"),
+    ] = None,
+    seed: Seed = 0,
+    force: Annotated[bool, typer.Option("--force", help="Prepare again what stands already.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be used.")] = False,
+    data_dir: DataDir = DATA_DIR,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    config: ConfigFile = None,
+) -> None:
+    """Prepare a data set for training: fetch or read its files, and write one HDF5 file a split.
+
+    Example: spikecli data prepare modelnet10 --from ModelNet10.zip --points 1024
+    """
+    from spikecli.datasets import sets
+    from spikecli.datasets.prepare import Order, Watch
+
+    console = Console(as_json=as_json, quiet=quiet)
+    order = Order(source, points, sampling, seed, force, offline, skip_bad)
+    with ExitStack() as stack:
+        phases = _Phases(console, stack)
+        report = sets.prepare(data_dir, name, order, Watch(phases.start, phases.step))
+    _tell(console, report)
+    console.document(report)
+
+
+@data_app.command("info")
+def info(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Show what is known about a data set, and what of it is prepared.
+
+    Example: spikecli data info modelnet10
+    """
+    from spikecli.datasets import sets
+
+    console = Console(as_json=as_json, quiet=quiet)
+    about = sets.describe(data_dir, name)
+    console.table(name, ("", ""), [(key.replace("_", " "), _text(value)) for key, value in about.items()])
+    console.document(about)
+
+
+@data_app.command("verify")
+def verify(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Read all of a prepared data set and compare its checksums: one changed bit is found.
+
+    Example: spikecli data verify modelnet10
+    """
+    from spikecli.datasets import sets
+    from spikecli.datasets.prepare import Watch
+
+    console = Console(as_json=as_json, quiet=quiet)
+    with ExitStack() as stack:
+        phases = _Phases(console, stack)
+        report = sets.verify(data_dir, name, Watch(phases.start, phases.step))
+    console.say(f"{name}: every checksum holds")
+    console.document(report)
+
+
+def _tell(console: Console, report: dict[str, Any]) -> None:
+    counts = ", ".join(f"{count:,} {split}" for split, count in report["samples"].items())
+    done = "stand already" if report["reused"] else "prepared"
+    console.say(f"{report['dataset']}: {counts} {done} in {report['folder']}")
+    if not report.get("official", True):
+        whole = ", ".join(f"{count:,} {split}" for split, count in report["whole_set"].items())
+        console.warn(f"this is not the whole of {report['dataset']}, which has {whole}")
+    skipped = report.get("skipped", [])
+    for line in skipped[:_LISTED]:
+        console.warn(f"left out: {line}")
+    if len(skipped) > _LISTED:
+        console.warn(f"left out {len(skipped) - _LISTED} more; `spikecli data info {report['dataset']}` names them")
+
+
+def _state(line: dict[str, Any]) -> str:
+    if line["damaged"]:
+        return "damaged"
+    if not line["prepared"]:
+        return "no"
+    counts = " + ".join(f"{count:,}" for count in line["samples"].values())
+    return f"{counts}, {line['bytes'] / 1e6:,.0f} MB"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {_text(item)}" for key, item in value.items()) or "–"
+    if isinstance(value, list):
+        flat = all(isinstance(item, str) and " " not in item and "/" not in item for item in value)
+        return (", " if flat else "\n").join(_text(item) for item in value) or "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None or value == "" else str(value)

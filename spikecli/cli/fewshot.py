@@ -1,0 +1,107 @@
+"""`spikecli fewshot`: fit NeuroCLIP's adapter to a few recordings a class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import typer
+
+from spikecli.cli import clip_options, options
+from spikecli.cli.phases import phases
+from spikecli.console import Console
+
+_FITTING = "How the adapter is fitted"
+
+Adapter = Annotated[
+    str, typer.Option(help="spiking (the paper's), relu in its place, or none.", rich_help_panel=_FITTING)
+]
+Epochs = Annotated[int, typer.Option(min=1, help="Epochs of fitting.", rich_help_panel=_FITTING)]
+Blend = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of the adapter's answer in the features.", rich_help_panel=_FITTING)
+]
+Views = Annotated[
+    int, typer.Option(min=0, help="Turned and sheared views of each shot, beside itself.", rich_help_panel=_FITTING)
+]
+Select = Annotated[
+    bool, typer.Option("--select", help="Choose epochs and blend on held-out shots.", rich_help_panel=_FITTING)
+]
+
+
+Shots = Annotated[int, typer.Option(min=1, help="Training recordings of each class.")]
+Runs = Annotated[int, typer.Option(min=1, help="Draws of shots.")]
+Out = Annotated[Path | None, typer.Option(help="Keep the first run's adapter in this .safetensors file.")]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How the adapter is fitted."""
+
+    adapter: Adapter = "spiking"
+    epochs: Epochs = 150
+    blend: Blend = 0.6
+    views: Views = 4
+    select: Select = False
+
+
+@clip_options.with_groups
+def fewshot(
+    dataset: Annotated[str, typer.Argument(help="A prepared data set of event recordings.")],
+    look: clip_options.Look,
+    words: clip_options.Words,
+    how: Fitted,
+    speech: clip_options.Speech,
+    shots: Shots = 16,
+    runs: Runs = 3,
+    limit: clip_options.Limit = None,
+    out: Out = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Fit an adapter on top of a frozen CLIP to a few shots a class, and score it on the test split.
+
+    Example: spikecli fewshot digits --shots 16 --runs 3
+    """
+    from spikecli import fewshot as flow
+    from spikecli import zeroshot
+    from spikecli.backbone import Telling, open_backbone
+    from spikecli.features import Viewing
+    from spikecli.fitting import Fitting
+
+    begin = perf_counter()
+    console = Console(speech.as_json, speech.quiet)
+    fitting = Fitting(how.adapter, how.epochs, how.blend)
+    question = zeroshot.ask_about(dataset, *zeroshot.read_words(words.classes, words.templates))
+    threshold = zeroshot.facts_of(dataset).threshold
+    viewing = Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
+    with phases(console) as bars:
+        telling = Telling(bars.start, bars.step, console.note)
+        train, test = (zeroshot.open_split(look.data_dir, dataset, split, telling) for split in ("train", "test"))
+        model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, telling)
+        console.note(model.description)
+        task = flow.Task(train, test, model, viewing, question, look.data_dir, limit)
+        done = list(flow.draws(task, fitting, shots, runs, seed, how.views, how.select, telling))
+    if out is not None:
+        flow.save_adapter(out, done[0], task, look.clip, look.weights)
+    _show(console, flow.summary(task, done, shots, seed, perf_counter() - begin), out)
+
+
+def _show(console: Console, summary: dict[str, Any], out: Path | None) -> None:
+    console.document(summary)
+    console.table(
+        f"{summary['shots']} shots on {summary['dataset']}, test split, {summary['samples']} recordings",
+        ("CLIP", "adapter", "parameters", "zero-shot", "accuracy", "time"),
+        [
+            (
+                summary["clip"],
+                summary["adapter"],
+                f"{summary['adapter_parameters']:,}",
+                f"{summary['zero_shot_accuracy']:.1%}",
+                f"{summary['instance_accuracy']:.1%} ± {summary['instance_accuracy_std']:.1%}",
+                f"{summary['seconds']:.0f} s",
+            )
+        ],
+        f"mean ± std of {summary['runs']} draws from seed {summary['seed']}"
+        + ("" if out is None else f"; the first draw's adapter is in {out}"),
+    )

@@ -1,0 +1,34 @@
+"""Progress bars for a flow of several long steps, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from spikecli.console import Advance, Console
+
+
+class Phases:
+    """Moves one bar at a time: a new phase closes the one before."""
+
+    def __init__(self, console: Console, stack: ExitStack) -> None:
+        self.console = console
+        self._stack = stack
+        self._advance: Advance | None = None
+
+    def start(self, what: str, total: int | None) -> None:
+        """Close the bar that stands and open one of `total` steps."""
+        self._stack.close()
+        self._advance = self._stack.enter_context(self.console.progress(what, total=total))
+
+    def step(self, steps: int) -> None:
+        """Move the bar on."""
+        if self._advance is not None:
+            self._advance(steps)
+
+
+@contextmanager
+def phases(console: Console) -> Iterator[Phases]:
+    """Yield the phases of a flow; the last bar is closed at the end."""
+    with ExitStack() as stack:
+        yield Phases(console, stack)

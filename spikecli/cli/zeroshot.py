@@ -1,0 +1,138 @@
+"""`spikecli zeroshot`: event recordings to class names, by the words alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spikecli.cli import clip_options
+from spikecli.cli.phases import phases
+from spikecli.console import Console
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spikecli.features import Viewing
+    from spikecli.models.clip import ClipModel
+    from spikecli.zeroshot import Question, Scores
+
+Sources = Annotated[
+    list[str] | None,
+    typer.Argument(help="A prepared data set, or recordings.", show_default="digits", metavar="[DATASET|FILE...]"),
+]
+Split = Annotated[str, typer.Option(help="train or test.")]
+Top = Annotated[int, typer.Option(min=1, help="How many classes to name for a file.")]
+PerStep = Annotated[bool, typer.Option("--per-step", help="Show also how the answer firms up with each step.")]
+
+
+@clip_options.with_groups
+def zeroshot(
+    look: clip_options.Look,
+    words: clip_options.Words,
+    speech: clip_options.Speech,
+    sources: Sources = None,
+    split: Split = "test",
+    limit: clip_options.Limit = None,
+    per_step: PerStep = False,
+    top: Top = 5,
+) -> None:
+    """Name event recordings by CLIP, without any training on events; `mini` on `digits` unless told otherwise.
+
+    Example: spikecli zeroshot gesture_1.bin --classes "hand clap,drums"
+    """
+    from spikecli import zeroshot as flow
+    from spikecli.backbone import Telling, open_backbone
+    from spikecli.datasets.event_sets import EVENT_SETS
+    from spikecli.features import FeatureStore, Viewing
+
+    console = Console(speech.as_json, speech.quiet)
+    names = sources or ["digits"]
+    dataset = names[0] if len(names) == 1 and names[0] in EVENT_SETS else None
+    spoken = flow.read_words(words.classes, words.templates)
+    question = flow.ask_about(dataset, *spoken) if dataset else flow.ask_of_files(names, *spoken)
+    threshold = EVENT_SETS[dataset].threshold if dataset else 0
+    viewing = Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
+    with phases(console) as bars:
+        telling = Telling(bars.start, bars.step, console.note)
+        recordings = flow.open_split(look.data_dir, dataset, split, telling) if dataset else None
+        model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, telling)
+        console.note(model.description)
+        if recordings is not None:
+            store = FeatureStore(look.data_dir, recordings, model, viewing)
+            scores = flow.classify_split(store, question, limit, telling)
+    if recordings is None:
+        rows = flow.classify_files(model, viewing, question, [Path(name) for name in names])
+        show_guesses(console, question.classnames, rows, top)
+    else:
+        _show(console, model, viewing, question, scores, per_step)
+
+
+def show_guesses(
+    console: Console, classnames: Sequence[str], rows: Iterable[tuple[Path, Tensor]], top: int = 5
+) -> None:
+    """Show the most probable of `classnames` for each file, given its probabilities (K,)."""
+    guesses = [
+        (str(file), [(classnames[k], float(probabilities[k])) for k in probabilities.argsort(descending=True)[:top]])
+        for file, probabilities in rows
+    ]
+    console.document(
+        [
+            {"file": file, "predictions": [{"class": name, "probability": share} for name, share in row]}
+            for file, row in guesses
+        ]
+    )
+    console.table(
+        "Recordings",
+        ("file", "class", "probability"),
+        [
+            (file if place == 0 else "", name, f"{share:.1%}")
+            for file, row in guesses
+            for place, (name, share) in enumerate(row)
+        ],
+    )
+
+
+def _show(
+    console: Console, model: ClipModel, viewing: Viewing, question: Question, scores: Scores, per_step: bool
+) -> None:
+    steps = {"step_accuracies": list(scores.steps)} if per_step else {}
+    console.document(
+        {
+            "dataset": scores.dataset,
+            "split": scores.split,
+            "samples": scores.samples,
+            "clip": model.name,
+            "weights": model.weights,
+            "timesteps": viewing.timesteps,
+            "templates": list(question.templates),
+            "image_preset": viewing.preset,
+            "slicing": viewing.slicing,
+            "normalization": viewing.normalization,
+            "instance_accuracy": scores.instance_accuracy,
+            "top5_accuracy": scores.top5_accuracy,
+            "class_accuracy": scores.class_accuracy,
+            **steps,
+            "seconds": scores.seconds,
+        }
+    )
+    console.table(
+        f"Zero-shot on {scores.dataset}, {scores.split} split, {scores.samples} recordings",
+        ("CLIP", "T", "instance accuracy", "top 5", "class accuracy", "time"),
+        [
+            (
+                f"{model.name} ({model.weights})",
+                viewing.timesteps,
+                f"{scores.instance_accuracy:.1%}",
+                f"{scores.top5_accuracy:.1%}",
+                f"{scores.class_accuracy:.1%}",
+                f"{scores.seconds:.1f} s",
+            )
+        ],
+        f"prompts: {' | '.join(question.templates)}",
+    )
+    if per_step:
+        rows = [(step, f"{right:.1%}") for step, right in enumerate(scores.steps, start=1)]
+        console.table("Accuracy after each step", ("steps", "instance accuracy"), rows)

@@ -1,0 +1,120 @@
+"""A prepared split of event recordings: what is known of it, its recordings, and its frames by the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikecli.datasets.event_store import Batch, begin_hash, current_events, hash_batch, opened
+from spikecli.datasets.events import EVENT, Recording
+from spikecli.datasets.frames import Slicing, count_frames
+from spikecli.errors import SpikeError
+
+_EVENTS_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class EventSplit:
+    """A prepared split: what is known of its recordings; the events stay in the file until they are asked for."""
+
+    path: Path
+    dataset: str
+    split: str
+    classnames: tuple[str, ...]
+    labels: np.ndarray  # int64 (S,), places in classnames
+    names: tuple[str, ...]
+    offsets: np.ndarray  # int64 (S + 1,): recording i holds events offsets[i] … offsets[i + 1] − 1
+    starts: np.ndarray  # int64 (S,), time of the first event, µs
+    width: int
+    height: int
+    fingerprint: str  # sha256 of the content
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def recording(self, index: int) -> Recording:
+        """Return recording `index`, 0 … len − 1; SpikeError when there is no such one."""
+        if not 0 <= index < len(self):
+            raise SpikeError(f"found no recording {index} in {self.dataset}:{self.split}; wanted 0 to {len(self) - 1}")
+        with opened(self.path) as file:
+            begin, end = int(self.offsets[index]), int(self.offsets[index + 1])
+            events = np.empty(end - begin, EVENT)
+            for axis in "xytp":
+                events[axis] = file[axis][begin:end]
+        events["t"] += self.starts[index]
+        return Recording(events, self.width, self.height)
+
+
+def split_frames(split: EventSplit, slicing: Slicing, indices: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+    """Return the counts (S, T, 2, H, W) int32 of the recordings at `indices` (all unless given), in that order.
+
+    SpikeError when a recording has fewer events than there are slices, or an index is out of range.
+    """
+    chosen = np.arange(len(split)) if indices is None else np.asarray(indices, np.int64)
+    if len(chosen) and not (chosen.min() >= 0 and chosen.max() < len(split)):
+        raise SpikeError(f"found an index out of {split.dataset}:{split.split}; wanted 0 to {len(split) - 1}")
+    counts = np.diff(split.offsets)[chosen]
+    short = np.flatnonzero(counts < slicing.timesteps)
+    if len(short):
+        raise SpikeError(
+            f"{split.dataset}:{split.split} recording {split.names[chosen[short[0]]]} has {counts[short[0]]} events; "
+            f"wanted at least one for each of {slicing.timesteps} slices; use fewer time steps"
+        )
+    frames = np.empty((len(chosen), slicing.timesteps, 2, split.height, split.width), np.int32)
+    with opened(split.path) as file:
+        for first, last in _runs(chosen, split.offsets):
+            base, end = int(split.offsets[chosen[first]]), int(split.offsets[chosen[last - 1] + 1])
+            x, y, t, p = (file[axis][base:end] for axis in "xytp")
+            for place in range(first, last):
+                begin, stop = split.offsets[chosen[place]] - base, split.offsets[chosen[place] + 1] - base
+                part = slice(begin, stop)
+                frames[place] = count_frames(x[part], y[part], t[part], p[part], slicing, split.height, split.width)
+    return frames
+
+
+def _runs(chosen: np.ndarray, offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield stretches of `chosen` that lie one after the other in the file and are short enough to read at once."""
+    first = 0
+    for place in range(1, len(chosen) + 1):
+        ends = place == len(chosen) or chosen[place] != chosen[place - 1] + 1
+        if ends or offsets[chosen[place] + 1] - offsets[chosen[first]] > _EVENTS_AT_ONCE:
+            yield first, place
+            first = place
+
+
+def load_events(data_dir: Path, name: str, split: str) -> EventSplit:
+    """Return a split of `name` as prepared last; SpikeError when it is not prepared or its file is damaged."""
+    place, entry = current_events(data_dir, name)
+    if split not in entry["splits"]:
+        raise SpikeError(f"{name} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
+    path = place / entry["splits"][split]["file"]
+    with opened(path) as file:
+        return EventSplit(
+            path=path,
+            dataset=name,
+            split=split,
+            classnames=tuple(file["classnames"].asstr()[()]),
+            labels=file["labels"][()],
+            names=tuple(file["names"].asstr()[()]),
+            offsets=file["offsets"][()],
+            starts=file["starts"][()],
+            width=int(file.attrs["width"]),
+            height=int(file.attrs["height"]),
+            fingerprint=str(file.attrs["sha256"]),
+        )
+
+
+def split_hash(split: EventSplit, on_step: Callable[[int], None]) -> str:
+    """Return the sha256 of a split's content as the file has it now, its fingerprint unless it is damaged."""
+    digest = begin_hash(split.labels.tolist(), split.names, split.classnames, (split.width, split.height))
+    counts = np.diff(split.offsets)
+    with opened(split.path) as file:
+        for index in range(len(split)):
+            part = slice(int(split.offsets[index]), int(split.offsets[index + 1]))
+            x, y, t, p = (file[axis][part] for axis in "xytp")
+            hash_batch(digest, Batch(x, y, t, p, counts[index : index + 1], split.starts[index : index + 1]))
+            on_step(1)
+    return digest.hexdigest()

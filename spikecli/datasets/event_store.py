@@ -1,0 +1,131 @@
+"""Prepared event recordings: one HDF5 file a split under DATA_DIR/NAME, and the record that names the current ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from spikecli.datasets.event_columns import Size
+from spikecli.errors import SpikeError
+from spikecli.storage import atomic_path, write_text
+
+FORMAT = 1  # raise it when the meaning of a prepared file changes
+_RECORD = "prepared.json"
+_ROWS = 1 << 16  # events in a chunk of the file
+
+
+class Batch(NamedTuple):
+    """Some recordings one after the other: columns in the types they are stored in, t since each one's first event."""
+
+    x: np.ndarray
+    y: np.ndarray
+    t: np.ndarray  # uint32, µs
+    p: np.ndarray  # uint8
+    counts: np.ndarray  # int64, events of each recording
+    starts: np.ndarray  # int64, time of each one's first event, µs
+
+
+def current_events(data_dir: Path, name: str) -> tuple[Path, dict[str, Any]]:
+    """Return the folder of a data set and what was prepared there last; SpikeError when nothing was."""
+    place = data_dir / name
+    entry = read_record(place)
+    if entry is None:
+        raise SpikeError(f"{name} is not prepared in {data_dir}; run `spikecli data prepare {name}`")
+    gone = [part["file"] for part in entry["splits"].values() if not (place / part["file"]).is_file()]
+    if gone:
+        raise SpikeError(f"{place / gone[0]} has gone; run `spikecli data prepare {name}` again")
+    return place, entry
+
+
+def read_record(place: Path) -> dict[str, Any] | None:
+    """Return what was prepared last in the folder `place`, or None; SpikeError when its record is damaged."""
+    path = place / _RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise SpikeError(f"cannot read {path} ({error}); remove it and prepare {place.name} again") from None
+    whole = isinstance(record, dict) and all(isinstance(record.get(key), dict) for key in ("settings", "splits"))
+    if not whole or record.get("kind") != "events":
+        raise SpikeError(f"{path} is no record of prepared recordings; remove it and prepare {place.name} again")
+    return record
+
+
+def write_record(place: Path, entry: dict[str, Any]) -> None:
+    """Write `entry` as what was prepared last in the folder `place`, and remove the files of other settings."""
+    write_text(place / _RECORD, json.dumps({"kind": "events", **entry}, indent=2) + "\n")
+    kept = {part["file"] for part in entry["splits"].values()}
+    for path in sorted(place.glob("*-*.h5")):
+        if path.name not in kept:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise SpikeError(
+            f"{path} is damaged ({reason}); run `spikecli data prepare {path.parent.name} --force`"
+        ) from None
+
+
+def write_split(
+    path: Path,
+    batches: Iterable[Batch],
+    labels: Sequence[int],
+    names: Sequence[str],
+    classnames: Sequence[str],
+    size: Size,
+    settings: dict[str, Any],
+) -> dict[str, Any]:
+    """Write `batches` to an HDF5 file, whole or not at all; return its name, number of recordings and events, hash."""
+    narrow = "u1" if max(size) <= 256 else "<u2"
+    kinds = {"x": narrow, "y": narrow, "t": "<u4", "p": "u1"}
+    text = h5py.string_dtype("utf-8")
+    counts, starts = [np.zeros(1, np.int64)], [np.empty(0, np.int64)]
+    digest = begin_hash(labels, names, classnames, size)
+    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+        columns = {
+            axis: file.create_dataset(axis, (0,), k, maxshape=(None,), chunks=(_ROWS,)) for axis, k in kinds.items()
+        }
+        total = 0
+        for batch in batches:
+            total += len(batch.t)
+            for axis, column in columns.items():
+                column.resize((total,))
+                column[total - len(batch.t) :] = getattr(batch, axis)
+            hash_batch(digest, batch)
+            counts.append(batch.counts)
+            starts.append(batch.starts)
+        offsets = np.cumsum(np.concatenate(counts))
+        file.create_dataset("offsets", data=offsets)
+        file.create_dataset("starts", data=np.concatenate(starts))
+        file.create_dataset("labels", data=np.asarray(labels, np.int64))
+        file.create_dataset("names", data=list(names), dtype=text)
+        file.create_dataset("classnames", data=list(classnames), dtype=text)
+        file.attrs.update(width=size[0], height=size[1], sha256=digest.hexdigest(), settings=json.dumps(settings))
+    return {"file": path.name, "samples": len(labels), "events": total, "sha256": digest.hexdigest()}
+
+
+def begin_hash(labels: Sequence[int], names: Sequence[str], classnames: Sequence[str], size: Size) -> hashlib._Hash:
+    return hashlib.sha256(json.dumps([list(labels), list(names), list(classnames), list(size)]).encode())
+
+
+def hash_batch(digest: hashlib._Hash, batch: Batch) -> None:
+    """Add a batch recording by recording, so that the hash does not depend on how recordings were batched."""
+    ends = np.cumsum(batch.counts)
+    for begin, end, start in zip(ends - batch.counts, ends, batch.starts, strict=True):
+        digest.update(int(start).to_bytes(8, "little", signed=True))
+        for column in batch[:4]:
+            digest.update(np.ascontiguousarray(column[begin:end]).data)

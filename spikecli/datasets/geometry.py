@@ -1,0 +1,102 @@
+"""Meshes and clouds: points drawn on a surface, points far from one another, the unit sphere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from spikecli.errors import SpikeError
+
+Sampling = Literal["uniform", "fps"]
+
+_HEIGHT = 7  # of the tree in which farthest points are sought
+_SMALL = 2**_HEIGHT
+DENSE = 10_000  # points drawn on a mesh before farthest-point sampling thins them out
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A surface: `vertices` float64 (V, 3) and `faces` int64 (F, 3), each a triangle of vertex numbers."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Points in space: `points` float32 (N, 3), or (N, 6) with a normal after each position."""
+
+    points: np.ndarray
+
+
+def sample_surface(mesh: Mesh, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Return `count` points float64 (count, 3), uniform over the mesh's area; SpikeError when the area is zero."""
+    corners = mesh.vertices - mesh.vertices.mean(axis=0)
+    a, b, c = (corners[mesh.faces[:, corner]] for corner in range(3))
+    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    reach = np.cumsum(areas)
+    if not reach.size or not reach[-1] > 0:
+        raise SpikeError("found a mesh of zero area; wanted a surface; remove the file or mend it in a mesh editor")
+    drawn = np.searchsorted(reach, generator.random(count) * reach[-1], side="right")
+    chosen = np.minimum(drawn, np.flatnonzero(areas)[-1])
+    # The square root spreads the points evenly over a triangle instead of crowding them at one corner.
+    root = np.sqrt(generator.random(count))[:, None]
+    along = generator.random(count)[:, None]
+    return a[chosen] * (1 - root) + b[chosen] * (root * (1 - along)) + c[chosen] * (root * along)
+
+
+def farthest_points(points: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Return the numbers, int64 (count,), of points far from one another, in the order in which they are found.
+
+    Every prefix of the answer is itself such a choice. SpikeError when `points` has fewer than `count` rows.
+    """
+    from fpsample import bucket_fps_kdline_sampling, fps_sampling
+
+    _enough(points, count)
+    centred = points[:, :3] - points[:, :3].mean(axis=0)
+    if len(points) < _SMALL:
+        return fps_sampling(centred, count, start_idx=int(generator.integers(len(points)))).astype(np.int64)
+    # The fast way ignores where it is told to start; shuffling first makes the start a draw of our generator.
+    order = generator.permutation(len(points))
+    found = bucket_fps_kdline_sampling(centred[order], count, h=_HEIGHT, start_idx=0)
+    return order[found.astype(np.int64)]
+
+
+def normalize_unit_sphere(points: np.ndarray) -> np.ndarray:
+    """Return `points` (…, N, 3) as float32, each cloud centred on its mean with its farthest point at distance one.
+
+    SpikeError when all points of a cloud are equal, or a coordinate is not finite.
+    """
+    if not np.isfinite(points).all():
+        raise SpikeError("found a coordinate that is not a finite number; remove the point or the file")
+    centred = points.astype(np.float64) - points.mean(axis=-2, keepdims=True, dtype=np.float64)
+    radius = np.sqrt(np.square(centred).sum(axis=-1).max(axis=-1))[..., None, None]
+    extent = np.abs(points).max(initial=0)
+    if not (radius > 1e-9 * extent).all() or not radius.all():
+        raise SpikeError("found points that are all equal; wanted a shape; remove the file")
+    return (centred / radius).astype(np.float32)
+
+
+def draw_points(shape: Mesh | Cloud, count: int, sampling: Sampling, generator: np.random.Generator) -> np.ndarray:
+    """Return `count` points of `shape`, float32 (count, 3), centred and in the unit sphere.
+
+    The order is random (`uniform`) or that of farthest-point sampling (`fps`), so the first n points are a fair subset.
+    """
+    if isinstance(shape, Mesh):
+        wanted = count if sampling == "uniform" else max(DENSE, 4 * count)
+        points = sample_surface(shape, wanted, generator)
+    else:
+        points = shape.points[:, :3]
+        _enough(points, count)
+    if sampling == "fps":
+        chosen = farthest_points(points, count, generator)
+    else:
+        chosen = generator.permutation(len(points))[:count]
+    return normalize_unit_sphere(points[chosen])
+
+
+def _enough(points: np.ndarray, count: int) -> None:
+    if len(points) < count:
+        raise SpikeError(f"found {len(points)} points, wanted {count}; ask for {len(points)} or fewer with --points")

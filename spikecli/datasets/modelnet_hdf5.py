@@ -1,0 +1,74 @@
+"""ModelNet as `ply_data_train*.h5`: 2,048 points a cloud in HDF5 files, as PointNet's authors pass it around."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from spikecli.datasets.catalog import DatasetFacts
+from spikecli.datasets.items import Item
+from spikecli.errors import SpikeError
+
+
+def list_hdf5(folder: Path, facts: DatasetFacts) -> Iterator[Item]:
+    """Yield the rows of `ply_data_<split>*.h5`; SpikeError when labels disagree with the names beside them."""
+    classnames = _shape_names(folder, facts)
+    for split in facts.splits:
+        for path in sorted(folder.glob(f"ply_data_{split}*.h5")):
+            labels = _labels(path, len(classnames))
+            files = _file_names(path, len(labels))
+            for row, label in enumerate(labels):
+                classname = classnames[label]
+                if files and files[row].split("/")[0] != classname:
+                    raise SpikeError(
+                        f"{path} labels row {row} {classname}, its list of files {files[row]}; fetch it again"
+                    )
+                name = Path(files[row]).stem if files else f"{path.stem}_{row:04d}"
+                yield Item(name, facts.classnames.index(classname), split, path, row)
+
+
+def _shape_names(folder: Path, facts: DatasetFacts) -> list[str]:
+    path = folder / "shape_names.txt"
+    if not path.exists():
+        return list(facts.classnames)
+    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if sorted(names) != sorted(facts.classnames):
+        raise SpikeError(
+            f"{path} names {len(names)} classes that are not those of {facts.name}; choose the right data set"
+        )
+    return names
+
+
+def _labels(path: Path, classes: int) -> list[int]:
+    try:
+        with h5py.File(path) as file:
+            shape, labels = file["data"].shape, np.asarray(file["label"][()]).reshape(-1)
+    except (OSError, KeyError) as error:
+        raise SpikeError(f"{path} is damaged or has no `data` and `label` ({error}); fetch it again") from None
+    if len(shape) != 3 or shape[2] != 3 or shape[0] != len(labels):
+        raise SpikeError(f"{path} has data of shape {shape} and {len(labels)} labels; wanted (n, points, 3) and n")
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        raise SpikeError(f"{path} has the label {labels.max()}; wanted 0 to {classes - 1}; choose the right data set")
+    return [int(label) for label in labels]
+
+
+def _file_names(path: Path, rows: int) -> list[str]:
+    """Return `<class>/<file>` for each row where a list of files lies beside `path`, else nothing."""
+    parts = re.fullmatch(r"ply_data_([a-z]+)_?(\d*)", path.stem)
+    if parts is None:
+        return []
+    listing = path.with_name(f"ply_data_{parts[1]}_{parts[2]}_id2file.json")
+    if not listing.exists():
+        return []
+    try:
+        names = json.loads(listing.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError):
+        names = None
+    if not isinstance(names, list) or len(names) != rows:
+        raise SpikeError(f"{listing} does not name the {rows} rows of {path.name}; fetch them again")
+    return [str(name) for name in names]

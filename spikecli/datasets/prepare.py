@@ -1,0 +1,208 @@
+"""From built-in recipes, a folder, an archive or the net to prepared clouds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikecli.datasets.archive import open_source
+from spikecli.datasets.catalog import POINT_SETS, SHAPES, DatasetFacts
+from spikecli.datasets.download import Fetching, fetch_first
+from spikecli.datasets.geometry import Sampling
+from spikecli.datasets.items import Draw, Drawn, Item, draw_all
+from spikecli.datasets.modelnet import list_items
+from spikecli.datasets.prepared import PointClouds, content_hash, write_split
+from spikecli.datasets.record import FORMAT, Entry, file_hash, read_record, settings_key, standing, write_record
+from spikecli.datasets.shapes import Recipe, write_shapes
+from spikecli.errors import SpikeError
+from spikecli.storage import sole_writer
+
+POINTS = 2048
+_STALE = (".unpacked-*", ".shapes-*", ".train-*", ".test-*", ".prepared.*")  # what a killed preparation leaves
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told how far a preparation is: a phase with its number of steps, if known, then each step."""
+
+    on_phase: Callable[[str, int | None], None] = lambda what, total: None
+    on_step: Callable[[int], None] = lambda steps: None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of a preparation: from which folder or archive, which points of each shape, and how strictly."""
+
+    source: Path | None = None  # None: built in, or fetched
+    points: int | None = None  # POINTS unless given
+    sampling: Sampling | None = None  # uniform unless given
+    seed: int = 0
+    force: bool = False  # even if it stands already
+    offline: bool = False
+    skip_bad: bool = False  # leave out files that cannot be used, instead of failing
+
+    @property
+    def draw(self) -> Draw:
+        return Draw(self.points or POINTS, self.sampling or "uniform", self.seed)
+
+
+def prepare_points(
+    data_dir: Path, name: str, order: Order, watch: Watch = Watch(), workers: int | None = None
+) -> dict[str, Any]:
+    """Return what was prepared: folder, key, settings, samples a split, what was skipped, and whether it was `reused`.
+
+    SpikeError when a file cannot be used and `skip_bad` is not set, the files cannot be had, or another process
+    prepares the same data set.
+    """
+    facts, place = POINT_SETS[name], data_dir / name
+    wanted: dict[str, object] = {**asdict(order.draw), "skip_bad": order.skip_bad, "format": FORMAT}
+    identity = _identity(facts, order)
+    if identity is not None:
+        wanted["source"] = identity
+    with sole_writer(place, f"preparing {name}"):
+        _sweep(place)
+        found = None if order.force else standing(place, wanted)
+        reused = found is not None
+        if found is None:
+            with _opened(facts, place, order, watch) as (folder, origin):
+                found = _build(facts, place, folder, order, {**wanted, "source": origin}, watch, workers)
+        write_record(place, *found)
+    return _report(facts, place, *found, reused)
+
+
+def describe_points(data_dir: Path, name: str) -> dict[str, Any]:
+    """Return the facts of the data set `name` and, where it is prepared, its clouds a split, settings and size."""
+    facts, place = POINT_SETS[name], data_dir / name
+    record = read_record(place)
+    entry: Entry = record["sets"][record["current"]] if record else {"splits": {}, "settings": None, "skipped": []}
+    return {
+        "dataset": name,
+        "description": facts.title,
+        "classes": len(facts.classnames),
+        "classnames": list(facts.classnames),
+        "whole_set": dict(facts.sizes),
+        "terms": facts.terms,
+        "prepared": record is not None,
+        "folder": str(place),
+        "samples": {split: part["samples"] for split, part in entry["splits"].items()},
+        "bytes": sum(part["bytes"] for part in entry["splits"].values()),
+        "settings": entry["settings"],
+        "skipped": entry["skipped"],
+        "urls": [url for remote in facts.remotes for url in remote.urls],
+        "variants": [_in_words(kept["settings"]) for kept in record["sets"].values()] if record else [],
+    }
+
+
+def identify(source: Path) -> str:
+    """Return a line that changes whenever the archive or the folder `source` does; SpikeError when it is not there."""
+    if source.is_file():
+        return f"{source.name} sha256:{file_hash(source)}"
+    if not source.is_dir():
+        raise SpikeError(f"found nothing at {source}; wanted a folder or an archive; check --from")
+    digest = hashlib.sha256()
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        status = path.stat()
+        digest.update(f"{path.relative_to(source)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return f"{source.name} listing:{digest.hexdigest()}"
+
+
+def _identity(facts: DatasetFacts, order: Order) -> str | None:
+    """Return what identifies the source, None where any will do: what was prepared before needs no second download."""
+    if facts is SHAPES:
+        if order.source is not None:
+            raise SpikeError(f"{facts.name} is built in, found --from {order.source}; leave --from away")
+        return json.dumps(asdict(Recipe(seed=order.seed)), sort_keys=True)
+    return None if order.source is None else identify(order.source)
+
+
+@contextmanager
+def _opened(facts: DatasetFacts, place: Path, order: Order, watch: Watch) -> Iterator[tuple[Path, str]]:
+    """Yield the folder in which the clouds lie, and what identifies it."""
+    if facts is SHAPES:
+        recipe = Recipe(seed=order.seed)
+        watch.on_phase(f"Building {facts.name}", len(facts.classnames) * (recipe.train + recipe.test))
+        write_shapes(place / "raw", recipe, watch.on_step)
+        yield place / "raw", json.dumps(asdict(recipe), sort_keys=True)
+        return
+    source = order.source
+    if source is None:
+        fetching = Fetching(offline=order.offline, on_phase=watch.on_phase, on_step=watch.on_step)
+        source = fetch_first(facts.remotes, place / "raw", fetching)
+    origin = identify(source)
+    watch.on_phase(f"Opening {source.name}", None)
+    with open_source(source, place, watch.on_step) as folder:
+        yield folder, origin
+
+
+def _build(
+    facts: DatasetFacts,
+    place: Path,
+    folder: Path,
+    order: Order,
+    settings: dict[str, object],
+    watch: Watch,
+    workers: int | None,
+) -> tuple[str, Entry]:
+    """Return the key and entry of the clouds under `folder` after writing a file for each split."""
+    listing = list_items(folder, facts)
+    watch.on_phase(f"Preparing {facts.name}", len(listing.items))
+    drawn = draw_all(listing.items, order.draw, watch.on_step, workers)
+    bad = [line.replace(f"{folder}/", "") for line in drawn.skipped]
+    if bad and not order.skip_bad:
+        raise SpikeError(f"{len(bad)} of {len(listing.items)} files cannot be used, first {bad[0]}; or set --skip-bad")
+    key = settings_key(settings)
+    splits = {split: _write(facts, split, drawn, place / f"{split}-{key}.h5", settings) for split in facts.splits}
+    return key, {"settings": settings, "layout": listing.layout, "skipped": bad, "splits": splits}
+
+
+def _write(facts: DatasetFacts, split: str, drawn: Drawn, path: Path, settings: dict[str, object]) -> dict[str, object]:
+    places = [place for place, item in enumerate(drawn.items) if item.split == split]
+    items: list[Item] = [drawn.items[place] for place in places]
+    points = drawn.points[places]
+    labels = np.array([item.label for item in items], dtype=np.int64)
+    names = tuple(item.name for item in items)
+    fingerprint = content_hash(points, labels, names, facts.classnames, (facts.name, split))
+    write_split(path, PointClouds(points, labels, names, facts.classnames, facts.name, split, fingerprint), settings)
+    return {
+        "file": path.name,
+        "samples": len(items),
+        "fingerprint": fingerprint,
+        "sha256": file_hash(path),
+        "bytes": path.stat().st_size,
+    }
+
+
+def _in_words(settings: dict[str, Any]) -> str:
+    return f"{settings['points']} points, {settings['sampling']}, seed {settings['seed']}"
+
+
+def _sweep(place: Path) -> None:
+    """Remove what a preparation that was killed has left; the caller holds the folder alone."""
+    for pattern in _STALE:
+        for path in place.glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _report(facts: DatasetFacts, place: Path, key: str, entry: Entry, reused: bool) -> dict[str, Any]:
+    samples = {split: part["samples"] for split, part in entry["splits"].items()}
+    return {
+        "dataset": facts.name,
+        "folder": str(place),
+        "key": key,
+        "reused": reused,
+        "samples": samples,
+        "official": samples == dict(facts.sizes),
+        "whole_set": dict(facts.sizes),
+        "layout": entry["layout"],
+        "settings": entry["settings"],
+        "skipped": entry["skipped"],
+        "splits": entry["splits"],
+    }

@@ -1,0 +1,89 @@
+"""The record of a data set: `prepared.json` names the files, the settings that made them, and the last used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from spikecli.errors import SpikeError
+from spikecli.storage import write_text
+
+FORMAT = 1  # raise it when the meaning of a prepared file changes
+_NAME = "prepared.json"
+
+Entry = dict[str, Any]  # settings, layout, skipped, and splits: {split: file, samples, fingerprint, sha256, bytes}
+
+
+def read_record(place: Path) -> dict[str, Any] | None:
+    """Return what was prepared in the folder `place`, or None; SpikeError when its record is damaged."""
+    path = place / _NAME
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise SpikeError(f"cannot read {path} ({error}); remove it and prepare {place.name} again") from None
+    if not _is_whole(record):
+        raise SpikeError(f"{path} is no record of prepared clouds; remove it and prepare {place.name} again")
+    return dict(record)
+
+
+def write_record(place: Path, key: str, entry: Entry) -> None:
+    """Write that `key` is what was prepared last in the folder `place`, keeping what was prepared before."""
+    before = read_record(place)
+    sets = {} if before is None else {name: old for name, old in before["sets"].items() if name != key}
+    text = json.dumps({"kind": "points", "current": key, "sets": {key: entry, **sets}}, indent=2)
+    write_text(place / _NAME, text + "\n")
+
+
+def current(data_dir: Path, dataset: str) -> tuple[Path, Entry]:
+    """Return the folder of a data set and the entry it was prepared with last; SpikeError when there is none."""
+    place = data_dir / dataset
+    record = read_record(place)
+    if record is None:
+        raise SpikeError(f"{dataset} is not prepared in {data_dir}; run `spikecli data prepare {dataset}`")
+    entry: Entry = record["sets"][record["current"]]
+    return place, entry
+
+
+def standing(place: Path, wanted: Mapping[str, object]) -> tuple[str, Entry] | None:
+    """Return the key and entry of what was prepared last with the `wanted` settings, if its files are all there."""
+    record = read_record(place)
+    for key, entry in (record or {"sets": {}})["sets"].items():
+        settings, parts = entry["settings"], entry["splits"].values()
+        if all(name in settings and settings[name] == value for name, value in wanted.items()) and all(
+            _size(place / part["file"]) == part["bytes"] for part in parts
+        ):
+            return key, entry
+    return None
+
+
+def settings_key(settings: Mapping[str, object]) -> str:
+    """Return twelve hexadecimal digits that differ whenever a setting differs."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def file_hash(path: Path) -> str:
+    """Return the sha256 of a file; SpikeError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SpikeError(f"cannot read {path}: {error.strerror or error}; check the path") from None
+
+
+def _is_whole(record: object) -> bool:
+    if not isinstance(record, dict) or record.get("kind") != "points" or not isinstance(record.get("sets"), dict):
+        return False
+    entries = record["sets"].values()
+    return record.get("current") in record["sets"] and all(
+        isinstance(entry, dict) and isinstance(entry.get("settings"), dict) and isinstance(entry.get("splits"), dict)
+        for entry in entries
+    )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1

@@ -1,0 +1,187 @@
+"""CLIP through open_clip: the one place that imports it, and the few things the program asks of a model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from spikecli.errors import SpikeError
+from spikecli.models.clip_weights import Source, file_sum, from_openai, locate, read_tensors
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+MINI_CONFIG = Path(__file__).with_name("mini.json")
+NORMALIZATIONS = ("clip", "paper")
+
+# What old files carry beside their weights.
+_NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size", "text.transformer.embeddings.position_ids")
+
+
+@dataclass(frozen=True, eq=False)
+class ClipModel:
+    """A frozen CLIP: pictures and texts to features of one space."""
+
+    module: Any  # open_clip's own
+    tokenizer: Any
+    name: str
+    weights: str
+    identity: str  # changes whenever the weights, the architecture or the activation does
+    size: int  # pixels, both sides of a picture
+    dim: int  # numbers in a feature
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    quick_gelu: bool
+    device: torch.device
+
+    @property
+    def logit_scale(self) -> float:
+        """exp(s), the inverse temperature that the model was trained with."""
+        return float(self.module.logit_scale.detach().exp())
+
+    @property
+    def description(self) -> str:
+        """What pictures go through before the model sees them, for the user to check."""
+        mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
+        activation = "QuickGELU" if self.quick_gelu else "GELU"
+        return f"{self.name} ({self.weights}): {self.size} x {self.size} pixels, mean {mean}, std {std}, {activation}"
+
+    @torch.no_grad()
+    def encode_images(self, images: Tensor, normalization: str = "clip") -> Tensor:
+        """Return the features (B, D), of any length, of images (B, 3, S, S) in 0 … 1.
+
+        "clip" is the model's own normalization, "paper" is value − ½ (arXiv 2306.12073).
+        """
+        if normalization not in NORMALIZATIONS:
+            raise SpikeError(f"found normalization {normalization!r}; wanted one of {', '.join(NORMALIZATIONS)}")
+        images = images.to(self.device)
+        if normalization == "paper":
+            images = images - 0.5
+        else:
+            mean, std = (torch.tensor(value, device=self.device)[:, None, None] for value in (self.mean, self.std))
+            images = (images - mean) / std
+        return self.module.encode_image(images.contiguous(memory_format=torch.channels_last)).float()
+
+    @torch.no_grad()
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Return the features (K, D), of length 1, of texts."""
+        tokens = self.tokenizer(list(texts)).to(self.device)
+        features = [self.module.encode_text(part) for part in tokens.split(256)]
+        return functional.normalize(torch.cat(features).float(), dim=-1)
+
+
+def import_open_clip() -> ModuleType:
+    """Return open_clip, with the program's own `mini` among its models."""
+    try:
+        import torchvision  # noqa: F401
+    except RuntimeError as error:
+        # A torchvision built for CUDA beside a torch for the CPU lacks its operators, and asks for them on import.
+        if "torchvision::" not in str(error):
+            raise
+        for operator in ("torchvision::nms", "torchvision::qnms"):
+            torch.library.define(operator, "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    import open_clip
+
+    if "mini" not in open_clip.list_models():
+        open_clip.add_model_config(MINI_CONFIG)
+    return open_clip
+
+
+def find_weights(model: str | None, weights: str | None, data_dir: Path) -> Source:
+    """Return where the weights of `model` (a name of open_clip, or None for a folder that says it) are or belong."""
+    return locate(import_open_clip(), model, weights, data_dir)
+
+
+def load_clip(source: Source, device: torch.device, quick_gelu: bool | None = None) -> ClipModel:
+    """Return the CLIP of `source`; `quick_gelu` overrules what is known or recognized of its activation.
+
+    SpikeError when its file is not there, is damaged, or holds the weights of another model.
+    """
+    open_clip = import_open_clip()
+    if not source.path.is_file():
+        raise source.missing()
+    checksum = file_sum(source.path)
+    tensors = read_tensors(open_clip, source.path, checksum)
+    known = quick_gelu if quick_gelu is not None else source.quick_gelu
+    if known is None and from_openai(source.path, tensors):
+        known = True
+    module, tokenizer = build(open_clip, source.model, known, source.preprocess)
+    _load(open_clip, module, tensors, source)
+    facts, config = module.visual.preprocess_cfg, open_clip.get_model_config(source.model)
+    quick = bool(config.get("quick_gelu", False)) if known is None else known
+    size = facts["size"] if isinstance(facts["size"], int) else max(facts["size"])
+    about = json.dumps([checksum, config, quick], sort_keys=True)
+    return ClipModel(
+        module=module.to(device, memory_format=torch.channels_last).eval().requires_grad_(False),
+        tokenizer=tokenizer,
+        name=source.model.removeprefix("local-dir:"),
+        weights=source.label,
+        identity=hashlib.sha256(about.encode()).hexdigest(),
+        size=size,
+        dim=int(config["embed_dim"]),
+        mean=tuple(facts["mean"]),
+        std=tuple(facts["std"]),
+        quick_gelu=quick,
+        device=device,
+    )
+
+
+def build(
+    open_clip: ModuleType, model: str, quick_gelu: bool | None = None, preprocess: dict[str, Any] | None = None
+) -> tuple[Any, Any]:
+    """Return a randomly initialized model of open_clip and its tokenizer; SpikeError when a part of it is not here."""
+    choice = {} if quick_gelu is None else {"quick_gelu": quick_gelu}
+    try:
+        with _hushed():
+            module = open_clip.create_model(
+                model, load_weights=False, pretrained_text=False, force_preprocess_cfg=preprocess, **choice
+            )
+            return module, open_clip.get_tokenizer(model)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SpikeError(f"cannot build {model} ({reason[:160]}); choose a model that open_clip has whole") from error
+
+
+def _load(open_clip: ModuleType, module: Any, tensors: dict[str, Tensor], source: Source) -> None:
+    """Give `module` its weights, all of them and no others; open_clip would resize what does not fit."""
+    from open_clip.convert import convert_state_dict
+    from open_clip.model import convert_to_custom_text_state_dict
+
+    tensors = {name: value for name, value in tensors.items() if name not in _NOT_WEIGHTS}
+    tensors = convert_state_dict(module, tensors)
+    if "positional_embedding" in tensors and not hasattr(module, "positional_embedding"):
+        tensors = convert_to_custom_text_state_dict(tensors)
+    expected = module.state_dict()
+    scale = tensors.get("logit_scale")
+    if scale is not None and scale.numel() == 1:  # saved as a number or as a list of one
+        tensors["logit_scale"] = scale.reshape(expected["logit_scale"].shape)
+    wrong = sorted(set(expected) ^ set(tensors)) or [
+        name for name in expected if expected[name].shape != tensors[name].shape
+    ]
+    if wrong:
+        raise SpikeError(
+            f"{source.path} holds the weights of another model than {source.model}: {len(wrong)} of its "
+            f"{len(expected)} tensors do not fit, first {wrong[0]}; name the model they are of with --clip"
+        )
+    module.load_state_dict(tensors)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep open_clip from logging that a model without weights has no weights: it gets them next."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,207 @@
+"""Where the weights of a CLIP lie, how they must be run, and how they are read: without unpickling anything."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import re
+import warnings
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikecli.errors import SpikeError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from torch import Tensor
+
+_CONFIG = "open_clip_config.json"
+_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+_PREFERRED = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+# OpenAI's own files carry these beside the weights; what open_clip saves does not.
+_OPENAI_KEYS = ("input_resolution", "context_length", "vocab_size")
+_OPENAI_FILE = re.compile(r"(?<![a-z])(openai|quickgelu)(?![a-z])")
+_OPENAI_FOLDER = re.compile(r"(^|[-_.])(openai|quickgelu)$")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The weights of one CLIP: the file, where it comes from, and what is known of how they were trained."""
+
+    model: str  # open_clip's name, or "local-dir:FOLDER" for a folder with a configuration of its own
+    path: Path
+    label: str  # the tag, or the path as the user gave it
+    urls: tuple[str, ...] = ()
+    quick_gelu: bool | None = None  # None: nothing says it
+    preprocess: dict[str, Any] = field(default_factory=dict)
+
+    def missing(self, reason: str = "") -> SpikeError:
+        """Return the one line for weights that are not there."""
+        where = f" ({reason})" if reason else ""
+        fetch = f"fetch {self.urls[0]} and put it there" if self.urls else "check the path"
+        return SpikeError(f"found no weights of {self.model} at {self.path}{where}; {fetch}, or give --weights FILE")
+
+
+def locate(open_clip: ModuleType, model: str | None, weights: str | None, data_dir: Path) -> Source:
+    """Return where the weights that `model` and `weights` (a tag, a file, a folder, or None) mean are or belong.
+
+    SpikeError when open_clip knows no such model or tag, a folder holds no weights, or a file comes without a model.
+    """
+    given = Path(weights) if weights else None
+    if given is not None and given.is_dir():
+        return _in_folder(open_clip, model, given)
+    if given is not None and (given.is_file() or given.suffix in _SUFFIXES):
+        if (given.parent / _CONFIG).is_file():
+            return _configured(open_clip, model, given, given.parent)
+        return _single_file(open_clip, _known(open_clip, model, given), given)
+    name = _known(open_clip, model, given)
+    return _tagged(open_clip, name, weights, data_dir)
+
+
+def _known(open_clip: ModuleType, model: str | None, given: Path | None) -> str:
+    """Return open_clip's spelling of `model`; SpikeError when there is none."""
+    if model is None:
+        raise SpikeError(f"found weights {given} without a model; wanted its name; add --clip, for instance RN50")
+    name = model.replace("/", "-")
+    if name not in open_clip.list_models():
+        near = [known for known in open_clip.list_models() if name.lower() in known.lower()][:4]
+        known = ", ".join(near or ["mini", "RN50", "ViT-B-32", "ViT-B-16"])
+        raise SpikeError(f"open_clip knows no model {model!r}; choose one of its names, such as {known}")
+    return name
+
+
+def _tagged(open_clip: ModuleType, name: str, weights: str | None, data_dir: Path) -> Source:
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    tag = weights or ("openai" if "openai" in tags else tags[0] if tags else None)
+    if tag is None or tag not in tags:
+        raise SpikeError(
+            f"found no weights {tag!r} of {name}; wanted a file or one of {', '.join(tags) or 'no tag at all'}; "
+            "give --weights TAG or PATH"
+        )
+    facts = open_clip.get_pretrained_cfg(name, tag)
+    urls = _addresses(facts)
+    places = [data_dir / "clip" / f"{name}-{tag}{Path(url).suffix}" for url in urls]
+    path = next((place for place in places if place.is_file()), places[0])
+    return Source(name, path, tag, urls, bool(facts.get("quick_gelu", False)), _preprocessing(facts))
+
+
+def _addresses(facts: dict[str, Any]) -> tuple[str, ...]:
+    """Return where a tag's weights can be fetched, the safest format first."""
+    if not facts["hf_hub"]:
+        return (facts["url"],)
+    repository, _, name = facts["hf_hub"].rpartition("/")
+    names = [name] if name else list(_PREFERRED)
+    if name and not name.endswith(".safetensors"):
+        names.insert(0, f"{Path(name).stem}.safetensors")
+    return tuple(f"https://huggingface.co/{repository}/resolve/main/{name}" for name in names)
+
+
+def _in_folder(open_clip: ModuleType, model: str | None, folder: Path) -> Source:
+    files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
+    chosen = [folder / name for name in _PREFERRED if folder / name in files] or files
+    if not chosen:
+        raise SpikeError(f"found no weights in {folder}; wanted a {', '.join(_SUFFIXES)} file; check --weights")
+    if (folder / _CONFIG).is_file():
+        return _configured(open_clip, model, chosen[0], folder)
+    if len(chosen) > 1 and chosen[0].name not in _PREFERRED:
+        raise SpikeError(f"found {len(chosen)} files of weights in {folder}; wanted one; name it with --weights")
+    return _single_file(open_clip, _known(open_clip, model, folder), chosen[0])
+
+
+def _configured(open_clip: ModuleType, model: str | None, path: Path, folder: Path) -> Source:
+    """Return weights beside a configuration; a model named as well must fit them, which loading will tell."""
+    try:
+        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        quick_gelu = bool(config["model_cfg"].get("quick_gelu", False))
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise SpikeError(f"cannot read {folder / _CONFIG} ({error!r}); fetch it again, or remove it") from error
+    name = f"local-dir:{folder}" if model is None else _known(open_clip, model, path)
+    return Source(name, path, str(path), (), quick_gelu, _preprocessing(config.get("preprocess_cfg", {})))
+
+
+def _single_file(open_clip: ModuleType, name: str, path: Path) -> Source:
+    """Return bare weights: the preprocessing is that of the model's published weights, where these agree."""
+    published = [
+        _preprocessing(open_clip.get_pretrained_cfg(name, tag)) for tag in open_clip.list_pretrained_tags_by_model(name)
+    ]
+    agreed = published[0] if published and all(facts == published[0] for facts in published) else {}
+    return Source(name, path, str(path), (), None, agreed)
+
+
+def _preprocessing(facts: dict[str, Any]) -> dict[str, Any]:
+    return {key: facts[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in facts}
+
+
+def file_sum(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def from_openai(path: Path, tensors: dict[str, Tensor]) -> bool:
+    """Return whether weights without a configuration are OpenAI's, and so need QuickGELU.
+
+    The weights themselves do not tell. What does: the three numbers that OpenAI's own files carry, or the name of the
+    file, of its folder or of its place in the hub's cache (`vit_base_patch32_clip_224.openai`, `RN50-quickgelu.pt`).
+    """
+    if all(key in tensors for key in _OPENAI_KEYS):
+        return True
+    folders = [parent.name for parent in path.parents if parent.name.startswith("models--")]
+    return bool(_OPENAI_FILE.search(path.name.lower())) or any(
+        _OPENAI_FOLDER.search(name.lower()) for name in (path.parent.name, *folders)
+    )
+
+
+def read_tensors(open_clip: ModuleType, path: Path, checksum: str) -> dict[str, Tensor]:
+    """Return the tensors in `path` by name; SpikeError when it is damaged, would have to be unpickled, or is no model.
+
+    A TorchScript archive can carry code. It is read only when its checksum is one of those OpenAI published.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        with warnings.catch_warnings(action="ignore"):  # of formats that are old, or fail a line later
+            if _is_torchscript(path):
+                _check_published(open_clip, path, checksum)
+                return dict(torch.jit.load(path, map_location="cpu").state_dict())
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise SpikeError(
+            f"{path} cannot be read as weights alone ({reason}); give a .safetensors file or a state dict, or copy "
+            "it again"
+        ) from error
+    return _unwrapped(found, path)
+
+
+def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
+    """Return the state dict in a checkpoint of open_clip's training, which holds more than that."""
+    import torch
+
+    tensors = found.get("state_dict", found) if isinstance(found, dict) else None
+    if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+        raise SpikeError(f"{path} holds no state dict; wanted tensors by name; give the weights of a CLIP")
+    return {str(name).removeprefix("module."): tensor for name, tensor in tensors.items()}
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def _check_published(open_clip: ModuleType, path: Path, checksum: str) -> None:
+    sums = {open_clip.get_pretrained_url(name, "openai").split("/")[-2] for name in open_clip.list_openai_models()}
+    if checksum not in sums:
+        raise SpikeError(
+            f"{path} is a TorchScript archive, which may carry code, and none of OpenAI's; give .safetensors instead"
+        )

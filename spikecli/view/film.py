@@ -1,0 +1,98 @@
+"""A sheet of clouds on a turntable, as a GIF or an MP4 film."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spikecli.errors import SpikeError
+from spikecli.storage import atomic_path
+from spikecli.view.canvas import AZIMUTH, Sheet, pixels
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FRAMES = 48  # in one turn
+RATE = 16  # frames a second
+DOTS = 100  # pixels an inch
+AZIMUTHS = tuple(float(angle) for angle in AZIMUTH + np.arange(FRAMES) * 360 / FRAMES)
+
+
+def save_gif(sheet: Sheet, path: Path, on_frame: Callable[[int], None]) -> None:
+    """Write one turn as a GIF that repeats; `on_frame` is told of each frame drawn."""
+    from PIL.Image import Dither
+
+    frames: list[Image] = []
+    palette, colors = None, None
+    for image in _turn(sheet, on_frame):
+        # One palette for all frames: colors of its own in each would flicker.
+        palette = palette or image.quantize(192)
+        frame = image.quantize(palette=palette, dither=Dither.NONE)
+        colors = colors or _with_paper(frame, image)
+        frame.putpalette(colors)
+        frames.append(frame)
+    with atomic_path(path) as temporary:
+        frames[0].save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=frames[1:],
+            duration=1000 // RATE,
+            loop=0,
+            optimize=False,
+        )
+
+
+def _with_paper(frame: Image, image: Image) -> list[int]:
+    """Return the frame's palette with the paper exactly as in the image: on a page the film has no visible edge."""
+    colors, place = frame.getpalette(), frame.getpixel((0, 0))
+    assert colors is not None and isinstance(place, int)
+    return [*colors[: 3 * place], *np.asarray(image)[0, 0].tolist(), *colors[3 * place + 3 :]]
+
+
+def save_mp4(sheet: Sheet, path: Path, on_frame: Callable[[int], None]) -> None:
+    """Write one turn as an MP4 film that every browser plays; `on_frame` is told of each frame drawn."""
+    program = ffmpeg()
+    images = _turn(sheet, on_frame)
+    first = next(images)
+    given = f"-f rawvideo -pix_fmt rgb24 -s {first.width}x{first.height} -r {RATE} -i -"
+    wanted = "-c:v libx264 -crf 24 -pix_fmt yuv420p -movflags +faststart -f mp4"
+    with atomic_path(path) as temporary, tempfile.TemporaryFile() as words:
+        command = [program, "-y", "-loglevel", "error", *given.split(), *wanted.split(), str(temporary)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=words) as encoder:
+            assert encoder.stdin is not None
+            try:
+                for image in itertools.chain([first], images):
+                    encoder.stdin.write(np.asarray(image).tobytes())
+                encoder.stdin.close()
+            except BrokenPipeError:
+                encoder.wait()  # its own words, below, say why it ended early
+        if encoder.returncode:
+            words.seek(0)
+            last = (words.read().decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+            raise SpikeError(f"ffmpeg could not write {path} (exit {encoder.returncode}: {last}); name a .gif instead")
+
+
+def ffmpeg() -> str:
+    """Return the path of an ffmpeg program: the package's, or the system's. SpikeError where there is neither."""
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe
+    except ImportError:
+        found = shutil.which("ffmpeg")
+        if found:
+            return found
+        raise SpikeError("found no ffmpeg to write MP4; run `pip install imageio-ffmpeg`, or name a .gif") from None
+    return str(get_ffmpeg_exe())
+
+
+def _turn(sheet: Sheet, on_frame: Callable[[int], None]) -> Iterator[Image]:
+    for azimuth in AZIMUTHS:
+        yield pixels(sheet.figure(azimuth), DOTS)
+        on_frame(1)

@@ -1,0 +1,126 @@
+"""From sources to a picture, a film, a page or a window: the flow of `spikecli view`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spikecli.errors import SpikeError
+from spikecli.view.canvas import AZIMUTH, THEMES, Sheet
+from spikecli.view.film import AZIMUTHS, save_gif, save_mp4
+from spikecli.view.page import save_page
+from spikecli.view.points import Seen, save_picture, sheet_of
+from spikecli.view.sources import Shape, read_shape
+from spikecli.view.window import no_display, show
+
+OnStep = Callable[[int], None]
+
+FILMS: dict[str, Callable[[Sheet, Path, OnStep], None]] = {".gif": save_gif, ".mp4": save_mp4}
+STILLS: dict[str, Callable[[Sheet, Path], None]] = {".png": save_picture, ".html": save_page}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is to be looked at, and how; `out` None is a window, `checkpoint` None the plain clouds."""
+
+    sources: tuple[str, ...]
+    data_dir: Path
+    out: Path | None = None
+    checkpoint: Path | None = None
+    timesteps: int = 4
+    points: int | None = None
+    theme: str = "light"
+    seed: int = 0
+
+    @property
+    def suffix(self) -> str:
+        return self.out.suffix.lower() if self.out else ""
+
+    @property
+    def work(self) -> int:
+        """How many steps `look_at_points` reports."""
+        return len(self.sources) * (2 if self.checkpoint else 1) + (len(AZIMUTHS) if self.suffix in FILMS else 1)
+
+
+def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
+    """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
+    _check(look)
+    points, classnames = _expected(look)
+    shapes = []
+    for source in look.sources:
+        shapes.append(read_shape(source, look.data_dir, points, look.seed))
+        on_step(1)
+    seen = []
+    if look.checkpoint:
+        for shape in shapes:
+            seen.append(_ask(look, shape, classnames))
+            on_step(1)
+    films = look.suffix in FILMS
+    sheet = sheet_of(shapes, seen, THEMES[look.theme], AZIMUTHS if films else (AZIMUTH,))
+    if look.out is None:
+        show(sheet.panels, sheet.theme)
+    elif films:
+        FILMS[look.suffix](sheet, look.out, on_step)
+    else:
+        STILLS[look.suffix](sheet, look.out)
+    if not films:
+        on_step(1)
+    records = [_record(shape) for shape in shapes]
+    for record, sight in zip(records, seen, strict=False):
+        record["predictions"] = _predictions(sight)
+    return {"out": look.out, "sources": records}
+
+
+def _check(look: Look) -> None:
+    """Refuse what cannot be shown before any work is done."""
+    if look.out is None:
+        no_display()
+    elif look.suffix not in {**FILMS, **STILLS}:
+        wanted = ", ".join({**STILLS, **FILMS})
+        raise SpikeError(
+            f"cannot write {look.out}: its suffix is {look.suffix!r}; name a file that ends in one of {wanted}"
+        )
+
+
+def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
+    """Return how many points to show, and the classes: with a checkpoint, those that its network was trained with."""
+    if not look.checkpoint:
+        return look.points, ()
+    from spikecli import checkpoint as checkpoints
+
+    found = checkpoints.load(checkpoints.resolve(look.checkpoint))
+    return look.points or found.config.points, found.classnames
+
+
+def _ask(look: Look, shape: Shape, classnames: tuple[str, ...]) -> Seen:
+    from spikecli import checkpoint as checkpoints
+    from spikecli import evaluate
+
+    path = checkpoints.resolve(look.checkpoint)
+    chances = evaluate.predict_clouds(path, shape.points[None], look.timesteps, look.seed)[:, 0]
+    return Seen(chances, evaluate.critical_points(path, shape.points, look.timesteps, look.seed), classnames)
+
+
+def _record(shape: Shape) -> dict[str, Any]:
+    low, high = shape.points.min(axis=0), shape.points.max(axis=0)
+    return {
+        "name": shape.name,
+        "label": shape.label or None,
+        "points": len(shape.points),
+        "extent": [float(size) for size in high - low],
+    }
+
+
+def _predictions(seen: Seen) -> list[dict[str, Any]]:
+    best = seen.probabilities.argmax(axis=1)
+    return [
+        {
+            "timesteps": step + 1,
+            "class": seen.classnames[index],
+            "probability": float(seen.probabilities[step, index]),
+            "deciding_points": int((seen.wins[: step + 1].sum(axis=0) > 0).sum()),
+        }
+        for step, index in enumerate(best)
+    ]

@@ -1,0 +1,87 @@
+"""Points drawn on surfaces, points far from one another, the unit sphere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cloud_files import CUBE, POINTS, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spikecli.datasets.geometry import Cloud, Mesh, draw_points, farthest_points, normalize_unit_sphere, sample_surface
+from spikecli.datasets.pointcloud import load_points_of
+from spikecli.errors import SpikeError
+
+
+def test_surface_samples_follow_the_area() -> None:
+    vertices = np.array([[0, 0, 0], [3, 0, 0], [0, 1, 0], [10, 0, 0], [11, 0, 0], [10, 1, 0], [5, 5, 5.0]])
+    mesh = Mesh(vertices, np.array([[0, 1, 2], [3, 4, 5], [6, 6, 6]]))
+    points = sample_surface(mesh, 40_000, np.random.default_rng(0)) + mesh.vertices.mean(axis=0)
+    big = points[:, 0] < 5
+    assert big.mean() == pytest.approx(0.75, abs=0.01)
+    np.testing.assert_allclose(points[big].mean(axis=0), [1, 1 / 3, 0], atol=0.02)  # the triangle's centroid
+    assert (points[big, 0] / 3 + points[big, 1] <= 1 + 1e-9).all() and (points >= -1e-9).all()
+
+
+def test_the_same_seed_draws_the_same_points_and_another_does_not(tmp_path: Path) -> None:
+    path = write(tmp_path / "cube.off", "OFF\n" + CUBE)
+    for sampling in ("uniform", "fps"):
+        one, two, other = (load_points_of(path, 256, sampling, seed) for seed in (1, 1, 2))
+        np.testing.assert_array_equal(one, two)
+        assert not np.array_equal(one, other)
+        assert one.shape == (256, 3) and one.dtype == np.float32
+        assert np.linalg.norm(one, axis=1).max() == pytest.approx(1, abs=1e-6)
+        np.testing.assert_allclose(one.mean(axis=0), 0, atol=1e-6)
+
+
+def farthest_by_hand(points: np.ndarray, first: int, count: int) -> list[int]:
+    chosen = [first]
+    while len(chosen) < count:
+        nearest = np.min([np.sum((points - points[one]) ** 2, axis=1) for one in chosen], axis=0)
+        chosen.append(int(nearest.argmax()))
+    return chosen
+
+
+@pytest.mark.parametrize("size", [2, 3, 7, 64, 3000])
+def test_farthest_points_are_those_found_by_hand(size: int) -> None:
+    points = np.random.default_rng(size).normal(size=(size, 3))
+    count = min(size, 40)
+    found = farthest_points(points, count, np.random.default_rng(5))
+    assert found.tolist() == farthest_by_hand(points, int(found[0]), count)
+    firsts = {int(farthest_points(points, count, np.random.default_rng(seed))[0]) for seed in range(8)}
+    assert len(firsts) > 1
+
+
+def test_asking_for_more_points_than_there_are_names_the_cure(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", POINTS)
+    for sampling in ("uniform", "fps"):
+        with pytest.raises(SpikeError, match=r"a\.npy: found 4 points, wanted 5; ask for 4 or fewer"):
+            load_points_of(tmp_path / "a.npy", 5, sampling)
+
+
+def test_shapes_without_extent_are_refused() -> None:
+    generator = np.random.default_rng(0)
+    flat = Mesh(np.ones((3, 3)) * 5, np.array([[0, 1, 2]]))
+    line = Mesh(np.array([[0, 0, 0], [1, 1, 1], [2, 2, 2.0]]), np.array([[0, 1, 2]]))
+    for mesh in (flat, line):
+        with pytest.raises(SpikeError, match="zero area"):
+            draw_points(mesh, 8, "uniform", generator)
+    with pytest.raises(SpikeError, match="all equal"):
+        draw_points(Cloud(np.full((9, 3), 7.7, np.float32)), 8, "uniform", generator)
+    with pytest.raises(SpikeError, match="not a finite"):
+        normalize_unit_sphere(np.array([[0, 0, 0], [np.inf, 0, 0]]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    scale=st.floats(1e-3, 1e6),
+    shift=st.floats(-1e3, 1e3),
+    seed=st.integers(0, 2**32 - 1),
+    size=st.integers(2, 50),
+)
+def test_normalizing_undoes_scale_and_shift(scale: float, shift: float, seed: int, size: int) -> None:
+    points = np.random.default_rng(seed).normal(size=(size, 3))
+    moved = normalize_unit_sphere(points * scale + shift)
+    np.testing.assert_allclose(moved, normalize_unit_sphere(points), atol=1e-5 * max(1, abs(shift / scale)))

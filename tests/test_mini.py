@@ -1,0 +1,105 @@
+"""`mini`: what it is taught with, that it learns, and how it is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from spikecli.backbone import Telling, open_backbone
+from spikecli.datasets.digits import CLIP_IMAGES, RECORDED, digit_pictures
+from spikecli.models.clip import load_clip
+from spikecli.models.mini import Pictures, Recipe, ensure_mini, mini_source, picture_accuracy
+from spikecli.models.mini_lessons import NAMES, Variation, caption, plain
+
+TINY = Recipe(steps=2, batch_size=8, caption_steps=1, warmup=1)
+
+
+def pictures(part: slice = CLIP_IMAGES) -> Pictures:
+    images, labels = digit_pictures(part)
+    return Pictures(torch.from_numpy(images), torch.from_numpy(labels))
+
+
+def nothing(step: int, total: int) -> None:
+    return None
+
+
+def test_captions_name_their_digit_and_vary() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for digit, name in enumerate(NAMES):
+        said = {caption(digit, generator) for _ in range(50)}
+        assert len(said) > 20
+        assert all(name in text or str(digit) in text for text in said)
+        others = [other for other in NAMES if other not in ("", name)]
+        assert not any(f" {other}" in text for text in said for other in others)
+
+
+def test_strength_zero_leaves_a_picture_upright_in_the_middle_and_white_on_black() -> None:
+    bar = torch.zeros(32, 8, 8)
+    bar[:, 1:7, 3:5] = 1
+    seen = Variation()(bar, 64, 0.0, torch.Generator().manual_seed(0))
+    assert seen.shape == (32, 1, 64, 64)
+    assert seen[:, 0, 28:36, 30:34].mean() > 0.9  # the bar
+    assert seen[:, 0, :, :12].mean() < 0.1  # the ground
+    torch.testing.assert_close(seen, seen.flip(3), atol=0.02, rtol=0)
+
+
+def test_variation_is_of_the_seed_and_stays_in_range() -> None:
+    images = pictures().images[:64]
+    first, again, other = (Variation()(images, 64, 1.0, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert first.min() >= 0 and first.max() <= 1
+    assert (first.mean(dim=(1, 2, 3)) > 0.5).float().mean() > 0.2  # inverted ones too
+
+
+def test_mini_and_the_recordings_share_no_digit() -> None:
+    assert CLIP_IMAGES.stop <= RECORDED.start
+    assert len(pictures().labels) == 898 and len(pictures(RECORDED).labels) == 899
+
+
+def test_training_is_repeatable_kept_and_keyed_by_its_recipe(tmp_path: Path) -> None:
+    steps: list[tuple[int, int]] = []
+    source, trained = ensure_mini(tmp_path, pictures(), TINY, lambda step, total: steps.append((step, total)))
+    assert trained and steps == [(1, 3), (2, 3), (3, 3)]
+    assert sorted(path.name for path in (tmp_path / "clip").iterdir() if path.name != ".lock") == [source.path.name]
+    before = source.path.read_bytes()
+    assert ensure_mini(tmp_path, pictures(), TINY, nothing) == (source, False)
+    again, _ = ensure_mini(tmp_path / "elsewhere", pictures(), TINY, nothing)
+    assert again.path.read_bytes() == before
+    seeded = dataclasses.replace(TINY, seed=1)
+    assert mini_source(tmp_path, pictures(), seeded).path != source.path
+    assert mini_source(tmp_path, pictures(RECORDED), TINY).path != source.path
+
+
+def test_an_interrupted_training_leaves_no_weights(tmp_path: Path) -> None:
+    def stop(step: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ensure_mini(tmp_path, pictures(), TINY, stop)
+    assert [path.name for path in (tmp_path / "clip").iterdir() if path.name != ".lock"] == []
+
+
+def test_a_short_training_learns_plain_digits(tmp_path: Path) -> None:
+    recipe = Recipe(steps=80, batch_size=24, ramp=20.0)  # hardly varied
+    source, _ = ensure_mini(tmp_path, pictures(), recipe, nothing)
+    clip = load_clip(source, torch.device("cpu"))
+    assert picture_accuracy(clip, pictures(RECORDED)) > 0.4  # chance is 0.1
+    seen = clip.encode_images(plain(pictures().images[:200], 64).expand(-1, 3, -1, -1))
+    assert seen.norm(dim=1).mean().item() == pytest.approx(recipe.feature_length, rel=0.1)
+
+
+def test_the_first_use_trains_and_tells_the_second_only_loads(tmp_path: Path) -> None:
+    phases: list[tuple[str, int | None]] = []
+    steps: list[int] = []
+    notes: list[str] = []
+    telling = Telling(lambda what, total: phases.append((what, total)), steps.append, notes.append)
+    clip = open_backbone(None, None, tmp_path, "cpu", telling=telling, recipe=TINY)
+    assert phases == [("training mini", 3)] and sum(steps) == 3
+    assert len(notes) == 1 and "899 pictures" in notes[0]
+    assert (clip.name, clip.size, clip.dim) == ("mini", 64, 512)
+    again = open_backbone("mini", None, tmp_path, "cpu", telling=telling, recipe=TINY)
+    assert len(phases) == 1 and again.identity == clip.identity
