@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 demo: $(STAMP)
 	@rm -rf $(RUN)
 	$(BIN)/spikecli data prepare shapes
-	$(BIN)/spikecli train shapes --paper spiking-pointnet --timesteps 1 --epochs 8 --out $(RUN)
+	$(BIN)/spikecli train shapes --paper spiking-pointnet --timesteps 1 --epochs 20 --out $(RUN)
 	$(BIN)/spikecli eval $(RUN) --timesteps 1,2,3,4
 	$(BIN)/spikecli view shapes:test:0 --checkpoint $(RUN) --timesteps 4 --out demo.png
 	@echo "The picture is demo.png; next: $(BIN)/spikecli --help"

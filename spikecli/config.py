@@ -56,7 +56,7 @@ class ModelConfig(Settings):
     name: ModelName = "pointnet"
     classes: Annotated[int, Field(ge=2)] = 10
     neuron: NeuronConfig | None = NeuronConfig()
-    tnet: TNet = "pooled"
+    tnet: TNet = "none"  # by evidence: docs/results.md
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
 
 

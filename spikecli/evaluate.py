@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from spikecli import checkpoint as checkpoints
 from spikecli import metrics
-from spikecli.datasets.prepared import PointClouds
+from spikecli.datasets.prepared import PointClouds, load_points
 from spikecli.device import autocast, choose_device
 from spikecli.energy import Operations, counted
+from spikecli.errors import SpikeError
 from spikecli.models.pointnet import PointNet
 from spikecli.models.pooled import linear_max
 
@@ -64,6 +65,24 @@ def step_logits(
             on_clouds(len(batch))
     model.train(was_training)
     return torch.cat(parts, 1)
+
+
+def opened(
+    path: Path, data_dir: Path, dataset: str | None, split: str, device: torch.device
+) -> tuple[nn.Module, PointClouds]:
+    """Return a checkpoint's network on `device`, and a split of `dataset`, or of the one it was trained on.
+
+    SpikeError when either cannot be had, or when the data set has other classes than the network.
+    """
+    loaded = checkpoints.load(path)
+    model = checkpoints.network(loaded, path).to(device)
+    clouds = load_points(data_dir, dataset or loaded.config.dataset, split, loaded.config.points)
+    if clouds.classnames != loaded.classnames:
+        raise SpikeError(
+            f"{path} knows the classes {', '.join(loaded.classnames)}, but {clouds.dataset} has "
+            f"{', '.join(clouds.classnames)}; give the data set it was trained on with --data"
+        )
+    return model, clouds
 
 
 def evaluate(

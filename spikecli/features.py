@@ -18,7 +18,7 @@ from spikecli.datasets.events import read_events
 from spikecli.datasets.frames import PRESETS, SLICINGS, Slicing, to_frames, to_images
 from spikecli.errors import SpikeError
 from spikecli.models.clip import NORMALIZATIONS, ClipModel
-from spikecli.storage import atomic_path, make_folder, sole_writer, write_text
+from spikecli.storage import atomic_hdf5, make_folder, sole_writer, write_text
 
 _FORMAT = 1
 _PART = 64  # recordings in a file: what an interruption can lose
@@ -162,13 +162,11 @@ class FeatureStore:
         return None if twist is None else lambda images: twist(images, indices, ground)
 
     def _write(self, indices: list[int], features: np.ndarray) -> None:
-        import h5py
-
         mark = self.folder / "settings.json"
         if not mark.exists():
             write_text(mark, json.dumps(self.settings, sort_keys=True, indent=2) + "\n")
         # No recording is in two files, so the first one names its file.
-        with atomic_path(self.folder / f"{indices[0]:08d}.h5") as temporary, h5py.File(temporary, "w") as file:
+        with atomic_hdf5(self.folder / f"{indices[0]:08d}.h5") as file:
             file.create_dataset("indices", data=np.asarray(indices, np.int64))
             file.create_dataset("features", data=features)
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from spikecli.errors import SpikeError
 
@@ -18,6 +19,7 @@ _CURES = {
     errno.EACCES: "permission is denied; choose a folder that you may write to",
     errno.EPERM: "permission is denied; choose a folder that you may write to",
     errno.EROFS: "the file system is read-only; choose a folder that you may write to",
+    errno.EEXIST: "a part of the path is a file, not a folder; choose another path",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
     errno.EISDIR: "there is a folder of that name; choose another path",
     errno.EIO: "the disk reported an input/output error; check it, then run the command again",
@@ -70,6 +72,20 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` atomically, UTF-8."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def atomic_hdf5(path: Path) -> Iterator[Any]:
+    """Yield an h5py.File open for writing that becomes `path` when the block ends well; SpikeError on a full disk."""
+    import h5py
+
+    with atomic_path(path) as temporary:
+        try:
+            with h5py.File(temporary, "w", libver="latest") as file:
+                yield file
+        except RuntimeError as error:  # HDF5 cannot close a file that it could not write, and hides the reason
+            reason = str(error).splitlines()[0]
+            raise SpikeError(f"cannot write {path}: {reason}; the disk may be full, free some space") from error
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,20 +12,27 @@ from spikecli.cli import options
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
-Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps to evaluate at, a row each: 1,2,3,4.")]
+if TYPE_CHECKING:
+    from spikecli.evaluate import Row
+
+Given = Annotated[
+    Path | None, typer.Argument(help="A run folder or weights file.", show_default="the newest run in checkpoints/")
+]
+Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps to evaluate at, a row each.")]
+Data = Annotated[str | None, typer.Option(help="A prepared data set.", show_default="the one it was trained on")]
+Split = Annotated[Literal["train", "test"], typer.Option(help="Which split.")]
+Runs = Annotated[int, typer.Option(min=1, help="Repetitions with other perturbation seeds.")]
+Precision = Annotated[Literal["fp32", "bf16"], typer.Option(help="bf16: of products alone.")]
+COLUMNS = ("T", "instance acc.", "class acc.", "firing", "synaptic ops", "energy", "time")
 
 
 def evaluate(
-    checkpoint: Annotated[
-        Path | None, typer.Argument(help="A run folder or weights file.", show_default="the newest run")
-    ] = None,
+    checkpoint: Given = None,
     timesteps: Steps = "1,2,3,4",
-    data: Annotated[
-        str | None, typer.Option(help="A prepared data set.", show_default="the one it was trained on")
-    ] = None,
-    split: Annotated[str, typer.Option(help="train or test.")] = "test",
-    runs: Annotated[int, typer.Option(min=1, help="Repetitions with other perturbation seeds.")] = 3,
-    precision: Annotated[str, typer.Option(help="fp32, or bf16 (products alone).")] = "fp32",
+    data: Data = None,
+    split: Split = "test",
+    runs: Runs = 3,
+    precision: Precision = "fp32",
     data_dir: options.DataDir = options.DATA_DIR,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -35,48 +42,36 @@ def evaluate(
 ) -> None:
     """Score a network at each number of time steps: accuracy, firing rate, operations, energy.
 
-    Example: spikecli eval checkpoints/shapes-pointnet-spiking-pointnet-t1-seed0 --timesteps 1,2,3,4
+    Example: spikecli eval checkpoints/demo --timesteps 1,2,3,4
     """
     steps = parse_steps(timesteps)
-    if precision not in ("fp32", "bf16"):
-        raise SpikeError(f"found --precision {precision}; wanted fp32 or bf16")
     console = Console(as_json, quiet)
     from spikecli import checkpoint as checkpoints
     from spikecli import evaluate as flow
-    from spikecli.datasets.prepared import load_points
     from spikecli.device import choose_device
 
     path = checkpoints.resolve(checkpoint)
-    loaded = checkpoints.load(path)
     place = choose_device(device)
-    model = checkpoints.network(loaded, path).to(place)
-    clouds = load_points(data_dir, data or loaded.config.dataset, split, loaded.config.points)
-    if clouds.classnames != loaded.classnames:
-        raise SpikeError(
-            f"{path} knows the classes {', '.join(loaded.classnames)}, but {clouds.dataset} has "
-            f"{', '.join(clouds.classnames)}; give the data set it was trained on with --data"
-        )
+    model, clouds = flow.opened(path, data_dir, data, split, place)
     with console.progress("evaluating", total=runs * len(clouds.labels), unit="clouds") as advance:
         rows = flow.evaluate(model, clouds, steps, runs, seed, place, precision, advance)
     document = {"checkpoint": str(path), "dataset": clouds.dataset, "split": split, "samples": len(clouds.labels)}
     console.document({**document, "runs": runs, "seed": seed, "results": [asdict(row) for row in rows]})
+    title = f"{path} on {clouds.dataset}, {split} split, {len(clouds.labels)} clouds"
     spread = f"mean ± std of {runs} perturbation seeds from {seed}" if runs > 1 else f"perturbation seed {seed}"
-    console.table(
-        f"{path} on {clouds.dataset}, {split} split, {len(clouds.labels)} clouds",
-        ("T", "instance acc.", "class acc.", "firing", "synaptic ops", "energy", "time"),
-        [
-            (
-                row.timesteps,
-                f"{row.instance_accuracy:.2%}" + (f" ± {100 * row.instance_accuracy_std:.2f}" if runs > 1 else ""),
-                f"{row.class_accuracy:.2%}",
-                f"{row.firing_rate:.2%}",
-                f"{row.synaptic_operations / 1e6:.1f} M",
-                f"{row.energy_uj:.0f} µJ",
-                f"{row.seconds:.1f} s",
-            )
-            for row in rows
-        ],
-        f"{spread}; operations and energy of one cloud (4.6 pJ a multiply-add of real values, 0.9 pJ an addition)",
+    counted = "operations and energy of one cloud: 4.6 pJ a multiply-add of real values, 0.9 pJ an addition"
+    console.table(title, COLUMNS, [_cells(row, runs) for row in rows], f"{spread}; {counted}")
+
+
+def _cells(row: Row, runs: int) -> tuple[str, ...]:
+    return (
+        str(row.timesteps),
+        f"{row.instance_accuracy:.2%}" + (f" ± {100 * row.instance_accuracy_std:.2f}" if runs > 1 else ""),
+        f"{row.class_accuracy:.2%}",
+        f"{row.firing_rate:.2%}",
+        f"{row.synaptic_operations / 1e6:.1f} M",
+        f"{row.energy_uj:.0f} µJ",
+        f"{row.seconds:.1f} s",
     )
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from spikecli.cli import options
 from spikecli.console import Console
 
+Checkpoint = Annotated[Path, typer.Argument(help="A run folder or weights file.")]
+Files = Annotated[list[Path], typer.Argument(help="Meshes or clouds: .off .ply .pcd .npy .txt")]
+Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps.")]
+Top = Annotated[int, typer.Option(min=1, help="How many classes to name.")]
+
 
 def predict(
-    checkpoint: Annotated[Path, typer.Argument(help="A run folder or weights file.")],
-    files: Annotated[list[Path], typer.Argument(help="Meshes or clouds: .off .ply .pcd .npy .txt")],
-    timesteps: Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps.")] = 4,
-    top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 5,
+    checkpoint: Checkpoint,
+    files: Files,
+    timesteps: Timesteps = 4,
+    top: Top = 5,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
@@ -35,23 +41,21 @@ def predict(
     console = Console(as_json, quiet)
     path = checkpoints.resolve(checkpoint)
     loaded = checkpoints.load(path)
-    with console.progress("reading", total=len(files), unit="files") as advance:
-        clouds = []
-        for file in files:
-            clouds.append(load_points_of(file, loaded.config.points, seed=seed))
-            advance(1)
-    probabilities = flow.predict_clouds(path, np.stack(clouds), timesteps, seed, device)[-1]
-    guesses = [
-        [{"class": loaded.classnames[k], "probability": float(row[k])} for k in np.argsort(-row)[:top]]
-        for row in probabilities
+    clouds = np.stack([load_points_of(file, loaded.config.points, seed=seed) for file in files])
+    probabilities = flow.predict_clouds(path, clouds, timesteps, seed, device)[-1]
+    answers: list[dict[str, Any]] = [
+        {"file": str(file), "predictions": _guesses(loaded.classnames, row, top)}
+        for file, row in zip(files, probabilities.tolist(), strict=True)
     ]
-    console.document([{"file": str(file), "predictions": row} for file, row in zip(files, guesses, strict=True)])
-    console.table(
-        f"{path}, T = {timesteps}",
-        ("file", "class", "probability"),
-        [
-            (str(file) if place == 0 else "", guess["class"], f"{guess['probability']:.1%}")
-            for file, row in zip(files, guesses, strict=True)
-            for place, guess in enumerate(row)
-        ],
-    )
+    console.document(answers)
+    rows = [
+        (answer["file"], guess["class"], f"{guess['probability']:.1%}")
+        for answer in answers
+        for guess in answer["predictions"]
+    ]
+    console.table(f"{path}, T = {timesteps}", ("file", "class", "probability"), rows)
+
+
+def _guesses(classnames: Sequence[str], probabilities: list[float], top: int) -> list[dict[str, Any]]:
+    ranked = sorted(zip(probabilities, classnames, strict=True), reverse=True)
+    return [{"class": name, "probability": probability} for probability, name in ranked[:top]]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikecli.cli import options
 from spikecli.cli import train_options as shared
-from spikecli.config import train_settings
+from spikecli.config import TrainConfig, train_settings
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -26,7 +27,7 @@ def train(
     timesteps: shared.Timesteps = 1,
     points: shared.Points = 1024,
     val_fraction: shared.ValFraction = 0.1,
-    tnet: shared.TNet = "pooled",
+    tnet: shared.TNet = "none",
     dropout: shared.Dropout = 0.4,
     precision: shared.Precision = "fp32",
     out: shared.Out = None,
@@ -48,16 +49,26 @@ def train(
     settings = train_settings(
         dataset, paper, recipe, training, parts, {"name": model, "tnet": tnet, "dropout": dropout}
     )
-    console = Console(as_json, quiet)
+    if not _in_processes(count):
+        _train(settings, out, resume, data_dir, device, Console(as_json, quiet))
+
+
+def _in_processes(count: int) -> bool:
+    """Return whether torchrun has done the work, in `count` processes; False when it is this process's own."""
     from spikecli import processes
+
+    if count == 1 or processes.started_by_torchrun():
+        return False
+    if code := processes.launch(sys.argv[1:], count):
+        raise SpikeError(f"training in {count} processes ended with code {code}; what is saved goes on with --resume")
+    return True
+
+
+def _train(
+    settings: TrainConfig, out: Path | None, resume: bool, data_dir: Path, device: str, console: Console
+) -> None:
     from spikecli.train import opened
 
-    if count > 1 and not processes.started_by_torchrun():
-        if code := processes.launch(sys.argv[1:], count):
-            raise SpikeError(
-                f"training in {count} processes ended with code {code}; what was saved goes on with --resume"
-            )
-        return
     with opened(settings, data_dir, out, resume, device) as trainer:
         _show(trainer, console)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from spikecli.datasets.event_columns import Size
 from spikecli.errors import SpikeError
-from spikecli.storage import atomic_path, write_text
+from spikecli.storage import atomic_hdf5, write_text
 
 FORMAT = 1  # raise it when the meaning of a prepared file changes
 _RECORD = "prepared.json"
@@ -70,6 +70,7 @@ def write_record(place: Path, entry: dict[str, Any]) -> None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
+    """Yield a prepared file open for reading; SpikeError when it is damaged."""
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -95,7 +96,7 @@ def write_split(
     text = h5py.string_dtype("utf-8")
     counts, starts = [np.zeros(1, np.int64)], [np.empty(0, np.int64)]
     digest = begin_hash(labels, names, classnames, size)
-    with atomic_path(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+    with atomic_hdf5(path) as file:
         columns = {
             axis: file.create_dataset(axis, (0,), k, maxshape=(None,), chunks=(_ROWS,)) for axis, k in kinds.items()
         }
@@ -119,6 +120,7 @@ def write_split(
 
 
 def begin_hash(labels: Sequence[int], names: Sequence[str], classnames: Sequence[str], size: Size) -> hashlib._Hash:
+    """Return a sha256 that has taken in everything of a split but its events."""
     return hashlib.sha256(json.dumps([list(labels), list(names), list(classnames), list(size)]).encode())
 
 

@@ -39,7 +39,8 @@ class TNet(nn.Module):
         self.head2 = LinearNorm(512, 256)
         self.fire5 = neuron(256)
         self.out = nn.Linear(256, k * k)
-        nn.init.zeros_(self.out.weight)  # the identity at first: no noise for the trunk, no steep gradients for the T-Net
+        # The identity at first: no noise for the trunk, no steep gradients for the T-Net.
+        nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (1 or T, B, N, k) → (1 or T, B, k, k)

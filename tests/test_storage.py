@@ -1,0 +1,80 @@
+"""Files are whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from spikecli.errors import SpikeError
+from spikecli.storage import atomic_path, sole_writer, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
+        temporary.write_text("new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpikeError, match="not a folder"):
+        write_text(tmp_path / "file" / "a.txt", "x")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(SpikeError, match="there is a folder of that name"):
+        write_text(tmp_path / "folder", "x")
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from spikecli.errors import SpikeError
+path = Path(sys.argv[2])
+try:
+    if sys.argv[1] == "hdf5":
+        from spikecli.storage import atomic_hdf5
+        with atomic_hdf5(path) as file:
+            file.create_dataset("a", data=[1.5] * 100_000)
+            file.create_dataset("b", data=list(range(100_000)))
+    else:
+        import torch
+        from spikecli import checkpoint
+        from spikecli.config import TrainConfig
+        checkpoint.save(path, checkpoint.Checkpoint({"a": torch.zeros(100_000)}, TrainConfig(), ("x",)))
+except SpikeError as problem:
+    print(problem)
+"""
+
+
+@pytest.mark.parametrize("kind", ["hdf5", "checkpoint"])
+def test_a_file_that_does_not_fit_is_one_line_and_leaves_nothing(tmp_path: Path, kind: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, kind, str(tmp_path / "big")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith(f"cannot write {tmp_path / 'big'}: ") and done.stdout.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_writer_is_told_who_the_first_is_and_a_dead_one_leaves_no_lock(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, pathlib; from spikecli.storage import sole_writer; sole_writer(pathlib.Path(sys.argv[1]), 'x')"
+    )
+    with (
+        sole_writer(tmp_path, "training"),
+        pytest.raises(SpikeError, match=f"training in .* process {os.getpid()}"),
+        sole_writer(tmp_path, "training"),
+    ):
+        pass
+    killed = f"{code}.__enter__(); os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", killed, str(tmp_path)], check=False).returncode == -9
+    with sole_writer(tmp_path, "training"):
+        assert (tmp_path / ".lock").read_text() == str(os.getpid())
