@@ -128,6 +128,7 @@ def validated(kind: type[T], values: dict[str, Any]) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]).replace("_", "-")
+        name = "model" if name == "name" else name  # a network's name is what --model gives
         raise SpikeError(f"--{name} cannot be {first.get('input')!r}: {first['msg'].lower()}") from error
 
 

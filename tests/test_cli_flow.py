@@ -1,0 +1,112 @@
+"""The main job through the command line: prepare, train, evaluate, predict; and what it says when something is off."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spikecli import checkpoint as checkpoints
+from tests.conftest import Outcome
+
+Cli = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def trained(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from spikecli.cli import run
+
+    out = tmp_path_factory.mktemp("run") / "shapes"
+    options = ["--points", "64", "--epochs", "2", "--batch-size", "100", "--data-dir", str(shapes_dir), "--quiet"]
+    assert run(["train", "shapes", *options, "--out", str(out)]) == 0
+    return out
+
+
+def test_training_reports_what_was_promised(cli: Cli, shapes_dir: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text('epochs = 1\nbatch-size = 90\npoints = 32\npaper = "ann"\n')
+    common = ("--config", settings, "--data-dir", shapes_dir, "--json", "--points", 16)
+    done = cli("train", "shapes", *common, "--out", tmp_path / "run")
+    assert done.code == 0
+    assert set(done.document) == {
+        "out", "epochs", "train_accuracy", "val_accuracy", "seconds", "seconds_per_epoch", "clouds_per_second",
+        "peak_memory_mb",
+    }  # fmt: skip
+    assert done.document["epochs"] == 1 and 0 <= done.document["val_accuracy"] <= 1
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (saved["batch_size"], saved["points"], saved["model"]["neuron"]) == (90, 16, None)  # file < option
+
+
+def test_evaluation_reports_a_row_for_each_t(cli: Cli, shapes_dir: Path, trained: Path) -> None:
+    done = cli("eval", trained, "--timesteps", "1,3", "--runs", 2, "--data-dir", shapes_dir, "--json")
+    assert done.code == 0
+    document = done.document
+    assert document["samples"] == 300 and document["split"] == "test" and document["runs"] == 2
+    assert [row["timesteps"] for row in document["results"]] == [1, 3]
+    assert set(document["results"][0]) == {
+        "timesteps", "instance_accuracy", "instance_accuracy_std", "class_accuracy", "firing_rate",
+        "synaptic_operations", "energy_uj", "seconds",
+    }  # fmt: skip
+    assert document["results"][0]["instance_accuracy"] > 0.15
+    table = cli("eval", trained, "--timesteps", "1", "--runs", 1, "--data-dir", shapes_dir, "--quiet")
+    assert "instance acc." in table.out and f"{document['results'][0]['firing_rate']:.0%}"[:1] in table.out
+    assert table.err == ""
+
+
+def test_prediction_on_ones_own_files(cli: Cli, shapes_dir: Path, trained: Path, tmp_path: Path) -> None:
+    mesh = sorted((shapes_dir / "shapes" / "raw").rglob("*.off"))[0]
+    done = cli("predict", trained, mesh, "--top", 3, "--json")
+    (answer,) = done.document
+    assert answer["file"] == str(mesh) and len(answer["predictions"]) == 3
+    chances = [guess["probability"] for guess in answer["predictions"]]
+    assert chances == sorted(chances, reverse=True) and 0 < sum(chances) <= 1
+    assert cli("predict", trained, mesh, "--top", 3, "--json").document == done.document
+    broken = tmp_path / "broken.off"
+    broken.write_text("OFF\n3 1 0\n0 0 0\n1 0 0\n")
+    refused = cli("predict", trained, broken)
+    assert refused.code == 1 and str(broken) in refused.err and refused.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("train", "modelnet10"), 1, "spikecli data prepare modelnet10"),
+        (("train", "shapes", "--points", 4096), 1, "--points 4096"),
+        (("train", "shapes", "--timesteps", 0), 2, "timesteps"),
+        (("train", "shapes", "--paper", "lifo"), 1, "spiking-pointnet"),
+        (("train", "shapes", "--fire", "quaternary"), 1, "--fire cannot be 'quaternary'"),
+        (("train", "shapes", "--model", "transformer"), 1, "--model"),
+        (("train", "shapes", "--device", "cuda:99"), 1, "choose auto, cpu"),
+        (("train", "shapes", "--paper", "ann", "--timesteps", 2), 1, "knows no time"),
+        (("eval", "--timesteps", "0"), 1, "at least 1 time step"),
+        (("eval", "--timesteps", "one"), 1, "1,2,4"),
+        (("eval", "nowhere"), 1, "found no checkpoint at nowhere"),
+        (("train", "--epoch", 3), 2, "--epochs"),
+    ],
+)
+def test_bad_input_gets_one_line_with_the_cure(
+    cli: Cli, shapes_dir: Path, arguments: tuple[object, ...], code: int, said: str
+) -> None:
+    done = cli(*arguments, "--data-dir", shapes_dir)
+    assert done.code == code and said in done.err and done.out == ""
+    if code == 1:
+        assert done.err.startswith("error: ") and done.err.count("\n") == 1
+
+
+def test_a_data_set_with_other_classes_is_refused(cli: Cli, shapes_dir: Path, trained: Path, tmp_path: Path) -> None:
+    loaded = checkpoints.load(trained / "model.safetensors")
+    names = (*loaded.classnames[:-1], "unicorn")
+    path = tmp_path / "other.safetensors"
+    checkpoints.save(path, checkpoints.Checkpoint(loaded.tensors, loaded.config, names))
+    done = cli("eval", path, "--data-dir", shapes_dir)
+    assert done.code == 1 and "unicorn" in done.err and "--data" in done.err
+
+
+def test_a_settings_file_that_is_wrong_is_named(cli: Cli, tmp_path: Path) -> None:
+    settings = tmp_path / "settings.toml"
+    settings.write_text("epoch = 3\n")
+    assert "'epoch'" in cli("train", "--config", settings).err
+    settings.write_text("epochs = = 3\n")
+    assert str(settings) in cli("train", "--config", settings).err
