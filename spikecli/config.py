@@ -110,7 +110,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 def neuron_of(paper: str, **changes: Any) -> NeuronConfig | None:
     """Return the neuron of a paper with the given parts changed; SpikeError when the name or a value is not known."""
     if paper not in PAPERS:
-        raise SpikeError(f"no paper is named {paper!r}; choose one of {', '.join(PAPERS)} (see `spikecli papers`)")
+        raise SpikeError(f"no paper is named {paper!r}; choose one of {', '.join(PAPERS)}")
     neuron = PAPERS[paper]
     changes = {name: value for name, value in changes.items() if value is not None}
     if neuron is None:

@@ -131,6 +131,28 @@ def test_the_two_orders_agree_at_one_step_where_norm_is_the_identity() -> None:
     assert torch.equal(fire_first(x, 1), max_first(x, 1))
 
 
+@pytest.mark.parametrize("timesteps", [1, 3])
+def test_firing_cloud_by_cloud_equals_firing_all_at_once(timesteps: int) -> None:
+    torch.manual_seed(0)
+    layer = scrambled(FireThenMax(4, 6, neurons.build(NeuronConfig(fire="ternary"), 6))).double().train()
+    x = torch.randn(timesteps, 3, 20, 4, dtype=torch.float64, requires_grad=True)
+    tiled = layer(x, timesteps)
+    whole = layer.neuron(layer.point(x), timesteps).amax(-2)
+    assert torch.equal(tiled, whole)
+    parameters = [x, *layer.parameters()]
+    for mine, theirs in zip(
+        torch.autograd.grad(tiled.sum(), parameters), torch.autograd.grad(whole.sum(), parameters), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs)
+    assert torch.equal(layer.eval()(x, timesteps), layer.neuron(layer.point(x), timesteps).amax(-2))
+
+
+def test_a_membrane_norm_sees_all_clouds_at_once() -> None:
+    layer = FireThenMax(4, 6, neurons.build(NeuronConfig(norm="mpbn"), 6)).train()
+    layer(torch.randn(1, 3, 20, 4), 1)
+    assert layer.neuron.norm.norm.num_batches_tracked == 1 and layer.eval().neuron.separable
+
+
 def test_head_norm_equals_torch_and_drops_before_the_norm() -> None:
     layer = LinearNorm(5, 7, dropout=0.5).train()
     x = torch.randn(2, 9, 5)

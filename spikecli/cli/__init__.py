@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
 from spikecli import __version__, console
-from spikecli.cli import data, doctor, eval, predict, train, view
+from spikecli.cli import data, doctor, eval, fewshot, predict, train, view, zeroshot
 from spikecli.errors import SpikeError, Stopped
 
 app = typer.Typer(
     name="spikecli",
     help="Spiking neural networks for 3-D point clouds and event cameras.",
+    epilog="Every option is also an environment variable: SPIKECLI_TRAIN_EPOCHS=30 is train's --epochs 30.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,6 +45,8 @@ app.add_typer(data.data_app, name="data")
 app.command()(train.train)
 app.command("eval")(eval.evaluate)
 app.command()(predict.predict)
+app.command()(zeroshot.zeroshot)
+app.command()(fewshot.fewshot)
 app.command()(view.view)
 app.command()(doctor.doctor)
 
@@ -50,7 +54,7 @@ app.command()(doctor.doctor)
 def run(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code of one command line: 0 done, 1 an error the user can mend, 2 usage, 130 interrupted."""
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="spikecli", standalone_mode=True)
+        _command()(args=None if arguments is None else list(arguments), prog_name="spikecli", standalone_mode=True)
     except SpikeError as problem:
         console.error(str(problem))
         return 1
@@ -62,6 +66,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
             console.error("interrupted")
         return end.code if isinstance(end.code, int) else 1
     return 0
+
+
+def _command() -> Any:
+    """Return the whole command line, its help without a line for each option's environment variable."""
+    command = typer.main.get_command(app)
+    commands = [command]
+    while commands:
+        one = commands.pop()
+        commands.extend(getattr(one, "commands", {}).values())
+        for parameter in one.params:
+            parameter.show_envvar = False  # type: ignore[attr-defined]
+    return command
 
 
 def entry() -> None:

@@ -17,11 +17,11 @@ _TRAINING = "Training (instead of the recipe's own)"
 
 
 def _part(kind: type, text: str) -> Any:
-    return Annotated[kind | None, typer.Option(help=text, rich_help_panel=_PART, show_envvar=False)]
+    return Annotated[kind | None, typer.Option(help=text, rich_help_panel=_PART)]
 
 
 def _training(kind: type, text: str, *names: str) -> Any:
-    return Annotated[kind | None, typer.Option(*names, help=text, rich_help_panel=_TRAINING, show_envvar=False)]
+    return Annotated[kind | None, typer.Option(*names, help=text, rich_help_panel=_TRAINING)]
 
 
 NEURON_PARTS: dict[str, Any] = {

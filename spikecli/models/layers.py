@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from spikecli.models.moments import input_moments, output_moments
 from spikecli.models.pooled import linear_max
@@ -119,7 +120,11 @@ class MaxThenNorm(nn.Module):
 
 
 class FireThenMax(nn.Module):
-    """Linear → batch norm → neuron at every point → maximum over spikes: the paper's order (`--tnet paper`)."""
+    """Linear → batch norm → neuron at every point → maximum over spikes: the paper's order (`--tnet paper`).
+
+    Each point keeps its own membrane, so the loop over time runs inside one cloud's tile; in training the tile is
+    dropped and made again in the backward pass.
+    """
 
     def __init__(self, inputs: int, outputs: int, neuron: nn.Module) -> None:
         super().__init__()
@@ -127,7 +132,16 @@ class FireThenMax(nn.Module):
         self.neuron = neuron
 
     def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (T, B, N, inputs) → spikes (T, B, outputs)
-        return self.neuron(self.point(x), timesteps).amax(-2)
+        weight, bias = self.point.effective(x)
+
+        def fire(clouds: Tensor) -> Tensor:
+            return self.neuron(functional.linear(clouds, weight, bias), timesteps).amax(-2)
+
+        if not self.neuron.separable:
+            return fire(x)
+        if not torch.is_grad_enabled():
+            return torch.cat([fire(cloud) for cloud in x.split(1, dim=1)], 1)
+        return torch.cat([checkpoint(fire, cloud, use_reentrant=False) for cloud in x.split(1, dim=1)], 1)
 
 
 def linear_weight(inputs: int, outputs: int) -> nn.Parameter:

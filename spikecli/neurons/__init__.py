@@ -18,6 +18,8 @@ AMPLITUDES = {
 class ReLU(nn.ReLU):
     """The ANN's activation, called as a neuron is: one value stands for all time steps."""
 
+    separable = True
+
     def forward(self, x: Tensor, timesteps: int | None = None) -> Tensor:
         return super().forward(x)
 

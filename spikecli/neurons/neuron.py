@@ -26,6 +26,11 @@ class Neuron(nn.Module):
         self.reset = reset
         self.amplitude = amplitude
 
+    @property
+    def separable(self) -> bool:
+        """Whether a sample's spikes depend on that sample alone: not while a membrane norm takes batch statistics."""
+        return not (self.norm.training and any(isinstance(part, nn.BatchNorm1d) for part in self.norm.modules()))
+
     def forward(self, x: Tensor, timesteps: int | None = None) -> Tensor:
         """Return amplitude · spikes (T, ...) for x (T, ...), or for x (1, ...) shown at each of `timesteps` steps."""
         timesteps = timesteps or x.shape[0]
