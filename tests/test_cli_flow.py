@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Outcome
 
 from spikecli import checkpoint as checkpoints
-from tests.conftest import Outcome
 
 Cli = Callable[..., Outcome]
 

@@ -38,7 +38,9 @@ def test_a_randomly_initialized_vit_b_32_comes_back_from_its_file_with_identical
     torch.manual_seed(0)
     module, tokenizer = build(import_open_clip(), "ViT-B-32")
     module.half().float().eval()  # what half precision can hold, so that half the file will do
-    save_file({name: value.half().contiguous() for name, value in module.state_dict().items()}, tmp_path / "w.safetensors")
+    save_file(
+        {name: value.half().contiguous() for name, value in module.state_dict().items()}, tmp_path / "w.safetensors"
+    )
     images = torch.rand(2, 3, 224, 224)
     with torch.no_grad():
         mean, std = (torch.tensor(module.visual.preprocess_cfg[name])[:, None, None] for name in ("mean", "std"))
@@ -125,7 +127,11 @@ def test_a_folder_with_a_configuration_is_enough(tmp_path: Path, mini: Path) -> 
     about = {"model_cfg": config, "preprocess_cfg": {"mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6]}}
     (tmp_path / "open_clip_config.json").write_text(json.dumps(about), encoding="utf-8")
     save_file(load_file(mini), tmp_path / "open_clip_model.safetensors")
-    for clip in (opened(tmp_path, None), opened(tmp_path, "mini"), opened(tmp_path / "open_clip_model.safetensors", None)):
+    for clip in (
+        opened(tmp_path, None),
+        opened(tmp_path, "mini"),
+        opened(tmp_path / "open_clip_model.safetensors", None),
+    ):
         assert (clip.mean, clip.std, clip.quick_gelu) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), True)
 
 
@@ -180,7 +186,9 @@ def test_a_torchscript_archive_is_read_only_when_openai_published_it(
 def test_weights_of_another_model_are_refused(tmp_path: Path, mini: Path) -> None:
     tensors = load_file(mini)
     save_file({**tensors, "text_projection": torch.zeros(64, 256)}, tmp_path / "narrow.safetensors")
-    with pytest.raises(SpikeError, match="holds the weights of another model than mini: 1 of its .* first text_projection"):
+    with pytest.raises(
+        SpikeError, match="holds the weights of another model than mini: 1 of its .* first text_projection"
+    ):
         opened(tmp_path / "narrow.safetensors")
     save_file({"classifier.weight": torch.zeros(10, 10)}, tmp_path / "other.safetensors")
     with pytest.raises(SpikeError, match="holds the weights of another model than mini"):
