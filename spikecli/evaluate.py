@@ -19,7 +19,7 @@ from spikecli.device import autocast, choose_device
 from spikecli.energy import Operations, counted
 from spikecli.errors import SpikeError
 from spikecli.models.pointnet import PointNet
-from spikecli.models.pooled import linear_max
+from spikecli.models.pooled import linear_winners
 
 BATCH = 32
 OnClouds = Callable[[int], None]
@@ -159,8 +159,7 @@ def critical_points(checkpoint: Path, points: np.ndarray, timesteps: int, seed: 
     def on_pool(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         (x,) = inputs  # (T, 1, N, C)
         weight, _ = model.pool.effective(x)
-        _, winners = linear_max(x, weight)
-        for step, winner in enumerate(winners[:, 0]):
+        for step, winner in enumerate(linear_winners(x, weight)[:, 0]):
             wins[step] = np.bincount(winner.numpy(), minlength=len(points))
 
     handle = model.pool.register_forward_hook(on_pool)

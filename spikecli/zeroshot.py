@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -182,6 +183,28 @@ def classify_split(
     logits = zero_shot_logits(store.read(chosen, telling.on_step), texts, store.clip.logit_scale)
     labels = torch.from_numpy(store.split.labels[chosen])
     return score(logits.cpu(), labels, store.split, perf_counter() - begin)
+
+
+def summary(clip: ClipModel, viewing: Viewing, question: Question, scores: Scores, per_step: bool) -> dict[str, Any]:
+    """Return what `spikecli zeroshot --json` says of a split."""
+    steps = {"step_accuracies": list(scores.steps)} if per_step else {}
+    return {
+        "dataset": scores.dataset,
+        "split": scores.split,
+        "samples": scores.samples,
+        "clip": clip.name,
+        "weights": clip.weights,
+        "timesteps": viewing.timesteps,
+        "templates": list(question.templates),
+        "image_preset": viewing.preset,
+        "slicing": viewing.slicing,
+        "normalization": viewing.normalization,
+        "instance_accuracy": scores.instance_accuracy,
+        "top5_accuracy": scores.top5_accuracy,
+        "class_accuracy": scores.class_accuracy,
+        **steps,
+        "seconds": scores.seconds,
+    }
 
 
 def classify_files(

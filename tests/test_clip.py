@@ -187,7 +187,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path, mini: Path) -> Non
     tensors = load_file(mini)
     save_file({**tensors, "text_projection": torch.zeros(64, 256)}, tmp_path / "narrow.safetensors")
     with pytest.raises(
-        SpikeError, match="holds the weights of another model than mini: 1 of its .* first text_projection"
+        SpikeError, match=r"holds the weights of another model than mini: 1 of its .* first text_projection"
     ):
         opened(tmp_path / "narrow.safetensors")
     save_file({"classifier.weight": torch.zeros(10, 10)}, tmp_path / "other.safetensors")

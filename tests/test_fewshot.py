@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from clip_files import one_recording, prepare_recordings, random_mini
+from clip_files import prepare_recordings, random_mini
 from torch.nn import functional
 
 from spikecli import fewshot, fitting
@@ -199,12 +199,3 @@ def test_the_command(cli: Cli, data_dir: Path, tmp_path: Path) -> None:
 def test_bad_options_are_one_line(cli: Cli, data_dir: Path, arguments: list[str], said: str) -> None:
     outcome = cli("fewshot", *arguments, "--timesteps", 3, "--quiet", *options(data_dir))
     assert outcome.code == 1 and said in outcome.err and outcome.err.count("\n") == 1
-
-
-def test_a_recording_can_be_named_by_the_command_and_by_the_adapter(
-    cli: Cli, task: Task, data_dir: Path, tmp_path: Path
-) -> None:
-    path = one_recording(tmp_path / "one.bin")
-    names = ",".join(task.question.classnames)
-    plain = cli("zeroshot", path, "--classes", names, "--timesteps", 3, "--json", *options(data_dir)).document
-    assert len(plain[0]["predictions"]) == 5

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from spikecli import neurons
 from spikecli.config import NeuronConfig
 from spikecli.models.layers import BatchNorm, FireThenMax, LinearNorm, MaxThenNorm, NormThenMax, PointLinearNorm
-from spikecli.models.pooled import column_max, linear_max
+from spikecli.models.pooled import column_highest, column_max, linear_max, linear_winners
 
 SHAPES = [(1, 1, 7, 3, 5), (2, 3, 17, 4, 6), (1, 2, 1, 3, 4), (3, 1, 33, 5, 2), (1, 5, 64, 8, 16)]
 
@@ -78,7 +78,7 @@ def test_repeated_points_and_a_constant_cloud() -> None:
 def test_gradients_of_the_maximum_are_true_gradients() -> None:
     x = torch.randn(2, 2, 6, 3, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda a, b: linear_max(a, b)[0], (x, weight))
+    assert torch.autograd.gradcheck(linear_max, (x, weight))
 
 
 @pytest.mark.parametrize("kind", [PointLinearNorm, NormThenMax])
@@ -92,12 +92,23 @@ def test_gradients_through_the_statistics_are_true_gradients(kind: type[PointLin
     )
 
 
+def test_maxima_without_gradients_are_those_with_them_and_winners_hold_them() -> None:
+    x, weight = torch.randn(2, 3, 40, 8), torch.randn(5, 8)
+    values = linear_max(x, weight)
+    with torch.no_grad():
+        assert torch.equal(linear_max(x, weight), values)
+    products = x @ weight.T
+    torch.testing.assert_close(products.gather(2, linear_winners(x, weight).unsqueeze(2)).squeeze(2), values)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 3, 16, 17, 1000, 1024])
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
 def test_column_maxima_with_their_rows(rows: int, kind: torch.dtype) -> None:
     y = torch.randn(rows, 37).to(kind)
     values, winners = column_max(y)
     assert torch.equal(values, y.amax(0))
+    assert torch.equal(column_highest(y), y.amax(0))
+    assert torch.equal(column_highest(-y.abs()), (-y.abs()).amax(0))
     torch.testing.assert_close(y.gather(0, winners[None])[0], values, rtol=2e-6, atol=2e-6)
 
 

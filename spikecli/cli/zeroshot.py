@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,9 +15,7 @@ from spikecli.console import Console
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from spikecli.features import Viewing
-    from spikecli.models.clip import ClipModel
-    from spikecli.zeroshot import Question, Scores
+    from spikecli.zeroshot import Scores
 
 Sources = Annotated[
     list[str] | None,
@@ -67,7 +65,7 @@ def zeroshot(
         rows = flow.classify_files(model, viewing, question, [Path(name) for name in names])
         show_guesses(console, question.classnames, rows, top)
     else:
-        _show(console, model, viewing, question, scores, per_step)
+        _show(console, scores, flow.summary(model, viewing, question, scores, per_step), per_step)
 
 
 def show_guesses(
@@ -95,43 +93,22 @@ def show_guesses(
     )
 
 
-def _show(
-    console: Console, model: ClipModel, viewing: Viewing, question: Question, scores: Scores, per_step: bool
-) -> None:
-    steps = {"step_accuracies": list(scores.steps)} if per_step else {}
-    console.document(
-        {
-            "dataset": scores.dataset,
-            "split": scores.split,
-            "samples": scores.samples,
-            "clip": model.name,
-            "weights": model.weights,
-            "timesteps": viewing.timesteps,
-            "templates": list(question.templates),
-            "image_preset": viewing.preset,
-            "slicing": viewing.slicing,
-            "normalization": viewing.normalization,
-            "instance_accuracy": scores.instance_accuracy,
-            "top5_accuracy": scores.top5_accuracy,
-            "class_accuracy": scores.class_accuracy,
-            **steps,
-            "seconds": scores.seconds,
-        }
-    )
+def _show(console: Console, scores: Scores, summary: dict[str, Any], per_step: bool) -> None:
+    console.document(summary)
     console.table(
         f"Zero-shot on {scores.dataset}, {scores.split} split, {scores.samples} recordings",
         ("CLIP", "T", "instance accuracy", "top 5", "class accuracy", "time"),
         [
             (
-                f"{model.name} ({model.weights})",
-                viewing.timesteps,
+                f"{summary['clip']} ({summary['weights']})",
+                summary["timesteps"],
                 f"{scores.instance_accuracy:.1%}",
                 f"{scores.top5_accuracy:.1%}",
                 f"{scores.class_accuracy:.1%}",
                 f"{scores.seconds:.1f} s",
             )
         ],
-        f"prompts: {' | '.join(question.templates)}",
+        f"prompts: {' | '.join(summary['templates'])}",
     )
     if per_step:
         rows = [(step, f"{right:.1%}") for step, right in enumerate(scores.steps, start=1)]

@@ -101,7 +101,7 @@ class NormThenMax(PointLinearNorm):
 
     def forward(self, x: Tensor) -> Tensor:  # (..., N, inputs) → (..., outputs)
         weight, bias = self.effective(x)
-        values, _ = linear_max(x, weight)
+        values = linear_max(x, weight)
         return values + bias.to(values.dtype)
 
 
@@ -115,7 +115,7 @@ class MaxThenNorm(nn.Module):
         self.neuron = neuron
 
     def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (T, B, N, inputs) → spikes (T, B, outputs)
-        values, _ = linear_max(x, self.weight)
+        values = linear_max(x, self.weight)
         return self.neuron(self.norm(values), timesteps)
 
 
