@@ -26,6 +26,7 @@ from spikecli.storage import sole_writer
 
 OnStep = Callable[[int, int, float, float, float], None]  # step of the epoch, steps, loss, accuracy, learning rate
 REESTIMATION_CLOUDS = 2048
+REESTIMATION_STEPS = 4  # membranes carry over: later steps have statistics of their own, and evaluation meets them
 
 
 @contextmanager
@@ -203,7 +204,7 @@ def reestimate(model: nn.Module, batches: Iterator[Tensor], config: TrainConfig,
         for number, points in enumerate(batches, start=1):
             for norm in norms:
                 norm.momentum = 1 / number  # the running mean over batches
-            model(points, config.timesteps)
+            model(points, max(config.timesteps, REESTIMATION_STEPS))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.eval()
