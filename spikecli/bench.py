@@ -1,0 +1,219 @@
+"""How fast this machine trains and answers, beside the matrix products that no program can do without."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikecli import losses, models, schedule
+from spikecli.batches import Batches
+from spikecli.config import PAPERS, ModelConfig, TrainConfig
+from spikecli.device import autocast
+from spikecli.floor import Floor, multiply_adds, necessary
+from spikecli.peak import peak_above_imports
+
+NETWORKS = {"SNN": "spiking-pointnet", "ANN": "ann"}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}
+TRAINING, INFERENCE = "training", "inference"  # a step of each
+BATCHES_IN_MEMORY = 8  # of the data path
+WARM_UP = 2
+OnDone = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured: each network at each T and in each precision, `repeats` times."""
+
+    batch_size: int
+    points: int
+    timesteps: tuple[int, ...]
+    precisions: tuple[str, ...]
+    repeats: int
+    tnet: str
+    device: torch.device
+
+    def settings(self, network: str, timesteps: int, precision: str) -> TrainConfig:
+        """Return the training settings of one measured case; the augmentation keeps the number of points."""
+        paper = NETWORKS[network]
+        return TrainConfig.model_validate(
+            {
+                "paper": paper,
+                "model": ModelConfig.model_validate({"neuron": PAPERS[paper], "tnet": self.tnet}),
+                "timesteps": timesteps,
+                "batch_size": self.batch_size,
+                "points": self.points,
+                "precision": precision,
+                "augment": "paper",
+            }
+        )
+
+    def cases(self) -> Iterator[tuple[str, str, TrainConfig]]:
+        """Yield (network, work, settings); the ANN knows no time and is measured once."""
+        for precision in self.precisions:
+            for network in NETWORKS:
+                for timesteps in self.timesteps if network == "SNN" else (1,):
+                    for work in (TRAINING, INFERENCE):
+                        yield network, work, self.settings(network, timesteps, precision)
+
+    @property
+    def rounds(self) -> int:
+        """How many times `measure` calls back."""
+        cases = list(self.cases())
+        return len(cases) * self.repeats + sum(work == TRAINING for _, work, _ in cases) + self.repeats
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case: medians in seconds, multiply-adds that it cannot do without, memory in MB (training alone)."""
+
+    network: str
+    work: str
+    timesteps: int
+    precision: str
+    seconds: float
+    floor_seconds: float
+    ratio: float
+    multiply_adds: int
+    peak_memory_mb: float | None
+
+
+@dataclass(frozen=True)
+class DataPath:
+    """A training step with its own batch, fetched and augmented, against one with a batch that is there already."""
+
+    precision: str
+    batch_seconds: float
+    real_seconds: float
+    reused_seconds: float
+    ratio: float
+
+
+class Workload:
+    """A network, its optimizer and a batch of random clouds in the unit sphere."""
+
+    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.device = device
+        self.model = models.build(config.model).to(device, DTYPES["fp64" if config.precision == "fp64" else "fp32"])
+        self.optimizer = schedule.optimizer(config, self.model)
+        self.orthogonality = losses.Orthogonality(getattr(self.model, "feature_tnet", None))
+        points, labels = random_clouds(config.batch_size, config)
+        self.batches = Batches(points, labels, config, device)
+        self.points, self.labels = self.batches.to_device(points), torch.from_numpy(labels).to(device)
+
+    def train(self, points: Tensor | None = None, labels: Tensor | None = None) -> None:
+        """Make one step of training, on the batch that is there unless another is given."""
+        points = self.points if points is None else points
+        labels = self.labels if labels is None else labels
+        self.model.train()
+        with autocast(self.device, self.config.precision):
+            logits = self.model(points, self.config.timesteps)
+        loss = losses.cross_entropy(logits, labels) + self.config.orthogonality * self.orthogonality.take()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+
+    def infer(self) -> None:
+        """Answer for the batch."""
+        self.model.eval()
+        with torch.inference_mode(), autocast(self.device, self.config.precision):
+            self.model(self.points, self.config.timesteps)
+
+
+def random_clouds(count: int, config: TrainConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Return float32 clouds (count, N, 3) in the unit sphere and labels (count,)."""
+    rng = np.random.default_rng(config.seed)
+    points = rng.normal(size=(count, config.points, 3)).astype(np.float32)
+    points /= np.linalg.norm(points, axis=-1).max(axis=1)[:, None, None]
+    return points, rng.integers(config.model.classes, size=count)
+
+
+def measure(plan: Plan, on_done: OnDone = lambda what: None) -> tuple[list[Row], DataPath]:
+    """Return a row for each case of the plan, and what the data path costs; `on_done` is told of each round."""
+    rows = [_row(plan, network, work, config, on_done) for network, work, config in plan.cases()]
+    return rows, data_path(plan, on_done)
+
+
+def _row(plan: Plan, network: str, work: str, config: TrainConfig, on_done: OnDone) -> Row:
+    name = f"{network} {work}, T = {config.timesteps}, {config.precision}"
+    memory = None
+    if work == TRAINING:
+        memory = peak_above_imports(train_once, config, plan.device, torch.get_num_threads(), device=plan.device)
+        on_done(name)
+    load = Workload(config, plan.device)
+    act = load.train if work == TRAINING else load.infer
+    with necessary(load.model) as products:
+        act()
+    floor = Floor(products, DTYPES[config.precision], plan.device)
+    for _ in range(WARM_UP - 1):
+        act()
+        floor.run()
+    times = []
+    for _ in range(plan.repeats):  # the two take turns: what disturbs the machine disturbs both
+        times.append((timed(act, plan.device), timed(floor.run, plan.device)))
+        on_done(name)
+    own, alone = (statistics.median(column) for column in zip(*times, strict=True))
+    return Row(
+        network, work, config.timesteps, config.precision, own, alone, own / alone, multiply_adds(products), memory
+    )
+
+
+def data_path(plan: Plan, on_done: OnDone = lambda what: None) -> DataPath:
+    """Return what fetching and augmenting batches adds to the SNN's training step, at the least T."""
+    config = plan.settings("SNN", min(plan.timesteps), plan.precisions[-1])
+    load = Workload(config, plan.device)
+    batches = Batches(*random_clouds(BATCHES_IN_MEMORY * config.batch_size, config), config, plan.device)
+    order = batches.order(0)
+    times = []
+    for step in range(WARM_UP + plan.repeats):
+        indices = order[step % len(order)]
+        fetch = timed(lambda: batches.batch(indices, 0, step), plan.device)  # noqa: B023
+        real = timed(lambda: load.train(*batches.batch(indices, 0, step)), plan.device)  # noqa: B023
+        times.append((fetch, real, timed(load.train, plan.device)))
+        if step >= WARM_UP:
+            on_done("data path")
+    fetch, real, reused = (statistics.median(column) for column in zip(*times[WARM_UP:], strict=True))
+    return DataPath(config.precision, fetch, real, reused, real / reused)
+
+
+def train_once(config: TrainConfig, device: torch.device, threads: int) -> None:
+    """Build a network and train it for two steps: the second has the optimizer's state beside everything else."""
+    torch.set_num_threads(threads)
+    load = Workload(config, device)
+    load.train()
+    load.train()
+
+
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """Return how many seconds `work` takes, the device's part included."""
+    _settle(device)
+    begun = time.perf_counter()
+    work()
+    _settle(device)
+    return time.perf_counter() - begun
+
+
+@contextmanager
+def limited_to(threads: int | None) -> Iterator[int]:
+    """Yield the number of threads that products use inside the block: `threads`, or as many as torch chose."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield threads or before
+    finally:
+        torch.set_num_threads(before)
+
+
+def _settle(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

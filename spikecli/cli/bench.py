@@ -1,0 +1,99 @@
+"""`spikecli bench`: speed and memory on this machine, beside the floor of matrix products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spikecli.cli import options
+from spikecli.cli.eval import parse_steps
+from spikecli.config import ModelConfig, TrainConfig, validated
+from spikecli.console import Console
+from spikecli.errors import SpikeError
+
+if TYPE_CHECKING:
+    from spikecli.bench import DataPath, Row
+
+PRECISIONS = ("fp32", "bf16")
+BatchSize = Annotated[int, typer.Option(help="Clouds a step.")]
+Points = Annotated[int, typer.Option(help="Points a cloud.")]
+Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps, rows for each.")]
+Repeats = Annotated[int, typer.Option(min=1, help="Runs of each; medians are reported.")]
+Precision = Annotated[str, typer.Option(help="fp32, bf16 or both, separated by a comma.")]
+TNet = Annotated[str, typer.Option(help="T-Nets: pooled, paper or none.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.", show_default="as torch chooses")]
+
+
+def bench(
+    batch_size: BatchSize = 24,
+    points: Points = 1024,
+    timesteps: Steps = "1,2,4",
+    repeats: Repeats = 5,
+    precision: Precision = "fp32,bf16",
+    tnet: TNet = ModelConfig().tnet,
+    threads: Threads = None,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    config: options.ConfigFile = None,
+) -> None:
+    """Time training and inference of the SNN and the ANN, and the matrix products alone that they cannot do without.
+
+    Example: spikecli bench --timesteps 1,4 --precision bf16
+    """
+    steps = tuple(parse_steps(timesteps))
+    precisions = parse_precisions(precision)
+    validated(ModelConfig, {"tnet": tnet})
+    validated(TrainConfig, {"batch_size": batch_size, "points": points})
+    console = Console(as_json, quiet)
+    from dataclasses import asdict
+
+    from spikecli import bench as flow
+    from spikecli.device import choose_device
+
+    plan = flow.Plan(batch_size, points, steps, precisions, repeats, tnet, choose_device(device))
+    with flow.limited_to(threads) as used, console.progress("measuring", total=plan.rounds, unit="runs") as advance:
+        rows, path = flow.measure(plan, lambda what: advance(1, what))
+    settings = {"device": str(plan.device), "threads": used, "batch_size": batch_size, "points": points, "tnet": tnet}
+    results = {"results": [asdict(row) for row in rows], "data_path": asdict(path)}
+    console.document({**settings, "repeats": repeats, **results})
+    console.table(
+        f"PointNet on {plan.device}, {used} threads, {batch_size} clouds of {points} points, T-Nets {tnet}",
+        ("network", "work", "T", "precision", "ms", "floor ms", "ratio", "G MAC", "peak MB"),
+        [cells(row) for row in rows],
+        f"medians of {repeats}; floor: the products alone that cannot be avoided, timed in turns; peak: beyond imports",
+    )
+    console.say(in_words(path))
+
+
+def in_words(path: DataPath) -> str:
+    """Return what fetching batches costs, as a line."""
+    return (
+        f"data path: a training step with a batch of its own takes {path.ratio:.3f} times one with a batch reused "
+        f"({path.batch_seconds * 1e3:.1f} ms of {path.real_seconds * 1e3:.0f} ms, {path.precision})"
+    )
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """Return a row of the table: times in ms, multiply-adds in 10⁹, memory in MB."""
+    return (
+        row.network,
+        row.work,
+        str(row.timesteps),
+        row.precision,
+        f"{row.seconds * 1e3:.1f}",
+        f"{row.floor_seconds * 1e3:.1f}",
+        f"{row.ratio:.2f}",
+        f"{row.multiply_adds / 1e9:.2f}",
+        "–" if row.peak_memory_mb is None else f"{row.peak_memory_mb:.0f}",
+    )
+
+
+def parse_precisions(text: str) -> tuple[str, ...]:
+    """Return the precisions in "fp32,bf16", in the order given; SpikeError when one is not known."""
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    for name in names:
+        if name not in PRECISIONS:
+            raise SpikeError(f"found --precision {text!r}; wanted {' or '.join(PRECISIONS)}, or both with a comma")
+    return names
