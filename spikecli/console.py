@@ -69,19 +69,15 @@ class Console:
         from rich.progress import (
             BarColumn,
             Progress,
-            TaskProgressColumn,
             TextColumn,
-            TimeElapsedColumn,
             TimeRemainingColumn,
         )
 
         columns = [
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TaskProgressColumn(),
+            BarColumn(bar_width=12),
             TextColumn("{task.completed:.0f}/{task.total:.0f} " + unit if total else unit),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.fields[fields]}"),
         ]
         with Progress(*columns, console=self.err, transient=False, disable=self.quiet) as bar:

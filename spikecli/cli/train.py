@@ -87,7 +87,7 @@ def _show(trainer: Trainer, console: Console) -> None:
     with console.progress("training", total=trainer.steps_left, unit="steps") as advance:
 
         def on_step(step: int, steps: int, loss: float, accuracy: float, lr: float) -> None:
-            advance(1, f"loss {loss:.3f}  accuracy {accuracy:.1%}  rate {lr:.1e}")
+            advance(1, f"loss {loss:.3f} accuracy {accuracy:.1%} rate {lr:.0e}")
 
         for epoch in trainer.epochs(on_step):
             held_out = "" if epoch.val_accuracy is None else f"  held out {epoch.val_accuracy:.1%}"
