@@ -22,24 +22,40 @@ def predict(
     files: Files,
     timesteps: Timesteps = 4,
     top: Top = 5,
+    data_dir: options.DataDir = options.DATA_DIR,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     config: options.ConfigFile = None,
 ) -> None:
-    """Name the most probable classes of meshes and clouds; a mesh is sampled, a cloud is brought into the unit sphere.
+    """Name the most probable classes of one's own files: meshes and clouds, or recordings with a saved adapter.
 
     Example: spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
+    from spikecli import checkpoint as checkpoints
+    from spikecli import fewshot
+
+    console = Console(as_json, quiet)
+    path = checkpoints.resolve(checkpoint)
+    if path.suffix == ".safetensors" and path.is_file() and fewshot.is_adapter(path):
+        from spikecli.cli.zeroshot import show_guesses
+
+        adapted = fewshot.load_adapter(path, data_dir, device)
+        show_guesses(console, adapted.question.classnames, adapted.classify(files), top)
+    else:
+        _name_clouds(console, path, files, timesteps, top, seed, device)
+
+
+def _name_clouds(
+    console: Console, path: Path, files: list[Path], timesteps: int, top: int, seed: int, device: str
+) -> None:
     import numpy as np
 
     from spikecli import checkpoint as checkpoints
     from spikecli import evaluate as flow
     from spikecli.datasets.pointcloud import load_points_of
 
-    console = Console(as_json, quiet)
-    path = checkpoints.resolve(checkpoint)
     loaded = checkpoints.load(path)
     clouds = np.stack([load_points_of(file, loaded.config.points, seed=seed) for file in files])
     probabilities = flow.predict_clouds(path, clouds, timesteps, seed, device)[-1]
