@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli.models.layers import LinearNorm, MaxThenNorm, PointLinearNorm
+from spikecli.models.layers import FireThenMax, LinearNorm, MaxThenNorm, PointLinearNorm
 from spikecli.models.pointnet import Transform
 from spikecli.neurons import Neuron
 
@@ -78,7 +78,7 @@ def counted(model: nn.Module, timesteps: int) -> Iterator[Operations]:
     for module in model.modules():
         if isinstance(module, Neuron):
             handles.append(module.register_forward_hook(on_neuron))
-        elif isinstance(module, LinearNorm | PointLinearNorm | MaxThenNorm | nn.Linear | Transform):
+        elif isinstance(module, LinearNorm | PointLinearNorm | MaxThenNorm | FireThenMax | nn.Linear | Transform):
             handles.append(module.register_forward_hook(on_products))
     try:
         yield counts
@@ -91,6 +91,7 @@ def fan_out_of(module: nn.Module, x: Tensor) -> int:
     """Return how many products each input value of a layer enters."""
     if isinstance(module, Transform):
         return x.shape[-1]
-    weight = module.weight
+    # FireThenMax multiplies by its point layer's weights without calling that layer, which would count nothing.
+    weight = module.point.weight if isinstance(module, FireThenMax) else module.weight
     assert isinstance(weight, Tensor)
     return weight.shape[0]

@@ -122,6 +122,17 @@ def test_operations_of_a_network_without_tnets_counted_by_hand() -> None:
     assert counts.energy_uj(1) == pytest.approx((0.9 * counts.accumulates[0] + 4.6 * counts.multiplies[0]).item() / 1e6)
 
 
+@pytest.mark.parametrize("tnet", ["pooled", "paper"])
+def test_the_widest_layer_of_a_tnet_is_counted_in_either_order(tnet: str) -> None:
+    part = network("lif", tnet).input_tnet
+    assert part is not None
+    spikes = (torch.rand(1, 2, 10, 128) > 0.6).float()
+    with torch.no_grad(), counted(part.pool, 1) as counts:
+        part.pool(spikes, 1)
+    assert counts.accumulates[0].item() == spikes.sum().item() * 1024
+    assert counts.multiplies[0].item() == 0
+
+
 def test_checkpoints_round_trip_and_predict(tmp_path: Path) -> None:
     path = saved(tmp_path / "model.safetensors")
     probabilities = predict_clouds(path, clouds().points, 3, 0, "cpu")

@@ -60,7 +60,7 @@ def bench(
     console.document({**settings, "repeats": repeats, **results})
     console.table(
         f"PointNet on {plan.device}, {used} threads, {batch_size} clouds of {points} points, T-Nets {tnet}",
-        ("network", "work", "T", "precision", "ms", "floor ms", "ratio", "G MAC", "peak MB"),
+        ("net", "work", "T", "prec", "ms", "floor ms", "ratio", "G MAC", "peak MB"),
         [cells(row) for row in rows],
         f"medians of {repeats}; floor: the products alone that cannot be avoided, timed in turns; peak: beyond imports",
     )
