@@ -64,6 +64,14 @@ def test_every_paper_and_order_trains_a_step_and_evaluates_at_four(paper: str, t
     assert logits.shape == (1 if paper == "ann" else 4, 3, 4)
 
 
+@pytest.mark.parametrize(("tnet", "identity"), [("pooled", True), ("paper", False)])
+def test_only_the_live_tnet_begins_as_the_identity(tnet: str, identity: bool) -> None:
+    model = network("lif", tnet).train()
+    assert model.input_tnet is not None
+    transforms = model.input_tnet(torch.randn(1, 4, 30, 3), 1)
+    assert torch.equal(transforms, torch.eye(3).expand_as(transforms)) == identity
+
+
 def test_a_shorter_run_is_the_beginning_of_a_longer_one() -> None:
     model, x = network("ternary"), clouds().points
     long = step_logits(model, x, 4, CPU, "fp32", 0)

@@ -108,6 +108,8 @@ class NormThenMax(PointLinearNorm):
 class MaxThenNorm(nn.Module):
     """Linear → maximum over points → batch norm: the order that keeps a T-Net alive (`--tnet pooled`)."""
 
+    begin_as_identity = True  # a live T-Net's first gradients are steep, and its transform noise for the trunk
+
     def __init__(self, inputs: int, outputs: int, neuron: nn.Module) -> None:
         super().__init__()
         self.weight = linear_weight(inputs, outputs)
@@ -125,6 +127,8 @@ class FireThenMax(nn.Module):
     Each point keeps its own membrane, so the loop over time runs inside one cloud's tile; in training the tile is
     dropped and made again in the backward pass.
     """
+
+    begin_as_identity = False  # as published; from zeros, evaluation with running statistics stays at chance
 
     def __init__(self, inputs: int, outputs: int, neuron: nn.Module) -> None:
         super().__init__()

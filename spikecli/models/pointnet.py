@@ -39,9 +39,9 @@ class TNet(nn.Module):
         self.head2 = LinearNorm(512, 256)
         self.fire5 = neuron(256)
         self.out = nn.Linear(256, k * k)
-        # The identity at first: no noise for the trunk, no steep gradients for the T-Net.
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        if self.pool.begin_as_identity:
+            nn.init.zeros_(self.out.weight)
+            nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (1 or T, B, N, k) → (1 or T, B, k, k)
         x = self.fire1(self.point1(x), timesteps)  # (T, B, N, 64)
