@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from contextlib import AbstractContextManager
 
 import torch
 
 from spikecli.errors import SpikeError
+
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt, from malloc.h
 
 
 def choose_device(name: str) -> torch.device:
@@ -19,7 +23,24 @@ def choose_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise SpikeError(f"device {name!r} cannot be used ({reason}); choose auto, cpu, cuda, cuda:N or mps") from error
+    if device.type == "cpu":
+        keep_freed_memory()
     return device
+
+
+def keep_freed_memory() -> None:
+    """Let the C library of Linux keep what tensors give back for the next ones, in this process, from now on.
+
+    By default it returns every large block to the system, which hands the next one out page by page and clears each:
+    a tenth of a training step and a fifth of an evaluation in bfloat16. The peak stays what it is.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's own: musl has none
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, 2**30)
+        mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(_TOP_PAD, 64 * 2**20)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
