@@ -172,3 +172,15 @@ def test_head_norm_equals_torch_and_drops_before_the_norm() -> None:
     torch.manual_seed(4)
     dropped = nn.functional.dropout(x @ layer.weight.T, 0.5)
     torch.testing.assert_close(found, nn.BatchNorm1d(7)(dropped.flatten(0, 1)).view(2, 9, 7))
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_column_maxima_below_zero_and_of_nothing_that_can_be_compared(kind: torch.dtype) -> None:
+    y = torch.randn(50, 12).to(kind)
+    y[:, ::2] = -y[:, ::2].abs() - 1
+    y[:, 4] = -0.0
+    values, winners = column_max(y)
+    assert torch.equal(values, y.amax(0))
+    torch.testing.assert_close(y.gather(0, winners[None])[0], values, rtol=2e-6, atol=2e-6)
+    _, winners = column_max(torch.full_like(y, float("nan")))  # a step that went wrong is told of by its loss
+    assert ((winners >= 0) & (winners < 50)).all()

@@ -9,30 +9,41 @@ from torch import Tensor
 
 from spikecli import processes
 
+EXACT = 256  # bfloat16 holds every whole number up to here
 
-class _Gram(torch.autograd.Function):
-    """xᵀx of rows x (M, C); its gradient costs one product, not the two that autograd would make."""
+
+class _Sums(torch.autograd.Function):
+    """The sum of rows x (M, C) and xᵀx, in float32 or wider; the gradient of both is a single product.
+
+    Of bfloat16 rows, EXACT at a time are multiplied and the products added in float32: of spikes, which are whole
+    numbers, nothing is rounded.
+    """
 
     @staticmethod
-    def forward(x: Tensor) -> Tensor:
-        return x.T @ x
+    def forward(x: Tensor) -> tuple[Tensor, Tensor]:
+        first = x.sum(0, dtype=torch.promote_types(x.dtype, torch.float32))
+        if x.dtype != torch.bfloat16:
+            return first, x.T @ x
+        whole = len(x) // EXACT * EXACT
+        blocks, rest = x[:whole].unflatten(0, (-1, EXACT)), x[whole:]
+        return first, (blocks.mT @ blocks).sum(0, dtype=first.dtype).add_(rest.T @ rest)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, first: Tensor, second: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return x @ (gradient + gradient.T)
+        return torch.addmm(first.to(x.dtype), x, (second + second.T).to(x.dtype))
 
 
 def input_moments(x: Tensor) -> tuple[Tensor, Tensor, int]:
     """Return the mean (C,), the covariance (C, C) and the number of rows of x (..., C), in float32 or wider."""
     rows = x.reshape(-1, x.shape[-1])
-    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
     with torch.autocast(x.device.type, enabled=False):
-        first, second, count = across_processes(rows.sum(0), _Gram.apply(rows), rows.shape[0])
+        first, second = _Sums.apply(rows)
+        first, second, count = across_processes(first, second, rows.shape[0])
         mean = first / count
         return mean, second / count - torch.outer(mean, mean), count
 

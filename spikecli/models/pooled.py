@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+BLOCK = 16  # rows
+
 
 class _LinearMax(torch.autograd.Function):
     """max over n of W·x[r, n], cloud by cloud: one cloud's (N, C_out) tile lives in cache and is dropped.
@@ -16,11 +18,8 @@ class _LinearMax(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        values = x.new_empty(x.shape[0], weight.shape[0])
-        winners = torch.empty(values.shape, dtype=torch.int64, device=x.device)
-        for cloud, value, winner in zip(x, values, winners, strict=True):
-            value[:], winner[:] = column_max(cloud @ weight.T)
-        return values, winners
+        values, winners = zip(*[column_max(cloud @ weight.T) for cloud in x], strict=True)
+        return torch.stack(values), torch.stack(winners)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
@@ -40,53 +39,56 @@ class _LinearMax(torch.autograd.Function):
 
 
 def column_max(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the maximum of each column of y (N, C) and a row that holds it (C,).
-
-    The plain maximum is vectorized and the one with indices is not: both ways here get by with the plain one.
-    """
-    if y.dtype == torch.bfloat16 and len(y) <= 2**16:
-        return _packed_max(y)
-    return _block_max(y)
-
-
-def _packed_max(y: Tensor) -> tuple[Tensor, Tensor]:
-    """A bfloat16 is the upper half of a float32: with the row's number in the lower half, the order of unequal values
-    stays and the maximum brings its row along."""
-    rows = torch.arange(len(y), dtype=torch.int32, device=y.device)[:, None]
-    highest = torch.add(rows, y.view(torch.int16), alpha=2**16).view(torch.float32).amax(0).view(torch.int32)
-    return (highest >> 16).to(torch.int16).view(torch.bfloat16), (highest & (2**16 - 1)).long()
+    """Return the maximum of each column of y (N, C) and the row that holds it (C,)."""
+    if y.dtype != torch.bfloat16:
+        return _block_max(y)
+    # Read as integers, which vectorize better, floats keep their order from 0 up and have it turned around below 0.
+    bits = y.view(torch.int16)
+    values, winners = _block_max(bits)
+    below = (values < 0).nonzero().squeeze(1)
+    if len(below):
+        part = bits[:, below]
+        values[below] = lowest = part.amin(0)
+        winners[below] = _first_row(part == lowest)
+    return values.view(torch.bfloat16), winners
 
 
 def _block_max(y: Tensor) -> tuple[Tensor, Tensor]:
-    """The block of rows that holds the maximum is found first and searched afterwards; the last block overlaps the one
-    before it where the blocks do not divide N.
+    """The plain maximum is vectorized and the one with indices is not: so the block of rows that holds the maximum is
+    found first and searched afterwards. The last block overlaps the one before it where the blocks do not divide N.
 
     Points with the same spikes tie, and rounding may tell them apart by where they lie in memory: of rows equal within
     rounding the first wins, so that the gradient takes the same way in two processes as in one.
     """
-    rows, columns = y.shape
-    block = max(1, int(rows**0.5))
-    whole = rows // block
-    highest = y[: whole * block].view(whole, block, columns).amax(1)
-    if whole * block < rows:
+    rows = len(y)
+    block = min(rows, BLOCK)
+    whole = rows // block * block
+    highest = y[:whole].unflatten(0, (-1, block)).amax(1)
+    if whole < rows:
         highest = torch.cat([highest, y[rows - block :].amax(0, keepdim=True)])
     values = highest.amax(0)
-    least = values - 8 * torch.finfo(y.dtype).eps * (1 + values.abs())
-    blocks = (highest >= least).to(torch.uint8).argmax(0)
-    first = (blocks * block).clamp_(max=rows - block)
+    least = values - 8 * torch.finfo(y.dtype).eps * (1 + values.abs()) if y.is_floating_point() else values
+    first = (_first_row(highest >= least) * block).clamp_(max=rows - block)
     candidates = first + torch.arange(block, device=y.device)[:, None]
-    within = (y.gather(0, candidates) >= least).to(torch.uint8).argmax(0)
-    return values, first + within
+    return values, first + _first_row(y.gather(0, candidates) >= least)
+
+
+def _first_row(marks: Tensor) -> Tensor:
+    """Return the first row of marks (N, C) that is true (C,), or the last; vectorized, as argmax is not."""
+    rows = len(marks)
+    countdown = torch.arange(rows, 0, -1, dtype=torch.int16 if rows < 2**15 else torch.int32, device=marks.device)
+    return (rows - (marks * countdown[:, None]).amax(0).long()).clamp_(max=rows - 1)
 
 
 def column_highest(y: Tensor) -> Tensor:
     """Return the maximum of each column of y (N, C), in the fewest passes."""
     if y.dtype != torch.bfloat16 or y.device.type != "cpu":
         return y.amax(0)
-    # Read as integers, which vectorize better, floats keep their order from 0 up and have it turned around below 0.
     bits = y.view(torch.int16)
     highest = bits.amax(0)
-    return torch.where(highest >= 0, highest, bits.amin(0)).view(torch.bfloat16)
+    if (highest < 0).any():
+        highest = torch.where(highest >= 0, highest, bits.amin(0))
+    return highest.view(torch.bfloat16)
 
 
 def linear_max(x: Tensor, weight: Tensor) -> Tensor:

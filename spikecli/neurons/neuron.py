@@ -34,15 +34,17 @@ class Neuron(nn.Module):
     def forward(self, x: Tensor, timesteps: int | None = None) -> Tensor:
         """Return amplitude · spikes (T, ...) for x (T, ...), or for x (1, ...) shown at each of `timesteps` steps."""
         timesteps = timesteps or x.shape[0]
-        v = self.start(x[0])
+        # Not x[t]: its gradient would be a tensor of zeros as large as x, for each step.
+        inputs = x.unbind() if x.shape[0] > 1 else (x.squeeze(0),) * timesteps
+        v = self.start(inputs[0])
         spikes = []
         for t in range(timesteps):
-            v = self.charge(v, x[t if x.shape[0] > 1 else 0])
+            v = self.charge(v, inputs[t])
             s = self.fire(self.norm(v))
             spikes.append(s)
             if t + 1 < timesteps:  # what the last step leaves behind, nobody reads
                 v = self.reset(v, s)
-        return self.amplitude(spikes[0][None] if timesteps == 1 else torch.stack(spikes))
+        return self.amplitude(spikes[0].unsqueeze(0) if timesteps == 1 else torch.stack(spikes))
 
 
 class Amplitude(nn.Module):

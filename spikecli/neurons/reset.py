@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from spikecli.config import NeuronConfig
@@ -15,7 +16,7 @@ class HardReset(nn.Module):
         self.signed = signed
 
     def forward(self, v: Tensor, spikes: Tensor) -> Tensor:
-        return v * (1 - (spikes.abs() if self.signed else spikes))
+        return torch.addcmul(v, v, spikes.abs() if self.signed else spikes, value=-1)  # v − v·|s|: one pass
 
 
 class SoftReset(nn.Module):

@@ -30,19 +30,21 @@ class Perturbed(nn.Module):
 
 
 def uniform_like(x: Tensor, high: float) -> Tensor:
-    """Return U(0, high) noise of x's shape, type and device from torch's own generator, on a grid of high/2¹⁶.
+    """Return U(0, high) noise of x's shape, type and device from torch's own generator, on a grid of high/2¹⁶, or of
+    high/2⁸ in bfloat16.
 
-    On a CPU one 64-bit draw serves four elements, which is over three times faster than `rand`; the grid is finer than
-    what bfloat16 can tell apart at the threshold, and 0 and `high` themselves are not drawn.
+    On a CPU one 64-bit draw serves four elements, or eight, which is many times faster than `rand`; the grid is finer
+    than what bfloat16 can tell apart at the threshold, and 0 and `high` themselves are not drawn.
     """
     if x.device.type != "cpu":
         return torch.rand_like(x, dtype=torch.float32).mul_(high).to(x.dtype)
-    count = x.numel()
-    draws = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
-    grid = draws.view(torch.int16)[:count].view(x.shape)
-    # 65,536 levels n·high/2¹⁶ about the middle, n + 2¹⁵ = 0 … 2¹⁶ − 1; the half level makes the mean high/2 exactly.
-    middle = x.new_tensor(high * (0.5 + 0.5 / 2**16))
-    return torch.add(middle, grid, alpha=high / 2**16)
+    lane = torch.int8 if x.dtype == torch.bfloat16 else torch.int16
+    count, levels = x.numel(), 2 ** (8 * lane.itemsize)
+    draws = torch.empty(-(-count * lane.itemsize // 8), dtype=torch.int64).random_(-(2**63), None)
+    grid = draws.view(lane)[:count].view(x.shape)
+    # The levels lie about the middle, n + levels/2 = 0 … levels − 1; the half level makes the mean high/2 exactly.
+    middle = x.new_tensor(high * (0.5 + 0.5 / levels))
+    return torch.add(middle, grid, alpha=high / levels)
 
 
 STARTS = {

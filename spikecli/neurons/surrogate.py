@@ -30,13 +30,14 @@ class Tanh:
 
     def backward(self, gradient: Tensor, u: Tensor, threshold: float, signed: bool) -> Tensor:
         """Return gradient · dφ/du, of u's shape; signed: the same window about −θ as about θ."""
-        # torch's own backward passes of tanh and of a clamp do in one pass each what takes ten written out.
-        shift = u.new_tensor(-self.slope * threshold)
-        bent = torch.add(shift, u.abs() if signed else u, alpha=self.slope).tanh_()
-        edge = math.tanh(self.slope / 2)
-        low = -2.0 if signed else -edge  # |u| ≥ 0 is bound enough from below
-        inside = torch.ops.aten.hardtanh_backward(gradient, bent, low, edge)
-        return torch.ops.aten.tanh_backward(inside, bent).mul_(self.slope / (2 * edge))
+        # 1 − tanh²(z) = 4σ(2z)(1 − σ(2z)): torch's sigmoid takes a fifth of the time of its tanh. Torch's own backward
+        # passes of a sigmoid and of a clamp do in one pass each what takes ten written out.
+        distance = u.abs() if signed else u
+        bent = torch.add(u.new_tensor(-2 * self.slope * threshold), distance, alpha=2 * self.slope).sigmoid_()
+        low = threshold - 0.5
+        low = low if low > 0 or not signed else -1.0  # |u| ≥ 0 is bound enough from below
+        inside = torch.ops.aten.hardtanh_backward(gradient, distance, low, threshold + 0.5)
+        return torch.ops.aten.sigmoid_backward(inside, bent).mul_(2 * self.slope / math.tanh(self.slope / 2))
 
 
 SURROGATES: dict[str, Callable[[NeuronConfig], Rectangle | Tanh]] = {
