@@ -164,13 +164,13 @@ class Adapted:
     viewing: Viewing
     question: Question
 
-    def classify(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Tensor]]:
+    def classify(self, paths: Sequence[Path]) -> Iterator[tuple[Path, list[float]]]:
         """Yield each recording's path and the probabilities (K,) of the classes."""
         texts = text_features(self.clip, self.question)
         for path in paths:
             features = encode_file(self.clip, self.viewing, path)
             logits = adapted_logits(self.adapter, features, texts, self.clip.logit_scale)
-            yield path, logits.mean(dim=0)[0].softmax(dim=0).cpu()
+            yield path, logits.mean(dim=0)[0].softmax(dim=0).tolist()
 
 
 def is_adapter(path: Path) -> bool:

@@ -209,9 +209,9 @@ def summary(clip: ClipModel, viewing: Viewing, question: Question, scores: Score
 
 def classify_files(
     clip: ClipModel, viewing: Viewing, question: Question, paths: Sequence[Path]
-) -> Iterator[tuple[Path, Tensor]]:
+) -> Iterator[tuple[Path, list[float]]]:
     """Yield each recording's path and the probabilities (K,) of the classes."""
     texts = text_features(clip, question)
     for path in paths:
         logits = zero_shot_logits(encode_file(clip, viewing, path), texts, clip.logit_scale)
-        yield path, logits.mean(dim=0)[0].softmax(dim=0).cpu()
+        yield path, logits.mean(dim=0)[0].softmax(dim=0).tolist()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from spikecli.cli import options
+from spikecli.cli.guesses import show_guesses
 from spikecli.console import Console
 
 Checkpoint = Annotated[Path, typer.Argument(help="A run folder or weights file.")]
@@ -39,10 +39,8 @@ def predict(
     console = Console(as_json, quiet)
     path = checkpoints.resolve(checkpoint)
     if path.suffix == ".safetensors" and path.is_file() and fewshot.is_adapter(path):
-        from spikecli.cli.zeroshot import show_guesses
-
         adapted = fewshot.load_adapter(path, data_dir, device)
-        show_guesses(console, adapted.question.classnames, adapted.classify(files), top)
+        show_guesses(console, str(path), adapted.question.classnames, adapted.classify(files), top)
     else:
         _name_clouds(console, path, files, timesteps, top, seed, device)
 
@@ -59,19 +57,5 @@ def _name_clouds(
     loaded = checkpoints.load(path)
     clouds = np.stack([load_points_of(file, loaded.config.points, seed=seed) for file in files])
     probabilities = flow.predict_clouds(path, clouds, timesteps, seed, device)[-1]
-    answers: list[dict[str, Any]] = [
-        {"file": str(file), "predictions": _guesses(loaded.classnames, row, top)}
-        for file, row in zip(files, probabilities.tolist(), strict=True)
-    ]
-    console.document(answers)
-    rows = [
-        (answer["file"], guess["class"], f"{guess['probability']:.1%}")
-        for answer in answers
-        for guess in answer["predictions"]
-    ]
-    console.table(f"{path}, T = {timesteps}", ("file", "class", "probability"), rows)
-
-
-def _guesses(classnames: Sequence[str], probabilities: list[float], top: int) -> list[dict[str, Any]]:
-    ranked = sorted(zip(probabilities, classnames, strict=True), reverse=True)
-    return [{"class": name, "probability": probability} for probability, name in ranked[:top]]
+    rows = zip(files, probabilities.tolist(), strict=True)
+    show_guesses(console, f"{path}, T = {timesteps}", loaded.classnames, rows, top)

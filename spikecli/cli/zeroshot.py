@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from spikecli.cli import clip_options
+from spikecli.cli.guesses import show_guesses
 from spikecli.cli.phases import phases
 from spikecli.console import Console
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from spikecli.zeroshot import Scores
 
 Sources = Annotated[
@@ -63,34 +61,9 @@ def zeroshot(
             scores = flow.classify_split(store, question, limit, telling)
     if recordings is None:
         rows = flow.classify_files(model, viewing, question, [Path(name) for name in names])
-        show_guesses(console, question.classnames, rows, top)
+        show_guesses(console, "Recordings", question.classnames, rows, top)
     else:
         _show(console, scores, flow.summary(model, viewing, question, scores, per_step), per_step)
-
-
-def show_guesses(
-    console: Console, classnames: Sequence[str], rows: Iterable[tuple[Path, Tensor]], top: int = 5
-) -> None:
-    """Show the most probable of `classnames` for each file, given its probabilities (K,)."""
-    guesses = [
-        (str(file), [(classnames[k], float(probabilities[k])) for k in probabilities.argsort(descending=True)[:top]])
-        for file, probabilities in rows
-    ]
-    console.document(
-        [
-            {"file": file, "predictions": [{"class": name, "probability": share} for name, share in row]}
-            for file, row in guesses
-        ]
-    )
-    console.table(
-        "Recordings",
-        ("file", "class", "probability"),
-        [
-            (file if place == 0 else "", name, f"{share:.1%}")
-            for file, row in guesses
-            for place, (name, share) in enumerate(row)
-        ],
-    )
 
 
 def _show(console: Console, scores: Scores, summary: dict[str, Any], per_step: bool) -> None:
