@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from spikecli.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed
-from spikecli.console import Advance, Console
+from spikecli.cli.phases import phases
+from spikecli.console import Console
 
 data_app = typer.Typer(help="Fetch, prepare, describe and check data sets.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A data set, as `spikecli data list` names it.")]
 _LISTED = 5  # skipped files that are named one by one
-
-
-class _Phases:
-    """A progress bar for each phase of a long step, one after another."""
-
-    def __init__(self, console: Console, stack: ExitStack) -> None:
-        self.console = console
-        self.stack = stack
-        self.advance: Advance | None = None
-
-    def start(self, what: str, total: int | None) -> None:
-        self.stack.close()
-        self.advance = self.stack.enter_context(self.console.progress(what, total=total))
-
-    def step(self, steps: int) -> None:
-        if self.advance is not None:
-            self.advance(steps)
 
 
 @data_app.command("list")
@@ -81,9 +64,8 @@ def prepare(
 
     console = Console(as_json=as_json, quiet=quiet)
     order = Order(source, points, sampling, seed, force, offline, skip_bad)
-    with ExitStack() as stack:
-        phases = _Phases(console, stack)
-        report = sets.prepare(data_dir, name, order, Watch(phases.start, phases.step))
+    with phases(console) as bars:
+        report = sets.prepare(data_dir, name, order, Watch(bars.start, bars.step))
     _tell(console, report)
     console.document(report)
 
@@ -112,9 +94,8 @@ def verify(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, qu
     from spikecli.datasets.prepare import Watch
 
     console = Console(as_json=as_json, quiet=quiet)
-    with ExitStack() as stack:
-        phases = _Phases(console, stack)
-        report = sets.verify(data_dir, name, Watch(phases.start, phases.step))
+    with phases(console) as bars:
+        report = sets.verify(data_dir, name, Watch(bars.start, bars.step))
     console.say(f"{name}: every checksum holds")
     console.document(report)
 
