@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,9 +106,8 @@ def evaluate(
     predictions = []
     counts = Operations(longest)
     for run in range(runs):
-        with counted(model, longest) as seen:
+        with counted(model, longest) if run == 0 else nullcontext(counts) as counts:
             logits = step_logits(model, clouds.points, longest, device, precision, seed + run, on_clouds)
-        counts = seen if run == 0 else counts
         predictions.append(metrics.cumulative_predictions(logits))
     return [
         _row(t, [p[t - 1] for p in predictions], labels, counts, _seconds(model, clouds, t, device, precision))
@@ -145,8 +145,7 @@ def predict_clouds(checkpoint: Path, points: np.ndarray, timesteps: int, seed: i
     chosen = choose_device(device)
     model = checkpoints.network(checkpoints.load(path), path).to(chosen)
     logits = step_logits(model, points, timesteps, chosen, "fp32", seed)
-    steps = torch.arange(1, timesteps + 1, dtype=torch.float32)
-    return (logits.cumsum(0) / steps[:, None, None]).softmax(-1).numpy()
+    return metrics.cumulative_mean(logits).softmax(-1).numpy()
 
 
 def critical_points(checkpoint: Path, points: np.ndarray, timesteps: int, seed: int = 0) -> np.ndarray:

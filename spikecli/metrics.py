@@ -6,10 +6,15 @@ import torch
 from torch import Tensor
 
 
+def cumulative_mean(logits: Tensor) -> Tensor:
+    """Return (T, B, K): row t is the mean of the first t + 1 steps' logits (T, B, K), in float32."""
+    steps = torch.arange(1, logits.shape[0] + 1, dtype=torch.float32, device=logits.device)
+    return logits.float().cumsum(0) / steps[:, None, None]
+
+
 def cumulative_predictions(logits: Tensor) -> Tensor:
     """Return (T, B) classes: row t is what the mean of the first t + 1 steps' logits (T, B, K) says."""
-    steps = torch.arange(1, logits.shape[0] + 1, dtype=torch.float32, device=logits.device)
-    return (logits.float().cumsum(0) / steps[:, None, None]).argmax(-1)
+    return cumulative_mean(logits).argmax(-1)
 
 
 def instance_accuracy(predictions: Tensor, labels: Tensor) -> float:
