@@ -43,7 +43,7 @@ def input_moments(x: Tensor) -> tuple[Tensor, Tensor, int]:
     rows = x.reshape(-1, x.shape[-1])
     with torch.autocast(x.device.type, enabled=False):
         first, second = _Sums.apply(rows)
-        first, second, count = across_processes(first, second, rows.shape[0])
+        count, first, second = across_processes(rows.shape[0], first, second)
         mean = first / count
         return mean, second / count - torch.outer(mean, mean), count
 
@@ -52,16 +52,17 @@ def output_moments(y: Tensor) -> tuple[Tensor, Tensor, int]:
     """Return the mean (C,), the variance (C,) and the number of rows of y (..., C), in float32 or wider."""
     rows = y.reshape(-1, y.shape[-1])
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
-    first, _, count = across_processes(rows.sum(0), rows.new_zeros(()), rows.shape[0])
+    count, first = across_processes(rows.shape[0], rows.sum(0))
     mean = first / count
-    second, _, _ = across_processes((rows - mean).square().sum(0), rows.new_zeros(()), rows.shape[0])
+    _, second = across_processes(rows.shape[0], (rows - mean).square().sum(0))
     return mean, second / count, count
 
 
-def across_processes(first: Tensor, second: Tensor, count: int) -> tuple[Tensor, Tensor, int]:
-    """Return the sums over all training processes; in a single process, what was given."""
+def across_processes(count: int, *sums: Tensor) -> tuple[Any, ...]:
+    """Return the count and the sums of all training processes, added up; in a single process, what was given."""
     if processes.world() == 1:
-        return first, second, count
-    total = processes.summed(torch.tensor(count, device=first.device))
-    packed = processes.summed_with_gradient(torch.cat([first.reshape(-1), second.reshape(-1)]))
-    return packed[: first.numel()].view_as(first), packed[first.numel() :].view_as(second), int(total)
+        return count, *sums
+    total = processes.summed(torch.tensor(count, device=sums[0].device))
+    packed = processes.summed_with_gradient(torch.cat([part.reshape(-1) for part in sums]))
+    parts = packed.split([part.numel() for part in sums])
+    return int(total), *(part.view_as(like) for part, like in zip(parts, sums, strict=True))
