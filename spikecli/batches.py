@@ -12,6 +12,7 @@ from torch import Tensor
 from spikecli import processes
 from spikecli.config import TrainConfig
 from spikecli.datasets.augment import AUGMENTATIONS
+from spikecli.device import storage_type
 
 
 def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -59,5 +60,4 @@ class Batches:
             yield self.to_device(self.points[indices][processes.rank() :: processes.world()])
 
     def to_device(self, points: np.ndarray) -> Tensor:
-        kind = torch.float64 if self.config.precision == "fp64" else torch.float32
-        return torch.from_numpy(np.ascontiguousarray(points)).to(self.device, kind)
+        return torch.from_numpy(np.ascontiguousarray(points)).to(self.device, storage_type(self.config.precision))

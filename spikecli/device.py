@@ -43,6 +43,11 @@ def keep_freed_memory() -> None:
         mallopt(_TOP_PAD, 64 * 2**20)
 
 
+def storage_type(precision: str) -> torch.dtype:
+    """Return the type of weights, statistics and inputs: float64 for "fp64", else float32."""
+    return torch.float64 if precision == "fp64" else torch.float32
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
     """Return the context in which products run in `precision`; weights, statistics and losses stay in float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

@@ -16,7 +16,7 @@ from spikecli import losses, metrics, models, processes, schedule
 from spikecli.batches import Batches, stratified_split
 from spikecli.config import TrainConfig
 from spikecli.datasets.prepared import PointClouds, load_points
-from spikecli.device import autocast, choose_device, peak_memory
+from spikecli.device import autocast, choose_device, peak_memory, storage_type
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluate import step_logits
 from spikecli.interruption import Stop, stoppable
@@ -66,10 +66,9 @@ class Trainer:
             )
         kept, held_out = stratified_split(clouds.labels, config.val_fraction, config.seed)
         torch.manual_seed(config.seed)
-        kind = torch.float64 if config.precision == "fp64" else torch.float32
         self.config = config
         self.device = device
-        self.model = models.build(config.model).to(device, kind)
+        self.model = models.build(config.model).to(device, storage_type(config.precision))
         self.optimizer = schedule.optimizer(config, self.model)
         self.batches = Batches(clouds.points[kept], clouds.labels[kept], config, device)
         self.held_out = Batches(clouds.points[held_out], clouds.labels[held_out], config, device)
