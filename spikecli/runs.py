@@ -44,7 +44,6 @@ class Progress:
     right: float = 0.0
     seen: int = 0
     seconds: float = 0.0
-    best: float | None = None  # highest validation accuracy so far
     epochs: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -100,11 +99,8 @@ class Run:
         self.progress.epochs.append(asdict(epoch))
         self.progress.loss = self.progress.right = self.progress.seconds = 0.0
         self.progress.seen = 0
-        improved = self._improved()
-        if improved:
-            self.progress.best = epoch.val_accuracy
         self.save_state(model, optimizer)
-        self.publish(model, improved)
+        self.publish(model, self._improved())
         self._chart(epoch)
 
     def publish(self, model: nn.Module, best: bool) -> None:

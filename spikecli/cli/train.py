@@ -84,6 +84,8 @@ def _show(trainer: Trainer, console: Console) -> None:
     console.note(
         f"{config.dataset}: {len(trainer.batches.labels)} clouds to train on, {len(trainer.held_out.labels)} held out"
     )
+    if not trainer.steps_left:
+        console.note(f"all {config.epochs} epochs are done; a larger --epochs would go on")
     with console.progress("training", total=trainer.steps_left, unit="steps") as advance:
 
         def on_step(step: int, steps: int, loss: float, accuracy: float, lr: float) -> None:
