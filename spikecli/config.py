@@ -10,16 +10,19 @@ from spikecli.errors import SpikeError
 
 Start = Literal["zeros", "perturbed"]
 Charge = Literal["leak", "learned-leak"]
-Norm = Literal["none", "mpbn", "rectifier"]
+Norm = Literal["none", "mpbn", "mpbn-element", "rectifier"]
 Fire = Literal["binary", "ternary"]
 Surrogate = Literal["rectangle", "tanh"]
 Reset = Literal["hard", "soft"]
-Amplitude = Literal["none", "scalar", "channel"]
+Amplitude = Literal["none", "scalar", "channel", "element"]
 TNet = Literal["pooled", "paper", "none"]
-ModelName = Literal["pointnet"]
-Augment = Literal["paper", "thin", "none"]
-Optimizer = Literal["adam", "adamw"]
-Schedule = Literal["step", "onecycle"]
+BatchNorm = Literal["plain", "tdbn"]
+ModelName = Literal["pointnet", "resnet18", "resnet19", "resnet20", "vgg16"]
+Augment = Literal["paper", "thin", "roll", "flip-roll", "cifar", "none"]
+Slicing = Literal["count", "time"]
+Optimizer = Literal["adam", "adamw", "sgd"]
+Decayed = Literal["all", "weights"]
+Schedule = Literal["step", "onecycle", "cosine"]
 Precision = Literal["fp32", "bf16", "fp64"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -58,6 +61,10 @@ class ModelConfig(Settings):
     neuron: NeuronConfig | None = NeuronConfig()
     tnet: TNet = "none"  # by evidence: docs/results.md
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    width: Positive = 1.0  # a factor on the channels of ResNet and VGG, as are the next three for them alone
+    batch_norm: BatchNorm = "plain"
+    inputs: Annotated[int, Field(ge=1)] = 3  # channels; the data set decides, as it does on the size
+    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (32, 32)  # height, width
 
 
 class TrainConfig(Settings):

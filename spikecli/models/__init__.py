@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import nn
 
 from spikecli.config import ModelConfig
-from spikecli.models import pointnet
+from spikecli.models import pointnet, resnet, vgg
 
-MODELS = {"pointnet": pointnet.build}
+MODELS: dict[str, Callable[[ModelConfig], nn.Module]] = {
+    "pointnet": pointnet.build,
+    "resnet18": resnet.build,
+    "resnet19": resnet.build,
+    "resnet20": resnet.build,
+    "vgg16": vgg.build,
+}
 
 
 def build(config: ModelConfig) -> nn.Module:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from spikecli.config import NeuronConfig
 from spikecli.neurons import charge, fire, norm, reset, start
 from spikecli.neurons.neuron import Amplitude, Neuron
 
-AMPLITUDES = {
-    "none": lambda channels: nn.Identity(),
-    "scalar": lambda channels: Amplitude(1),
-    "channel": Amplitude,
+Size = tuple[int, int]  # height and width of a map
+
+AMPLITUDES: dict[str, Callable[[int, Size | None], nn.Module]] = {
+    "none": lambda channels, positions: nn.Identity(),
+    "scalar": lambda channels, positions: Amplitude(1),
+    "channel": lambda channels, positions: Amplitude(channels),
+    "element": lambda channels, positions: Amplitude(*(positions or ()), channels),
 }
 
 
@@ -24,15 +29,19 @@ class ReLU(nn.ReLU):
         return super().forward(x)
 
 
-def build(config: NeuronConfig | None, channels: int) -> nn.Module:
-    """Return a layer of neurons for (T, B, ..., channels) inputs; a ReLU for None."""
+def build(config: NeuronConfig | None, channels: int, positions: Size | None = None) -> nn.Module:
+    """Return a layer of neurons for (T, B, ..., channels) inputs; a ReLU for None.
+
+    `positions` is the size of a map (T, B, H, W, channels), for the forms that tell its places apart; without one, as
+    in a head (T, B, channels), an element is a channel.
+    """
     if config is None:
         return ReLU()
     return Neuron(
         start.build(config),
         charge.build(config),
-        norm.build(config, channels),
+        norm.build(config, channels, positions),
         fire.build(config),
         reset.build(config),
-        AMPLITUDES[config.amplitude](channels),
+        AMPLITUDES[config.amplitude](channels, positions),
     )

@@ -48,11 +48,12 @@ class Neuron(nn.Module):
 
 
 class Amplitude(nn.Module):
-    """Trainable amplitude of what is emitted, one for all or one per channel (2312.06372, eqs 7–14; 2210.06686)."""
+    """Trainable amplitude of what is emitted, one for all, one per channel or one per element of a map (H, W, C)
+    (2312.06372, eqs 7–14; 2210.06686)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, *shape: int) -> None:
         super().__init__()
-        self.value = nn.Parameter(torch.ones(channels))
+        self.value = nn.Parameter(torch.ones(shape))
 
     def forward(self, spikes: Tensor) -> Tensor:
         return spikes * self.value.to(spikes.dtype)

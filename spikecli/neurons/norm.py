@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +12,17 @@ from spikecli.config import NeuronConfig
 
 
 class MembraneBatchNorm(nn.Module):
-    """u = γ·(v − μ)/√(σ² + ε) + β per channel, statistics of each step by itself in training (2308.08359)."""
+    """u = γ·(v − μ)/√(σ² + ε) + β per channel, statistics of each step by itself in training (2308.08359).
 
-    def __init__(self, channels: int) -> None:
+    With the size of the map, each of its neurons has its own μ, σ, γ and β: the element-wise form.
+    """
+
+    def __init__(self, channels: int, positions: tuple[int, int] = (1, 1)) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(channels)
+        self.norm = nn.BatchNorm1d(positions[0] * positions[1] * channels)
 
-    def forward(self, v: Tensor) -> Tensor:  # (B, ..., C)
-        return self.norm(v.reshape(-1, v.shape[-1])).view(v.shape)
+    def forward(self, v: Tensor) -> Tensor:  # (B, ..., C); (B, H, W, C) for the element-wise form
+        return self.norm(v.reshape(-1, self.norm.num_features)).view(v.shape)
 
 
 class MembraneRectifier(nn.Module):
@@ -35,13 +39,14 @@ class MembraneRectifier(nn.Module):
         return torch.where(v < 0, below, torch.where(v > 1, above, middle))
 
 
-NORMS = {
-    "none": lambda config, channels: nn.Identity(),
-    "mpbn": lambda config, channels: MembraneBatchNorm(channels),
-    "rectifier": lambda config, channels: MembraneRectifier(),
+NORMS: dict[str, Callable[[int, tuple[int, int] | None], nn.Module]] = {
+    "none": lambda channels, positions: nn.Identity(),
+    "mpbn": lambda channels, positions: MembraneBatchNorm(channels),
+    "mpbn-element": lambda channels, positions: MembraneBatchNorm(channels, positions or (1, 1)),
+    "rectifier": lambda channels, positions: MembraneRectifier(),
 }
 
 
-def build(config: NeuronConfig, channels: int) -> nn.Module:
-    """Return the norm that `config` names, for `channels` channels in the last axis."""
-    return NORMS[config.norm](config, channels)
+def build(config: NeuronConfig, channels: int, positions: tuple[int, int] | None = None) -> nn.Module:
+    """Return the norm that `config` names, for `channels` channels in the last axis of maps of size `positions`."""
+    return NORMS[config.norm](channels, positions)

@@ -1,0 +1,158 @@
+"""Convolutions and pools on maps with channels last, (..., H, W, C): what a neuron's parts and a batch norm expect.
+
+A permuted view of such a map is torch's channels_last format, so that a convolution reads and writes it as it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spikecli.config import ModelConfig
+from spikecli.models.layers import BatchNorm
+
+Size = tuple[int, int]  # height, width
+NeuronFactory = Callable[[int, Size], nn.Module]
+MEETING = 0.5**0.5  # α where two branches meet (2307.04356)
+
+# What a batch norm's scale begins with: 1, or α·θ as in tdBN, so that what two branches bring adds up to one variance.
+NORM_SCALES: dict[str, Callable[[float, float], float]] = {
+    "plain": lambda alpha, threshold: 1.0,
+    "tdbn": lambda alpha, threshold: alpha * threshold,
+}
+
+
+def norm_scale(config: ModelConfig, alpha: float = 1.0) -> float:
+    """Return what the scale of a batch norm in the network of `config` begins with."""
+    return NORM_SCALES[config.batch_norm](alpha, config.neuron.threshold if config.neuron else 1.0)
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return `channels` times `width`, in eights, and eight at least."""
+    return max(8, 8 * round(channels * width / 8))
+
+
+def after(size: Size, stride: int) -> Size:
+    """Return the size of a map after a stride; a last incomplete step counts."""
+    return -(-size[0] // stride), -(-size[1] // stride)
+
+
+def as_maps(x: Tensor) -> Tensor:
+    """Return images (B, C, H, W) as maps (1, B, H, W, C), and frames (T, B, C, H, W) as (T, B, H, W, C)."""
+    x = x.unsqueeze(0) if x.dim() == 4 else x
+    return x.permute(0, 1, 3, 4, 2).contiguous()
+
+
+def _nchw(maps: Tensor) -> Tensor:
+    return maps.flatten(0, -4).permute(0, 3, 1, 2)
+
+
+def _maps(nchw: Tensor, front: torch.Size) -> Tensor:
+    return nchw.permute(0, 2, 3, 1).contiguous().unflatten(0, front)
+
+
+class Convolution(nn.Conv2d):
+    """torch's convolution on maps, padded so that stride 1 keeps their size."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True) -> None:
+        super().__init__(inputs, outputs, kernel, stride, kernel // 2, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., H, W, inputs) → (..., H', W', outputs)
+        return self.convolve(x, self.weight, self.bias)
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return x (..., H, W, inputs) convolved with `weight`, as (..., H', W', outputs)."""
+        y = functional.conv2d(_nchw(x), weight, bias, self.stride, self.padding)
+        return _maps(y, x.shape[:-3])
+
+
+class ConvNorm(Convolution):
+    """Convolution → batch norm; statistics pooled over steps, samples, places and processes.
+
+    In evaluation the norm goes into the convolution's weights.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, scale: float = 1.0) -> None:
+        super().__init__(inputs, outputs, kernel, stride, bias=False)
+        self.norm = BatchNorm(outputs)
+        nn.init.constant_(self.norm.weight, scale)
+
+    def effective(self) -> tuple[Tensor, Tensor]:
+        """Return the weight and the bias (outputs,) that convolution and running norm amount to."""
+        scale, shift = self.norm.running()
+        return scale[:, None, None, None] * self.weight, shift
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., H, W, inputs) → (..., H', W', outputs)
+        if self.training:
+            return self.norm(self.convolve(x, self.weight, None))
+        return self.convolve(x, *self.effective())
+
+    @torch.no_grad()
+    def folded(self) -> Convolution:
+        """Return the plain convolution with a bias that this one's evaluation form equals."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        plain = Convolution(self.in_channels, self.out_channels, kernel, stride).to(self.weight)
+        weight, bias = self.effective()
+        plain.weight.copy_(weight)
+        assert plain.bias is not None
+        plain.bias.copy_(bias)
+        return plain.train(self.training)
+
+
+class ConvFire(nn.Module):
+    """(pool →) convolution → batch norm → neurons."""
+
+    def __init__(self, pool: nn.Module, conv: ConvNorm, fire: nn.Module) -> None:
+        super().__init__()
+        self.pool = pool
+        self.conv = conv
+        self.fire = fire
+
+    def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (1 or T, B, H, W, C) → (T, B, H', W', C')
+        return self.fire(self.conv(self.pool(x)), timesteps)
+
+
+class Edge(nn.Identity):
+    """A connection without weights: here a fold leaves the gain of the spikes that pass."""
+
+
+class AveragePool(nn.Module):
+    """Means over `side` × `side` places; at the border, over those that are there."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., H, W, C) → (..., ⌈H/side⌉, ⌈W/side⌉, C)
+        return _maps(functional.avg_pool2d(_nchw(x), self.side, ceil_mode=True), x.shape[:-3])
+
+    def extra_repr(self) -> str:
+        return f"side={self.side}"
+
+
+class GlobalPool(nn.Module):
+    """The mean over all places."""
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., H, W, C) → (..., C)
+        return x.mean((-3, -2))
+
+
+class Classifier(nn.Linear):
+    """The last layer, in the weights' own precision under autocast too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
+
+
+def pool_before(model: nn.Module, consumer: str) -> nn.Module | None:
+    """Return the pool through which the layer named `consumer` gets its input, None where it gets it as it is.
+
+    In these networks it is the layer's neighbor of the name `pool`.
+    """
+    parent = model.get_submodule(consumer.rpartition(".")[0])
+    pool = getattr(parent, "pool", None)
+    return None if isinstance(pool, Edge) else pool

@@ -1,0 +1,136 @@
+"""Spiking ResNet-18, -19 and -20 for images and event frames; with ReLUs, the ANNs they are measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from torch import Tensor, nn
+
+from spikecli import neurons
+from spikecli.config import ModelConfig
+from spikecli.models.convolution import (
+    MEETING,
+    AveragePool,
+    Classifier,
+    ConvFire,
+    ConvNorm,
+    Edge,
+    GlobalPool,
+    NeuronFactory,
+    Size,
+    after,
+    as_maps,
+    norm_scale,
+    scaled,
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network before its width: channels of the stem's convolutions, and of each stage, with its blocks."""
+
+    stem: tuple[int, ...]
+    stages: tuple[tuple[int, int], ...]  # (channels, blocks); from the second on, the first block halves the map
+
+
+PLANS = {
+    "resnet18": Plan((64,), ((64, 2), (128, 2), (256, 2), (512, 2))),
+    "resnet19": Plan((128,), ((128, 3), (256, 3), (512, 2))),
+    "resnet20": Plan((64, 64, 64), ((64, 2), (128, 2), (256, 2), (512, 2))),
+}
+
+
+class Shortcut(nn.Module):
+    """Past a block that changes the map: average pool → 1 × 1 convolution → batch norm."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, scale: float) -> None:
+        super().__init__()
+        self.pool = AveragePool(stride)
+        self.conv = ConvNorm(inputs, outputs, kernel=1, scale=scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.pool(x))
+
+
+class Block(nn.Module):
+    """out = fire(norm(conv(fire(norm(conv(x))))) + shortcut(x)): the neuron sits after the sum."""
+
+    def __init__(
+        self, inputs: int, outputs: int, stride: int, size: Size, neuron: NeuronFactory, config: ModelConfig
+    ) -> None:
+        super().__init__()
+        meeting = norm_scale(config, MEETING)
+        self.conv1 = ConvNorm(inputs, outputs, stride=stride, scale=norm_scale(config))
+        self.fire1 = neuron(outputs, size)
+        self.conv2 = ConvNorm(outputs, outputs, scale=meeting)
+        unchanged = stride == 1 and inputs == outputs
+        self.shortcut = Edge() if unchanged else Shortcut(inputs, outputs, stride, meeting)
+        self.fire2 = neuron(outputs, size)
+
+    def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (T, B, H, W, C) → (T, B, H', W', C')
+        y = self.fire1(self.conv1(x), timesteps)
+        return self.fire2(self.conv2(y) + self.shortcut(x), timesteps)
+
+    def consumers(self, name: str) -> tuple[str, ...]:
+        """Return the names of the layers that the input of this block, itself named `name`, goes into."""
+        way = f"{name}.shortcut" if isinstance(self.shortcut, Edge) else f"{name}.shortcut.conv"
+        return f"{name}.conv1", way
+
+
+class ResNet(nn.Module):
+    """Logits (T, B, K) of images (B, C, H, W), the same at every step, or of frames (T, B, C, H, W)."""
+
+    def __init__(self, plan: Plan, neuron: NeuronFactory, config: ModelConfig) -> None:
+        super().__init__()
+        size, channels = config.size, config.inputs
+        self.stem = nn.ModuleList()
+        for outputs in (scaled(each, config.width) for each in plan.stem):
+            conv = ConvNorm(channels, outputs, scale=norm_scale(config))
+            self.stem.append(ConvFire(Edge(), conv, neuron(outputs, size)))
+            channels = outputs
+        self.stages = [f"stage{number}" for number in range(1, len(plan.stages) + 1)]
+        for name, (wide, blocks) in zip(self.stages, plan.stages, strict=True):
+            stage = nn.ModuleList()
+            for number in range(blocks):
+                stride = 2 if number == 0 and name != "stage1" else 1
+                size, outputs = after(size, stride), scaled(wide, config.width)
+                stage.append(Block(channels, outputs, stride, size, neuron, config))
+                channels = outputs
+            self.add_module(name, stage)
+        self.pool = GlobalPool()
+        self.out = Classifier(channels, config.classes)
+
+    def forward(self, x: Tensor, timesteps: int = 1) -> Tensor:
+        """Return the logits of each step; frames bring their own number of steps, whatever `timesteps` says."""
+        timesteps = timesteps if x.dim() == 4 else x.shape[0]
+        x = as_maps(x)  # an image stays (1, B, H, W, C) until a neuron has fired
+        for layer in self.stem:
+            x = layer(x, timesteps)
+        for _, block in self.blocks():
+            x = block(x, timesteps)
+        return self.out(self.pool(x))
+
+    def blocks(self) -> Iterator[tuple[str, Block]]:
+        """Yield each block with its name, in order."""
+        for stage in self.stages:
+            for number, block in self.get_submodule(stage).named_children():
+                assert isinstance(block, Block)
+                yield f"{stage}.{number}", block
+
+    def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the name of each neuron and those of the layers and edges that its spikes go into."""
+        stem = [f"stem.{number}" for number in range(len(self.stem))]
+        blocks = list(self.blocks())
+        entries = [block.consumers(name) for name, block in blocks]
+        yield from ((f"{name}.fire", (f"{later}.conv",)) for name, later in zip(stem, stem[1:], strict=False))
+        yield f"{stem[-1]}.fire", entries[0]
+        for (name, _), later in zip(blocks, [*entries[1:], ("out",)], strict=True):
+            yield f"{name}.fire1", (f"{name}.conv2",)
+            yield f"{name}.fire2", later
+
+
+def build(config: ModelConfig) -> ResNet:
+    """Return the ResNet that `config` describes, with fresh weights from torch's generator."""
+    return ResNet(PLANS[config.name], partial(neurons.build, config.neuron), config)

@@ -1,0 +1,63 @@
+"""Spiking VGG-16 with average pools and one linear layer, for images and event frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from torch import Tensor, nn
+
+from spikecli import neurons
+from spikecli.config import ModelConfig
+from spikecli.models.convolution import (
+    AveragePool,
+    Classifier,
+    ConvFire,
+    ConvNorm,
+    Edge,
+    GlobalPool,
+    NeuronFactory,
+    after,
+    as_maps,
+    norm_scale,
+    scaled,
+)
+
+STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # (channels, layers); each stage but the first pools first
+
+
+class VGG(nn.Module):
+    """Logits (T, B, K) of images (B, C, H, W), the same at every step, or of frames (T, B, C, H, W)."""
+
+    def __init__(self, neuron: NeuronFactory, config: ModelConfig) -> None:
+        super().__init__()
+        size, channels = config.size, config.inputs
+        self.layers = nn.ModuleList()
+        for stage, (wide, layers) in enumerate(STAGES):
+            for number in range(layers):
+                pools = stage > 0 and number == 0
+                size, outputs = after(size, 2) if pools else size, scaled(wide, config.width)
+                conv = ConvNorm(channels, outputs, scale=norm_scale(config))
+                self.layers.append(ConvFire(AveragePool(2) if pools else Edge(), conv, neuron(outputs, size)))
+                channels = outputs
+        self.pool = GlobalPool()
+        self.out = Classifier(channels, config.classes)
+
+    def forward(self, x: Tensor, timesteps: int = 1) -> Tensor:
+        """Return the logits of each step; frames bring their own number of steps, whatever `timesteps` says."""
+        timesteps = timesteps if x.dim() == 4 else x.shape[0]
+        x = as_maps(x)
+        for layer in self.layers:
+            x = layer(x, timesteps)
+        return self.out(self.pool(x))
+
+    def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the name of each neuron and that of the layer that its spikes go into."""
+        later = [f"layers.{number}.conv" for number in range(1, len(self.layers))]
+        for number, name in enumerate([*later, "out"]):
+            yield f"layers.{number}.fire", (name,)
+
+
+def build(config: ModelConfig) -> VGG:
+    """Return the VGG-16 that `config` describes, with fresh weights from torch's generator."""
+    return VGG(partial(neurons.build, config.neuron), config)
