@@ -12,7 +12,11 @@ from torch import Tensor
 from spikecli import processes
 from spikecli.config import TrainConfig
 from spikecli.datasets.augment import AUGMENTATIONS
+from spikecli.datasets.augment_maps import EVENT_AUGMENTATIONS, IMAGE_AUGMENTATIONS
 from spikecli.device import storage_type
+from spikecli.samples import to_network
+
+AUGMENTED = {**AUGMENTATIONS, **EVENT_AUGMENTATIONS, **IMAGE_AUGMENTATIONS}
 
 
 def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,9 +34,9 @@ def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
 
 @dataclass(frozen=True)
 class Batches:
-    """The clouds of a run on their way to the network: in which order, how augmented, on which process."""
+    """The samples of a run on their way to the network: in which order, how augmented, on which process."""
 
-    points: np.ndarray  # (S, N, 3)
+    inputs: np.ndarray  # (S, ...)
     labels: np.ndarray  # (S,)
     config: TrainConfig
     device: torch.device
@@ -42,22 +46,23 @@ class Batches:
         return max(1, len(self.labels) // self.config.batch_size)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Return the clouds of an epoch (steps, batch), the incomplete last batch dropped."""
+        """Return the samples of an epoch (steps, batch), the incomplete last batch dropped."""
         size = min(self.config.batch_size, len(self.labels))
         order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.labels))
         return order[: self.steps * size].reshape(self.steps, size)
 
     def batch(self, indices: np.ndarray, epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        """Return this process's share of the augmented batch: points (b, n, 3) and labels (b,)."""
+        """Return this process's share of the augmented batch, for the network, and labels (b,)."""
         rng = np.random.default_rng([self.config.seed, 2, epoch, step])
-        points = AUGMENTATIONS[self.config.augment](self.points[indices], rng)
+        inputs = AUGMENTED[self.config.augment](self.inputs[indices], rng)
         share = slice(processes.rank(), None, processes.world())
-        return self.to_device(points[share]), torch.from_numpy(self.labels[indices][share]).to(self.device)
+        return self.to_device(inputs[share]), torch.from_numpy(self.labels[indices][share]).to(self.device)
 
     def clean(self, epoch: int, limit: int) -> Iterator[Tensor]:
-        """Yield this process's share of clean batches, `limit` clouds at most."""
+        """Yield this process's share of clean batches, `limit` samples at most."""
         for indices in self.order(epoch)[: max(1, limit // self.config.batch_size)]:
-            yield self.to_device(self.points[indices][processes.rank() :: processes.world()])
+            yield self.to_device(self.inputs[indices][processes.rank() :: processes.world()])
 
-    def to_device(self, points: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(points)).to(self.device, storage_type(self.config.precision))
+    def to_device(self, inputs: np.ndarray) -> Tensor:
+        """Return a batch (b, ...) as the network takes it."""
+        return to_network(inputs, self.device, storage_type(self.config.precision))

@@ -78,12 +78,15 @@ class TrainConfig(Settings):
     batch_size: Annotated[int, Field(ge=2)] = 24
     lr: Positive = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    decayed: Decayed = "all"  # what the weight decay acts on; weights: of products alone, no norm, bias or neuron
     optimizer: Optimizer = "adam"
     schedule: Schedule = "onecycle"
     augment: Augment = "thin"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     orthogonality: Annotated[float, Field(ge=0)] = 1e-3
     points: Annotated[int, Field(ge=8)] = 1024
+    slicing: Slicing = "count"  # of events
+    size: Annotated[int, Field(ge=8)] | None = None  # side of event frames; the data set's own unless given
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.1
     reestimate: bool = True  # batch statistics on clean training clouds, once, after the last epoch
     precision: Precision = "fp32"
@@ -110,6 +113,13 @@ RECIPES: dict[str, dict[str, Any]] = {
     "paper": {
         "epochs": 200, "batch_size": 48, "lr": 1e-3, "weight_decay": 1e-4, "schedule": "step", "augment": "paper",
         "reestimate": False,
+    },
+    "events": {
+        "epochs": 30, "batch_size": 32, "lr": 2e-3, "weight_decay": 1e-4, "schedule": "onecycle",
+    },
+    "cifar": {  # of 2308.08359 and its sisters
+        "epochs": 400, "batch_size": 128, "lr": 0.1, "weight_decay": 1e-4, "decayed": "weights", "optimizer": "sgd",
+        "schedule": "cosine", "augment": "cifar", "reestimate": False,
     },
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from spikecli.models.layers import FireThenMax, LinearNorm, MaxThenNorm, PointLi
 from spikecli.models.pointnet import Transform
 from spikecli.neurons import Neuron
 
+PRODUCTS = LinearNorm | PointLinearNorm | MaxThenNorm | FireThenMax | nn.Linear | nn.Conv2d | Transform
 MAC_PJ = 4.6  # a 32-bit multiply and add, Horowitz, ISSCC 2014
 AC_PJ = 0.9  # a 32-bit add
 
@@ -66,19 +67,18 @@ def counted(model: nn.Module, timesteps: int) -> Iterator[Operations]:
 
     def on_products(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         x = inputs[0]
-        values, fan_out = by_step(x), fan_out_of(module, x)
-        spikes = bool(((values == 0) | (values.abs() == 1)).all())
+        spikes = bool(((x == 0) | (x.abs() == 1)).all())
         if spikes:
-            counts.accumulates[: len(values)] += (values != 0).sum(1).double().cpu() * fan_out
+            counts.accumulates[: len(x)] += products_of(module, x != 0)
         else:
             # A cloud that does not change is transformed anew at each step if its transform changes.
-            steps = max(len(values), output.shape[0])
-            counts.multiplies[:steps] += values.shape[1] * fan_out
+            steps = max(len(x), output.shape[0])
+            counts.multiplies[:steps] += products_of(module, torch.ones_like(x[:1], dtype=torch.bool))
 
     for module in model.modules():
         if isinstance(module, Neuron):
             handles.append(module.register_forward_hook(on_neuron))
-        elif isinstance(module, LinearNorm | PointLinearNorm | MaxThenNorm | FireThenMax | nn.Linear | Transform):
+        elif isinstance(module, PRODUCTS):
             handles.append(module.register_forward_hook(on_products))
     try:
         yield counts
@@ -87,11 +87,26 @@ def counted(model: nn.Module, timesteps: int) -> Iterator[Operations]:
             handle.remove()
 
 
-def fan_out_of(module: nn.Module, x: Tensor) -> int:
-    """Return how many products each input value of a layer enters."""
+def products_of(module: nn.Module, taking_part: Tensor) -> Tensor:
+    """Return how many products (T,) the inputs of a layer enter that are marked in `taking_part` (T, ...)."""
+    if isinstance(module, nn.Conv2d):
+        places = taking_part.movedim((-3, -2), (1, 2)).flatten(3).sum(3).double()  # (T, H, W)
+        return (places * _windows(module, places)).sum((1, 2)).cpu() * module.out_channels
+    return taking_part.flatten(1).sum(1).double().cpu() * _fan_out(module, taking_part)
+
+
+def _fan_out(module: nn.Module, x: Tensor) -> int:
     if isinstance(module, Transform):
         return x.shape[-1]
     # FireThenMax multiplies by its point layer's weights without calling that layer, which would count nothing.
     weight = module.point.weight if isinstance(module, FireThenMax) else module.weight
     assert isinstance(weight, Tensor)
     return weight.shape[0]
+
+
+def _windows(module: nn.Conv2d, places: Tensor) -> Tensor:
+    """Return in how many windows of a convolution each place of a map lies, (H, W), for places (T, H, W)."""
+    kernel = places.new_ones(1, 1, *module.kernel_size)
+    seen = nn.functional.conv2d(places[:1, None], kernel, None, module.stride, module.padding)
+    back = nn.grad.conv2d_input(places[:1, None].shape, kernel, torch.ones_like(seen), module.stride, module.padding)
+    return back[0, 0]

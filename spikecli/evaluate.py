@@ -15,12 +15,13 @@ from torch import Tensor, nn
 
 from spikecli import checkpoint as checkpoints
 from spikecli import metrics
-from spikecli.datasets.prepared import PointClouds, load_points
+from spikecli.datasets.sets import kind_of
 from spikecli.device import autocast, choose_device
 from spikecli.energy import Operations, counted
 from spikecli.errors import SpikeError
 from spikecli.models.pointnet import PointNet
 from spikecli.models.pooled import linear_winners
+from spikecli.samples import Samples, load_samples, to_network
 
 BATCH = 32
 OnClouds = Callable[[int], None]
@@ -42,14 +43,14 @@ class Row:
 
 def step_logits(
     model: nn.Module,
-    points: np.ndarray,
+    inputs: np.ndarray,
     timesteps: int,
     device: torch.device,
     precision: str,
     seed: int,
     on_clouds: OnClouds = lambda clouds: None,
 ) -> Tensor:
-    """Return each step's logits (T, S, K), float32 on the CPU, of clouds (S, N, 3).
+    """Return each step's logits (T, S, K), float32 on the CPU, of points, images or frames (S, ...).
 
     The membrane carries on from step to step and no step looks ahead: the first t rows are what a run of t gives.
     """
@@ -59,36 +60,42 @@ def step_logits(
     parts = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
         torch.manual_seed(seed)
-        for start in range(0, len(points), BATCH):
-            batch = torch.from_numpy(points[start : start + BATCH]).to(device, kind)
+        for start in range(0, len(inputs), BATCH):
+            part = inputs[start : start + BATCH]
             with autocast(device, precision):
-                parts.append(model(batch, timesteps).float().cpu())
-            on_clouds(len(batch))
+                parts.append(model(to_network(part, device, kind), timesteps).float().cpu())
+            on_clouds(len(part))
     model.train(was_training)
     return torch.cat(parts, 1)
 
 
 def opened(
     path: Path, data_dir: Path, dataset: str | None, split: str, device: torch.device
-) -> tuple[nn.Module, PointClouds]:
+) -> tuple[nn.Module, Samples]:
     """Return a checkpoint's network on `device`, and a split of `dataset`, or of the one it was trained on.
 
     SpikeError when either cannot be had, or when the data set has other classes than the network.
     """
     loaded = checkpoints.load(path)
     model = checkpoints.network(loaded, path).to(device)
-    clouds = load_points(data_dir, dataset or loaded.config.dataset, split, loaded.config.points)
-    if clouds.classnames != loaded.classnames:
+    name = dataset or loaded.config.dataset
+    if kind_of(name) != kind_of(loaded.config.dataset):
         raise SpikeError(
-            f"{path} knows the classes {', '.join(loaded.classnames)}, but {clouds.dataset} has "
-            f"{', '.join(clouds.classnames)}; give the data set it was trained on with --data"
+            f"{path} was trained on {kind_of(loaded.config.dataset)}, but {name} holds {kind_of(name)}; "
+            "give the data set it was trained on with --data"
         )
-    return model, clouds
+    samples = load_samples(data_dir, name, split, loaded.config, fixed=True)
+    if samples.classnames != loaded.classnames:
+        raise SpikeError(
+            f"{path} knows the classes {', '.join(loaded.classnames)}, but {samples.dataset} has "
+            f"{', '.join(samples.classnames)}; give the data set it was trained on with --data"
+        )
+    return model, samples
 
 
 def evaluate(
     model: nn.Module,
-    clouds: PointClouds,
+    samples: Samples,
     timesteps: Sequence[int],
     runs: int,
     seed: int,
@@ -98,21 +105,30 @@ def evaluate(
 ) -> list[Row]:
     """Return a row for each number of time steps, over `runs` seeds of the perturbation.
 
-    One pass of the longest run answers for all shorter ones. Operations are counted in the first run; `seconds` is what
-    the whole split takes at this number of steps, from the median of three passes over one batch.
+    One pass of the longest run answers for all shorter ones that are shown the same. Operations are counted in the
+    first run; `seconds` is what the whole split takes at this number of steps, from the median of three passes over one
+    batch.
     """
-    labels = torch.from_numpy(clouds.labels)
-    longest = max(timesteps)
-    predictions = []
-    counts = Operations(longest)
-    for run in range(runs):
-        with counted(model, longest) if run == 0 else nullcontext(counts) as counts:
-            logits = step_logits(model, clouds.points, longest, device, precision, seed + run, on_clouds)
-        predictions.append(metrics.cumulative_predictions(logits))
-    return [
-        _row(t, [p[t - 1] for p in predictions], labels, counts, _seconds(model, clouds, t, device, precision))
-        for t in timesteps
-    ]
+    labels = torch.from_numpy(samples.labels)
+    rows = []
+    for longest, shorter in passes(samples, timesteps).items():
+        inputs = samples.shown(longest)
+        predictions = []
+        counts = Operations(longest)
+        for run in range(runs):
+            with counted(model, longest) if run == 0 else nullcontext(counts) as counts:
+                logits = step_logits(model, inputs, longest, device, precision, seed + run, on_clouds)
+            predictions.append(metrics.cumulative_predictions(logits))
+        for t in shorter:
+            seconds = _seconds(model, inputs, t, device, precision)
+            rows.append(_row(t, [p[t - 1] for p in predictions], labels, counts, seconds))
+    return rows
+
+
+def passes(samples: Samples, timesteps: Sequence[int]) -> dict[int, list[int]]:
+    """Return which numbers of time steps are answered by a pass of which: the longest where each step shows the same,
+    each by its own where a recording is sliced anew."""
+    return {max(timesteps): list(timesteps)} if samples.static else {t: [t] for t in timesteps}
 
 
 def _row(timesteps: int, predictions: list[Tensor], labels: Tensor, counts: Operations, seconds: float) -> Row:
@@ -129,22 +145,22 @@ def _row(timesteps: int, predictions: list[Tensor], labels: Tensor, counts: Oper
     )
 
 
-def _seconds(model: nn.Module, clouds: PointClouds, timesteps: int, device: torch.device, precision: str) -> float:
-    batch = clouds.points[:BATCH]
+def _seconds(model: nn.Module, inputs: np.ndarray, timesteps: int, device: torch.device, precision: str) -> float:
+    batch = inputs[:BATCH]
     taken = []
     for _ in range(3):
         begun = time.perf_counter()
         step_logits(model, batch, timesteps, device, precision, 0)
         taken.append(time.perf_counter() - begun)
-    return statistics.median(taken) * len(clouds.points) / len(batch)
+    return statistics.median(taken) * len(inputs) / len(batch)
 
 
-def predict_clouds(checkpoint: Path, points: np.ndarray, timesteps: int, seed: int, device: str = "auto") -> np.ndarray:
-    """Return probabilities (T, S, K) of clouds (S, N, 3): row t is the softmax of the mean of t + 1 steps' logits."""
+def predict_clouds(checkpoint: Path, inputs: np.ndarray, timesteps: int, seed: int, device: str = "auto") -> np.ndarray:
+    """Return probabilities (T, S, K) of clouds or frames (S, ...): row t is the softmax of the mean of t + 1 steps' logits."""
     path = checkpoints.resolve(checkpoint)
     chosen = choose_device(device)
     model = checkpoints.network(checkpoints.load(path), path).to(chosen)
-    logits = step_logits(model, points, timesteps, chosen, "fp32", seed)
+    logits = step_logits(model, inputs, timesteps, chosen, "fp32", seed)
     return metrics.cumulative_mean(logits).softmax(-1).numpy()
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
 from spikecli.config import TrainConfig
+from spikecli.neurons import Neuron
 
 WARM_UP = 0.2  # share of a one-cycle run in which the rate rises
+MOMENTUM = 0.9  # of sgd
 STEP_EPOCHS, STEP_FACTOR = 20, 0.7  # 2310.06232: ×0.7 every 20 epochs
 
 
@@ -28,8 +33,17 @@ def steps_down(config: TrainConfig, epochs_done: float) -> float:
     return config.lr * STEP_FACTOR ** (int(epochs_done) // STEP_EPOCHS)
 
 
-SCHEDULES = {"onecycle": one_cycle, "step": steps_down}
-OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+def cosine(config: TrainConfig, epochs_done: float) -> float:
+    """Return the rate of a cosine from lr down to 0."""
+    return config.lr * (1 + math.cos(math.pi * min(epochs_done / config.epochs, 1.0))) / 2
+
+
+SCHEDULES = {"onecycle": one_cycle, "step": steps_down, "cosine": cosine}
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": partial(torch.optim.SGD, momentum=MOMENTUM),
+}
 
 
 def learning_rate(config: TrainConfig, epochs_done: float) -> float:
@@ -39,4 +53,16 @@ def learning_rate(config: TrainConfig, epochs_done: float) -> float:
 
 def optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
     """Return the optimizer of `model`'s parameters."""
-    return OPTIMIZERS[config.optimizer](model.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
+    if config.decayed == "weights":
+        weights, others = _split(model)
+        groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+    return OPTIMIZERS[config.optimizer](groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+def _split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the weights of products, and everything else: norms, biases and what belongs to neurons."""
+    held = {id(p) for module in model.modules() if isinstance(module, Neuron) for p in module.parameters()}
+    weights = [p for p in model.parameters() if p.dim() > 1 and id(p) not in held]
+    chosen = {id(p) for p in weights}
+    return weights, [p for p in model.parameters() if id(p) not in chosen]

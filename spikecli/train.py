@@ -14,14 +14,17 @@ from torch import Tensor, nn
 
 from spikecli import losses, metrics, models, processes, schedule
 from spikecli.batches import Batches, stratified_split
+from spikecli.combinations import refuse
 from spikecli.config import TrainConfig
-from spikecli.datasets.prepared import PointClouds, load_points
+from spikecli.datasets.prepare import Watch
+from spikecli.datasets.sets import kind_of
 from spikecli.device import autocast, choose_device, peak_memory, storage_type
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluate import step_logits
 from spikecli.interruption import Stop, stoppable
 from spikecli.models.layers import BatchNorm
 from spikecli.runs import STATE, Epoch, Run, default_folder
+from spikecli.samples import Samples, flips, load_samples
 from spikecli.storage import sole_writer
 
 OnStep = Callable[[int, int, float, float, float], None]  # step of the epoch, steps, loss, accuracy, learning rate
@@ -37,11 +40,14 @@ def opened(
     resume: bool,
     device_name: str,
     runs: Path = Path("checkpoints"),
+    watch: Watch = Watch(),
 ) -> Iterator[Trainer]:
     """Yield a trainer whose run folder no other process writes to; SpikeError when the run cannot begin or go on."""
     device = processes.own_device(choose_device(device_name))
-    clouds = load_points(data_dir, config.dataset, "train", config.points)
-    config = config.model_copy(update={"model": config.model.model_copy(update={"classes": len(clouds.classnames)})})
+    refuse(config, kind_of(config.dataset), flips(config.dataset))
+    samples = load_samples(data_dir, config.dataset, "train", config, watch=watch)
+    inputs = samples.shown(config.timesteps)
+    config = _settled(config, samples, inputs)
     with processes.joined(device):
         folder = out or default_folder(runs, config, resume)
         held = (folder / STATE).exists()
@@ -50,29 +56,40 @@ def opened(
         if resume and not held:
             raise SpikeError(f"found no run to resume in {folder}; leave out --resume, or name the run with --out")
         with sole_writer(folder, "training") if processes.rank() == 0 else nullcontext():
-            trainer = Trainer(config, clouds, folder, device)
+            trainer = Trainer(config, samples, inputs, folder, device)
             if resume:
                 trainer.run.load_state(trainer.model, trainer.optimizer)
             yield trainer
 
 
+def _settled(config: TrainConfig, samples: Samples, inputs: np.ndarray) -> TrainConfig:
+    """Return the settings with what the data decides: the number of classes, and channels and size of a map."""
+    found: dict[str, Any] = {"classes": len(samples.classnames)}
+    if inputs.ndim > 3:
+        found |= {"inputs": inputs.shape[-3], "size": inputs.shape[-2:]}
+    return config.model_copy(update={"model": config.model.model_copy(update=found)})
+
+
 class Trainer:
     """One run in the making: model, optimizer, batches and folder."""
 
-    def __init__(self, config: TrainConfig, clouds: PointClouds, folder: Path, device: torch.device) -> None:
+    def __init__(
+        self, config: TrainConfig, samples: Samples, inputs: np.ndarray, folder: Path, device: torch.device
+    ) -> None:
         if config.batch_size % processes.world():
             raise SpikeError(
                 f"--batch-size {config.batch_size} cannot be shared by {processes.world()} processes; take a multiple"
             )
-        kept, held_out = stratified_split(clouds.labels, config.val_fraction, config.seed)
+        kept, held_out = stratified_split(samples.labels, config.val_fraction, config.seed)
         torch.manual_seed(config.seed)
         self.config = config
         self.device = device
         self.model = models.build(config.model).to(device, storage_type(config.precision))
         self.optimizer = schedule.optimizer(config, self.model)
-        self.batches = Batches(clouds.points[kept], clouds.labels[kept], config, device)
-        self.held_out = Batches(clouds.points[held_out], clouds.labels[held_out], config, device)
-        self.run = Run(folder, config, clouds.classnames)
+        self.noun = samples.noun
+        self.batches = Batches(inputs[kept], samples.labels[kept], config, device)
+        self.held_out = Batches(inputs[held_out], samples.labels[held_out], config, device)
+        self.run = Run(folder, config, samples.classnames)
         self.orthogonality = losses.Orthogonality(getattr(self.model, "feature_tnet", None))
 
     @property
@@ -168,9 +185,9 @@ class Trainer:
         if not len(self.held_out.labels):
             return None
         share = slice(processes.rank(), None, processes.world())
-        points, labels = self.held_out.points[share], torch.from_numpy(self.held_out.labels[share])
+        inputs, labels = self.held_out.inputs[share], torch.from_numpy(self.held_out.labels[share])
         logits = step_logits(
-            self.model, points, self.config.timesteps, self.device, self.config.precision, self.config.seed
+            self.model, inputs, self.config.timesteps, self.device, self.config.precision, self.config.seed
         )
         right = (metrics.cumulative_predictions(logits)[-1] == labels).sum().double()
         return float(processes.summed(right.to(self.device))) / len(self.held_out.labels)

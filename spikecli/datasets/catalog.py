@@ -98,5 +98,7 @@ CATALOG = {  # every data set of `spikecli data`, and what it holds
     "ncaltech101": "events",
     "cifar10dvs": "events",
     "dvsgesture": "events",
+    "cifar10": "images",
+    "cifar100": "images",
 }
 POINT_SETS = {facts.name: facts for facts in (SHAPES, MODELNET10, MODELNET40)}

@@ -54,6 +54,7 @@ class EventSetFacts:
     sizes: tuple[tuple[str, int], ...]  # recordings of the whole data set, by split where that is published
     threshold: int = 0  # m of the gray image: a pixel is drawn where more events fell
     flip: bool = True  # whether a mirrored recording is still of its class
+    frame_size: int | None = None  # side that networks are shown its frames at; None: the sensor's size
     remotes: tuple[Remote, ...] = ()  # all of them are needed
     terms: str = ""
 
@@ -133,6 +134,7 @@ CIFAR10DVS = EventSetFacts(
     split_rule="no official one; the first 90 % of each class in order of number train, the rest test",
     sizes=(("train", 9_000), ("test", 1_000)),
     threshold=1,
+    frame_size=48,
     remotes=(Remote("CIFAR10DVS.zip", (f"{_FIGSHARE}/38023437",), "md5:ce3a4a0682dc0943703bd8f749a7701c"),),
 )
 DVSGESTURE = EventSetFacts(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.event_store import Batch, begin_hash, current_events, hash_batch, opened
+from spikecli.datasets.event_store import Batch, begin_hash, current_entry, hash_batch, opened
 from spikecli.datasets.events import EVENT, Recording
 from spikecli.datasets.frames import Slicing, count_frames
 from spikecli.errors import SpikeError
@@ -87,7 +87,7 @@ def _runs(chosen: np.ndarray, offsets: np.ndarray) -> Iterator[tuple[int, int]]:
 
 def load_events(data_dir: Path, name: str, split: str) -> EventSplit:
     """Return a split of `name` as prepared last; SpikeError when it is not prepared or its file is damaged."""
-    place, entry = current_events(data_dir, name)
+    place, entry = current_entry(data_dir, name)
     if split not in entry["splits"]:
         raise SpikeError(f"{name} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
     path = place / entry["splits"][split]["file"]

@@ -32,10 +32,10 @@ class Batch(NamedTuple):
     starts: np.ndarray  # int64, time of each one's first event, µs
 
 
-def current_events(data_dir: Path, name: str) -> tuple[Path, dict[str, Any]]:
+def current_entry(data_dir: Path, name: str, kind: str = "events") -> tuple[Path, dict[str, Any]]:
     """Return the folder of a data set and what was prepared there last; SpikeError when nothing was."""
     place = data_dir / name
-    entry = read_record(place)
+    entry = read_record(place, kind)
     if entry is None:
         raise SpikeError(f"{name} is not prepared in {data_dir}; run `spikecli data prepare {name}`")
     gone = [part["file"] for part in entry["splits"].values() if not (place / part["file"]).is_file()]
@@ -44,7 +44,7 @@ def current_events(data_dir: Path, name: str) -> tuple[Path, dict[str, Any]]:
     return place, entry
 
 
-def read_record(place: Path) -> dict[str, Any] | None:
+def read_record(place: Path, kind: str = "events") -> dict[str, Any] | None:
     """Return what was prepared last in the folder `place`, or None; SpikeError when its record is damaged."""
     path = place / _RECORD
     try:
@@ -54,14 +54,14 @@ def read_record(place: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         raise SpikeError(f"cannot read {path} ({error}); remove it and prepare {place.name} again") from None
     whole = isinstance(record, dict) and all(isinstance(record.get(key), dict) for key in ("settings", "splits"))
-    if not whole or record.get("kind") != "events":
-        raise SpikeError(f"{path} is no record of prepared recordings; remove it and prepare {place.name} again")
+    if not whole or record.get("kind") != kind:
+        raise SpikeError(f"{path} is no record of prepared {kind}; remove it and prepare {place.name} again")
     return record
 
 
-def write_record(place: Path, entry: dict[str, Any]) -> None:
+def write_record(place: Path, entry: dict[str, Any], kind: str = "events") -> None:
     """Write `entry` as what was prepared last in the folder `place`, and remove the files of other settings."""
-    write_text(place / _RECORD, json.dumps({"kind": "events", **entry}, indent=2) + "\n")
+    write_text(place / _RECORD, json.dumps({"kind": kind, **entry}, indent=2) + "\n")
     kept = {part["file"] for part in entry["splits"].values()}
     for path in sorted(place.glob("*-*.h5")):
         if path.name not in kept:

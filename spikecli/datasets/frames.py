@@ -115,20 +115,21 @@ def to_images(frames: np.ndarray, preset: str = "gray", size: int = 224, thresho
         raise SpikeError(f"found no image preset {preset!r}; wanted one of {', '.join(PRESETS)}")
     *front, _, height, width = frames.shape
     counts = torch.from_numpy(np.ascontiguousarray(frames, np.float32)).reshape(-1, 2, height, width)
-    pictures = _fitted(drawing.draw(counts, threshold), drawing.ground, size)
+    pictures = fitted(drawing.draw(counts, threshold), drawing.ground, (size, size)).clamp_(0, 1)
     return pictures.expand(-1, 3, -1, -1).reshape(*front, 3, size, size)
 
 
-def _fitted(pictures: torch.Tensor, ground: float, size: int) -> torch.Tensor:
-    """Return pictures (B, C, H, W) as (B, C, S, S): centered on a square of the ground, scaled bilinearly."""
+def fitted(pictures: torch.Tensor, ground: float, size: tuple[int, int]) -> torch.Tensor:
+    """Return pictures (B, C, H, W) at `size`: centered on a ground of its proportions, then scaled bilinearly."""
     from torch.nn import functional
 
     height, width = pictures.shape[-2:]
-    side = max(height, width)
-    left, top = (side - width) // 2, (side - height) // 2
-    square = functional.pad(pictures, (left, side - width - left, top, side - height - top), value=ground)
+    scale = max(height / size[0], width / size[1])
+    more = max(0, round(size[0] * scale) - height), max(0, round(size[1] * scale) - width)
+    top, left = more[0] // 2, more[1] // 2
+    whole = functional.pad(pictures, (left, more[1] - left, top, more[0] - top), value=ground)
     # Shrinking without the antialias would drop single pixels, and a frame is made of single pixels.
-    return functional.interpolate(square, size=(size, size), mode="bilinear", antialias=size < side).clamp_(0, 1)
+    return functional.interpolate(whole, size=size, mode="bilinear", antialias=scale > 1)
 
 
 def _gray(counts: torch.Tensor, threshold: int) -> torch.Tensor:

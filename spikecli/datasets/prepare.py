@@ -68,7 +68,7 @@ def prepare_points(
     if identity is not None:
         wanted["source"] = identity
     with sole_writer(place, f"preparing {name}"):
-        _sweep(place)
+        sweep(place)
         found = None if order.force else standing(place, wanted)
         reused = found is not None
         if found is None:
@@ -184,7 +184,7 @@ def _in_words(settings: dict[str, Any]) -> str:
     return f"{settings['points']} points, {settings['sampling']}, seed {settings['seed']}"
 
 
-def _sweep(place: Path) -> None:
+def sweep(place: Path) -> None:
     """Remove what a preparation that was killed has left; the caller holds the folder alone."""
     for pattern in _STALE:
         for path in place.glob(pattern):

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
@@ -30,6 +30,13 @@ class PointClouds:
     dataset: str
     split: str
     fingerprint: str  # sha256 of the content as stored, whatever number of points was asked for
+
+    static: ClassVar[bool] = True
+    noun: ClassVar[str] = "clouds"
+
+    def shown(self, timesteps: int) -> np.ndarray:
+        """Return the points (S, N, 3), the same at every step."""
+        return self.points
 
 
 def load_points(data_dir: Path, dataset: str, split: str, points: int | None = None) -> PointClouds:

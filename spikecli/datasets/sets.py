@@ -13,7 +13,7 @@ from spikecli.errors import SpikeError
 
 
 def kind_of(name: str) -> str:
-    """Return what the data set `name` holds, `points` or `events`; SpikeError when there is no such data set."""
+    """Return what the data set `name` holds, `points`, `events` or `images`; SpikeError when there is no such data set."""
     if name not in CATALOG:
         raise SpikeError(f"found no data set {name!r}; wanted one of {', '.join(CATALOG)}")
     return CATALOG[name]
@@ -56,13 +56,19 @@ def _line(data_dir: Path, name: str) -> dict[str, Any]:
     }
 
 
-def _prepare_events(data_dir: Path, name: str, order: Order, watch: Watch) -> dict[str, Any]:
-    from spikecli.datasets.event_prepared import prepare_events
-
+def _refuse_options_of_points(name: str, order: Order) -> None:
     given = {"--points": order.points, "--sampling": order.sampling, "--skip-bad": order.skip_bad or None}
     for option, value in given.items():
         if value is not None:
-            raise SpikeError(f"found {option}, which is for data sets of points; {name} holds events; leave it away")
+            raise SpikeError(
+                f"found {option}, which is for data sets of points; {name} holds {kind_of(name)}; leave it away"
+            )
+
+
+def _prepare_events(data_dir: Path, name: str, order: Order, watch: Watch) -> dict[str, Any]:
+    from spikecli.datasets.event_prepared import prepare_events
+
+    _refuse_options_of_points(name, order)
     return prepare_events(
         data_dir,
         name,
@@ -95,9 +101,37 @@ def _verify_events(data_dir: Path, name: str, watch: Watch) -> dict[str, Any]:
     )
 
 
+def _prepare_images(data_dir: Path, name: str, order: Order, watch: Watch) -> dict[str, Any]:
+    from spikecli.datasets.images import prepare_images
+
+    _refuse_options_of_points(name, order)
+    return prepare_images(data_dir, name, order, watch)
+
+
+def _describe_images(data_dir: Path, name: str) -> dict[str, Any]:
+    from spikecli.datasets.images import describe_images
+
+    return describe_images(data_dir, name)
+
+
+def _verify_images(data_dir: Path, name: str, watch: Watch) -> dict[str, Any]:
+    from spikecli.datasets.images import verify_images
+
+    return verify_images(data_dir, name, watch)
+
+
 _PREPARE: dict[str, Callable[[Path, str, Order, Watch], dict[str, Any]]] = {
     "points": prepare_points,
     "events": _prepare_events,
+    "images": _prepare_images,
 }
-_DESCRIBE: dict[str, Callable[[Path, str], dict[str, Any]]] = {"points": describe_points, "events": _describe_events}
-_VERIFY: dict[str, Callable[[Path, str, Watch], dict[str, Any]]] = {"points": _verify_points, "events": _verify_events}
+_DESCRIBE: dict[str, Callable[[Path, str], dict[str, Any]]] = {
+    "points": describe_points,
+    "events": _describe_events,
+    "images": _describe_images,
+}
+_VERIFY: dict[str, Callable[[Path, str, Watch], dict[str, Any]]] = {
+    "points": _verify_points,
+    "events": _verify_events,
+    "images": _verify_images,
+}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from torch import nn
 
+from spikecli.combinations import refuse_network
 from spikecli.config import ModelConfig
 from spikecli.models import pointnet, resnet, vgg
 
@@ -19,5 +20,9 @@ MODELS: dict[str, Callable[[ModelConfig], nn.Module]] = {
 
 
 def build(config: ModelConfig) -> nn.Module:
-    """Return the network that `config` names, with fresh weights from torch's generator."""
+    """Return the network that `config` names, with fresh weights from torch's generator.
+
+    SpikeError when its settings make no sense together.
+    """
+    refuse_network(config)
     return MODELS[config.name](config)

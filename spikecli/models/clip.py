@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from spikecli.errors import SpikeError
 from spikecli.models.clip_weights import Source, file_sum, from_openai, locate, read_tensors
+from spikecli.vision import import_torchvision
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -82,14 +83,7 @@ class ClipModel:
 
 def import_open_clip() -> ModuleType:
     """Return open_clip, with the program's own `mini` among its models."""
-    try:
-        import torchvision  # noqa: F401
-    except RuntimeError as error:
-        # A torchvision built for CUDA beside a torch for the CPU lacks its operators, and asks for them on import.
-        if "torchvision::" not in str(error):
-            raise
-        for operator in ("torchvision::nms", "torchvision::qnms"):
-            torch.library.define(operator, "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    import_torchvision()  # which open_clip imports
     import open_clip
 
     if "mini" not in open_clip.list_models():

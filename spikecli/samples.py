@@ -1,0 +1,117 @@
+"""What networks learn from: points, images or event frames, loaded and handed on alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikecli.config import TrainConfig
+from spikecli.datasets.event_samples import EventSamples, Framing
+from spikecli.datasets.event_sets import EVENT_SETS
+from spikecli.datasets.event_split import load_events
+from spikecli.datasets.images import load_images
+from spikecli.datasets.prepare import Watch
+from spikecli.datasets.prepared import load_points
+from spikecli.datasets.sets import kind_of
+
+
+class Samples(Protocol):
+    """A split in memory."""
+
+    @property
+    def labels(self) -> np.ndarray: ...  # int64 (S,), places in classnames
+    @property
+    def classnames(self) -> tuple[str, ...]: ...
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def noun(self) -> str: ...  # clouds, recordings or images
+    @property
+    def static(self) -> bool: ...  # whether each time step shows the same
+
+    def shown(self, timesteps: int) -> np.ndarray:
+        """Return what a network is shown in so many steps, samples first."""
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a run on a data set takes unless something else is asked for."""
+
+    model: str
+    recipe: str
+    paper: str
+    augment: str | None = None  # None: the recipe's
+
+
+def defaults(dataset: str) -> Defaults:
+    """Return the network, recipe and neuron for a data set; SpikeError when there is no such data set."""
+    kind = kind_of(dataset)
+    if kind == "points":
+        return Defaults("pointnet", "short", "spiking-pointnet")
+    if kind == "images":
+        return Defaults("resnet20", "cifar", "lif")
+    return Defaults("resnet20", "events", "lif", "flip-roll" if flips(dataset) else "roll")
+
+
+def flips(dataset: str) -> bool:
+    """Return whether a mirrored sample is still of its class."""
+    return dataset not in EVENT_SETS or EVENT_SETS[dataset].flip
+
+
+def load_samples(
+    data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool = False, watch: Watch = Watch()
+) -> Samples:
+    """Return a prepared split for a network of `config`; with `fixed`, at the size the network was built for.
+
+    SpikeError when the data set or the split is not prepared or is damaged.
+    """
+    return _LOADERS[kind_of(dataset)](data_dir, dataset, split, config, fixed, watch)
+
+
+def _points(
+    data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool, watch: Watch
+) -> Samples:
+    return load_points(data_dir, dataset, split, config.points)
+
+
+def _images(
+    data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool, watch: Watch
+) -> Samples:
+    return load_images(data_dir, dataset, split)
+
+
+def _events(
+    data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool, watch: Watch
+) -> Samples:
+    source = load_events(data_dir, dataset, split)
+    side = config.size or EVENT_SETS[dataset].frame_size
+    size = config.model.size if fixed else (side, side) if side else (source.height, source.width)
+
+    return EventSamples(source, Framing(config.slicing, size, config.timesteps), watch)
+
+
+_LOADERS: dict[str, Callable[[Path, str, str, TrainConfig, bool, Watch], Samples]] = {
+    "points": _points,
+    "images": _images,
+    "events": _events,
+}
+
+
+def to_network(batch: np.ndarray, device: torch.device, kind: torch.dtype) -> Tensor:
+    """Return a batch as a network takes it: points (B, N, 3), images (B, C, H, W) in −2 … 2, frames (T, B, 2, H, W).
+
+    An image's pixels become (value/255 − ½)/¼: what a data set's own mean and deviation would change of that, the
+    first batch norm undoes.
+    """
+    x = torch.from_numpy(np.ascontiguousarray(batch)).to(device).to(kind)
+    if x.dim() == 5:
+        return x.transpose(0, 1)
+    return (x / 255 - 0.5) / 0.25 if x.dim() == 4 else x
