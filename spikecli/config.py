@@ -158,7 +158,8 @@ def train_settings(
     """
     if recipe not in RECIPES:
         raise SpikeError(f"no recipe is named {recipe!r}; choose one of {', '.join(RECIPES)}")
-    network = validated(ModelConfig, {**model, "neuron": neuron_of(paper, **parts)})
+    shape = {name: value for name, value in model.items() if value is not None}
+    network = validated(ModelConfig, {**shape, "neuron": neuron_of(paper, **parts)})
     changes = {name: value for name, value in training.items() if value is not None}
     values = {**RECIPES[recipe], **changes, "dataset": dataset, "paper": paper, "model": network}
     settings = validated(TrainConfig, values)

@@ -156,7 +156,7 @@ def _seconds(model: nn.Module, inputs: np.ndarray, timesteps: int, device: torch
 
 
 def predict_clouds(checkpoint: Path, inputs: np.ndarray, timesteps: int, seed: int, device: str = "auto") -> np.ndarray:
-    """Return probabilities (T, S, K) of clouds or frames (S, ...): row t is the softmax of the mean of t + 1 steps' logits."""
+    """Return probabilities (T, S, K) of clouds or frames (S, ...): row t is the softmax of t + 1 steps' mean logits."""
     path = checkpoints.resolve(checkpoint)
     chosen = choose_device(device)
     model = checkpoints.network(checkpoints.load(path), path).to(chosen)

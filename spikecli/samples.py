@@ -76,21 +76,15 @@ def load_samples(
     return _LOADERS[kind_of(dataset)](data_dir, dataset, split, config, fixed, watch)
 
 
-def _points(
-    data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool, watch: Watch
-) -> Samples:
+def _points(data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool, watch: Watch) -> Samples:
     return load_points(data_dir, dataset, split, config.points)
 
 
-def _images(
-    data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool, watch: Watch
-) -> Samples:
+def _images(data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool, watch: Watch) -> Samples:
     return load_images(data_dir, dataset, split)
 
 
-def _events(
-    data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool, watch: Watch
-) -> Samples:
+def _events(data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool, watch: Watch) -> Samples:
     source = load_events(data_dir, dataset, split)
     side = config.size or EVENT_SETS[dataset].frame_size
     size = config.model.size if fixed else (side, side) if side else (source.height, source.width)

@@ -52,14 +52,17 @@ def evaluate(
 
     path = checkpoints.resolve(checkpoint)
     place = choose_device(device)
-    model, clouds = flow.opened(path, data_dir, data, split, place)
-    with console.progress("evaluating", total=runs * len(clouds.labels), unit="clouds") as advance:
-        rows = flow.evaluate(model, clouds, steps, runs, seed, place, precision, advance)
-    document = {"checkpoint": str(path), "dataset": clouds.dataset, "split": split, "samples": len(clouds.labels)}
+    model, samples = flow.opened(path, data_dir, data, split, place)
+    total = runs * len(samples.labels) * len(flow.passes(samples, steps))
+    with console.progress("evaluating", total=total, unit=samples.noun) as advance:
+        rows = flow.evaluate(model, samples, steps, runs, seed, place, precision, advance)
+    document = {"checkpoint": str(path), "dataset": samples.dataset, "split": split, "samples": len(samples.labels)}
     console.document({**document, "runs": runs, "seed": seed, "results": [asdict(row) for row in rows]})
-    title = f"{path} on {clouds.dataset}, {split} split, {len(clouds.labels)} clouds"
+    title = f"{path} on {samples.dataset}, {split} split, {len(samples.labels)} {samples.noun}"
     spread = f"mean ± std of {runs} perturbation seeds from {seed}" if runs > 1 else f"perturbation seed {seed}"
-    counted = "operations and energy of one cloud: 4.6 pJ a multiply-add of real values, 0.9 pJ an addition"
+    counted = (
+        f"operations and energy of one of the {samples.noun}: 4.6 pJ a multiply-add of real values, 0.9 pJ an addition"
+    )
     console.table(title, COLUMNS, [_cells(row, runs) for row in rows], f"{spread}; {counted}")
 
 

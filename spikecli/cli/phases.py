@@ -18,8 +18,13 @@ class Phases:
 
     def start(self, what: str, total: int | None) -> None:
         """Close the bar that stands and open one of `total` steps."""
-        self._stack.close()
+        self.close()
         self._advance = self._stack.enter_context(self.console.progress(what, total=total))
+
+    def close(self) -> None:
+        """Close the bar that stands, if any."""
+        self._stack.close()
+        self._advance = None
 
     def step(self, steps: int) -> None:
         """Move the bar on."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikecli.cli import options
 from spikecli.cli import train_options as shared
+from spikecli.cli.phases import phases
 from spikecli.config import TrainConfig, train_settings
 from spikecli.console import Console
 from spikecli.errors import SpikeError
@@ -20,15 +21,13 @@ if TYPE_CHECKING:
 def train(
     parts: dict[str, Any],
     training: dict[str, Any],
+    network: dict[str, Any],
     dataset: shared.Dataset = "shapes",
-    model: shared.Model = "pointnet",
-    paper: shared.Paper = "spiking-pointnet",
-    recipe: shared.Recipe = "short",
+    model: shared.Model = None,
+    paper: shared.Paper = None,
+    recipe: shared.Recipe = None,
     timesteps: shared.Timesteps = 1,
-    points: shared.Points = 1024,
     val_fraction: shared.ValFraction = 0.1,
-    tnet: shared.TNet = "none",
-    dropout: shared.Dropout = 0.4,
     precision: shared.Precision = "fp32",
     out: shared.Out = None,
     resume: shared.Resume = False,
@@ -44,13 +43,27 @@ def train(
 
     Example: spikecli train modelnet10 --precision bf16 --epochs 30
     """
-    training |= {"timesteps": timesteps, "points": points, "val_fraction": val_fraction, "precision": precision}
-    training["seed"] = seed
-    settings = train_settings(
-        dataset, paper, recipe, training, parts, {"name": model, "tnet": tnet, "dropout": dropout}
-    )
+    training |= {"timesteps": timesteps, "val_fraction": val_fraction, "precision": precision, "seed": seed}
+    settings = _settings(dataset, paper, recipe, training, parts, {"name": model, **network})
     if not _in_processes(count):
         _train(settings, out, resume, data_dir, device, Console(as_json, quiet))
+
+
+def _settings(
+    dataset: str,
+    paper: str | None,
+    recipe: str | None,
+    training: dict[str, Any],
+    parts: dict[str, Any],
+    network: dict[str, Any],
+) -> TrainConfig:
+    """Return the settings of the run, with what suits the data set where nothing was given."""
+    from spikecli.samples import defaults
+
+    fitting = defaults(dataset)
+    training["augment"] = training["augment"] or fitting.augment
+    network["name"] = network["name"] or fitting.model
+    return train_settings(dataset, paper or fitting.paper, recipe or fitting.recipe, training, parts, network)
 
 
 def _in_processes(count: int) -> bool:
@@ -67,10 +80,14 @@ def _in_processes(count: int) -> bool:
 def _train(
     settings: TrainConfig, out: Path | None, resume: bool, data_dir: Path, device: str, console: Console
 ) -> None:
+    from spikecli.datasets.prepare import Watch
     from spikecli.train import opened
 
-    with opened(settings, data_dir, out, resume, device) as trainer:
-        _show(trainer, console)
+    with phases(console) as shown:
+        loading = opened(settings, data_dir, out, resume, device, watch=Watch(shown.start, shown.step))
+        with loading as trainer:
+            shown.close()
+            _show(trainer, console)
 
 
 def _show(trainer: Trainer, console: Console) -> None:
@@ -81,9 +98,8 @@ def _show(trainer: Trainer, console: Console) -> None:
             pass
         return
     config = trainer.config
-    console.note(
-        f"{config.dataset}: {len(trainer.batches.labels)} clouds to train on, {len(trainer.held_out.labels)} held out"
-    )
+    shares = f"{len(trainer.batches.labels)} {trainer.noun} to train on, {len(trainer.held_out.labels)} held out"
+    console.note(f"{config.dataset}: {shares}")
     if not trainer.steps_left:
         console.note(f"all {config.epochs} epochs are done; a larger --epochs would go on")
     with console.progress("training", total=trainer.steps_left, unit="steps") as advance:
@@ -95,7 +111,7 @@ def _show(trainer: Trainer, console: Console) -> None:
             held_out = "" if epoch.val_accuracy is None else f"  held out {epoch.val_accuracy:.1%}"
             console.note(
                 f"epoch {epoch.epoch:3d}/{config.epochs}  loss {epoch.loss:.4f}  accuracy {epoch.train_accuracy:.1%}"
-                f"{held_out}  {epoch.seconds:.1f} s  {epoch.clouds_per_second:.0f} clouds/s"
+                f"{held_out}  {epoch.seconds:.1f} s  {epoch.clouds_per_second:.0f} {trainer.noun}/s"
             )
     summary = trainer.summary()
     console.document(summary)

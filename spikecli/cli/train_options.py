@@ -14,10 +14,15 @@ from spikecli.config import PAPERS
 
 _PART = "Neuron parts (instead of the paper's own)"
 _TRAINING = "Training (instead of the recipe's own)"
+_NETWORK = "Network"
 
 
 def _part(kind: type, text: str) -> Any:
     return Annotated[kind | None, typer.Option(help=text, rich_help_panel=_PART)]
+
+
+def _network(kind: type, text: str) -> Any:
+    return Annotated[kind | None, typer.Option(help=text, rich_help_panel=_NETWORK)]
 
 
 def _training(kind: type, text: str, *names: str) -> Any:
@@ -28,21 +33,35 @@ NEURON_PARTS: dict[str, Any] = {
     "start": _part(str, "zeros or perturbed."),
     "decay": _part(float, "λ in v ← λ·v + x."),
     "charge": _part(str, "leak or learned-leak."),
-    "norm": _part(str, "none, mpbn or rectifier."),
+    "norm": _part(str, "none, mpbn, mpbn-element or rectifier."),
     "fire": _part(str, "binary or ternary."),
     "threshold": _part(float, "θ."),
     "surrogate": _part(str, "rectangle or tanh."),
     "reset": _part(str, "hard or soft."),
-    "amplitude": _part(str, "none, scalar or channel."),
+    "amplitude": _part(str, "none, scalar, channel or element."),
+}
+NETWORK: dict[str, Any] = {
+    "width": _network(float, "Factor on the channels of ResNet and VGG."),
+    "batch_norm": _network(str, "plain, or tdbn: scaled by the threshold, of ResNet and VGG."),
+    "tnet": _network(str, "PointNet's T-Nets: pooled (maximum, then firing), paper (firing first) or none."),
+    "dropout": _network(float, "Share of the second layer of PointNet's head that is dropped in training."),
 }
 TRAINING: dict[str, Any] = {
     "epochs": _training(int, "Epochs."),
-    "batch_size": _training(int, "Clouds a step, over all processes."),
+    "batch_size": _training(int, "Samples a step, over all processes."),
     "lr": _training(float, "Highest learning rate."),
     "weight_decay": _training(float, "Weight decay."),
-    "optimizer": _training(str, "adam or adamw."),
-    "schedule": _training(str, "onecycle, or step: ×0.7 every 20 epochs."),
-    "augment": _training(str, "paper: dropped points are overwritten; thin: they are left out; none."),
+    "decayed": _training(str, "What it acts on: all, or weights (no norm, bias or neuron)."),
+    "optimizer": _training(str, "adam, adamw or sgd."),
+    "schedule": _training(str, "onecycle, cosine, or step: ×0.7 every 20 epochs."),
+    "augment": _training(
+        str,
+        "Points: paper (dropped ones are overwritten), thin (they are left out). Events: roll, flip-roll. "
+        "Images: cifar. All: none.",
+    ),
+    "slicing": _training(str, "Events a frame: as many in each (count), or those of as long a time (time)."),
+    "size": _training(int, "Side of an event frame in pixels."),
+    "points": _training(int, "Points a cloud."),
     "label_smoothing": _training(float, "Label smoothing, 0…1."),
     "reestimate": _training(
         bool, "Batch statistics from clean training clouds at the end.", "--reestimate/--no-reestimate"
@@ -50,14 +69,25 @@ TRAINING: dict[str, Any] = {
 }
 
 Dataset = Annotated[str, typer.Argument(help="A prepared data set.")]
-Model = Annotated[str, typer.Option(help="Network: pointnet.")]
-Paper = Annotated[str, typer.Option(help="Neuron preset: " + ", ".join(PAPERS) + ".")]
-Recipe = Annotated[str, typer.Option(help="Schedule preset: short (30 epochs) or paper (the authors' 200).")]
+_FITTING = "what suits the data set"
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Network: pointnet for clouds; resnet18, resnet19, resnet20 or vgg16 for recordings and images.",
+        show_default=_FITTING,
+    ),
+]
+Paper = Annotated[str | None, typer.Option(help="Neuron preset: " + ", ".join(PAPERS) + ".", show_default=_FITTING)]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        help="Schedule preset. Clouds: short (30 epochs) or paper (the authors' 200). Recordings: events (30). "
+        "Images: cifar (the authors' 400).",
+        show_default=_FITTING,
+    ),
+]
 Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps in training.")]
-Points = Annotated[int, typer.Option(help="Points a cloud.")]
 ValFraction = Annotated[float, typer.Option(help="Part of each class of the training split that is held out.")]
-TNet = Annotated[str, typer.Option(help="T-Nets: pooled (maximum, then firing), paper (firing first) or none.")]
-Dropout = Annotated[float, typer.Option(help="Share of the head's second layer that is dropped in training.")]
 Precision = Annotated[str, typer.Option(help="fp32, bf16 (products alone) or fp64.")]
 Out = Annotated[Path | None, typer.Option(help="Run folder (default: a new one in checkpoints/).")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
@@ -65,17 +95,19 @@ Processes = Annotated[int, typer.Option("--processes", min=1, help="Training pro
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with the options of NEURON_PARTS and TRAINING, which it receives as `parts` and `training`."""
+    """Return the command with the options of the three tables above, which it receives as `parts`, `training` and
+    `network`; what is not given is None."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **values: Any) -> None:
-        parts = {name: values.pop(name) for name in NEURON_PARTS}
-        training = {name: values.pop(name) for name in TRAINING}
-        command(*args, parts=parts, training=training, **values)
+        for name, table in tables.items():
+            values[name] = {option: values.pop(option) for option in table}
+        command(*args, **values)
 
-    own = [p for p in inspect.signature(command).parameters.values() if p.name not in ("parts", "training")]
+    tables = {"network": NETWORK, "training": TRAINING, "parts": NEURON_PARTS}
+    own = [p for p in inspect.signature(command).parameters.values() if p.name not in tables]
     hints = get_type_hints(command, include_extras=True)
-    added = {**TRAINING, **NEURON_PARTS}
+    added = {**NETWORK, **TRAINING, **NEURON_PARTS}
     parameters = [p.replace(annotation=hints[p.name], kind=p.KEYWORD_ONLY) for p in own]
     parameters += [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)

@@ -55,7 +55,7 @@ class EventSamples:
 
     source: EventSplit
     framing: Framing
-    watch: Watch = Watch()
+    watch: Watch
 
     static: ClassVar[bool] = False
     noun: ClassVar[str] = "recordings"

@@ -8,15 +8,16 @@ from spikecli.datasets.catalog import Remote
 
 _CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
 _CIFAR100 = (
-    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle "
-    "caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant "
-    "flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man "
-    "maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree "
-    "plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail "
-    "snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout "
-    "tulip turtle wardrobe whale willow_tree wolf woman worm"
+    "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can "
+    "castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin "
+    "elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard "
+    "lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear "
+    "pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark "
+    "shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone "
+    "television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm"
 )
 _TORONTO = "https://www.cs.toronto.edu/~kriz"
+_TERMS = "its makers ask to cite Krizhevsky, 2009"
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,11 @@ CIFAR10 = ImageSetFacts(
     sizes=(("train", 50_000), ("test", 10_000)),
     labels=1,
     remotes=(
-        Remote("cifar-10-binary.tar.gz", (f"{_TORONTO}/cifar-10-binary.tar.gz",), "md5:c32a1d4ab5d03f1284b67883e8d87530"),
+        Remote(
+            "cifar-10-binary.tar.gz", (f"{_TORONTO}/cifar-10-binary.tar.gz",), "md5:c32a1d4ab5d03f1284b67883e8d87530"
+        ),
     ),
-    terms="its makers ask to cite Krizhevsky, 2009",
+    terms=_TERMS,
 )
 CIFAR100 = ImageSetFacts(
     name="cifar100",
@@ -57,7 +60,7 @@ CIFAR100 = ImageSetFacts(
             "cifar-100-binary.tar.gz", (f"{_TORONTO}/cifar-100-binary.tar.gz",), "md5:03b5dce01913d631647c71ecec9e9cb8"
         ),
     ),
-    terms="its makers ask to cite Krizhevsky, 2009",
+    terms=_TERMS,
 )
 
 IMAGE_SETS = {facts.name: facts for facts in (CIFAR10, CIFAR100)}

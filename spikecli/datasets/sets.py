@@ -13,7 +13,7 @@ from spikecli.errors import SpikeError
 
 
 def kind_of(name: str) -> str:
-    """Return what the data set `name` holds, `points`, `events` or `images`; SpikeError when there is no such data set."""
+    """Return what the data set `name` holds, `points`, `events` or `images`; SpikeError when there is no such one."""
     if name not in CATALOG:
         raise SpikeError(f"found no data set {name!r}; wanted one of {', '.join(CATALOG)}")
     return CATALOG[name]

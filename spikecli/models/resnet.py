@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -124,7 +125,7 @@ class ResNet(nn.Module):
         stem = [f"stem.{number}" for number in range(len(self.stem))]
         blocks = list(self.blocks())
         entries = [block.consumers(name) for name, block in blocks]
-        yield from ((f"{name}.fire", (f"{later}.conv",)) for name, later in zip(stem, stem[1:], strict=False))
+        yield from ((f"{name}.fire", (f"{later}.conv",)) for name, later in pairwise(stem))
         yield f"{stem[-1]}.fire", entries[0]
         for (name, _), later in zip(blocks, [*entries[1:], ("out",)], strict=True):
             yield f"{name}.fire1", (f"{name}.conv2",)
