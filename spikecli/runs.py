@@ -33,6 +33,7 @@ class Epoch:
     lr: float
     seconds: float
     clouds_per_second: float
+    quantization_error: float | None = None  # mean |u − s| in training, with RMP-Loss alone
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Progress:
     right: float = 0.0
     seen: int = 0
     seconds: float = 0.0
+    quantization: float = 0.0  # summed likewise
     epochs: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -97,7 +99,7 @@ class Run:
     def end_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: Epoch) -> None:
         """Note an epoch, save the state, and publish weights and curve."""
         self.progress.epochs.append(asdict(epoch))
-        self.progress.loss = self.progress.right = self.progress.seconds = 0.0
+        self.progress.loss = self.progress.right = self.progress.seconds = self.progress.quantization = 0.0
         self.progress.seen = 0
         self.save_state(model, optimizer)
         self.publish(model, self._improved())

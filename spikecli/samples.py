@@ -42,6 +42,42 @@ class Samples(Protocol):
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some samples of a split, by their places in it."""
+
+    whole: Samples
+    places: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.whole.labels[self.places]
+
+    @property
+    def classnames(self) -> tuple[str, ...]:
+        return self.whole.classnames
+
+    @property
+    def dataset(self) -> str:
+        return self.whole.dataset
+
+    @property
+    def fingerprint(self) -> str:
+        return self.whole.fingerprint
+
+    @property
+    def noun(self) -> str:
+        return self.whole.noun
+
+    @property
+    def static(self) -> bool:
+        return self.whole.static
+
+    def shown(self, timesteps: int) -> np.ndarray:
+        """Return what a network is shown of these samples in so many steps."""
+        return self.whole.shown(timesteps)[self.places]
+
+
+@dataclass(frozen=True)
 class Defaults:
     """What a run on a data set takes unless something else is asked for."""
 

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from spikecli import checkpoint as checkpoints
 from spikecli import metrics, models
 from spikecli.checkpoint import Checkpoint
-from spikecli.config import PAPERS, ModelConfig, TrainConfig
+from spikecli.config import PAPERS, ModelConfig, TrainConfig, neuron_of
 from spikecli.datasets.prepared import PointClouds
 from spikecli.energy import counted
 from spikecli.errors import SpikeError
@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 
 def network(paper: str = "lif", tnet: str = "pooled", classes: int = 4) -> PointNet:
     torch.manual_seed(0)
-    model = models.build(ModelConfig(classes=classes, neuron=PAPERS[paper], tnet=tnet))  # type: ignore[arg-type]
+    model = models.build(ModelConfig(classes=classes, neuron=neuron_of(paper), tnet=tnet))  # type: ignore[arg-type]
     assert isinstance(model, PointNet)
     return model.eval()
 
@@ -41,7 +41,7 @@ def clouds(count: int = 8, points: int = 40) -> PointClouds:
 
 def saved(path: Path, **changes: object) -> Path:
     model = network()
-    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["lif"]), points=40)
+    config = TrainConfig(model=ModelConfig(classes=4, neuron=neuron_of("lif")), points=40)
     checkpoints.save(path, replace(Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")), **changes))  # type: ignore[arg-type]
     return path
 

@@ -77,7 +77,7 @@ def test_a_single_presentation_equals_the_input_repeated() -> None:
 
 def test_perturbation_adds_at_most_an_eighth_to_the_first_step() -> None:
     torch.manual_seed(0)
-    neuron = neurons.build(PAPERS["spiking-pointnet"], 1)
+    neuron = neurons.build(neuron_of("spiking-pointnet"), 1)
     x = torch.linspace(0, 1, 40_001).view(1, -1, 1)
     spikes = neuron(x).flatten()
     assert not spikes[x.flatten() <= 0.375].any()  # 0.375 + λ·½ reaches the threshold, no more
@@ -108,7 +108,7 @@ def test_noise_is_repeated_by_the_seed_alone() -> None:
 
 
 def test_membrane_norm_acts_on_what_fires_and_not_on_what_is_reset() -> None:
-    neuron = neurons.build(PAPERS["mpbn"], 1).double().eval()
+    neuron = neurons.build(neuron_of("mpbn"), 1).double().eval()
     with torch.no_grad():
         neuron.norm.norm.running_mean.fill_(0.2)  # u = (v − 0.2)/√(1 + ε)
     # v 0.6: u 0.4, silent, and the raw 0.6 is kept: 0.15 + 0.6 = 0.75, u 0.55 fires

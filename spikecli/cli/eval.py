@@ -20,7 +20,9 @@ Given = Annotated[
 ]
 Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps to evaluate at, a row each.")]
 Data = Annotated[str | None, typer.Option(help="A prepared data set.", show_default="the one it was trained on")]
-Split = Annotated[Literal["train", "test"], typer.Option(help="Which split.")]
+Split = Annotated[
+    Literal["train", "val", "test"], typer.Option(help="Which split; val: the part of train held out in training.")
+]
 Runs = Annotated[int, typer.Option(min=1, help="Repetitions with other perturbation seeds.")]
 Precision = Annotated[Literal["fp32", "bf16"], typer.Option(help="bf16: of products alone.")]
 COLUMNS = ("T", "instance acc.", "class acc.", "firing", "synaptic ops", "energy", "time")

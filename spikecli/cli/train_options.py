@@ -63,6 +63,9 @@ TRAINING: dict[str, Any] = {
     "size": _training(int, "Side of an event frame in pixels."),
     "points": _training(int, "Points a cloud."),
     "label_smoothing": _training(float, "Label smoothing, 0…1."),
+    "rmp_weight": _training(float, "RMP-Loss: weight k of the membranes' distance to their spikes; 0 is off."),
+    "rmp_power": _training(int, "RMP-Loss: 1 or 2, the power of the distance."),
+    "rmp_schedule": _training(str, "RMP-Loss: triangle (up to k at half the epochs, down to 0) or constant."),
     "reestimate": _training(
         bool, "Batch statistics from clean training clouds at the end.", "--reestimate/--no-reestimate"
     ),
@@ -77,7 +80,7 @@ Model = Annotated[
         show_default=_FITTING,
     ),
 ]
-Paper = Annotated[str | None, typer.Option(help="Neuron preset: " + ", ".join(PAPERS) + ".", show_default=_FITTING)]
+Paper = Annotated[str | None, typer.Option(help="A neuron and what it trains with: " + ", ".join(PAPERS) + ".", show_default=_FITTING)]
 Recipe = Annotated[
     str | None,
     typer.Option(
