@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from spikecli import __version__, console
-from spikecli.cli import bench, data, doctor, eval, fewshot, predict, train, view, zeroshot
+from spikecli.cli import ablate, bench, data, doctor, eval, fewshot, predict, train, view, zeroshot
 from spikecli.errors import SpikeError, Stopped
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ app.add_typer(data.data_app, name="data")
 app.command()(train.train)
 app.command("eval")(eval.evaluate)
 app.command()(predict.predict)
+app.command()(ablate.ablate)
 app.command()(zeroshot.zeroshot)
 app.command()(fewshot.fewshot)
 app.command()(view.view)
