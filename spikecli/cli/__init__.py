@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from spikecli import __version__, console
-from spikecli.cli import ablate, bench, data, doctor, eval, fewshot, predict, train, view, zeroshot
+from spikecli.cli import ablate, bench, data, doctor, eval, fewshot, papers, predict, train, view, zeroshot
 from spikecli.errors import SpikeError, Stopped
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ app.command()(ablate.ablate)
 app.command()(zeroshot.zeroshot)
 app.command()(fewshot.fewshot)
 app.command()(view.view)
+app.command()(papers.papers)
 app.command()(bench.bench)
 app.command()(doctor.doctor)
 
