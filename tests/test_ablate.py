@@ -25,7 +25,7 @@ from spikecli.interruption import stoppable
 from spikecli.scoring import Score, Scoring, as_csv, summarized
 
 Cli = Callable[..., Outcome]
-COMMON = ("--points", 32, "--batch-size", 100, "--epochs", 1, "--quiet")
+COMMON = ("--points", 16, "--batch-size", 100, "--epochs", 1, "--quiet")
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def test_what_cannot_be_is_refused_in_one_line(
 
 
 def trials(out: Path) -> list[Trial]:
-    values: dict[str, Any] = {"epochs": 2, "batch_size": 100, "points": 32, "seed": 0}
+    values: dict[str, Any] = {"epochs": 2, "batch_size": 100, "points": 16, "seed": 0}
     return [trial(train_settings("shapes", paper, "short", values, {}, {}), out) for paper in ("lif", "rmp-loss")]
 
 
