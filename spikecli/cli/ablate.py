@@ -16,7 +16,7 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.ablate import Outcome, Trial
+    from spikecli.ablate import Outcome
     from spikecli.scoring import Cell, Layer, Score, Scoring
 
 Papers = Annotated[str, typer.Option(help="Papers, a row each; `ann` is the baseline.")]
@@ -62,22 +62,16 @@ def ablate(
 
     Example: spikecli ablate shapes --papers lif,ternary,mpbn,ann --epochs 5 --points 256 --precision bf16
     """
-    common = {**training, "points": points, "val_fraction": val_fraction, "precision": precision}
+    common = {"points": points, "val_fraction": val_fraction, "precision": precision, "timesteps": train_timesteps}
     network = {"name": model, "tnet": tnet, "dropout": dropout}
     wanted = [
-        settings(dataset, paper, recipe, {**common, "seed": seed + run, "timesteps": train_timesteps}, parts, network)
+        settings(dataset, paper, recipe, {**training, **common, "seed": each}, parts, network)
         for paper in parse_papers(papers)
-        for run in range(runs)
+        for each in range(seed, seed + runs)
     ]
-    from spikecli.ablate import trial
-    from spikecli.scoring import Scoring
-
-    scoring = Scoring(tuple(parse_steps(timesteps)), split, perturbations)
-    refuse_impossible(wanted, scoring)
-    folder = out or Path("checkpoints") / f"ablate-{dataset}"
-    console = Console(as_json, quiet)
-    outcomes = run_all([trial(each, folder) for each in wanted], scoring, data_dir, device, folder, console)
-    show(outcomes, scoring, folder, layers, console)
+    scoring = scoring_of(wanted, parse_steps(timesteps), split, perturbations)
+    folder, console = out or Path("checkpoints") / f"ablate-{dataset}", Console(as_json, quiet)
+    show(run_all(wanted, scoring, data_dir, device, folder, console), scoring, folder, layers, console)
 
 
 def parse_papers(text: str) -> list[str]:
@@ -98,22 +92,27 @@ def settings(
     return train_settings(dataset, paper, recipe, training, parts, model)
 
 
-def refuse_impossible(wanted: list[TrainConfig], scoring: Scoring) -> None:
-    """Raise a SpikeError for what would fail only after the first training."""
-    if scoring.split == "val" and not wanted[0].val_fraction:
+def scoring_of(wanted: list[TrainConfig], steps: list[int], split: str, perturbations: int) -> Scoring:
+    """Return how the networks are scored; SpikeError for what would fail only after the first training."""
+    from spikecli.scoring import Scoring
+
+    if split == "val" and not wanted[0].val_fraction:
         raise SpikeError("--val-fraction 0 holds nothing out to score on; raise it, or take --split test")
-    if 1 not in scoring.timesteps and any(each.model.neuron is None for each in wanted):
+    if 1 not in steps and any(each.model.neuron is None for each in wanted):
         raise SpikeError("the ANN knows no time and is scored at T = 1; add 1 to --timesteps, or leave ann out")
+    return Scoring(tuple(steps), split, perturbations)
 
 
 def run_all(
-    trials: list[Trial], scoring: Scoring, data_dir: Path, device: str, folder: Path, console: Console
+    wanted: list[TrainConfig], scoring: Scoring, data_dir: Path, device: str, folder: Path, console: Console
 ) -> list[Outcome]:
-    """Return every trial's outcome; the CSV in `folder` grows with each."""
+    """Return every run's outcome; the CSV in `folder` grows with each."""
     from spikecli.ablate import ablate as flow
+    from spikecli.ablate import trial
     from spikecli.scoring import as_csv
     from spikecli.storage import write_text
 
+    trials = [trial(each, folder) for each in wanted]
     outcomes: list[Outcome] = []
     at = 0.0
     with console.progress("ablating", total=sum(each.config.epochs for each in trials), unit="epochs") as advance:
