@@ -41,7 +41,7 @@ def main() -> None:
         values = {"points": given.points, "timesteps": steps, "precision": given.precision}
         values |= {"augment": "paper"}  # which keeps the number of points: every step has the same work
         config = train_settings("shapes", name, "short", values, {}, {})
-        trainers[name] = Trainer(config, clouds, Path(tempfile.gettempdir()), device)
+        trainers[name] = Trainer(config, clouds, clouds.shown(steps), Path(tempfile.gettempdir()), device)
         trainers[name].model.train()
     for number in range(-2, given.rounds):
         for name, trainer in trainers.items():

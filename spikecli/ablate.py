@@ -21,6 +21,7 @@ from spikecli.scoring import Layer, Score, Scoring, score
 from spikecli.storage import write_text
 
 RECORD = "ablation.json"  # beside a finished run: the checksum of its weights, and their scores
+OF_DATA = ("classes", "inputs", "size")  # of a network: the data set decides them, not the command line
 OnProgress = Callable[[float, str], None]  # epochs done of all runs, what is under way
 
 
@@ -56,8 +57,8 @@ def epochs_done(one: Trial) -> int:
     if not path.exists():
         return 0
     state = checkpoints.load(path)
-    classes = {"classes": state.config.model.classes}  # those of the data set, which evaluation compares by name
-    wanted = one.config.model_copy(update={"model": one.config.model.model_copy(update=classes)})
+    found = {name: getattr(state.config.model, name) for name in OF_DATA}
+    wanted = one.config.model_copy(update={"model": one.config.model.model_copy(update=found)})
     changed = differences(state.config, wanted)
     if state.config.epochs != wanted.epochs:  # a run may be prolonged, a comparison may not
         changed.append(("--epochs", state.config.epochs, wanted.epochs))
@@ -129,9 +130,9 @@ def _score(
 ) -> Outcome:
     """Return a trained trial's outcome, from its record when that was made from the same weights, data and settings."""
     record, place = _record(one), choose_device(device)
-    model, clouds = evaluate.opened(one.folder / LAST, data_dir, None, scoring.split, place)
+    model, samples = evaluate.opened(one.folder / LAST, data_dir, None, scoring.split, place)
     steps, runs = list(scoring.steps(one.config)), scoring.runs(one.config)
-    key = {"timesteps": steps, "split": scoring.split, "perturbations": runs, "data": clouds.fingerprint}
+    key = {"timesteps": steps, "split": scoring.split, "perturbations": runs, "data": samples.fingerprint}
     if record.get("key") != key:
 
         def on_clouds(count: int) -> None:
@@ -139,7 +140,7 @@ def _score(
                 raise Stopped("stopped while scoring")
 
         on_text("scoring")
-        scores, layers = score(model, clouds, one.config, scoring, place, on_clouds)
+        scores, layers = score(model, samples, one.config, scoring, place, on_clouds)
         rows = {"scores": [asdict(row) for row in scores], "layers": [asdict(layer) for layer in layers]}
         record = {"weights": record["weights"], "key": key, **rows}
         _write_record(one, record)

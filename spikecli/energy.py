@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
 
 from spikecli.models.layers import FireThenMax, LinearNorm, MaxThenNorm, PointLinearNorm
 from spikecli.models.pointnet import Transform
@@ -148,5 +149,5 @@ def _windows(module: nn.Conv2d, places: Tensor) -> Tensor:
     """Return in how many windows of a convolution each place of a map lies, (H, W), for places (T, H, W)."""
     kernel = places.new_ones(1, 1, *module.kernel_size)
     seen = nn.functional.conv2d(places[:1, None], kernel, None, module.stride, module.padding)
-    back = nn.grad.conv2d_input(places[:1, None].shape, kernel, torch.ones_like(seen), module.stride, module.padding)
+    back = conv2d_input(places[:1, None].shape, kernel, torch.ones_like(seen), module.stride, module.padding)
     return back[0, 0]

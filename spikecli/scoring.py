@@ -13,9 +13,9 @@ from torch import nn
 
 from spikecli import evaluate
 from spikecli.config import TrainConfig
-from spikecli.datasets.prepared import PointClouds
 from spikecli.energy import Operations, counted, energy_uj
 from spikecli.membrane_loss import Quantization, quantization
+from spikecli.samples import Samples
 
 PERTURBATION_SEED = 0  # the first, as of `eval`
 
@@ -89,7 +89,7 @@ class Cell:
 
 def score(
     model: nn.Module,
-    clouds: PointClouds,
+    samples: Samples,
     config: TrainConfig,
     scoring: Scoring,
     device: torch.device,
@@ -97,14 +97,18 @@ def score(
 ) -> tuple[list[Score], list[Layer]]:
     """Return a network's scores at each T and its layers at the longest."""
     steps = scoring.steps(config)
-    longest = max(steps)
     precision = "bf16" if config.precision == "bf16" else "fp32"
-    how = (PERTURBATION_SEED, device, precision, on_clouds)
-    rows = evaluate.evaluate(model, clouds, steps, scoring.runs(config), *how)
-    with counted(model, longest) as operations, quantization(model, longest) as errors:
-        evaluate.step_logits(model, clouds.points, longest, device, precision, PERTURBATION_SEED, on_clouds)
-    scores = [_score(config, scoring.split, len(clouds.labels), row, errors) for row in rows]
-    return scores, list(_layers(model, operations, errors, len(clouds.labels)))
+    rows = evaluate.evaluate(
+        model, samples, steps, scoring.runs(config), PERTURBATION_SEED, device, precision, on_clouds
+    )
+    scores: list[Score] = []
+    count = len(samples.labels)
+    for longest, shorter in sorted(evaluate.passes(samples, steps).items()):
+        with counted(model, longest) as operations, quantization(model, longest) as errors:
+            shown = samples.shown(longest)
+            evaluate.step_logits(model, shown, longest, device, precision, PERTURBATION_SEED, on_clouds)
+        scores += [_score(config, scoring.split, count, row, errors) for row in rows if row.timesteps in shorter]
+    return scores, list(_layers(model, operations, errors, count))
 
 
 def _score(config: TrainConfig, split: str, samples: int, row: evaluate.Row, errors: Quantization) -> Score:

@@ -146,6 +146,8 @@ def test_another_split_or_t_is_scored_anew_without_training(
         (("--papers", "lif,ann", "--timesteps", "2"), "add 1 to --timesteps"),
         (("--papers", "lif", "--timesteps", "0"), "at least 1 time step"),
         (("--papers", "lif", "--fire", "quaternary"), "--fire"),
+        (("--papers", "lif,soft-reset-mpr", "--fire", "ternary"), "--norm rectifier"),
+        (("--papers", "lif", "--model", "resnet20"), "holds points"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(

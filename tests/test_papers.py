@@ -52,10 +52,16 @@ def test_every_option_named_exists_and_takes_its_value(option: str) -> None:
     known = {each: parameter for parameter in commands.commands["train"].params for each in parameter.opts}
     key = known[name].name
     paper = value if key == "paper" else "lif"
-    parts = {key: value} if key in train_options.NEURON_PARTS else {}
-    training = {} if parts or key == "paper" else {key: value}
-    settings = train_settings("shapes", paper, "short", training, parts, {})
-    assert str(getattr(settings.model.neuron if parts else settings, key)) == value
+    parts, network, training = {}, {}, {}
+    if key in train_options.NEURON_PARTS:
+        parts[key] = value
+    elif key in train_options.NETWORK:
+        network[key] = value
+    elif key != "paper":
+        training[key] = value
+    settings = train_settings("shapes", paper, "short", training, parts, network)
+    place = settings.model.neuron if parts else settings.model if network else settings
+    assert str(getattr(place, key)) == value
 
 
 def test_the_survey_is_there_with_its_three_parts() -> None:

@@ -11,7 +11,7 @@ import typer
 from spikecli.cli import options
 from spikecli.cli import train_options as shared
 from spikecli.cli.eval import parse_steps
-from spikecli.config import TrainConfig, paper_of, train_settings
+from spikecli.config import TrainConfig, paper_of
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -35,6 +35,7 @@ Layers = Annotated[bool, typer.Option("--layers", help="Also a table of each pap
 def ablate(
     parts: dict[str, Any],
     training: dict[str, Any],
+    network: dict[str, Any],
     dataset: shared.Dataset,
     papers: Papers,
     runs: Runs = 3,
@@ -43,12 +44,9 @@ def ablate(
     split: Split = "val",
     perturbations: Perturbations = 3,
     layers: Layers = False,
-    model: shared.Model = "pointnet",
-    recipe: shared.Recipe = "short",
-    points: shared.Points = 1024,
+    model: shared.Model = None,
+    recipe: shared.Recipe = None,
     val_fraction: shared.ValFraction = 0.1,
-    tnet: shared.TNet = "none",
-    dropout: shared.Dropout = 0.4,
     precision: shared.Precision = "fp32",
     out: Out = None,
     data_dir: options.DataDir = options.DATA_DIR,
@@ -62,10 +60,10 @@ def ablate(
 
     Example: spikecli ablate shapes --papers lif,ternary,mpbn,ann --epochs 5 --points 256 --precision bf16
     """
-    common = {"points": points, "val_fraction": val_fraction, "precision": precision, "timesteps": train_timesteps}
-    network = {"name": model, "tnet": tnet, "dropout": dropout}
+    training |= {"val_fraction": val_fraction, "precision": precision, "timesteps": train_timesteps}
+    network["name"] = model
     wanted = [
-        settings(dataset, paper, recipe, {**training, **common, "seed": each}, parts, network)
+        settings(dataset, paper, recipe, {**training, "seed": each}, parts, network)
         for paper in parse_papers(papers)
         for each in range(seed, seed + runs)
     ]
@@ -83,13 +81,25 @@ def parse_papers(text: str) -> list[str]:
 
 
 def settings(
-    dataset: str, paper: str, recipe: str, training: dict[str, Any], parts: dict[str, Any], model: dict[str, Any]
+    dataset: str,
+    paper: str,
+    recipe: str | None,
+    training: dict[str, Any],
+    parts: dict[str, Any],
+    network: dict[str, Any],
 ) -> TrainConfig:
-    """Return a run's settings; the ANN takes those of them that mean something to it."""
+    """Return a run's settings, the ANN's without those that mean nothing to it; SpikeError where they clash."""
+    from spikecli.combinations import refuse
+    from spikecli.datasets.sets import kind_of
+    from spikecli.samples import flips
+
     if paper_of(paper).neuron is None:
         training = {**training, "timesteps": 1, "rmp_weight": None}
+        network = {**network, "batch_norm": None}
         parts = {}
-    return train_settings(dataset, paper, recipe, training, parts, model)
+    chosen = shared.settings_of(dataset, paper, recipe, training, parts, network)
+    refuse(chosen, kind_of(dataset), flips(dataset))
+    return chosen
 
 
 def scoring_of(wanted: list[TrainConfig], steps: list[int], split: str, perturbations: int) -> Scoring:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from spikecli.config import PAPERS
+from spikecli.config import PAPERS, TrainConfig, train_settings
 
 _PART = "Neuron parts (instead of the paper's own)"
 _TRAINING = "Training (instead of the recipe's own)"
@@ -80,7 +80,10 @@ Model = Annotated[
         show_default=_FITTING,
     ),
 ]
-Paper = Annotated[str | None, typer.Option(help="A neuron and what it trains with: " + ", ".join(PAPERS) + ".", show_default=_FITTING)]
+Paper = Annotated[
+    str | None,
+    typer.Option(help="A neuron and what it trains with: " + ", ".join(PAPERS) + ".", show_default=_FITTING),
+]
 Recipe = Annotated[
     str | None,
     typer.Option(
@@ -119,3 +122,20 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return wrapper
+
+
+def settings_of(
+    dataset: str,
+    paper: str | None,
+    recipe: str | None,
+    training: dict[str, Any],
+    parts: dict[str, Any],
+    network: dict[str, Any],
+) -> TrainConfig:
+    """Return the settings of the run, with what suits the data set where nothing was given."""
+    from spikecli.samples import defaults
+
+    fitting = defaults(dataset)
+    training = {**training, "augment": training["augment"] or fitting.augment}
+    network = {**network, "name": network["name"] or fitting.model}
+    return train_settings(dataset, paper or fitting.paper, recipe or fitting.recipe, training, parts, network)
