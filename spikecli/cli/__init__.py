@@ -9,7 +9,7 @@ from typing import Any
 import typer
 
 from spikecli import __version__, console
-from spikecli.cli import bench, data, doctor, eval, fewshot, predict, train, view, zeroshot
+from spikecli.cli import bench, data, doctor, eval, fewshot, predict, reparameterize, train, view, zeroshot
 from spikecli.errors import SpikeError, Stopped
 
 app = typer.Typer(
@@ -48,6 +48,7 @@ app.command()(predict.predict)
 app.command()(zeroshot.zeroshot)
 app.command()(fewshot.fewshot)
 app.command()(view.view)
+app.command()(reparameterize.reparameterize)
 app.command()(bench.bench)
 app.command()(doctor.doctor)
 
