@@ -29,10 +29,10 @@ OnSamples = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two networks differ on the same samples, with the same draws of noise, over all of TIMESTEPS."""
+    """How far two networks differ on the same samples, with the same draws of noise."""
 
     max_logit_difference: float = 0.0
-    answers_changed: int = 0  # samples at one of TIMESTEPS whose most probable class differs
+    answers_changed: int = 0  # samples whose most probable class differs, counted for each T
     spikes: int = 0  # compared
     spikes_flipped: int = 0
     flipped: dict[str, int] = field(default_factory=dict)  # by neurons, where there are any
@@ -99,26 +99,26 @@ def _recorded(model: nn.Module) -> Iterator[_Record]:
 def compare(
     original: nn.Module,
     folded: nn.Module,
-    samples: np.ndarray,
+    inputs: np.ndarray,
+    timesteps: int,
     seed: int,
     device: torch.device,
     on_samples: OnSamples = lambda samples: None,
 ) -> Comparison:
-    """Return how far `folded` differs from `original` on samples (S, ...), in the type of their weights.
+    """Return how far `folded` differs from `original` on inputs (S, ...), in the type of their weights.
 
     Both draw the same noise, since they draw it from the same seed for the same neurons in the same order.
     """
     total = Comparison()
-    for timesteps in TIMESTEPS:
-        for start in range(0, len(samples), BATCH):
-            batch = samples[start : start + BATCH]
-            records = []
-            for model in (original, folded):
-                with _recorded(model) as record:
-                    step_logits(model, batch, timesteps, device, "fp32", seed + start)
-                records.append(record)
-            total += _difference(*records)
-            on_samples(len(batch))
+    for start in range(0, len(inputs), BATCH):
+        batch = inputs[start : start + BATCH]
+        records = []
+        for model in (original, folded):
+            with _recorded(model) as record:
+                step_logits(model, batch, timesteps, device, "fp32", seed + start)
+            records.append(record)
+        total += _difference(*records)
+        on_samples(len(batch))
     return total
 
 
@@ -175,15 +175,20 @@ def fold_checkpoint(
     source = checkpoints.load(path)
     _demand_foldable(source, path, out)
     trained, clouds = opened(path, data_dir, dataset, split, place)
-    shown = clouds.points[_spread(len(clouds.points), samples)]
+    chosen = _spread(len(clouds.labels), samples)
+
+    def compared(first: nn.Module, second: nn.Module) -> Comparison:
+        parts = (compare(first, second, clouds.points[chosen], t, seed, place, on_samples) for t in TIMESTEPS)
+        return sum(parts, Comparison())
+
     exact = copy.deepcopy(trained).double()
     folded = reparameterize(exact)
-    float64 = compare(exact, folded, shown, seed, place, on_samples)
+    float64 = compared(exact, folded)
     demand_equality(float64, path)
     written = _written(source, folded, path)
-    float32 = compare(trained, checkpoints.network(written, out).to(place), shown, seed, place, on_samples)
+    float32 = compared(trained, checkpoints.network(written, out).to(place))
     checkpoints.save(out, written)
-    return Folded(folds(trained), out, path, clouds.dataset, split, len(shown), float64, float32)
+    return Folded(folds(trained), out, path, clouds.dataset, split, len(chosen), float64, float32)
 
 
 def _demand_foldable(source: checkpoints.Checkpoint, path: Path, out: Path) -> None:

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
 from spikecli.models.convolution import pool_before
 from spikecli.models.layers import BatchNorm
-from spikecli.models.plain import Foldable, Reader
+from spikecli.models.plain import Foldable, Pool, Reader
+from spikecli.models.unshared import unshared_numel
 from spikecli.neurons import Amplitude, Neuron, folded
 from spikecli.neurons.charge import LearnedLeak
 from spikecli.neurons.norm import MembraneBatchNorm, MembraneRectifier
+
+MOST_UNSHARED = 2e9  # bytes in float32 of kernels for each place of a map
 
 # What no folded network holds, and what of a layer or a neuron takes it over.
 PARTS: dict[type[nn.Module], tuple[str, str]] = {
@@ -46,8 +49,9 @@ def reparameterize(model: nn.Module) -> nn.Module:
     kind = next(model.parameters()).dtype
     network = copy.deepcopy(model).double().eval()
     wires = list(getattr(network, "wiring", tuple)())
-    with torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):  # new layers draw weights that are overwritten
         _fold_layers(network)
+        _demand_room(network, wires)
         for name, readers in wires:
             _hand_on(network, name, readers)
     left = [name for name, _ in _parts(network)]
@@ -81,19 +85,43 @@ def _fold_layers(module: nn.Module) -> None:
         _fold_layers(child)
 
 
+def _gain(network: nn.Module, name: str) -> Tensor | None:
+    neuron = network.get_submodule(name)
+    amplitude = neuron.amplitude if isinstance(neuron, Neuron) else None
+    return amplitude.value if isinstance(amplitude, Amplitude) else None
+
+
+def _demand_room(network: nn.Module, wires: list[tuple[str, tuple[str, ...]]]) -> None:
+    """Raise SpikeError if amplitudes of single neurons would take too many kernels, before any is made."""
+    sizes = {
+        reader: 4 * unshared_numel(layer, gain.shape, getattr(pool_before(network, reader), "side", 1))
+        for name, readers in wires
+        if (gain := _gain(network, name)) is not None and gain.dim() > 1
+        for reader in readers
+        if isinstance(layer := network.get_submodule(reader), nn.Conv2d)
+    }
+    total = sum(sizes.values())
+    if total > MOST_UNSHARED:
+        largest = max(sizes, key=lambda reader: sizes[reader])
+        raise SpikeError(
+            f"amplitudes of single neurons take a kernel for each place of a map, found {total / 1e9:.1f} GB of them, "
+            f"{sizes[largest] / 1e9:.1f} GB for {largest} alone; wanted {MOST_UNSHARED / 1e9:.0f} GB at most: "
+            "train with --amplitude channel or a smaller --width"
+        )
+
+
 def _hand_on(network: nn.Module, name: str, readers: tuple[str, ...]) -> None:
     """Take the amplitude from the neuron called `name` and scale the inputs of all that read its spikes."""
-    neuron = network.get_submodule(name)
-    if not isinstance(neuron, Neuron) or not isinstance(neuron.amplitude, Amplitude):
+    gain = _gain(network, name)
+    if gain is None:
         return
-    gain = neuron.amplitude.value
-    neuron.amplitude = nn.Identity()
+    network.get_submodule(name).amplitude = nn.Identity()
     for reader in readers:
         place, _, last = reader.rpartition(".")
         parent, layer = network.get_submodule(place), network.get_submodule(reader)
         pool = pool_before(network, reader)
         try:
-            if pool is not None and gain.dim() > 1:
+            if isinstance(pool, Pool) and gain.dim() > 1:
                 parent.pool, layer = pool.joined(layer, gain)
             else:
                 assert isinstance(layer, Reader), f"{reader} has no scale_inputs()"

@@ -28,6 +28,14 @@ class Reader(Protocol):
         """Return the layer that gives for s what this one gives for gain·s; SpikeError where there is none."""
 
 
+@runtime_checkable
+class Pool(Protocol):
+    """A mean through which spikes reach their reader: amplitudes of channels pass, those of single neurons do not."""
+
+    def joined(self, layer: Any, gain: Tensor) -> tuple[nn.Module, nn.Module]:
+        """Return a pool and a layer that give for s what this and `layer` give for gain·s, with a gain (H, W, C)."""
+
+
 class Linear(nn.Linear):
     """x·Wᵀ + b for features in the last axis; can take over the amplitude of the spikes that it reads."""
 

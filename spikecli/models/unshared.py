@@ -68,9 +68,7 @@ def _patches(x: Tensor, size: Size, kernel: int, stride: int, padding: int) -> T
 
 def _cells(shape: tuple[int, ...], side: int) -> Tensor:
     """Return (H, W, 1): over how many places the mean is taken that each place enters; fewer at the border."""
-    heights, widths = (
-        (length - torch.arange(length) // side * side).clamp(max=side) for length in shape[:2]
-    )
+    heights, widths = ((length - torch.arange(length) // side * side).clamp(max=side) for length in shape[:2])
     return torch.outer(heights, widths)[..., None]
 
 
