@@ -174,11 +174,12 @@ def fold_checkpoint(
     place = torch.device("cpu") if place.type == "mps" else place  # which has no float64
     source = checkpoints.load(path)
     _demand_foldable(source, path, out)
-    trained, clouds = opened(path, data_dir, dataset, split, place)
-    chosen = _spread(len(clouds.labels), samples)
+    trained, held = opened(path, data_dir, dataset, split, place)
+    chosen = _spread(len(held.labels), samples)
+    shown = {timesteps: held.shown(timesteps, chosen) for timesteps in TIMESTEPS}
 
     def compared(first: nn.Module, second: nn.Module) -> Comparison:
-        parts = (compare(first, second, clouds.points[chosen], t, seed, place, on_samples) for t in TIMESTEPS)
+        parts = (compare(first, second, inputs, t, seed, place, on_samples) for t, inputs in shown.items())
         return sum(parts, Comparison())
 
     exact = copy.deepcopy(trained).double()
@@ -188,7 +189,7 @@ def fold_checkpoint(
     written = _written(source, folded, path)
     float32 = compared(trained, checkpoints.network(written, out).to(place))
     checkpoints.save(out, written)
-    return Folded(folds(trained), out, path, clouds.dataset, split, len(chosen), float64, float32)
+    return Folded(folds(trained), out, path, held.dataset, split, len(chosen), float64, float32)
 
 
 def _demand_foldable(source: checkpoints.Checkpoint, path: Path, out: Path) -> None:

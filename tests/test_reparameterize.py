@@ -106,10 +106,10 @@ def test_every_combination_of_parts_folds_exactly(tnet: str) -> None:
     for number, (start, charge, norm, fire, reset, amplitude) in enumerate(product):
         config = NeuronConfig(
             start=start, charge=charge, norm=norm, fire=fire, reset=reset, amplitude=amplitude,
-            threshold=0.5 if number % 3 else 0.7,
+            threshold=0.5 if number % 5 else 0.7,
         )  # fmt: skip
         found = differences(tiny(config, tnet, number), steps=((1,), (3,))[number % 2])
-        assert found.spikes_flipped == 0 and found.spikes > 500, config
+        assert found.spikes_flipped == 0 and found.spikes > 400, config
         assert found.max_logit_difference < 1e-9 and found.emits_spikes_alone, config
 
 
@@ -416,7 +416,7 @@ def test_a_folded_network_is_not_trained(shapes_dir: Path, tmp_path: Path) -> No
 
     config = TrainConfig(points=32, model=ModelConfig(folded=True))
     with (
-        pytest.raises(SpikeError, match="no norms to train with"),
+        pytest.raises(SpikeError, match="no norms left to train with"),
         opened(config, shapes_dir, tmp_path / "run", False, "cpu"),
     ):
         pass

@@ -35,10 +35,13 @@ class UnsharedConvolution(nn.Module):
         return cls(weight, layer.bias, size, kernel, stride, padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        patches = _patches(x, self.size, self.kernel, self.stride, self.padding)  # (..., H', W', inputs·k·k)
-        rows = patches.flatten(0, -4).flatten(1, 2).transpose(0, 1)  # (H'·W', rows, inputs·k·k)
+        rows = self.patches(x).flatten(0, -4).flatten(1, 2).transpose(0, 1)  # (H'·W', rows, inputs·k·k)
         y = (rows @ self.weight.mT.to(rows.dtype)).transpose(0, 1) + self.bias  # (rows, H'·W', outputs)
         return y.unflatten(1, self.size).unflatten(0, x.shape[:-3])
+
+    def patches(self, x: Tensor) -> Tensor:
+        """Return what each place of the output sees of maps (..., H, W, inputs): (..., H', W', inputs·kernel²)."""
+        return _patches(x, self.size, self.kernel, self.stride, self.padding)
 
     def extra_repr(self) -> str:
         return f"size={self.size}, kernel={self.kernel}, stride={self.stride}, padding={self.padding}"
