@@ -168,7 +168,7 @@ def fold_checkpoint(
 ) -> Folded:
     """Return what became of a checkpoint that was folded, proved equal on samples of a split, and written to `out`.
 
-    SpikeError when a fold is impossible, when the two are not equal in float64, or when there is nothing to fold.
+    SpikeError when a fold is impossible, when the two are not equal in float64, or when `out` holds something else.
     """
     place = choose_device(device)
     place = torch.device("cpu") if place.type == "mps" else place  # which has no float64
@@ -197,8 +197,15 @@ def _demand_foldable(source: checkpoints.Checkpoint, path: Path, out: Path) -> N
         raise SpikeError(f"{path} is folded already; give the run that it was folded from, or use it as it is")
     if out.is_dir():
         raise SpikeError(f"{out} is a folder; name a file in it, such as {out / 'folded.safetensors'}")
-    if out.resolve() == path.resolve():
-        raise SpikeError(f"--out {out} is the checkpoint to be folded, which would be lost; name another file")
+    if out.exists() and not _is_folded(out):
+        raise SpikeError(f"--out {out} is there and no folded checkpoint, so it would be lost; name another file")
+
+
+def _is_folded(path: Path) -> bool:
+    try:
+        return checkpoints.load(path).config.model.folded
+    except SpikeError:  # no checkpoint at all
+        return False
 
 
 def _spread(count: int, wanted: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from spikecli.neurons import Amplitude, Neuron, folded
 from spikecli.neurons.charge import LearnedLeak
 from spikecli.neurons.norm import MembraneBatchNorm, MembraneRectifier
 
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 MOST_UNSHARED = 2e9  # bytes in float32 of kernels for each place of a map
 
 # What no folded network holds, and what of a layer or a neuron takes it over.
@@ -50,11 +51,12 @@ def reparameterize(model: nn.Module) -> nn.Module:
     network = copy.deepcopy(model).double().eval()
     wires = list(getattr(network, "wiring", tuple)())
     with torch.no_grad(), torch.random.fork_rng(devices=[]):  # new layers draw weights that are overwritten
+        network = network.folded() if isinstance(network, Foldable) else network
         _fold_layers(network)
         _demand_room(network, wires)
         for name, readers in wires:
             _hand_on(network, name, readers)
-    left = [name for name, _ in _parts(network)]
+    left = [name for name, module in network.named_modules() if isinstance(module, tuple(PARTS) + NORMS)]
     assert not left, f"{left} were not folded: a layer lacks folded(), or wiring() does not name a neuron"
     return network.to(kind).requires_grad_(False)
 

@@ -32,6 +32,7 @@ from spikecli.config import (
 from spikecli.energy import Operations, counted
 from spikecli.errors import SpikeError
 from spikecli.evaluate import critical_points, step_logits
+from spikecli.models.adapter import InterTimestepAdapter
 from spikecli.models.layers import BatchNorm, FireThenMax, MaxThenNorm
 from spikecli.models.pointnet import PointNet
 from spikecli.models.unshared import UnsharedConvolution
@@ -148,6 +149,15 @@ def test_every_neuron_is_wired_to_layers_that_are_there() -> None:
             name for name, module in model.named_modules() if isinstance(module, Neuron)
         )
         assert all(model.get_submodule(reader) for _, readers in wires for reader in readers)
+
+
+def test_the_adapter_of_neuroclip_folds_exactly() -> None:
+    config = NeuronConfig(norm="mpbn", amplitude="channel", fire="ternary")
+    adapter = scrambled(InterTimestepAdapter(48, config).double())
+    folded = reparameterize(adapter)
+    assert not [module for module in folded.modules() if isinstance(module, nn.BatchNorm1d | Amplitude)]
+    features = torch.randn(4, 30, 48, dtype=torch.float64)
+    torch.testing.assert_close(folded(features), adapter(features), atol=1e-12, rtol=0)
 
 
 # Thresholds by hand.

@@ -17,7 +17,7 @@ class Foldable(Protocol):
     """A layer with a norm, or another part that has no place in a plain network."""
 
     def folded(self) -> nn.Module:
-        """Return the plain layer that this one is in evaluation."""
+        """Return the plain layer that this one is in evaluation, and may become."""
 
 
 @runtime_checkable

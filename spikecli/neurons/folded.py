@@ -29,7 +29,7 @@ class Upper(nn.Module):
         self.register_buffer("upper", upper.clamp(-NEVER, NEVER))
 
     def forward(self, v: Tensor) -> Tensor:  # (B, ..., C)
-        return step(v * self.direction, self.upper)
+        return step(v * self.direction.to(v.dtype), self.upper)
 
 
 class Window(Upper):
@@ -43,7 +43,7 @@ class Window(Upper):
         self.register_buffer("lower", lower.clamp(-NEVER, NEVER))
 
     def forward(self, v: Tensor) -> Tensor:  # (B, ..., C)
-        v = v * self.direction
+        v = v * self.direction.to(v.dtype)
         return torch.ge(v, self.upper, out=torch.empty_like(v)).sub_(torch.le(v, self.lower, out=torch.empty_like(v)))
 
 
