@@ -316,6 +316,13 @@ def test_the_model_and_the_random_state_are_left_alone() -> None:
     assert not any(parameter.requires_grad for parameter in folded.parameters()) and not folded.training
 
 
+def test_a_folded_network_folds_to_itself() -> None:
+    folded = reparameterize(tiny(NeuronConfig(norm="mpbn", amplitude="channel", fire="ternary"), "pooled"))
+    again = reparameterize(folded)
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in folded.state_dict().items())
+    assert folds(folded) == []
+
+
 def test_what_was_folded_is_told() -> None:
     told = folds(tiny(NeuronConfig(norm="mpbn", amplitude="scalar"), "paper"))
     assert [(fold.part, fold.into) for fold in told if fold.name == "fire1.amplitude"] == [

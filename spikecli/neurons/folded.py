@@ -72,7 +72,7 @@ def _through_rectifier(norm: MembraneRectifier, fire: Binary) -> nn.Module:
     return Window(one, upper * one, lower * one)
 
 
-THROUGH: dict[type[nn.Module], Callable[[Any, Binary], nn.Module]] = {
+THROUGH: dict[type[nn.Module], Callable[[Any, Any], nn.Module]] = {
     nn.Identity: lambda norm, fire: fire,
     MembraneBatchNorm: _through_batch_norm,
     MembraneRectifier: _through_rectifier,
@@ -85,6 +85,5 @@ def folded(neuron: Neuron) -> Neuron:
     The reset goes on acting on the raw potential, with the same spikes.
     """
     charge = neuron.charge.folded() if isinstance(neuron.charge, LearnedLeak) else neuron.charge
-    assert isinstance(neuron.fire, Binary)
     fire = THROUGH[type(neuron.norm)](neuron.norm, neuron.fire)
     return Neuron(neuron.start, charge, nn.Identity(), fire, neuron.reset, neuron.amplitude)
