@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from spikecli import models
 from spikecli.config import TrainConfig, validated
 from spikecli.errors import SpikeError
+from spikecli.reparameterize import reparameterize
 from spikecli.storage import atomic_path
 
 FORMAT = "spikecli-1"
@@ -85,6 +86,8 @@ def network(checkpoint: Checkpoint, path: Path) -> nn.Module:
     """Return a checkpoint's network in evaluation mode; SpikeError when the weights do not fit or are not finite."""
     with torch.random.fork_rng(devices=[]):  # the fresh weights are overwritten: their draws leave no trace
         model = models.build(checkpoint.config.model)
+    if checkpoint.config.model.folded:
+        model = reparameterize(model)  # of fresh weights, for the structure
     expected = model.state_dict()
     missing = sorted(set(expected) - set(checkpoint.tensors))
     if missing:

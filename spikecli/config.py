@@ -67,6 +67,7 @@ class ModelConfig(Settings):
     batch_norm: BatchNorm = "plain"
     inputs: Annotated[int, Field(ge=1)] = 3  # channels; the data set decides, as it does on the size
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (32, 32)  # height, width
+    folded: bool = False  # by `reparameterize`: the weights are those of the plain network that this one equals
 
 
 class TrainConfig(Settings):

@@ -14,9 +14,12 @@ from torch.nn.grad import conv2d_input
 
 from spikecli.models.layers import FireThenMax, LinearNorm, MaxThenNorm, PointLinearNorm
 from spikecli.models.pointnet import Transform
+from spikecli.models.unshared import UnsharedConvolution
 from spikecli.neurons import Amplitude, Neuron
 
-PRODUCTS = LinearNorm | PointLinearNorm | MaxThenNorm | FireThenMax | nn.Linear | nn.Conv2d | Transform
+PRODUCTS = (
+    LinearNorm | PointLinearNorm | MaxThenNorm | FireThenMax | nn.Linear | nn.Conv2d | UnsharedConvolution | Transform
+)
 MAC_PJ = 4.6  # a 32-bit multiply and add, Horowitz, ISSCC 2014
 AC_PJ = 0.9  # a 32-bit add
 
@@ -133,6 +136,8 @@ def products_of(module: nn.Module, taking_part: Tensor) -> Tensor:
     if isinstance(module, nn.Conv2d):
         places = taking_part.movedim((-3, -2), (1, 2)).flatten(3).sum(3).double()  # (T, H, W)
         return (places * _windows(module, places)).sum((1, 2)).cpu() * module.out_channels
+    if isinstance(module, UnsharedConvolution):
+        return module.patches(taking_part.double().sum(1)).flatten(1).sum(1).cpu() * len(module.bias)
     return taking_part.flatten(1).sum(1).double().cpu() * _fan_out(module, taking_part)
 
 

@@ -89,8 +89,9 @@ def opened(
             f"{path} was trained on {kind_of(config.dataset)}, but {name} holds {kind_of(name)}; "
             "give the data set it was trained on with --data"
         )
-    samples = load_samples(data_dir, name, "train" if split == "val" else split, config, fixed=True)
-    samples = held_out(samples, config) if split == "val" else samples
+    samples: Samples = load_samples(data_dir, name, "train" if split == "val" else split, config, fixed=True)
+    if split == "val":
+        samples = held_out(samples, config)
     if samples.classnames != loaded.classnames:
         raise SpikeError(
             f"{path} knows the classes {', '.join(loaded.classnames)}, but {samples.dataset} has "

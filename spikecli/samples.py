@@ -37,8 +37,8 @@ class Samples(Protocol):
     @property
     def static(self) -> bool: ...  # whether each time step shows the same
 
-    def shown(self, timesteps: int) -> np.ndarray:
-        """Return what a network is shown in so many steps, samples first."""
+    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return what a network is shown in so many steps, samples first, of those at the `chosen` indices or all."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,20 @@ from typing import Any
 import typer
 
 from spikecli import __version__, console
-from spikecli.cli import ablate, bench, data, doctor, eval, fewshot, papers, predict, train, view, zeroshot
+from spikecli.cli import (
+    ablate,
+    bench,
+    data,
+    doctor,
+    eval,
+    fewshot,
+    papers,
+    predict,
+    reparameterize,
+    train,
+    view,
+    zeroshot,
+)
 from spikecli.errors import SpikeError, Stopped
 
 app = typer.Typer(
@@ -50,6 +63,7 @@ app.command()(zeroshot.zeroshot)
 app.command()(fewshot.fewshot)
 app.command()(view.view)
 app.command()(papers.papers)
+app.command()(reparameterize.reparameterize)
 app.command()(bench.bench)
 app.command()(doctor.doctor)
 

@@ -37,9 +37,9 @@ class Images:
     static: ClassVar[bool] = True
     noun: ClassVar[str] = "images"
 
-    def shown(self, timesteps: int) -> np.ndarray:
-        """Return the images (S, 3, 32, 32), the same at every step."""
-        return self.images
+    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return all images (S, 3, 32, 32) or the chosen, the same at every step."""
+        return self.images if chosen is None else self.images[chosen]
 
 
 def read_binary(path: Path, facts: ImageSetFacts) -> tuple[np.ndarray, np.ndarray]:

@@ -34,9 +34,9 @@ class PointClouds:
     static: ClassVar[bool] = True
     noun: ClassVar[str] = "clouds"
 
-    def shown(self, timesteps: int) -> np.ndarray:
-        """Return the points (S, N, 3), the same at every step."""
-        return self.points
+    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return the points (S, N, 3) of all clouds or of the chosen, the same at every step."""
+        return self.points if chosen is None else self.points[chosen]
 
 
 def load_points(data_dir: Path, dataset: str, split: str, points: int | None = None) -> PointClouds:
