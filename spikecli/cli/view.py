@@ -3,63 +3,83 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from spikecli.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed
+from spikecli.cli import clip_options, view_options
+from spikecli.cli.options import DATA_DIR, DataDir, Seed
+from spikecli.cli.phases import phases
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 Sources = Annotated[
-    list[str], typer.Argument(metavar="SOURCE…", help="Files of points or meshes, or DATASET:SPLIT:INDEX.")
+    list[str], typer.Argument(metavar="SOURCE…", help="Files of points, meshes or events, or DATASET:SPLIT:INDEX.")
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", help="A .png, .gif, .mp4 or .html file to write; without it, a window.")
 ]
-Checkpoint = Annotated[
-    Path | None, typer.Option("--checkpoint", help="A run folder or weights: show what that network sees.")
+Show = Annotated[
+    str | None, typer.Option("--show", help="clip: the pictures CLIP is given of a recording, and its answers.")
 ]
-Timesteps = Annotated[int, typer.Option("--timesteps", min=1, help="Time steps T, with --checkpoint.")]
-Points = Annotated[
-    int | None, typer.Option("--points", min=2, help="Points to draw.", show_default="all; 4096 of a mesh")
+Timesteps = Annotated[
+    int | None,
+    typer.Option("--timesteps", "-T", min=1, help="Time steps T.", show_default="4; 10 slices of a recording"),
 ]
+TIMESTEPS = {"points": 4, "events": 10}  # by kind of source, unless told otherwise
 Theme = Annotated[Literal["light", "dark"], typer.Option("--theme", help="Color of the paper.")]
 
 
+@clip_options.with_groups
 def view(
     sources: Sources,
+    clouds: view_options.Clouds,
+    recordings: view_options.Recordings,
+    through: view_options.ThroughClip,
+    speech: clip_options.Speech,
     out: Out = None,
-    checkpoint: Checkpoint = None,
-    timesteps: Timesteps = 4,
-    points: Points = None,
+    show: Show = None,
+    timesteps: Timesteps = None,
     theme: Theme = "light",
     data_dir: DataDir = DATA_DIR,
     seed: Seed = 0,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    config: ConfigFile = None,
 ) -> None:
-    """Show point clouds side by side: a window, or a PNG, a turntable GIF or MP4, or a page that turns under the mouse.
+    """Show clouds or recordings: a window, or a PNG, a GIF or MP4 film, or a page that turns under the mouse.
 
     With --checkpoint, the classes step by step and the points that decided them.
 
     Example: spikecli view shapes:test:0 --checkpoint checkpoints/demo --out demo.png
     """
+    from spikecli.view.event_look import ClipLook, EventLook
+    from spikecli.view.events import look_at_clip, look_at_events
     from spikecli.view.look import Look, look_at_points
     from spikecli.view.sources import kind_of
 
-    lookers = {"points": look_at_points}
-    console = Console(as_json=as_json, quiet=quiet)
+    console = Console(speech.as_json, speech.quiet)
     kinds = sorted({kind_of(source) for source in sources})
     if len(kinds) > 1:
         raise SpikeError(f"found sources of different kinds ({', '.join(kinds)}); give one kind at a time")
-    look = Look(tuple(sources), data_dir, out, checkpoint, timesteps, points, theme, seed)
-    with console.progress("drawing" if out else "opening a window", total=look.work) as advance:
-        document = lookers[kinds[0]](look, advance)
+    lookers = {
+        ("points", None): look_at_points,
+        ("events", None): look_at_events,
+        ("events", "clip"): look_at_clip,
+    }
+    looker = lookers.get((kinds[0], show))
+    if looker is None:
+        known = ", ".join(f"{word} for {kind}" for kind, word in lookers if word)
+        raise SpikeError(f"found --show {show} for {kinds[0]}; wanted one of: {known}; or leave it out")
+    steps = timesteps or TIMESTEPS.get(kinds[0], 4)
+    grouped = {"events": EventLook(**vars(recordings)), "clip": ClipLook(**vars(through)), **vars(clouds)}
+    look = Look(tuple(sources), data_dir, out, timesteps=steps, theme=theme, seed=seed, **grouped)
+    with phases(console) as bars:
+        document = looker(look, bars.step, bars.start)
+    _say(console, document)
+
+
+def _say(console: Console, document: dict[str, Any]) -> None:
     for record in document["sources"]:
         for step in record.get("predictions", ()):
             console.say(f"{record['name']}  T = {step['timesteps']}  {step['class']}  {step['probability']:.1%}")
-    if out:
-        console.say(f"wrote {out}")
+    if document["out"]:
+        console.say(f"wrote {document['out']}")
     console.document(document)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spikecli.errors import SpikeError
 from spikecli.view.canvas import AZIMUTH, THEMES, Sheet
-from spikecli.view.film import AZIMUTHS, save_gif, save_mp4
+from spikecli.view.event_look import ClipLook, EventLook
+from spikecli.view.film import AZIMUTHS, FILMS, turn
 from spikecli.view.page import save_page
 from spikecli.view.points import Seen, save_picture, sheet_of
 from spikecli.view.sources import Shape, read_shape
 from spikecli.view.window import no_display, show
 
 OnStep = Callable[[int], None]
+OnPhase = Callable[[str, int | None], None]
 
-FILMS: dict[str, Callable[[Sheet, Path, OnStep], None]] = {".gif": save_gif, ".mp4": save_mp4}
 STILLS: dict[str, Callable[[Sheet, Path], None]] = {".png": save_picture, ".html": save_page}
 
 
@@ -33,6 +34,8 @@ class Look:
     points: int | None = None
     theme: str = "light"
     seed: int = 0
+    events: EventLook = field(default_factory=EventLook)
+    clip: ClipLook = field(default_factory=ClipLook)
 
     @property
     def suffix(self) -> str:
@@ -44,9 +47,10 @@ class Look:
         return len(self.sources) * (2 if self.checkpoint else 1) + (len(AZIMUTHS) if self.suffix in FILMS else 1)
 
 
-def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
+def look_at_points(look: Look, on_step: OnStep, on_phase: OnPhase = lambda what, total: None) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
-    _check(look)
+    check_out(look)
+    on_phase("drawing" if look.out else "opening a window", look.work)
     points, classnames = _expected(look)
     shapes = []
     for source in look.sources:
@@ -62,7 +66,7 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     if look.out is None:
         show(sheet.panels, sheet.theme)
     elif films:
-        FILMS[look.suffix](sheet, look.out, on_step)
+        FILMS[look.suffix](turn(sheet, on_step), look.out)
     else:
         STILLS[look.suffix](sheet, look.out)
     if not films:
@@ -73,7 +77,7 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     return {"out": look.out, "sources": records}
 
 
-def _check(look: Look) -> None:
+def check_out(look: Look) -> None:
     """Refuse what cannot be shown before any work is done."""
     if look.out is None:
         no_display()

@@ -48,25 +48,25 @@ def save_page(sheet: Sheet, path: Path) -> None:
         row, column = divmod(index, columns)
         figure.add_traces(_traces(panel, theme), rows=row + 1, cols=column + 1)
     hidden = {"visible": False}
-    figure.update_scenes(
-        xaxis=hidden, yaxis=hidden, zaxis=hidden, aspectmode="data", camera=_camera(), bgcolor=theme.paper
-    )
+    figure.update_scenes(xaxis=hidden, yaxis=hidden, zaxis=hidden, aspectmode="data", camera=_camera())
     figure.update_layout(
-        template="none",
-        paper_bgcolor=theme.paper,
-        font={"color": theme.ink, "family": "system-ui, sans-serif"},
-        showlegend=False,
         margin={"l": 10, "r": 10, "t": 70, "b": 50},
         title={"text": sheet.caption, "y": 0.02, "font": {"size": 13}},
+        showlegend=False,
     )
-    page = figure.to_html(
-        include_plotlyjs=True,
-        config={"displayModeBar": False, "responsive": True},
-        default_height=f"{max(100, 60 * rows)}vh",
+    write_page(figure, path, " · ".join(panel.title for panel in panels), theme, f"{max(100, 60 * rows)}vh")
+
+
+def write_page(figure: Any, path: Path, title: str, theme: Theme, height: str = "100vh") -> None:
+    """Write a plotly figure in the colors of the theme as one HTML file that needs no network."""
+    figure.update_scenes(bgcolor=theme.paper)
+    figure.update_layout(
+        template="none", paper_bgcolor=theme.paper, font={"color": theme.ink, "family": "system-ui, sans-serif"}
     )
-    titles = html.escape(" · ".join(panel.title for panel in panels))
-    body = f"<head><title>{titles}</title><style>body{{margin:0;background:{theme.paper}}}</style>"
-    write_text(path, page.replace("<head>", body, 1))
+    config = {"displayModeBar": False, "responsive": True}
+    page = figure.to_html(include_plotlyjs=True, config=config, default_height=height)
+    style = f"<style>body{{margin:0;background:{theme.paper}}}</style>"
+    write_text(path, page.replace("<head>", f"<head><title>{html.escape(title)}</title>{style}", 1))
 
 
 def _heading(panel: Panel) -> str:

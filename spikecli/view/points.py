@@ -43,9 +43,9 @@ def step_panels(shape: Shape, seen: Seen) -> list[Panel]:
     return [_step_panel(shape, seen, total[step - 1], step) for step in shown_steps(len(total))]
 
 
-def shown_steps(timesteps: int) -> list[int]:
-    """Return the steps that are drawn, from 1 to `timesteps`, evenly spread and at most four."""
-    return sorted({int(step) for step in np.linspace(1, timesteps, min(timesteps, STEPS)).round()})
+def shown_steps(timesteps: int, most: int = STEPS) -> list[int]:
+    """Return the steps that are drawn, from 1 to `timesteps`, evenly spread and at most `most`."""
+    return sorted({int(step) for step in np.linspace(1, timesteps, min(timesteps, most)).round()})
 
 
 def _step_panel(shape: Shape, seen: Seen, wins: np.ndarray, step: int) -> Panel:

@@ -1,0 +1,58 @@
+"""The options of `view`, by what is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spikecli.cli import clip_options, options
+
+_CLOUDS, _RECORDINGS, _CLIP = "Clouds", "Recordings", "What CLIP sees (--show clip)"
+
+Checkpoint = Annotated[
+    Path | None,
+    typer.Option(help="A run folder or weights: show what that network sees.", rich_help_panel=_CLOUDS),
+]
+Points = Annotated[
+    int | None,
+    typer.Option(min=2, help="Points to draw.", show_default="all; 4096 of a mesh", rich_help_panel=_CLOUDS),
+]
+Slicing = Annotated[str, typer.Option(help="Slices of equal count or time.", rich_help_panel=_RECORDINGS)]
+Speed = Annotated[
+    float, typer.Option(min=1e-6, help="Of a film: 1 is real time, 0.1 ten times slower.", rich_help_panel=_RECORDINGS)
+]
+Fps = Annotated[int, typer.Option(min=1, max=50, help="Frames a second of a film.", rich_help_panel=_RECORDINGS)]
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """What is shown of point clouds."""
+
+    checkpoint: Checkpoint = None
+    points: Points = None
+
+
+@dataclass(frozen=True)
+class Recordings:
+    """How recordings are sliced and filmed."""
+
+    slicing: Slicing = "count"
+    speed: Speed = 1.0
+    fps: Fps = 20
+
+
+@dataclass(frozen=True)
+class ThroughClip:
+    """Which CLIP looks at a recording, at what pictures of it, and what it is asked."""
+
+    image_preset: clip_options.ImagePreset = "gray"
+    normalization: clip_options.Normalization = "clip"
+    clip: clip_options.Clip = None
+    weights: clip_options.Weights = None
+    quick_gelu: clip_options.QuickGelu = None
+    classes: clip_options.Classes = None
+    templates: clip_options.Templates = None
+    device: options.Device = "auto"
