@@ -4,40 +4,48 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
 from spikecli.cli import clip_options, options
 
-_CLOUDS, _RECORDINGS, _CLIP = "Clouds", "Recordings", "What CLIP sees (--show clip)"
-
 Checkpoint = Annotated[
     Path | None,
-    typer.Option(help="A run folder or weights: show what that network sees.", rich_help_panel=_CLOUDS),
+    typer.Option(help="A run folder or weights: show what that network sees."),
 ]
 Points = Annotated[
     int | None,
-    typer.Option(min=2, help="Points to draw.", show_default="all; 4096 of a mesh", rich_help_panel=_CLOUDS),
+    typer.Option(min=2, help="Points to draw.", show_default="all; 4096 of a mesh"),
 ]
-Slicing = Annotated[str, typer.Option(help="Slices of equal count or time.", rich_help_panel=_RECORDINGS)]
-Speed = Annotated[
-    float, typer.Option(min=1e-6, help="Of a film: 1 is real time, 0.1 ten times slower.", rich_help_panel=_RECORDINGS)
+Color = Annotated[
+    str | None,
+    typer.Option(
+        help="height, normal (where the surface faces), or, of a network, wins or spikes of each point.",
+        show_default="height; wins with --checkpoint",
+    ),
 ]
-Fps = Annotated[int, typer.Option(min=1, max=50, help="Frames a second of a film.", rich_help_panel=_RECORDINGS)]
+Slicing = Annotated[str, typer.Option(help="Slices of equal count or time.")]
+Speed = Annotated[float, typer.Option(min=1e-6, help="Of a film: 1 is real time, 0.1 ten times slower.")]
+Fps = Annotated[int, typer.Option(min=1, max=50, help="Frames a second of a film.")]
 
 
 @dataclass(frozen=True)
 class Clouds:
     """What is shown of point clouds."""
 
+    panel: ClassVar[str] = "Clouds"
+
     checkpoint: Checkpoint = None
     points: Points = None
+    color: Color = None
 
 
 @dataclass(frozen=True)
 class Recordings:
     """How recordings are sliced and filmed."""
+
+    panel: ClassVar[str] = "Recordings"
 
     slicing: Slicing = "count"
     speed: Speed = 1.0
@@ -47,6 +55,8 @@ class Recordings:
 @dataclass(frozen=True)
 class ThroughClip:
     """Which CLIP looks at a recording, at what pictures of it, and what it is asked."""
+
+    panel: ClassVar[str] = "What CLIP sees of recordings (--show clip)"
 
     image_preset: clip_options.ImagePreset = "gray"
     normalization: clip_options.Normalization = "clip"

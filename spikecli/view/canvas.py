@@ -123,7 +123,7 @@ class Sheet:
         self.side = min(WIDTH / self.columns, 3.2)  # of a panel, inches
         self.head = 0.48
         self.foot = 0.58 if any(panel.bars for panel in panels) else 0.06
-        self.base = 0.26 if caption else 0.0
+        self.base = 0.12 + 0.14 * len(caption.splitlines()) if caption else 0.0
 
     def figure(self, azimuth: float = AZIMUTH) -> Figure:
         """Return the figure as seen from `azimuth` degrees."""

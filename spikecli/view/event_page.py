@@ -31,7 +31,7 @@ def save_event_page(take: Take, path: Path, theme: Theme, seed: int) -> None:
         zaxis={"title": "y, pixels", "range": [height, 0], **grid},
         aspectmode="manual",
         aspectratio={"x": LENGTH, "y": width / tall, "z": height / tall},
-        camera={"eye": {"x": 0.5, "y": -2.05, "z": 0.55}, "up": {"x": 0, "y": 0, "z": 1}},
+        camera={"eye": {"x": 0.55, "y": -2.5, "z": 0.7}, "up": {"x": 0, "y": 0, "z": 1}},
     )
     shown = take.facts
     if len(kept) < len(take.recording):

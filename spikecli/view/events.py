@@ -36,6 +36,7 @@ def look_at_events(look: Look, on_step: OnStep, on_phase: OnPhase = lambda what,
     elif look.suffix == ".html":
         save_event_page(takes[0], look.out, THEMES[look.theme], look.seed)
     else:
+        _check_lengths(look, takes)
         slices = look.events.slices(look.timesteps)
         _save(look, EventSheet(takes, slices, THEMES[look.theme], look.seed).figure())
     return {"out": look.out, "sources": [record_of(take) for take in takes]}
@@ -48,6 +49,7 @@ def look_at_clip(look: Look, on_step: OnStep, on_phase: OnPhase = lambda what, t
         raise SpikeError(f"{found}; wanted a .png: what CLIP sees is shown in a still picture; give --out FILE.png")
     watch = Watch(on_phase, on_step)
     takes = _read(look, watch)
+    _check_lengths(look, takes)
     sights = look_through_clip(look, takes, watch)
     _save(look, clip_figure(sights, THEMES[look.theme]))
     records = [{**record_of(sight.take), "predictions": predictions_of(sight)} for sight in sights]
@@ -60,6 +62,15 @@ def _check_alone(look: Look) -> None:
         raise SpikeError(
             f"found {len(look.sources)} recordings for {what}; wanted one; give one at a time, or name a .png"
         )
+
+
+def _check_lengths(look: Look, takes: list[Take]) -> None:
+    for source, take in zip(look.sources, takes, strict=True):
+        if len(take.recording) < look.timesteps:
+            raise SpikeError(
+                f"{source} holds {len(take.recording)} events; wanted at least one for each of {look.timesteps} "
+                "slices; lower --timesteps"
+            )
 
 
 def _read(look: Look, watch: Watch) -> list[Take]:

@@ -16,6 +16,7 @@ from spikecli.view.points import Seen, save_picture, sheet_of
 from spikecli.view.sources import Shape, read_shape
 from spikecli.view.window import no_display, show
 
+COLORS = ("height", "normal", "wins", "spikes")
 OnStep = Callable[[int], None]
 OnPhase = Callable[[str, int | None], None]
 
@@ -34,6 +35,7 @@ class Look:
     points: int | None = None
     theme: str = "light"
     seed: int = 0
+    color: str | None = None
     events: EventLook = field(default_factory=EventLook)
     clip: ClipLook = field(default_factory=ClipLook)
 
@@ -50,6 +52,7 @@ class Look:
 def look_at_points(look: Look, on_step: OnStep, on_phase: OnPhase = lambda what, total: None) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look)
+    _check_color(look)
     on_phase("drawing" if look.out else "opening a window", look.work)
     points, classnames = _expected(look)
     shapes = []
@@ -62,7 +65,7 @@ def look_at_points(look: Look, on_step: OnStep, on_phase: OnPhase = lambda what,
             seen.append(_ask(look, shape, classnames))
             on_step(1)
     films = look.suffix in FILMS
-    sheet = sheet_of(shapes, seen, THEMES[look.theme], AZIMUTHS if films else (AZIMUTH,))
+    sheet = sheet_of(shapes, seen, THEMES[look.theme], AZIMUTHS if films else (AZIMUTH,), look.color or "height")
     if look.out is None:
         show(sheet.panels, sheet.theme)
     elif films:
@@ -88,6 +91,13 @@ def check_out(look: Look) -> None:
         )
 
 
+def _check_color(look: Look) -> None:
+    if look.color not in (None, *COLORS):
+        raise SpikeError(f"found color {look.color!r}; wanted one of {', '.join(COLORS)}")
+    if look.color in ("wins", "spikes") and not look.checkpoint:
+        raise SpikeError(f"found --color {look.color} and no network to look into; add --checkpoint RUN")
+
+
 def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
     """Return how many points to show, and the classes: with a checkpoint, those that its network was trained with."""
     if not look.checkpoint:
@@ -104,7 +114,11 @@ def _ask(look: Look, shape: Shape, classnames: tuple[str, ...]) -> Seen:
 
     path = checkpoints.resolve(look.checkpoint)
     chances = evaluate.predict_clouds(path, shape.points[None], look.timesteps, look.seed)[:, 0]
-    return Seen(chances, evaluate.critical_points(path, shape.points, look.timesteps, look.seed), classnames)
+    wins = evaluate.critical_points(path, shape.points, look.timesteps, look.seed)
+    spikes, neurons = None, 0
+    if look.color == "spikes":
+        spikes, neurons = evaluate.point_spikes(path, shape.points, look.timesteps, look.seed)
+    return Seen(chances, wins, classnames, spikes, neurons)
 
 
 def _record(shape: Shape) -> dict[str, Any]:
@@ -125,6 +139,7 @@ def _predictions(seen: Seen) -> list[dict[str, Any]]:
             "class": seen.classnames[index],
             "probability": float(seen.probabilities[step, index]),
             "deciding_points": int((seen.wins[: step + 1].sum(axis=0) > 0).sum()),
+            **({} if seen.spikes is None else {"point_spikes": int(seen.spikes[step].sum())}),
         }
         for step, index in enumerate(best)
     ]

@@ -10,7 +10,7 @@ import numpy as np
 from spikecli.datasets.catalog import POINT_SETS
 from spikecli.datasets.event_formats import DECODERS
 from spikecli.datasets.event_sets import EVENT_SETS
-from spikecli.datasets.geometry import Mesh, draw_points
+from spikecli.datasets.geometry import Mesh, draw_facing
 from spikecli.datasets.pointcloud import SUFFIXES, read_cloud
 from spikecli.datasets.prepared import load_points
 from spikecli.errors import SpikeError
@@ -26,6 +26,7 @@ class Shape:
     name: str
     points: np.ndarray
     label: str = ""
+    normals: np.ndarray | None = None  # (N, 3), of length 1, where the file says them
 
 
 def kind_of(source: str) -> str:
@@ -42,8 +43,8 @@ def kind_of(source: str) -> str:
     if suffix in DECODERS:
         return "events"
     raise SpikeError(
-        f"cannot tell what {source!r} is; give a file of points ({', '.join(SUFFIXES)}) or of events "
-        f"({', '.join(DECODERS)}), or DATASET:SPLIT:INDEX, such as shapes:test:0 or digits:test:0 "
+        f"cannot tell what {source!r} is; give a file ({', '.join(SUFFIXES)} of points, {', '.join(DECODERS)} of "
+        "events) or DATASET:SPLIT:INDEX, such as shapes:test:0 or digits:test:0 "
         f"(data sets: {', '.join([*POINT_SETS, *EVENT_SETS])})"
     )
 
@@ -78,10 +79,10 @@ def _of_file(path: Path, points: int | None, seed: int) -> Shape:
     if points is None:
         points = MESH_POINTS if isinstance(found, Mesh) else min(len(found.points), MOST_POINTS)
     try:
-        drawn = draw_points(found, points, "uniform", np.random.default_rng(seed))
+        drawn, normals = draw_facing(found, points, "uniform", np.random.default_rng(seed))
     except SpikeError as problem:
         raise SpikeError(f"{path}: {problem}") from None
-    return Shape(path.stem, drawn)
+    return Shape(path.stem, drawn, normals=normals)
 
 
 def _of_dataset(source: str, data_dir: Path, points: int | None) -> Shape:
