@@ -64,7 +64,7 @@ def look(tmp_path: Path, *sources: Path | str, **changes: object) -> Look:
     return Look(tuple(map(str, sources)), data_dir=tmp_path, **settings)  # type: ignore[arg-type]
 
 
-def ignore(*given: object) -> None:
+def ignore(*given: object, **how: object) -> None:
     return None
 
 
@@ -243,10 +243,15 @@ def test_a_gif_has_its_frames_and_takes_its_time(
 ) -> None:
     out = tmp_path / "film.gif"
     steps: list[int] = []
-    phases: list[tuple[str, int | None]] = []
-    wanted = look(tmp_path, brightening, out=out, events=EventLook(speed=speed, fps=fps))
-    look_at_events(wanted, steps.append, lambda what, total: phases.append((what, total)))
-    assert phases == [("reading", 1), ("filming", frames)] and sum(steps) == frames + 1
+    phases: list[tuple[str, int]] = []
+
+    def advance(done: int, fields: str = "", total: int | None = None) -> None:
+        steps.append(done)
+        if total is not None:
+            phases.append((fields, total))
+
+    look_at_events(look(tmp_path, brightening, out=out, events=EventLook(speed=speed, fps=fps)), advance)
+    assert phases == [("reading", 1), ("filming", 1 + frames)] and sum(steps) == 1 + frames
     with Image.open(out) as images:
         assert images.n_frames == frames
         taken = []

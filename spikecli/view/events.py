@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from spikecli.datasets.prepare import Watch
@@ -15,19 +16,21 @@ from spikecli.view.event_picture import EventSheet
 from spikecli.view.event_sources import Take, read_take, record_of
 from spikecli.view.event_table import clip_figure
 from spikecli.view.film import FILMS
-from spikecli.view.look import Look, OnPhase, OnStep, check_out
+from spikecli.view.look import Look, check_out
 from spikecli.view.points import DOTS
 from spikecli.view.window import show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Advance = Callable[..., None]  # steps, or a new text and a new total, for one bar
 
-def look_at_events(look: Look, on_step: OnStep, on_phase: OnPhase = lambda what, total: None) -> dict[str, Any]:
+
+def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
     """Draw recordings as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look)
     _check_alone(look)
-    watch = Watch(on_phase, on_step)
+    watch = _watching(advance)
     takes = _read(look, watch)
     if look.out is None:
         show([event_panel(takes[0], THEMES[look.theme])], THEMES[look.theme])
@@ -42,18 +45,30 @@ def look_at_events(look: Look, on_step: OnStep, on_phase: OnPhase = lambda what,
     return {"out": look.out, "sources": [record_of(take) for take in takes]}
 
 
-def look_at_clip(look: Look, on_step: OnStep, on_phase: OnPhase = lambda what, total: None) -> dict[str, Any]:
+def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
     """Draw what CLIP is given of recordings, and what it makes of it step by step; as `look_at_events`."""
     if look.suffix != ".png":
         found = f"found {look.out}" if look.out else "found no --out"
         raise SpikeError(f"{found}; wanted a .png: what CLIP sees is shown in a still picture; give --out FILE.png")
-    watch = Watch(on_phase, on_step)
+    watch = _watching(advance)
     takes = _read(look, watch)
     _check_lengths(look, takes)
     sights = look_through_clip(look, takes, watch)
     _save(look, clip_figure(sights, THEMES[look.theme]))
     records = [{**record_of(sight.take), "predictions": predictions_of(sight)} for sight in sights]
     return {"out": look.out, "sources": records}
+
+
+def _watching(advance: Advance) -> Watch:
+    """Return who is told of phases that are not known beforehand: each makes the one bar longer."""
+    total = 0
+
+    def on_phase(what: str, steps: int | None) -> None:
+        nonlocal total
+        total += steps or 0
+        advance(0, fields=what, total=total)
+
+    return Watch(on_phase, advance)
 
 
 def _check_alone(look: Look) -> None:

@@ -18,7 +18,6 @@ from spikecli.view.window import no_display, show
 
 COLORS = ("height", "normal", "wins", "spikes")
 OnStep = Callable[[int], None]
-OnPhase = Callable[[str, int | None], None]
 
 STILLS: dict[str, Callable[[Sheet, Path], None]] = {".png": save_picture, ".html": save_page}
 
@@ -49,11 +48,10 @@ class Look:
         return len(self.sources) * (2 if self.checkpoint else 1) + (len(AZIMUTHS) if self.suffix in FILMS else 1)
 
 
-def look_at_points(look: Look, on_step: OnStep, on_phase: OnPhase = lambda what, total: None) -> dict[str, Any]:
+def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look)
     _check_color(look)
-    on_phase("drawing" if look.out else "opening a window", look.work)
     points, classnames = _expected(look)
     shapes = []
     for source in look.sources:

@@ -1,44 +1,17 @@
-"""The options of `view`, by what is looked at."""
+"""The options of `view` for recordings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, ClassVar
 
 import typer
 
 from spikecli.cli import clip_options, options
 
-Checkpoint = Annotated[
-    Path | None,
-    typer.Option(help="A run folder or weights: show what that network sees."),
-]
-Points = Annotated[
-    int | None,
-    typer.Option(min=2, help="Points to draw.", show_default="all; 4096 of a mesh"),
-]
-Color = Annotated[
-    str | None,
-    typer.Option(
-        help="height, normal (where the surface faces), or, of a network, wins or spikes of each point.",
-        show_default="height; wins with --checkpoint",
-    ),
-]
 Slicing = Annotated[str, typer.Option(help="Slices of equal count or time.")]
 Speed = Annotated[float, typer.Option(min=1e-6, help="Of a film: 1 is real time, 0.1 ten times slower.")]
 Fps = Annotated[int, typer.Option(min=1, max=50, help="Frames a second of a film.")]
-
-
-@dataclass(frozen=True)
-class Clouds:
-    """What is shown of point clouds."""
-
-    panel: ClassVar[str] = "Clouds"
-
-    checkpoint: Checkpoint = None
-    points: Points = None
-    color: Color = None
 
 
 @dataclass(frozen=True)
