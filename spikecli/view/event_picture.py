@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MARGIN = 0.12  # inches
 HEAD = 0.62  # above the frames of a recording: its name and facts
 LABEL = 0.2  # above a frame: its time
-BODY = 2.5  # of the rate and the cloud
+BODY = 2.42  # of the rate and the cloud
 ALONE = 6  # frames in a row of a single recording before a second row is begun
 MOST_EVENTS = 30_000  # drawn in the cloud
 
@@ -97,7 +97,7 @@ class EventSheet:
             title += f" ({len(kept):,} of {len(take.recording):,}, at random)"
         axes = area.axes(4.1, bottom + 0.06, 4.4, BODY - 0.3, projection="3d")
         draw_cloud(axes, take, kept, self.theme)
-        area.text(6.3, bottom + BODY - 0.35, title, fontsize=8, ha="center", color=self.theme.ink)
+        area.text(6.3, bottom + BODY - 0.31, title, fontsize=8, ha="center", color=self.theme.ink)
 
 
 @dataclass(frozen=True)
