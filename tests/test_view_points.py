@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from spikecli import checkpoint, evaluate
+from spikecli.config import ModelConfig
 from spikecli.datasets.prepared import PointClouds
 from spikecli.errors import SpikeError
 from spikecli.view import film, window
@@ -288,6 +289,7 @@ def test_a_checkpoint_tells_the_classes_step_by_step(
 
         class config:
             points = 60
+            model = ModelConfig(classes=3)
 
     monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
     monkeypatch.setattr(evaluate, "predict_clouds", predict)
@@ -393,6 +395,7 @@ def test_spikes_are_asked_of_the_network(cube: Path, tmp_path: Path, firing: See
 
         class config:
             points = 60
+            model = ModelConfig(classes=3)
 
     monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
     monkeypatch.setattr(evaluate, "predict_clouds", lambda *given: firing.probabilities[:, None])
@@ -411,6 +414,18 @@ def test_colors_that_need_a_network_or_are_none_are_refused(cli: Callable, cube:
         outcome = cli("view", cube, "--color", color, "--out", out, "--quiet")
         assert outcome.code == 1 and message in outcome.err and outcome.err.count("\n") == 1
     assert cli("view", cube, "--color", "normal", "--out", out, "--quiet").code == 0 and out.exists()
+    outcome = cli("view", cube, "--speed", "2", "--out", out, "--quiet")
+    assert outcome.code == 1 and "found options of recordings and a cloud" in outcome.err
+
+
+def test_a_network_that_sees_no_clouds_is_refused(cube: Path, tmp_path: Path, monkeypatch) -> None:
+    class Stored:
+        class config:
+            model = ModelConfig(name="resnet20", classes=3)
+
+    monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
+    with pytest.raises(SpikeError, match="is a resnet20, which sees no clouds"):
+        look_at_points(look(tmp_path, str(cube), out=tmp_path / "a.png", checkpoint=tmp_path / "w.safetensors"), print)
 
 
 # Sources, and what cannot be shown.

@@ -11,6 +11,7 @@ from spikecli.storage import atomic_path
 from spikecli.view.canvas import THEMES, pixels
 from spikecli.view.event_clip import look_through_clip, predictions_of
 from spikecli.view.event_film import EventFilm
+from spikecli.view.event_look import ClipLook
 from spikecli.view.event_page import event_panel, save_event_page
 from spikecli.view.event_picture import EventSheet
 from spikecli.view.event_sources import Take, read_take, record_of
@@ -29,7 +30,10 @@ Advance = Callable[..., None]  # steps, or a new text and a new total, for one b
 def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
     """Draw recordings as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look)
+    _check_options(look)
     _check_alone(look)
+    if look.clip != ClipLook():
+        raise SpikeError("found options of what CLIP sees; add --show clip, or leave them out")
     watch = _watching(advance)
     takes = _read(look, watch)
     if look.out is None:
@@ -50,6 +54,7 @@ def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
     if look.suffix != ".png":
         found = f"found {look.out}" if look.out else "found no --out"
         raise SpikeError(f"{found}; wanted a .png: what CLIP sees is shown in a still picture; give --out FILE.png")
+    _check_options(look)
     watch = _watching(advance)
     takes = _read(look, watch)
     _check_lengths(look, takes)
@@ -69,6 +74,13 @@ def _watching(advance: Advance) -> Watch:
         advance(0, fields=what, total=total)
 
     return Watch(on_phase, advance)
+
+
+def _check_options(look: Look) -> None:
+    """Refuse what would be ignored."""
+    if look.checkpoint or look.color or look.points:
+        given = "--checkpoint" if look.checkpoint else "--color" if look.color else "--points"
+        raise SpikeError(f"found {given} and a recording to show; wanted a cloud for it; leave it out")
 
 
 def _check_alone(look: Look) -> None:

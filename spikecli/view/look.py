@@ -51,7 +51,7 @@ class Look:
 def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look)
-    _check_color(look)
+    _check_options(look)
     points, classnames = _expected(look)
     shapes = []
     for source in look.sources:
@@ -89,7 +89,9 @@ def check_out(look: Look) -> None:
         )
 
 
-def _check_color(look: Look) -> None:
+def _check_options(look: Look) -> None:
+    if (look.events, look.clip) != (EventLook(), ClipLook()):
+        raise SpikeError("found options of recordings and a cloud to show; leave them out, or give a recording")
     if look.color not in (None, *COLORS):
         raise SpikeError(f"found color {look.color!r}; wanted one of {', '.join(COLORS)}")
     if look.color in ("wins", "spikes") and not look.checkpoint:
@@ -103,6 +105,8 @@ def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
     from spikecli import checkpoint as checkpoints
 
     found = checkpoints.load(checkpoints.resolve(look.checkpoint))
+    if found.config.model.name != "pointnet":
+        raise SpikeError(f"{look.checkpoint} is a {found.config.model.name}, which sees no clouds; give a pointnet")
     return look.points or found.config.points, found.classnames
 
 
