@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spikecli.errors import SpikeError
 from spikecli.view.canvas import AZIMUTH, THEMES, Sheet
-from spikecli.view.film import AZIMUTHS, save_gif, save_mp4
+from spikecli.view.event_look import ClipLook, EventLook
+from spikecli.view.film import AZIMUTHS, FILMS, turn
 from spikecli.view.page import save_page
 from spikecli.view.points import Seen, save_picture, sheet_of
 from spikecli.view.sources import Shape, read_shape
 from spikecli.view.window import no_display, show
 
+COLORS = ("height", "normal", "wins", "spikes")
 OnStep = Callable[[int], None]
 
-FILMS: dict[str, Callable[[Sheet, Path, OnStep], None]] = {".gif": save_gif, ".mp4": save_mp4}
 STILLS: dict[str, Callable[[Sheet, Path], None]] = {".png": save_picture, ".html": save_page}
 
 
@@ -33,6 +34,9 @@ class Look:
     points: int | None = None
     theme: str = "light"
     seed: int = 0
+    color: str | None = None
+    events: EventLook = field(default_factory=EventLook)
+    clip: ClipLook = field(default_factory=ClipLook)
 
     @property
     def suffix(self) -> str:
@@ -46,7 +50,8 @@ class Look:
 
 def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
-    _check(look)
+    check_out(look)
+    _check_options(look)
     points, classnames = _expected(look)
     shapes = []
     for source in look.sources:
@@ -58,11 +63,11 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
             seen.append(_ask(look, shape, classnames))
             on_step(1)
     films = look.suffix in FILMS
-    sheet = sheet_of(shapes, seen, THEMES[look.theme], AZIMUTHS if films else (AZIMUTH,))
+    sheet = sheet_of(shapes, seen, THEMES[look.theme], AZIMUTHS if films else (AZIMUTH,), look.color or "height")
     if look.out is None:
         show(sheet.panels, sheet.theme)
     elif films:
-        FILMS[look.suffix](sheet, look.out, on_step)
+        FILMS[look.suffix](turn(sheet, on_step), look.out)
     else:
         STILLS[look.suffix](sheet, look.out)
     if not films:
@@ -73,7 +78,7 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     return {"out": look.out, "sources": records}
 
 
-def _check(look: Look) -> None:
+def check_out(look: Look) -> None:
     """Refuse what cannot be shown before any work is done."""
     if look.out is None:
         no_display()
@@ -84,6 +89,15 @@ def _check(look: Look) -> None:
         )
 
 
+def _check_options(look: Look) -> None:
+    if (look.events, look.clip) != (EventLook(), ClipLook()):
+        raise SpikeError("found options of recordings and a cloud to show; leave them out, or give a recording")
+    if look.color not in (None, *COLORS):
+        raise SpikeError(f"found color {look.color!r}; wanted one of {', '.join(COLORS)}")
+    if look.color in ("wins", "spikes") and not look.checkpoint:
+        raise SpikeError(f"found --color {look.color} and no network to look into; add --checkpoint RUN")
+
+
 def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
     """Return how many points to show, and the classes: with a checkpoint, those that its network was trained with."""
     if not look.checkpoint:
@@ -91,6 +105,8 @@ def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
     from spikecli import checkpoint as checkpoints
 
     found = checkpoints.load(checkpoints.resolve(look.checkpoint))
+    if found.config.model.name != "pointnet":
+        raise SpikeError(f"{look.checkpoint} is a {found.config.model.name}, which sees no clouds; give a pointnet")
     return look.points or found.config.points, found.classnames
 
 
@@ -100,7 +116,11 @@ def _ask(look: Look, shape: Shape, classnames: tuple[str, ...]) -> Seen:
 
     path = checkpoints.resolve(look.checkpoint)
     chances = evaluate.predict_clouds(path, shape.points[None], look.timesteps, look.seed)[:, 0]
-    return Seen(chances, evaluate.critical_points(path, shape.points, look.timesteps, look.seed), classnames)
+    wins = evaluate.critical_points(path, shape.points, look.timesteps, look.seed)
+    spikes, neurons = None, 0
+    if look.color == "spikes":
+        spikes, neurons = evaluate.point_spikes(path, shape.points, look.timesteps, look.seed)
+    return Seen(chances, wins, classnames, spikes, neurons)
 
 
 def _record(shape: Shape) -> dict[str, Any]:
@@ -121,6 +141,7 @@ def _predictions(seen: Seen) -> list[dict[str, Any]]:
             "class": seen.classnames[index],
             "probability": float(seen.probabilities[step, index]),
             "deciding_points": int((seen.wins[: step + 1].sum(axis=0) > 0).sum()),
+            **({} if seen.spikes is None else {"point_spikes": int(seen.spikes[step].sum())}),
         }
         for step, index in enumerate(best)
     ]
