@@ -72,9 +72,9 @@ class Part:
     def static(self) -> bool:
         return self.whole.static
 
-    def shown(self, timesteps: int) -> np.ndarray:
-        """Return what a network is shown of these samples in so many steps."""
-        return self.whole.shown(timesteps)[self.places]
+    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return what a network is shown of these samples in so many steps, or of those `chosen` among them."""
+        return self.whole.shown(timesteps, self.places if chosen is None else self.places[chosen])
 
 
 @dataclass(frozen=True)
