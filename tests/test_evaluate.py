@@ -152,7 +152,7 @@ def test_checkpoints_round_trip_and_predict(tmp_path: Path) -> None:
 
 def test_the_spikes_of_each_point_are_those_of_its_own_neurons(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["lif"], tnet="none"), points=40)
+    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["lif"].neuron, tnet="none"), points=40)
     model = models.build(config.model)
     assert isinstance(model, PointNet)
     checkpoints.save(tmp_path / "model.safetensors", Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")))
