@@ -169,7 +169,7 @@ def test_the_spikes_of_each_point_are_those_of_its_own_neurons(tmp_path: Path) -
 
 def test_a_network_of_relus_has_no_spikes_to_show(tmp_path: Path) -> None:
     model = network("ann")
-    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["ann"]), points=40)
+    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["ann"].neuron), points=40)
     checkpoints.save(tmp_path / "model.safetensors", Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")))
     with pytest.raises(SpikeError, match="is a network of ReLUs"):
         point_spikes(tmp_path, clouds().points[0], 1)
