@@ -116,7 +116,8 @@ def answers(
 ) -> tuple[Tensor, Tensor]:
     """Return each sample's mean logits (S, K), float32 on the CPU, and the steps (S,) that it took.
 
-    `inputs` are points, images or frames (S, ...), of these as many as `stop.most`. Only samples that are not sure yet are passed on to the next step. SpikeError for an ANN.
+    `inputs` are points, images or frames (S, ...), of these as many as `stop.most`. Only samples that are not sure yet
+    are passed on to the next step. SpikeError for an ANN.
     """
     if not spikes(model):
         raise SpikeError("the ANN knows no time, found --timesteps auto; leave it out, or give a spiking network")

@@ -12,6 +12,7 @@ import pytest
 import torch
 from conftest import Outcome
 from PIL import Image
+from torch import nn
 
 from spikecli import checkpoint as checkpoints
 from spikecli import metrics, models
@@ -21,6 +22,7 @@ from spikecli.datasets.prepared import PointClouds, load_points
 from spikecli.dial import Dial, mean_confidences, predict_stopped, results, saved, stopped, turn
 from spikecli.errors import SpikeError
 from spikecli.evaluate import evaluate, step_logits
+from spikecli.models.layers import BatchNorm
 from spikecli.models.pointnet import PointNet
 from spikecli.stopping import Stop, answers, carried
 from spikecli.view.dial import dial_figure, save_dial
@@ -83,6 +85,33 @@ def test_carried_membranes_give_what_a_long_run_gives(paper: str, tnet: str) -> 
         assert taken.tolist() == expected.tolist()
         torch.testing.assert_close(answer, means[expected - 1, torch.arange(40)], atol=1e-4, rtol=1e-4)
     assert dict(model.named_modules()) == before
+
+
+@pytest.mark.parametrize("shape", [(20, 3, 2, 9, 9), (20, 2, 9, 9)], ids=["frames", "images"])
+@pytest.mark.parametrize("paper", ["lif", "mpbn", "spiking-pointnet"])
+def test_frames_and_images_are_carried_on_as_points_are(paper: str, shape: tuple[int, ...]) -> None:
+    model, inputs = maps_network(paper), np.random.default_rng(0).poisson(0.7, shape).astype(np.float32)
+    if len(shape) == 4:
+        inputs *= 60  # as pixels
+    means = metrics.cumulative_mean(step_logits(model, inputs, 3, CPU, "fp32", 3))
+    for confidence in (means[0].softmax(-1).amax(-1).quantile(0.5).item(), 1.0):
+        stop = Stop(confidence, 3)
+        expected = stop.steps(means)
+        answer, taken = answers(model, inputs, stop, CPU, "fp32", 3)
+        assert taken.tolist() == expected.tolist() and taken.max() == 3
+        torch.testing.assert_close(answer, means[expected - 1, torch.arange(20)], atol=1e-4, rtol=1e-4)
+
+
+def maps_network(paper: str) -> nn.Module:
+    torch.manual_seed(0)
+    config = ModelConfig(name="resnet20", neuron=PAPERS[paper], width=0.1, classes=4, inputs=2, size=(9, 9))
+    model = models.build(config)
+    for module in model.modules():
+        if isinstance(module, BatchNorm):
+            nn.init.constant_(module.bias, 0.45)
+    with torch.no_grad():
+        model.get_submodule("out").weight.mul_(20)  # type: ignore[operator, union-attr]
+    return model.eval()
 
 
 def test_an_interrupted_block_leaves_the_network_as_it_was() -> None:

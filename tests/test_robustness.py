@@ -20,15 +20,19 @@ from spikecli.backbone import Telling
 from spikecli.checkpoint import Checkpoint
 from spikecli.config import PAPERS, ModelConfig, TrainConfig
 from spikecli.datasets.corrupt import CLOUD_CORRUPTIONS, EVENT_CORRUPTIONS, corrupt_clouds, corrupt_recording
+from spikecli.datasets.event_samples import EventSamples, Framing
 from spikecli.datasets.event_split import load_events
 from spikecli.datasets.frames import to_frames
+from spikecli.datasets.images import Images
+from spikecli.datasets.prepare import Watch
 from spikecli.datasets.prepared import PointClouds, load_points
+from spikecli.errors import SpikeError
 from spikecli.evaluate import evaluate, step_logits
 from spikecli.event_robustness import zero_shot_robustness
 from spikecli.features import FeatureStore, Viewing, encode_frames
 from spikecli.models.clip import load_clip
 from spikecli.models.pointnet import PointNet
-from spikecli.robustness import Battery, Cell, means, robustness
+from spikecli.robustness import Battery, Cell, corruptions_of, means, robustness
 from spikecli.zeroshot import ask_about, text_features, zero_shot_logits
 
 CPU = torch.device("cpu")
@@ -51,6 +55,13 @@ def clouds(count: int = 24, points: int = 40) -> PointClouds:
     xyz = (xyz / np.linalg.norm(xyz, axis=-1).max(1)[:, None, None]).astype(np.float32)
     names = tuple(str(n) for n in range(count))
     return PointClouds(xyz, np.arange(count) % 4, names, ("a", "b", "c", "d"), "made-up", "test", "none")
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = prepare_recordings(tmp_path_factory.mktemp("data"))
+    random_mini(folder / "mini.safetensors")
+    return folder
 
 
 def test_a_battery_begins_with_what_is_whole() -> None:
@@ -80,6 +91,28 @@ def test_the_table_is_that_of_damaged_clouds_evaluated_by_hand() -> None:
 def test_the_ann_has_a_column_of_one_step() -> None:
     cells = robustness(network("ann"), clouds(), Battery(("jitter",), (1,)), [1, 4], CPU, "fp32")
     assert [(cell.corruption, cell.timesteps) for cell in cells] == [("clean", 1), ("jitter", 1)]
+
+
+def test_damaged_recordings_become_frames_anew_for_each_number_of_steps(data_dir: Path) -> None:
+    split = load_events(data_dir, "nmnist", "test")
+    samples = EventSamples(split, Framing("count", (34, 34), 2), Watch())
+    torch.manual_seed(0)
+    config = ModelConfig(name="resnet20", neuron=PAPERS["lif"], width=0.1, classes=10, inputs=2, size=(34, 34))
+    model = models.build(config).eval()
+    cells = robustness(model, samples, Battery(("dead-pixels",), (5,), seed=1), [1, 2], CPU, "fp32")
+    assert [(cell.severity, cell.timesteps) for cell in cells] == [(0, 1), (0, 2), (5, 1), (5, 2)]
+    for cell in cells[2:]:
+        hurt = [corrupt_recording(split.recording(index), "dead-pixels", 5, 1, index) for index in range(len(split))]
+        frames = np.stack([samples.framing.of_recording(one, cell.timesteps) for one in hurt])
+        assert 0 < frames.sum() < samples.shown(cell.timesteps).sum()
+        logits = step_logits(model, frames, cell.timesteps, CPU, "fp32", 1)
+        assert cell.instance_accuracy == (logits.mean(0).argmax(-1).numpy() == split.labels).mean()
+
+
+def test_images_are_not_damaged() -> None:
+    images = Images(np.zeros((1, 3, 32, 32), np.uint8), np.zeros(1, np.int64), ("a",), "cifar10", "test", "none")
+    with pytest.raises(SpikeError, match="damages points and recordings, but cifar10 holds images"):
+        corruptions_of(images)
 
 
 def test_means_are_over_the_kinds_and_leave_out_the_clean_row() -> None:
@@ -147,13 +180,6 @@ def test_what_cannot_be_is_said_in_one_line(
 
 
 # Recordings before CLIP.
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = prepare_recordings(tmp_path_factory.mktemp("data"))
-    random_mini(folder / "mini.safetensors")
-    return folder
 
 
 def test_damaged_recordings_are_encoded_anew_and_not_kept(data_dir: Path, tmp_path: Path) -> None:
