@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -72,6 +74,16 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` atomically, UTF-8."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write records to `path` atomically as CSV, a column for each name; what is no text or number is left out."""
+    plain = [{name: value for name, value in row.items() if isinstance(value, str | int | float)} for row in rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in plain for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(plain)
+    write_text(path, text.getvalue())
 
 
 @contextmanager
