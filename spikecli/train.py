@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli import losses, metrics, models, processes, schedule
+from spikecli import evidence, losses, metrics, models, processes, provenance, schedule
 from spikecli.batches import Batches, stratified_split
 from spikecli.combinations import refuse
 from spikecli.config import TrainConfig
@@ -57,8 +57,11 @@ def opened(
             raise SpikeError(f"found no run to resume in {folder}; leave out --resume, or name the run with --out")
         with sole_writer(folder, "training") if processes.rank() == 0 else nullcontext():
             trainer = Trainer(config, samples, inputs, folder, device)
+            trainer.run.data = provenance.fingerprints(data_dir, config.dataset)
             if resume:
                 trainer.run.load_state(trainer.model, trainer.optimizer)
+                if processes.rank() == 0:
+                    trainer.run.republish(trainer.model)
             yield trainer
 
 
@@ -170,11 +173,9 @@ class Trainer:
         processes.average_gradients(self.model)
         right = (logits.detach().mean(0).argmax(-1) == labels).sum()
         sums = processes.summed(torch.stack([loss.detach().double() * len(labels), right.double()]))
-        if not torch.isfinite(sums[0]):
-            raise SpikeError(
-                f"the loss became {float(sums[0])} in epoch {epoch + 1}, step {step + 1}; the epoch before is saved in "
-                f"{self.run.folder}: try a lower --lr"
-            )
+        if not evidence.is_sound(float(sums[0]), self.model):
+            batch = {"points": points, "labels": labels, "logits": logits, "indices": torch.from_numpy(indices)}
+            raise evidence.kept(self.run.folder, self.model, batch, float(sums[0]), epoch, step)
         self.optimizer.step()
         return float(sums[0]), float(sums[1])
 

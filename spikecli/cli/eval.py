@@ -48,11 +48,14 @@ def evaluate(
     console = Console(as_json, quiet)
     from spikecli import checkpoint as checkpoints
     from spikecli import evaluate as flow
+    from spikecli import provenance
     from spikecli.device import choose_device
 
     path = checkpoints.resolve(checkpoint)
     place = choose_device(device)
     model, samples = flow.opened(path, data_dir, data, split, place)
+    for line in provenance.changes(checkpoints.load(path), data_dir, data):
+        console.warn(f"{line}; these scores are not of the data it was trained for")
     total = runs * len(samples.labels) * len(flow.passes(samples, steps))
     with console.progress("evaluating", total=total, unit=samples.noun) as advance:
         rows = flow.evaluate(model, samples, steps, runs, seed, place, precision, advance)

@@ -15,10 +15,10 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make the file's values the defaults of this command: defaults < file < environment < option."""
     if path is None:
         return None
-    try:
+    from spikecli.reading import reading
+
+    with reading(path, "write TOML such as `epochs = 30`"):
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpikeError(f"cannot read settings from {path}: {error}; write TOML such as `epochs = 30`") from error
     names = {
         option.lstrip("-"): parameter.name
         for parameter in context.command.params

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +13,12 @@ import numpy as np
 
 from spikecli.datasets.event_columns import Size
 from spikecli.errors import SpikeError
+from spikecli.reading import at_least, is_plain_name, read_json
 from spikecli.storage import atomic_hdf5, write_text
 
 FORMAT = 1  # raise it when the meaning of a prepared file changes
 _RECORD = "prepared.json"
+_PART = {"file": is_plain_name, "samples": at_least(0), "sha256": str}
 _ROWS = 1 << 16  # events in a chunk of the file
 
 
@@ -47,15 +48,11 @@ def current_entry(data_dir: Path, name: str, kind: str = "events") -> tuple[Path
 def read_record(place: Path, kind: str = "events") -> dict[str, Any] | None:
     """Return what was prepared last in the folder `place`, or None; SpikeError when its record is damaged."""
     path = place / _RECORD
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.is_file():
         return None
-    except (OSError, ValueError) as error:
-        raise SpikeError(f"cannot read {path} ({error}); remove it and prepare {place.name} again") from None
-    whole = isinstance(record, dict) and all(isinstance(record.get(key), dict) for key in ("settings", "splits"))
-    if not whole or record.get("kind") != kind:
-        raise SpikeError(f"{path} is no record of prepared {kind}; remove it and prepare {place.name} again")
+    part = {**_PART, "events": at_least(0)} if kind == "events" else _PART
+    shape = {"kind": lambda found: found == kind, "settings": dict, "splits": {str: part}}
+    record: dict[str, Any] = read_json(path, shape, f"remove it and prepare {place.name} again")
     return record
 
 
@@ -66,19 +63,6 @@ def write_record(place: Path, entry: dict[str, Any], kind: str = "events") -> No
     for path in sorted(place.glob("*-*.h5")):
         if path.name not in kept:
             path.unlink(missing_ok=True)
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
-    """Yield a prepared file open for reading; SpikeError when it is damaged."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise SpikeError(
-            f"{path} is damaged ({reason}); run `spikecli data prepare {path.parent.name} --force`"
-        ) from None
 
 
 def write_split(
