@@ -2,12 +2,53 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
 
-from torture import fuzz, report
+from torture import disks, downloads, fuzz, kills, report
+from torture.report import Tally
 
-tallies = fuzz.run(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",") if len(sys.argv) > 3 else fuzz.GROUPS)
-print(report.table(tallies))
-for t in tallies:
-    for line in t.faults[:400]:
-        print(line)
+
+def main() -> int:
+    """Return 0 when everything ended as promised."""
+    options = argparse.ArgumentParser(prog="python -m torture", description=__doc__)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--files", type=int, default=22_000, help="damaged files in all")
+    options.add_argument("--kills", type=int, default=30, help="of training, of preparation and of downloads each")
+    options.add_argument("--only", default="", help="some of kills,prepare,downloads,disks,files")
+    options.add_argument("--groups", default="", help="formats of files: " + ", ".join(fuzz.GROUPS))
+    options.add_argument("--json", type=Path, help="write the counts there as well")
+    given = options.parse_args()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="torture-") as name:
+        tallies = _all(given, Path(name))
+    sys.stdout.write(f"seed {given.seed}, {time.monotonic() - begun:.0f} s\n\n{report.table(tallies)}\n")
+    if given.json:
+        given.json.write_text(report.document(tallies, given.seed) + "\n", encoding="utf-8")
+    return 1 if any(tally.faults for tally in tallies) else 0
+
+
+def _all(given: argparse.Namespace, folder: Path) -> list[Tally]:
+    groups = given.groups.split(",") if given.groups else fuzz.GROUPS
+    harnesses: dict[str, Callable[[Path], list[Tally]]] = {
+        "kills": lambda place: [kills.train(given.seed, given.kills, place)],
+        "prepare": lambda place: [kills.prepare(given.seed, given.kills, place)],
+        "downloads": lambda place: downloads.run(given.seed, 10 * given.kills, given.kills, place),
+        "disks": lambda place: [disks.run(given.seed, place)],
+        "files": lambda place: fuzz.run(given.seed, given.files, groups),
+    }
+    tallies = []
+    for name, harness in harnesses.items():
+        if not given.only or name in given.only.split(","):
+            place = folder / name
+            place.mkdir()
+            tallies += harness(place)
+    return tallies
+
+
+if __name__ == "__main__":
+    sys.exit(main())
