@@ -39,9 +39,9 @@ def _of_points(data_dir: Path, dataset: str) -> dict[str, str]:
     return {split: part["fingerprint"] for split, part in sorted(entry["splits"].items())}
 
 
-def _of_events(data_dir: Path, dataset: str) -> dict[str, str]:
-    _, entry = event_store.current_events(data_dir, dataset)
+def _of_others(data_dir: Path, dataset: str) -> dict[str, str]:
+    _, entry = event_store.current_entry(data_dir, dataset, kind_of(dataset))
     return {split: part["sha256"] for split, part in sorted(entry["splits"].items())}
 
 
-_OF_KIND: dict[str, Callable[[Path, str], dict[str, Any]]] = {"points": _of_points, "events": _of_events}
+_OF_KIND: dict[str, Callable[[Path, str], dict[str, Any]]] = {"points": _of_points, "events": _of_others, "images": _of_others}

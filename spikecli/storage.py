@@ -22,8 +22,8 @@ _CURES = {
     errno.ENOSPC: "the disk is full; free some space and run the command again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the command again",
     errno.EFBIG: "the file would pass the size limit of this account or file system; raise the limit",
-    errno.EACCES: "permission is denied; choose a folder that you may write to",
-    errno.EPERM: "permission is denied; choose a folder that you may write to",
+    errno.EACCES: "permission is denied; choose a folder that you may read and write",
+    errno.EPERM: "permission is denied; choose a folder that you may read and write",
     errno.EROFS: "the file system is read-only; choose a folder that you may write to",
     errno.EEXIST: "a part of the path is a file, not a folder; choose another path",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
@@ -39,6 +39,13 @@ def unwritable(path: Path, error: OSError | NotImplementedError) -> SpikeError:
     number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
     cure = _CURES.get(number or 0, reason or str(error))
     return SpikeError(f"cannot write {path}: {cure}")
+
+
+def in_words(error: OSError) -> str | None:
+    """Return the line on a file that the operating system withholds, wherever that is met; None when it is a bug."""
+    if error.errno not in _CURES or error.filename is None:
+        return None
+    return f"cannot use {os.fsdecode(error.filename)}: {_CURES[error.errno]}"
 
 
 def make_folder(path: Path) -> Path:

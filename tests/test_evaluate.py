@@ -201,7 +201,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
         saved(path, tensors=spoilt)
     assert path.read_bytes() == whole
     write(path, spoilt, read(path)[1], finite=False)
-    with pytest.raises(SpikeError, match="out.bias holds NaN"):
+    with pytest.raises(SpikeError, match=r"out\.bias holds NaN"):
         checkpoints.network(checkpoints.load(path), path)
     saved(path, classnames=("a", "b"))
     with pytest.raises(SpikeError, match="2 classes for 4 outputs"):

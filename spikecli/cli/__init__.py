@@ -61,6 +61,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SpikeError as problem:
         console.error(str(problem))
         return 1
+    except OSError as problem:
+        from spikecli.storage import in_words
+
+        line = in_words(problem)
+        if line is None:
+            raise
+        console.error(line)
+        return 1
     except Stopped as stop:
         console.error(str(stop))
         return INTERRUPTED
@@ -72,7 +80,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command() -> Any:
-    """Return the whole command line, its help without a line for each option's environment variable."""
+    """Return the whole command line, its help without each option's environment variable, its paths unchecked."""
     command = typer.main.get_command(app)
     commands = [command]
     while commands:
@@ -80,6 +88,9 @@ def _command() -> Any:
         commands.extend(getattr(one, "commands", {}).values())
         for parameter in one.params:
             parameter.show_envvar = False  # type: ignore[attr-defined]
+            kind = getattr(parameter, "type", None)
+            if hasattr(kind, "readable"):  # what may not be read is no wrong usage: it ends like a full disk
+                setattr(kind, "readable", False)  # noqa: B010 (of a type that has no name here)
     return command
 
 

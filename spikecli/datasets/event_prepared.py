@@ -17,7 +17,7 @@ from spikecli.datasets.event_decoding import decode_all
 from spikecli.datasets.event_layouts import SPLITS, EventItem, find_items, in_order
 from spikecli.datasets.event_sets import DIGITS, EVENT_SETS, EventSetFacts
 from spikecli.datasets.event_split import load_events, split_hash
-from spikecli.datasets.event_store import FORMAT, current_entry, read_record, write_record, write_split
+from spikecli.datasets.event_store import FORMAT, check_file, current_entry, read_record, write_record, write_split
 from spikecli.datasets.prepare import identify
 from spikecli.errors import SpikeError
 from spikecli.storage import UNFINISHED, sole_writer
@@ -101,8 +101,10 @@ def describe_events(data_dir: Path, name: str) -> dict[str, Any]:
 
 
 def verify_events(data_dir: Path, name: str, on_total: Step = _nothing, on_step: Step = _nothing) -> dict[str, Any]:
-    """Return recordings, events and sha256 of each split after reading it all; SpikeError when the content changed."""
-    _, entry = current_entry(data_dir, name)
+    """Return recordings, events and sha256 of each split after reading it all; SpikeError when one bit changed."""
+    place, entry = current_entry(data_dir, name)
+    for part in entry["splits"].values():
+        check_file(place / part["file"], part)
     splits = [load_events(data_dir, name, split) for split in sorted(entry["splits"])]
     on_total(sum(len(split) for split in splits))
     report = {}

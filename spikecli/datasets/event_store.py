@@ -12,6 +12,8 @@ import h5py
 import numpy as np
 
 from spikecli.datasets.event_columns import Size
+from spikecli.datasets.hdf5 import anew
+from spikecli.datasets.record import file_hash
 from spikecli.errors import SpikeError
 from spikecli.reading import at_least, is_plain_name, read_json
 from spikecli.storage import atomic_hdf5, write_text
@@ -56,6 +58,15 @@ def read_record(place: Path, kind: str = "events") -> dict[str, Any] | None:
     return record
 
 
+def check_file(path: Path, part: dict[str, Any]) -> None:
+    """SpikeError when a bit of a prepared file has changed, be it one that lies between its contents.
+
+    Records of the first days have no sum of the whole file: theirs is of the content alone.
+    """
+    if part.get("file_sha256") not in (None, file_hash(path)):
+        raise SpikeError(f"{path} is damaged: its sha256 is not the one it was prepared with; {anew(path)}")
+
+
 def write_record(place: Path, entry: dict[str, Any], kind: str = "events") -> None:
     """Write `entry` as what was prepared last in the folder `place`, and remove the files of other settings."""
     write_text(place / _RECORD, json.dumps({"kind": kind, **entry}, indent=2) + "\n")
@@ -74,7 +85,7 @@ def write_split(
     size: Size,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write `batches` to an HDF5 file, whole or not at all; return its name, number of recordings and events, hash."""
+    """Write `batches` to an HDF5 file, whole or not at all; return its name, numbers of recordings and events, sums."""
     narrow = "u1" if max(size) <= 256 else "<u2"
     kinds = {"x": narrow, "y": narrow, "t": "<u4", "p": "u1"}
     text = h5py.string_dtype("utf-8")
@@ -100,7 +111,8 @@ def write_split(
         file.create_dataset("names", data=list(names), dtype=text)
         file.create_dataset("classnames", data=list(classnames), dtype=text)
         file.attrs.update(width=size[0], height=size[1], sha256=digest.hexdigest(), settings=json.dumps(settings))
-    return {"file": path.name, "samples": len(labels), "events": total, "sha256": digest.hexdigest()}
+    sums = {"sha256": digest.hexdigest(), "file_sha256": file_hash(path)}
+    return {"file": path.name, "samples": len(labels), "events": total, **sums}
 
 
 def begin_hash(labels: Sequence[int], names: Sequence[str], classnames: Sequence[str], size: Size) -> hashlib._Hash:

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,24 +51,27 @@ def run(
     limits: Callable[[], None] | None = None,
 ) -> Ended:
     """Return how a command ended; the signal `number` was sent when `until`, asked often, said yes of its id."""
-    with tempfile.TemporaryFile() as words:
-        process = subprocess.Popen(
-            [*prefix, *command], stdout=subprocess.DEVNULL, stderr=words, start_new_session=True, env=environment(),
-            preexec_fn=limits,
-        )  # fmt: skip
-        deadline, sent = time.monotonic() + LONGEST, False
-        while process.poll() is None and time.monotonic() < deadline:
-            if not sent and until(process.pid):
-                os.kill(process.pid, number)
-                sent = True
-            time.sleep(0.002)
-        hung = process.poll() is None
-        orphans = _left(process.pid) if not hung else 0
-        if hung or orphans:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        words.seek(0)
-        return Ended(process.returncode, words.read().decode(errors="replace"), orphans, hung)
+    # Words come through a pipe: a limit on files is none on them.
+    process = subprocess.Popen(
+        [*prefix, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+        env=environment(), preexec_fn=limits,
+    )  # fmt: skip
+    words: list[bytes] = []
+    listening = threading.Thread(target=lambda: words.append(process.stderr.read()), daemon=True)  # type: ignore[union-attr]
+    listening.start()
+    deadline, sent = time.monotonic() + LONGEST, False
+    while process.poll() is None and time.monotonic() < deadline:
+        if not sent and until(process.pid):
+            os.kill(process.pid, number)
+            sent = True
+        time.sleep(0.002)
+    hung = process.poll() is None
+    orphans = 0 if hung else _left(process.pid)
+    if hung or orphans:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    listening.join(10)
+    return Ended(process.returncode, b"".join(words).decode(errors="replace"), orphans, hung)
 
 
 def environment() -> dict[str, str]:

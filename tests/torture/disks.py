@@ -1,4 +1,4 @@
-"""Places that fail: full, read-only, forbidden, vanished, from the future. One line, exit 1, and nothing old is lost."""
+"""Places that fail: full, read-only, forbidden, vanished, from the future. One line, exit 1, nothing old is lost."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ class Ground:
     def train(self, epochs: int, *more: str, out: Path | None = None) -> list[str]:
         """Return the command that trains for so many epochs."""
         return [
-            *commands.PYTHON, "train", "modelnet10", "--points", "16", "--batch-size", "8", "--epochs", str(epochs), "--quiet",
-            "--data-dir", str(self.data), "--out", str(out or self.out), *more,
+            *commands.PYTHON, "train", "modelnet10", "--points", "16", "--batch-size", "8", "--epochs", str(epochs),
+            "--quiet", "--data-dir", str(self.data), "--out", str(out or self.out), *more,
         ]  # fmt: skip
 
     def stands(self) -> str:
@@ -195,7 +195,7 @@ def _forbidden(tally: Tally, ground: Ground, rng: np.random.Generator, round_: s
 
 def _vanished(tally: Tally, ground: Ground, rng: np.random.Generator, round_: str) -> None:
     """The folder goes while the program is at work in it."""
-    out = ground.folder / "runs" / "fresh"
+    out, new = ground.folder / "runs" / "fresh", ground.folder / "new"
 
     def gone(there: Path, what: Path) -> Callable[[int], bool]:
         def until(pid: int) -> bool:
@@ -208,8 +208,8 @@ def _vanished(tally: Tally, ground: Ground, rng: np.random.Generator, round_: st
 
     for what, command, there, place in (
         ("train", ground.train(50, out=out), out / "metrics.jsonl", out),
-        ("prepare clouds", _into(ground.prepare_clouds(500), ground), ground.folder / "new" / "modelnet10" / ".lock", ground.folder / "new"),
-        ("prepare events", _into(ground.prepare_events(), ground), ground.folder / "new" / "nmnist" / ".lock", ground.folder / "new"),
+        ("prepare clouds", _into(ground.prepare_clouds(500), ground), new / "modelnet10" / ".lock", new),
+        ("prepare events", _into(ground.prepare_events(), ground), new / "nmnist" / ".lock", new),
     ):  # fmt: skip
         ended = commands.run(command, gone(there, place), signal.SIGCONT)
         left = f"wrong: {place} was made anew" if place.exists() else ""
@@ -234,11 +234,12 @@ def _future(tally: Tally, ground: Ground, rng: np.random.Generator, round_: str)
         os.utime(path, (later, later))
     again = ground.folder / "runs" / "again"
     shutil.copytree(ground.out, again)
+    scored = [*commands.PYTHON, "eval", str(ground.out), "--timesteps", "1", "--runs", "1"]
     for what, command in (
         ("prepare", ground.prepare_clouds(512)),
         ("resume", ground.train(2, "--resume", out=again)),
-        ("eval", [*commands.PYTHON, "eval", str(ground.out), "--timesteps", "1", "--runs", "1", "--data-dir", str(ground.data)]),
-    ):  # fmt: skip
+        ("eval", [*scored, "--data-dir", str(ground.data)]),
+    ):
         ended = commands.run(command)
         fault = ended.complaint or (f"wrong: exit {ended.code}: {ended.words[-200:]}" if ended.code else "")
         _count(tally, f"{what}, clock set back, {round_}", fault or ground.stands(), refused=False)

@@ -30,9 +30,9 @@ SHARES = 137.1  # the sum over all formats
 PATIENCE = 60.0  # seconds on the clock without a word from a child
 MEMORY = 1 << 30  # bytes beyond what the program takes before it reads
 GROUPS = (
-    "OFF", "PLY", "PCD", "NPY", "TXT XYZ", "NPZ", "HDF5", "bin", "dat", "aedat 2", "aedat 3.1", "aedat 4", "JSON records",
-    "lists and labels", "TOML settings", "templates and classes", "archives", "checkpoints", "run states", "adapters",
-    "CLIP weights", "CLIP settings", "features",
+    "OFF", "PLY", "PCD", "NPY", "TXT XYZ", "NPZ", "HDF5", "bin", "dat", "aedat 2", "aedat 3.1", "aedat 4",
+    "JSON records", "lists and labels", "TOML settings", "templates and classes", "archives", "checkpoints",
+    "run states", "adapters", "CLIP weights", "CLIP settings", "features",
 )  # fmt: skip
 
 

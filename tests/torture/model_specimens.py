@@ -139,12 +139,18 @@ def _clip(folder: Path) -> list[Format]:
         shutil.copy(source.path, place / "w.safetensors")
         return load_clip(find_weights(None, str(place), folder), CPU)
 
+    def read_adapter(path: Path) -> object:
+        return fewshot.load_adapter(path, folder, "cpu")
+
+    def made_settings(rng: Rng) -> bytes:
+        return json_bytes(damaged_json(settings, rng), rng)
+
     return [
         Format("weights.safetensors", lambda rng: damaged_safetensors(whole, rng), read_weights, 0.4, "CLIP weights"),
         Format("weights.pt", of_wholes(pickled), read_weights, 2.0, "CLIP weights"),
-        Format("adapter.safetensors", lambda rng: damaged_safetensors(adapter, rng), lambda path: fewshot.load_adapter(path, folder, "cpu"), 0.4, "adapters"),
-        Format("open_clip_config.json", lambda rng: json_bytes(damaged_json(settings, rng), rng), read_settings, 0.3, "CLIP settings"),
-    ]  # fmt: skip
+        Format("adapter.safetensors", lambda rng: damaged_safetensors(adapter, rng), read_adapter, 0.4, "adapters"),
+        Format("open_clip_config.json", made_settings, read_settings, 0.3, "CLIP settings"),
+    ]
 
 
 def _features(folder: Path) -> list[Format]:
@@ -166,6 +172,9 @@ def _features(folder: Path) -> list[Format]:
         path.replace(mark)
         return use()
 
+    def made_mark(rng: Rng) -> bytes:
+        return json_bytes(damaged_json(json.loads(settings), rng), rng)
+
     def use() -> object:
         if store.missing([0, 1, 2]):
             raise SpikeError("some would have to be encoded")
@@ -174,5 +183,5 @@ def _features(folder: Path) -> list[Format]:
     return [
         Format("features.h5", lambda rng: damaged_hdf5(whole, rng), read_part, 2.0, "features"),
         Format("flipped.h5", of_wholes([whole]), read_part, 2.0, "features"),
-        Format("features.json", lambda rng: json_bytes(damaged_json(json.loads(settings), rng), rng), read_mark, 0.5, "features"),
+        Format("features.json", made_mark, read_mark, 0.5, "features"),
     ]  # fmt: skip

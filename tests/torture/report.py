@@ -23,6 +23,7 @@ class Tally:
     peak_mb: float = 0.0  # memory that one try took beyond the start
     seconds: float = 0.0
     faults: list[str] = field(default_factory=list)
+    note: str = ""
 
     def good(self, refused: bool = False) -> None:
         self.tried += 1
@@ -52,7 +53,8 @@ def table(tallies: Sequence[Tally]) -> str:
         for row in (HEAD, *rows)
     ]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
+    notes = [f"{tally.what}: {tally.note}" for tally in tallies if tally.note]
+    return "\n".join([*lines, *([""] if notes else []), *notes])
 
 
 def document(tallies: Sequence[Tally], seed: int) -> str:

@@ -23,8 +23,10 @@ SETTINGS = [
     'data-dir = "nothing"', 'precision = "bf16"', "decay = 0.5", 'fire = "ternary"', "dropout = 0.1", "json = true",
 ]  # fmt: skip
 ODD_SETTINGS = (
-    "epochs = [1]", "lr = nan", "lr = inf", "points = -1", "batch-size = 1e300", "seed = 9999999999999999999999", "[train]",
-    "epochs = 1979-05-27", 'lr = "x"', "x = 1", "a = " + "[" * 5000, "epochs = true", "quiet = 3", 'out = ["a"]', "lr = {}",
+    "epochs = [1]", "lr = nan", "lr = inf", "points = -1", "batch-size = 1e300",
+    "seed = 9999999999999999999999", "[train]",
+    "epochs = 1979-05-27", 'lr = "x"', "x = 1", "a = " + "[" * 5000, "epochs = true", "quiet = 3",
+    'out = ["a"]', "lr = {}",
     "[[epochs]]", "model.name = 1", 'data-dir = "\\u0000"', "threshold = 0", 'dataset = ""', "config = 3",
 )  # fmt: skip
 
@@ -90,7 +92,8 @@ def _lists(folder: Path) -> list[Format]:
 
 ARCHIVES = (("zip", 3.0), ("tar", 3.0), ("tar.gz", 1.5), ("tar.xz", 1.5))
 EVIL = (
-    "../out.txt", "/out.txt", "a/../../out.txt", "C:/out.txt", "..\\out.txt", "a//b.txt", "./a.txt", "a/./b.txt", "", ".",
+    "../out.txt", "/out.txt", "a/../../out.txt", "C:/out.txt", "..\\out.txt", "a//b.txt",
+    "./a.txt", "a/./b.txt", "", ".",
     "a" * 300, "é.txt", "a\0b", "nul", " ", "a/", "x/" * 300 + "y",
 )  # fmt: skip
 
