@@ -44,4 +44,8 @@ def _of_others(data_dir: Path, dataset: str) -> dict[str, str]:
     return {split: part["sha256"] for split, part in sorted(entry["splits"].items())}
 
 
-_OF_KIND: dict[str, Callable[[Path, str], dict[str, Any]]] = {"points": _of_points, "events": _of_others, "images": _of_others}
+_OF_KIND: dict[str, Callable[[Path, str], dict[str, Any]]] = {
+    "points": _of_points,
+    "events": _of_others,
+    "images": _of_others,
+}

@@ -80,7 +80,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command() -> Any:
-    """Return the whole command line, its help without each option's environment variable, its paths unchecked."""
+    """Return the whole command line, its help without a line for each option's environment variable."""
     command = typer.main.get_command(app)
     commands = [command]
     while commands:
@@ -88,9 +88,6 @@ def _command() -> Any:
         commands.extend(getattr(one, "commands", {}).values())
         for parameter in one.params:
             parameter.show_envvar = False  # type: ignore[attr-defined]
-            kind = getattr(parameter, "type", None)
-            if hasattr(kind, "readable"):  # what may not be read is no wrong usage: it ends like a full disk
-                setattr(kind, "readable", False)  # noqa: B010 (of a type that has no name here)
     return command
 
 

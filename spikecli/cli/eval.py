@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from spikecli.evaluate import Row
 
 Given = Annotated[
-    Path | None, typer.Argument(help="A run folder or weights file.", show_default="the newest run in checkpoints/")
+    Path | None,
+    typer.Argument(readable=False, help="A run folder or weights file.", show_default="the newest run in checkpoints/"),
 ]
 Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps to evaluate at, a row each.")]
 Data = Annotated[str | None, typer.Option(help="A prepared data set.", show_default="the one it was trained on")]

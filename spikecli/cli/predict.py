@@ -11,8 +11,8 @@ from spikecli.cli import options
 from spikecli.cli.guesses import show_guesses
 from spikecli.console import Console
 
-Checkpoint = Annotated[Path, typer.Argument(help="A run folder or weights file.")]
-Files = Annotated[list[Path], typer.Argument(help="Meshes or clouds: .off .ply .pcd .npy .txt")]
+Checkpoint = Annotated[Path, typer.Argument(readable=False, help="A run folder or weights file.")]
+Files = Annotated[list[Path], typer.Argument(readable=False, help="Meshes or clouds: .off .ply .pcd .npy .txt")]
 Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps.")]
 Top = Annotated[int, typer.Option(min=1, help="How many classes to name.")]
 

@@ -18,7 +18,8 @@ Out = Annotated[
     Path | None, typer.Option("--out", help="A .png, .gif, .mp4 or .html file to write; without it, a window.")
 ]
 Checkpoint = Annotated[
-    Path | None, typer.Option("--checkpoint", help="A run folder or weights: show what that network sees.")
+    Path | None,
+    typer.Option("--checkpoint", readable=False, help="A run folder or weights: show what that network sees."),
 ]
 Timesteps = Annotated[int, typer.Option("--timesteps", min=1, help="Time steps T, with --checkpoint.")]
 Points = Annotated[
