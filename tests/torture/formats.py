@@ -46,10 +46,10 @@ def of_texts(lines: Sequence[str], words: Sequence[str]) -> Callable[[Rng], byte
 
 def all_formats(folder: Path, groups: Sequence[str] = ()) -> list[Format]:
     """Return the formats of the `groups`, all unless given; what reading them takes is kept in `folder`."""
-    from torture import cloud_specimens, event_specimens, model_specimens, text_specimens
+    from torture import cloud_specimens, event_specimens, image_specimens, model_specimens, text_specimens
 
     found = []
-    for module in (cloud_specimens, event_specimens, text_specimens, model_specimens):
+    for module in (cloud_specimens, event_specimens, image_specimens, text_specimens, model_specimens):
         if not groups or set(groups) & set(module.GROUPS):
             found += module.formats(folder / module.__name__.rpartition(".")[2])
     return [one for one in found if not groups or one.group in groups]
