@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli import losses, metrics, models, processes, schedule
+from spikecli import evidence, losses, metrics, models, processes, provenance, schedule
 from spikecli.batches import Batches, stratified_split
 from spikecli.combinations import refuse
 from spikecli.config import TrainConfig
@@ -58,8 +58,11 @@ def opened(
             raise SpikeError(f"found no run to resume in {folder}; leave out --resume, or name the run with --out")
         with sole_writer(folder, "training") if processes.rank() == 0 else nullcontext():
             trainer = Trainer(config, samples, inputs, folder, device)
+            trainer.run.data = provenance.fingerprints(data_dir, config.dataset)
             if resume:
                 trainer.run.load_state(trainer.model, trainer.optimizer)
+                if processes.rank() == 0:
+                    trainer.run.republish(trainer.model)
             yield trainer
 
 
@@ -160,7 +163,7 @@ class Trainer:
 
     def _step(self, indices: np.ndarray, epoch: int, step: int) -> tuple[float, float, float]:
         """Make one step; return summed over all processes' clouds: loss, right answers, quantization error."""
-        points, labels = self.batches.batch(indices, epoch, step)
+        inputs, labels = self.batches.batch(indices, epoch, step)
         # Seeding every step makes each a function of its number alone: a run can stop and go on anywhere.
         torch.manual_seed(
             int(np.random.SeedSequence([self.config.seed, 3, epoch, step, processes.rank()]).generate_state(1)[0])
@@ -168,7 +171,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr()
         with autocast(self.device, self.config.precision):
-            logits = self.model(points, self.config.timesteps)
+            logits = self.model(inputs, self.config.timesteps)
         loss = losses.cross_entropy(logits, labels, self.config.label_smoothing)
         total = loss + self.config.orthogonality * self.orthogonality.take()
         error = torch.zeros_like(loss)
@@ -181,11 +184,9 @@ class Trainer:
         right = (logits.detach().mean(0).argmax(-1) == labels).sum()
         count = len(labels)
         sums = processes.summed(torch.stack([loss.detach().double() * count, right.double(), error.double() * count]))
-        if not torch.isfinite(sums[0]):
-            raise SpikeError(
-                f"the loss became {float(sums[0])} in epoch {epoch + 1}, step {step + 1}; the epoch before is saved in "
-                f"{self.run.folder}: try a lower --lr"
-            )
+        if not evidence.is_sound(float(sums[0]), self.model):
+            batch = {"inputs": inputs, "labels": labels, "logits": logits, "indices": torch.from_numpy(indices)}
+            raise evidence.kept(self.run.folder, self.model, batch, float(sums[0]), epoch, step)
         self.optimizer.step()
         loss_sum, right_sum, error_sum = sums.tolist()
         return loss_sum, right_sum, error_sum
@@ -232,10 +233,10 @@ def reestimate(model: nn.Module, batches: Iterator[Tensor], config: TrainConfig,
         if isinstance(module, nn.Dropout):
             module.eval()
     with torch.no_grad(), autocast(device, config.precision):
-        for number, points in enumerate(batches, start=1):
+        for number, inputs in enumerate(batches, start=1):
             for norm in norms:
                 norm.momentum = 1 / number  # the running mean over batches
-            model(points, max(config.timesteps, REESTIMATION_STEPS))
+            model(inputs, max(config.timesteps, REESTIMATION_STEPS))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.eval()

@@ -20,6 +20,7 @@ from spikecli.energy import counted
 from spikecli.errors import SpikeError
 from spikecli.evaluate import critical_points, evaluate, point_spikes, predict_clouds, step_logits
 from spikecli.models.pointnet import PointNet
+from spikecli.tensors import read, write
 
 CPU = torch.device("cpu")
 
@@ -213,12 +214,20 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
     state = network().state_dict()
     for tensors, complaint in (
         ({**state, "out.weight": torch.zeros(9, 256)}, r"out.weight has shape \(9, 256\)"),
-        ({**state, "out.bias": state["out.bias"] * float("nan")}, "out.bias holds NaN"),
+        ({**state, "out.weight": torch.zeros(4, 256, dtype=torch.int64)}, "out.weight is of type torch.int64"),
         ({k: v for k, v in state.items() if k != "point1.weight"}, "lacks point1.weight"),
     ):
         saved(path, tensors=tensors)
         with pytest.raises(SpikeError, match=complaint):
             checkpoints.network(checkpoints.load(path), path)
+    spoilt = {**state, "out.bias": state["out.bias"] * float("nan")}
+    whole = saved(path).read_bytes()
+    with pytest.raises(SpikeError, match=r"out\.bias has become NaN.*model\.safetensors is kept"):
+        saved(path, tensors=spoilt)
+    assert path.read_bytes() == whole
+    write(path, spoilt, read(path)[1], finite=False)
+    with pytest.raises(SpikeError, match=r"out\.bias holds NaN"):
+        checkpoints.network(checkpoints.load(path), path)
     saved(path, classnames=("a", "b"))
     with pytest.raises(SpikeError, match="2 classes for 4 outputs"):
         checkpoints.network(checkpoints.load(path), path)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 import typer
@@ -75,6 +77,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SpikeError as problem:
         console.error(str(problem))
         return 1
+    except OSError as problem:
+        from spikecli.storage import in_words
+
+        line = in_words(problem)
+        if line is None:
+            raise
+        console.error(line)
+        return 1
     except Stopped as stop:
         console.error(str(stop))
         return INTERRUPTED
@@ -98,5 +108,10 @@ def _command() -> Any:
 
 
 def entry() -> None:
-    """Run the command line of this process and exit with its code."""
+    """Run the command line of this process and exit with its code; SIGTERM ends it like Ctrl-C, tidily."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run())
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(INTERRUPTED)

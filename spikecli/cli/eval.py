@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from spikecli.evaluate import Row
 
 Given = Annotated[
-    Path | None, typer.Argument(help="A run folder or weights file.", show_default="the newest run in checkpoints/")
+    Path | None,
+    typer.Argument(readable=False, help="A run folder or weights file.", show_default="the newest run in checkpoints/"),
 ]
 Steps = Annotated[
     str,
@@ -73,6 +74,7 @@ def evaluate(
 def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOptions) -> None:
     from spikecli import checkpoint as checkpoints
     from spikecli import dial as flow
+    from spikecli import provenance
     from spikecli.device import choose_device
     from spikecli.evaluate import opened
     from spikecli.stopping import Stop
@@ -85,6 +87,8 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     check_picture(turned.figure)
     path, place = checkpoints.resolve(asked.checkpoint), choose_device(asked.device)
     model, samples = opened(path, asked.data_dir, asked.data, asked.split, place)
+    for line in provenance.changes(checkpoints.load(path), asked.data_dir, asked.data):
+        console.warn(f"{line}; these scores are not of the data it was trained for")
     total = flow.passes(samples, steps, stop, asked.runs, drawn) * len(samples.labels)
     with console.progress("evaluating", total=total, unit=samples.noun) as advance:
         how = (asked.runs, asked.seed, place, asked.precision, advance)

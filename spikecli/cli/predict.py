@@ -17,8 +17,8 @@ from spikecli.errors import SpikeError
 if TYPE_CHECKING:
     from spikecli.stopping import Stop
 
-Checkpoint = Annotated[Path, typer.Argument(help="A run folder or weights file.")]
-Files = Annotated[list[Path], typer.Argument(help="Meshes or clouds: .off .ply .pcd .npy .txt")]
+Checkpoint = Annotated[Path, typer.Argument(readable=False, help="A run folder or weights file.")]
+Files = Annotated[list[Path], typer.Argument(readable=False, help="Meshes or clouds: .off .ply .pcd .npy .txt")]
 Timesteps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps; auto: until each file's class is sure.")]
 Top = Annotated[int, typer.Option(min=1, help="How many classes to name.")]
 

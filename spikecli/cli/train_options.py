@@ -95,7 +95,7 @@ Recipe = Annotated[
 Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps in training.")]
 ValFraction = Annotated[float, typer.Option(help="Part of each class of the training split that is held out.")]
 Precision = Annotated[str, typer.Option(help="fp32, bf16 (products alone) or fp64.")]
-Out = Annotated[Path | None, typer.Option(help="Run folder (default: a new one in checkpoints/).")]
+Out = Annotated[Path | None, typer.Option(readable=False, help="Run folder (default: a new one in checkpoints/).")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
 Processes = Annotated[int, typer.Option("--processes", min=1, help="Training processes on this machine.")]
 

@@ -23,7 +23,8 @@ Show = Annotated[
     str | None, typer.Option("--show", help="clip: the pictures CLIP is given of a recording, and its answers.")
 ]
 Checkpoint = Annotated[
-    Path | None, typer.Option("--checkpoint", help="A run folder or weights: show what that network sees.")
+    Path | None,
+    typer.Option("--checkpoint", readable=False, help="A run folder or weights: show what that network sees."),
 ]
 Timesteps = Annotated[
     int | None,

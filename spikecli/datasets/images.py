@@ -12,10 +12,13 @@ import numpy as np
 
 from spikecli.datasets.archive import open_source
 from spikecli.datasets.download import Fetching, fetch
-from spikecli.datasets.event_store import current_entry, opened, read_record, write_record
+from spikecli.datasets.event_store import check_file, current_entry, read_record, write_record
+from spikecli.datasets.hdf5 import anew, check_labels, stored
 from spikecli.datasets.image_sets import IMAGE_SETS, ImageSetFacts
-from spikecli.datasets.prepare import Order, Watch, identify, sweep
+from spikecli.datasets.prepare import Order, Watch, identify
+from spikecli.datasets.record import file_hash
 from spikecli.errors import SpikeError
+from spikecli.reading import reading
 from spikecli.storage import atomic_hdf5, sole_writer
 
 SHAPE = (3, 32, 32)
@@ -47,7 +50,8 @@ def read_binary(path: Path, facts: ImageSetFacts) -> tuple[np.ndarray, np.ndarra
 
     SpikeError when the file ends within a record or names a class that is not there.
     """
-    content = np.fromfile(path, np.uint8)
+    with reading(path, "fetch it again"):
+        content = np.fromfile(path, np.uint8)
     size = facts.labels + _PIXELS
     if len(content) == 0 or len(content) % size:
         raise SpikeError(f"{path} has {len(content)} bytes; wanted records of {size} bytes each; fetch it again")
@@ -65,14 +69,18 @@ def load_images(data_dir: Path, dataset: str, split: str) -> Images:
     place, entry = current_entry(data_dir, dataset, "images")
     if split not in entry["splits"]:
         raise SpikeError(f"{dataset} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
-    with opened(place / entry["splits"][split]["file"]) as file:
+    path = place / entry["splits"][split]["file"]
+    with stored(path, anew(path)) as file:
+        images, classnames = file.array("images", "u", None, *SHAPE), file.texts("classnames")
+        if images.dtype != np.uint8 or file.text("sha256") != entry["splits"][split]["sha256"]:
+            raise SpikeError(f"{path} holds other images than its record says; {anew(path)}")
         return Images(
-            images=file["images"][()],
-            labels=file["labels"][()],
-            classnames=tuple(file["classnames"].asstr()[()]),
+            images=images,
+            labels=check_labels(path, file.array("labels", "i", len(images)), len(classnames)),
+            classnames=classnames,
             dataset=dataset,
             split=split,
-            fingerprint=str(file.attrs["sha256"]),
+            fingerprint=file.text("sha256"),
         )
 
 
@@ -86,7 +94,6 @@ def prepare_images(data_dir: Path, name: str, order: Order, watch: Watch = Watch
     if order.source is not None:
         wanted["source"] = identify(order.source)
     with sole_writer(place, f"preparing {name}"):
-        sweep(place)
         reused = not order.force and _stands(place, wanted)
         if not reused:
             fetching = Fetching(offline=order.offline, on_phase=watch.on_phase, on_step=watch.on_step)
@@ -127,11 +134,12 @@ def describe_images(data_dir: Path, name: str) -> dict[str, Any]:
 
 
 def verify_images(data_dir: Path, name: str, watch: Watch = Watch()) -> dict[str, Any]:
-    """Return images and sha256 of each split after reading it all; SpikeError when the content changed."""
-    _, entry = current_entry(data_dir, name, "images")
+    """Return images and sha256 of each split after reading it all; SpikeError when one bit changed."""
+    place, entry = current_entry(data_dir, name, "images")
     watch.on_phase(f"Verifying {name}", len(entry["splits"]))
     report = {}
     for split, part in sorted(entry["splits"].items()):
+        check_file(place / part["file"], part)
         images = load_images(data_dir, name, split)
         found = _content_hash(images.images, images.labels, images.classnames)
         if found != part["sha256"]:
@@ -175,7 +183,7 @@ def _write(
         file.create_dataset("labels", data=labels, dtype="<i8")
         file.create_dataset("classnames", data=list(facts.classnames))
         file.attrs.update(sha256=fingerprint, settings=json.dumps(settings, sort_keys=True))
-    return {"file": path.name, "samples": len(labels), "sha256": fingerprint}
+    return {"file": path.name, "samples": len(labels), "sha256": fingerprint, "file_sha256": file_hash(path)}
 
 
 def _content_hash(images: np.ndarray, labels: np.ndarray, classnames: tuple[str, ...]) -> str:
