@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -144,10 +145,37 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def paper_of(name: str) -> Paper:
-    """Return the paper of that name; SpikeError when there is none."""
-    if name not in PAPERS:
-        raise SpikeError(f"no paper is named {name!r}; choose one of {', '.join(PAPERS)}")
-    return PAPERS[name]
+    """Return the paper of that name, or what several joined by + come to: `mpbn+ternary`; SpikeError on a clash.
+
+    What a paper changes of the plain LIF neuron and of training, the combination changes too.
+    """
+    found: dict[tuple[str, str], tuple[Any, str]] = {}  # (what, its name): its value, whose it is
+    for one in (names := name.split("+")):
+        if one not in PAPERS:
+            raise SpikeError(
+                f"no paper is named {one!r}; choose one of {', '.join(PAPERS)}, or several as in mpbn+ternary"
+            )
+        paper = PAPERS[one]
+        if len(names) == 1:
+            return paper
+        if paper.neuron is None:
+            raise SpikeError(f"found {name}: {one} has no neurons that another paper could change; take it alone")
+        for key, value in _changes(paper):
+            if found.setdefault(key, (value, one))[0] != value:
+                raise SpikeError(
+                    f"found {name}: {found[key][1]} and {one} want another {key[1]}; leave one of them out"
+                )
+    chosen: dict[str, dict[str, Any]] = {"neuron": {}, "training": {}}
+    for (what, key), (value, _) in found.items():
+        chosen[what][key] = value
+    return Paper(neuron=NeuronConfig(**chosen["neuron"]), training=chosen["training"])
+
+
+def _changes(paper: Paper) -> Iterator[tuple[tuple[str, str], Any]]:
+    """Yield ("neuron" or "training", the field's name) and value of all that a paper does not leave as it is."""
+    assert paper.neuron is not None
+    yield from ((("neuron", name), value) for name, value in paper.neuron.model_dump(exclude_defaults=True).items())
+    yield from ((("training", name), value) for name, value in paper.training.items())
 
 
 def neuron_of(paper: str, **changes: Any) -> NeuronConfig | None:

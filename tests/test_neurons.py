@@ -21,6 +21,7 @@ from spikecli.config import (
     Start,
     Surrogate,
     neuron_of,
+    paper_of,
 )
 from spikecli.errors import SpikeError
 from spikecli.neurons.norm import MembraneRectifier
@@ -202,3 +203,30 @@ def test_agrees_with_spikingjelly() -> None:
     peer = spikingjelly.LIFNode(tau=4 / 3, decay_input=False, v_threshold=1.0, v_reset=None, step_mode="m")
     ours = neurons.build(NeuronConfig(threshold=1.0, reset="soft", reset_amount=1.0), 5)
     assert torch.equal(ours(x * 2), peer(x * 2))
+
+
+# Papers that combine.
+
+
+def test_papers_joined_by_plus_change_what_each_of_them_changes() -> None:
+    both = paper_of("mpbn+ternary-trainable+rmp-loss")
+    assert both.neuron == NeuronConfig(
+        norm="mpbn", slope=3.0, fire="ternary", surrogate="rectangle", amplitude="scalar"
+    )
+    assert both.training == PAPERS["rmp-loss"].training
+    assert paper_of("ternary-trainable+ternary") == paper_of("ternary-trainable").model_copy(update={"arxiv": None})
+    assert paper_of("lif+mpbn").neuron == PAPERS["mpbn"].neuron
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mpbn+soft-reset-mpr", "mpbn and soft-reset-mpr want another norm"),
+        ("real-spike+ternary-trainable", "another amplitude"),
+        ("mpbn+ann", "no neurons"),
+        ("mpbn+", "no paper is named ''"),
+    ],
+)
+def test_papers_that_clash_are_refused(name: str, said: str) -> None:
+    with pytest.raises(SpikeError, match=said):
+        paper_of(name)

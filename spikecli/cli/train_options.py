@@ -82,7 +82,9 @@ Model = Annotated[
 ]
 Paper = Annotated[
     str | None,
-    typer.Option(help="A neuron and what it trains with: " + ", ".join(PAPERS) + ".", show_default=_FITTING),
+    typer.Option(
+        help="A neuron and what it trains with: " + ", ".join(PAPERS) + "; several joined by +.", show_default=_FITTING
+    ),
 ]
 Recipe = Annotated[
     str | None,
