@@ -166,8 +166,8 @@ def paper_of(name: str) -> Paper:
                     f"found {name}: {found[key][1]} and {one} want another {key[1]}; leave one of them out"
                 )
     chosen: dict[str, dict[str, Any]] = {"neuron": {}, "training": {}}
-    for (what, key), (value, _) in found.items():
-        chosen[what][key] = value
+    for (what, field), (value, _) in found.items():
+        chosen[what][field] = value
     return Paper(neuron=NeuronConfig(**chosen["neuron"]), training=chosen["training"])
 
 
