@@ -33,6 +33,7 @@ from spikecli.energy import Operations, counted
 from spikecli.errors import SpikeError
 from spikecli.evaluate import critical_points, step_logits
 from spikecli.models.adapter import InterTimestepAdapter
+from spikecli.models.convolution import Convolution
 from spikecli.models.layers import BatchNorm, FireThenMax, MaxThenNorm
 from spikecli.models.pointnet import PointNet
 from spikecli.models.unshared import UnsharedConvolution
@@ -299,6 +300,18 @@ def test_an_amplitude_is_counted_as_what_its_fold_costs(tnet: str) -> None:
     for name in ("spikes", "neurons", "accumulates", "multiplies"):
         assert torch.equal(getattr(before, name), getattr(after, name)), name
     assert torch.equal(after.multiplies, operations(tiny(NeuronConfig(), tnet)).multiplies)
+
+
+def test_kernels_for_each_place_cost_what_a_shared_one_does() -> None:
+    shared = Convolution(3, 4, stride=2).double()
+    spikes = (torch.rand(2, 5, 6, 9, 3, dtype=torch.float64) > 0.7).double()
+    counts = []
+    for layer in (shared, UnsharedConvolution.of(shared, torch.ones(6, 9, 3, dtype=torch.float64))):
+        with torch.no_grad(), counted(layer, 2) as seen:
+            outputs = layer(spikes)
+        torch.testing.assert_close(outputs, shared(spikes))
+        counts.append(seen.accumulates)
+    assert torch.equal(*counts) and counts[0].min() > 0
 
 
 # The proof.
