@@ -15,6 +15,7 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
+    from spikecli.features import Viewing
     from spikecli.robustness import Battery, Cell
     from spikecli.zeroshot import Scores
 
@@ -49,7 +50,7 @@ def zeroshot(
     from spikecli.backbone import Telling, open_backbone
     from spikecli.datasets.event_sets import EVENT_SETS
     from spikecli.event_robustness import zero_shot_robustness
-    from spikecli.features import FeatureStore, Viewing
+    from spikecli.features import FeatureStore
 
     console = Console(speech.as_json, speech.quiet)
     names = sources or ["digits"]
@@ -57,8 +58,7 @@ def zeroshot(
     battery = _battery(dataset, damage)
     spoken = flow.read_words(words.classes, words.templates)
     question = flow.ask_about(dataset, *spoken) if dataset else flow.ask_of_files(names, *spoken)
-    threshold = EVENT_SETS[dataset].threshold if dataset else 0
-    viewing = Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
+    viewing = _viewing(look, dataset)
     with phases(console) as bars:
         telling = Telling(bars.start, bars.step, console.note)
         recordings = flow.open_split(look.data_dir, dataset, split, telling) if dataset else None
@@ -75,6 +75,14 @@ def zeroshot(
         _show_damage(console, cells, flow.summary(model, viewing, question, scores, False), damage.seed)
     else:
         _show(console, scores, flow.summary(model, viewing, question, scores, per_step), per_step)
+
+
+def _viewing(look: clip_options.Look, dataset: str | None) -> Viewing:
+    from spikecli.datasets.event_sets import EVENT_SETS
+    from spikecli.features import Viewing
+
+    threshold = EVENT_SETS[dataset].threshold if dataset else 0
+    return Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
 
 
 def _battery(dataset: str | None, damage: RecordingDamage) -> Battery | None:
