@@ -49,14 +49,12 @@ def evaluate(
     console = Console(as_json, quiet)
     from spikecli import checkpoint as checkpoints
     from spikecli import evaluate as flow
-    from spikecli import provenance
     from spikecli.device import choose_device
 
     path = checkpoints.resolve(checkpoint)
     place = choose_device(device)
     model, samples = flow.opened(path, data_dir, data, split, place)
-    for line in provenance.changes(checkpoints.load(path), data_dir, data):
-        console.warn(f"{line}; these scores are not of the data it was trained for")
+    _warn(console, path, data_dir, data)
     total = runs * len(samples.labels) * len(flow.passes(samples, steps))
     with console.progress("evaluating", total=total, unit=samples.noun) as advance:
         rows = flow.evaluate(model, samples, steps, runs, seed, place, precision, advance)
@@ -68,6 +66,15 @@ def evaluate(
         f"operations and energy of one of the {samples.noun}: 4.6 pJ a multiply-add of real values, 0.9 pJ an addition"
     )
     console.table(title, COLUMNS, [_cells(row, runs) for row in rows], f"{spread}; {counted}")
+
+
+def _warn(console: Console, path: Path, data_dir: Path, data: str | None) -> None:
+    """Say which splits have changed since training."""
+    from spikecli import checkpoint as checkpoints
+    from spikecli import provenance
+
+    for line in provenance.changes(checkpoints.load(path), data_dir, data):
+        console.warn(f"{line}; these scores are not of the data it was trained for")
 
 
 def _cells(row: Row, runs: int) -> tuple[str, ...]:
