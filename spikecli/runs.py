@@ -18,7 +18,7 @@ from spikecli.checkpoint import Checkpoint
 from spikecli.config import TrainConfig
 from spikecli.errors import SpikeError
 from spikecli.reading import at_least, fits
-from spikecli.storage import unwritable, write_text
+from spikecli.storage import make_folder, unwritable, write_text
 
 STATE = "state.safetensors"
 LAST = "model.safetensors"
@@ -121,7 +121,7 @@ class Run:
         """Add an epoch to TensorBoard's curves; those that a stopped run drew beyond its last state are dropped."""
         from torch.utils.tensorboard import SummaryWriter
 
-        folder = self.folder / "tensorboard"
+        folder = make_folder(self.folder / "tensorboard")
         try:
             with SummaryWriter(folder, purge_step=epoch.epoch) as writer:
                 for name, value in asdict(epoch).items():

@@ -51,7 +51,8 @@ def in_words(error: OSError) -> str | None:
 
 
 def make_folder(path: Path) -> Path:
-    """Return `path` after creating it and its parents; SpikeError when that is not allowed."""
+    """Return `path` after creating it and its parents; SpikeError when that is not allowed, or a held one vanished."""
+    _still_there(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -66,7 +67,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The content reaches the disk before the name does, so a reader sees the old file or the new one, never a part.
     What a killed process leaves is swept away by the next `sole_writer` of the folder.
     """
-    _still_there(path)
     make_folder(path.parent)
     try:
         handle, name = tempfile.mkstemp(prefix=f"{UNFINISHED}{path.stem}-", suffix=path.suffix, dir=path.parent)

@@ -74,7 +74,6 @@ def evaluate(
 def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOptions) -> None:
     from spikecli import checkpoint as checkpoints
     from spikecli import dial as flow
-    from spikecli import provenance
     from spikecli.device import choose_device
     from spikecli.evaluate import opened
     from spikecli.stopping import Stop
@@ -87,8 +86,7 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     check_picture(turned.figure)
     path, place = checkpoints.resolve(asked.checkpoint), choose_device(asked.device)
     model, samples = opened(path, asked.data_dir, asked.data, asked.split, place)
-    for line in provenance.changes(checkpoints.load(path), asked.data_dir, asked.data):
-        console.warn(f"{line}; these scores are not of the data it was trained for")
+    _warn(console, path, asked.data_dir, asked.data)
     total = flow.passes(samples, steps, stop, asked.runs, drawn) * len(samples.labels)
     with console.progress("evaluating", total=total, unit=samples.noun) as advance:
         how = (asked.runs, asked.seed, place, asked.precision, advance)
@@ -119,6 +117,15 @@ def _caption(asked: Asked, dial: Dial, noun: str) -> str:
         f"saves {saved.timesteps:.0%} of the steps, {saved.energy_uj:.0%} of the energy, {saved.seconds:.0%} of the "
         "time here"
     )
+
+
+def _warn(console: Console, path: Path, data_dir: Path, data: str | None) -> None:
+    """Say which splits have changed since training."""
+    from spikecli import checkpoint as checkpoints
+    from spikecli import provenance
+
+    for line in provenance.changes(checkpoints.load(path), data_dir, data):
+        console.warn(f"{line}; these scores are not of the data it was trained for")
 
 
 def _cells(row: Row | AutoRow, runs: int) -> tuple[str, ...]:

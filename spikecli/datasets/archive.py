@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from spikecli.errors import SpikeError
-from spikecli.storage import scratch_folder, unwritable
+from spikecli.storage import make_folder, scratch_folder, unwritable
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz")
 
@@ -65,7 +65,7 @@ def _unpack(path: Path, folder: Path, on_step: Callable[[int], None]) -> None:
             if content is None or _is_clutter(name):
                 continue
             target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             with content, target.open("wb") as out:
                 while block := content.read(_BLOCK):
                     written += len(block)

@@ -16,7 +16,7 @@ import numpy as np
 
 from spikecli.datasets.camera import Camera, film
 from spikecli.datasets.event_formats import write_bin
-from spikecli.storage import scratch_folder, unwritable
+from spikecli.storage import make_folder, scratch_folder, unwritable
 
 # The halves of scikit-learn's 1,797 digits never meet: pictures of the first may train a CLIP,
 # the second alone stands behind the recordings, both those to train on and those to test on.
@@ -56,7 +56,7 @@ def _write_all(folder: Path, seed: int, on_step: Callable[[int], None]) -> None:
     splits = _splits(labels, seed)
     for split in set(splits):
         for label in range(10):
-            (folder / split / str(label)).mkdir(parents=True)
+            make_folder(folder / split / str(label))
     for start in range(0, len(labels), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         recordings = film(pictures[part], Camera(), seed, numbers[part])

@@ -16,7 +16,7 @@ import numpy as np
 from spikecli.datasets.catalog import SHAPES
 from spikecli.datasets.geometry import Mesh
 from spikecli.datasets.solids import Workpiece, write_off
-from spikecli.storage import scratch_folder, unwritable
+from spikecli.storage import make_folder, scratch_folder, unwritable
 
 _RECIPE = "recipe.json"
 
@@ -63,7 +63,7 @@ def _write_all(folder: Path, recipe: Recipe, on_step: Callable[[int], None]) -> 
     for label, classname in enumerate(SHAPES.classnames):
         for split, count in (("train", recipe.train), ("test", recipe.test)):
             place = folder / classname / split
-            place.mkdir(parents=True)
+            make_folder(place)
             first = 1 if split == "train" else recipe.train + 1
             for number in range(first, first + count):
                 generator = np.random.default_rng([recipe.seed, label, number])

@@ -23,11 +23,12 @@ from typing import Any
 
 import numpy as np
 
+from torture.commands import environment, processor_time
 from torture.report import Tally
 
 SECONDS = 2.0  # of processor time for a file: what else the machine does is not the reader's fault
 SHARES = 145.6  # the sum over all formats
-PATIENCE = 60.0  # seconds on the clock without a word from a child
+PATIENCE = 10.0  # seconds of processor time without a word from a child: it hangs where no alarm is heard
 MEMORY = 1 << 30  # bytes beyond what the program takes before it reads
 GROUPS = (
     "OFF", "PLY", "PCD", "NPY", "TXT XYZ", "NPZ", "HDF5", "bin", "dat", "aedat 2", "aedat 3.1", "aedat 4", "CIFAR bin",
@@ -54,7 +55,7 @@ def run(seed: int, files: int, groups: Sequence[str] = GROUPS, children: int = 2
             for key, _ in waiting.select(1.0):
                 key.data.hear(waiting)
             for part in parts:
-                part.check(waiting)
+                part.check()
     return list(tallies.values())
 
 
@@ -65,17 +66,17 @@ class _Child:
         self.seed, self.files, self.groups, self.tallies = seed, files, groups, tallies
         self.at: dict[str, Any] = {}
         self.process: subprocess.Popen[bytes] | None = None
-        self.heard = 0.0
+        self.worked = 0.0  # processor time when it was last heard
+        self.hangs = False
         self.rest = b""
 
     def start(self, waiting: selectors.BaseSelector) -> None:
         after = f"{self.at['format']}:{self.at['number']}" if self.at else ""
         order = [str(self.seed), str(self.files), ",".join(self.groups), after]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "torture.fuzz", *order]
         self.words = tempfile.TemporaryFile()  # noqa: SIM115 (the child's: looked at when it ends as it should not)
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.words, env=environment)
-        self.heard, self.rest = time.monotonic(), b""
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.words, env=environment())
+        self.worked, self.hangs, self.rest = 0.0, False, b""
         waiting.register(self._pipe(), selectors.EVENT_READ, self)
 
     def _pipe(self) -> Any:
@@ -83,8 +84,9 @@ class _Child:
         return self.process.stdout
 
     def hear(self, waiting: selectors.BaseSelector) -> None:
+        assert self.process is not None
         data = os.read(self._pipe().fileno(), 1 << 16)
-        self.heard = time.monotonic()
+        self.worked = processor_time(self.process.pid)
         *lines, self.rest = (self.rest + data).split(b"\n")
         for line in lines:
             self._take(json.loads(line))
@@ -116,19 +118,18 @@ class _Child:
         last = (self.words.read().decode(errors="replace").splitlines() or ["no word"])[-1]
         self.words.close()
         if self.at:  # it died at a file: say so, go on with the next one
-            self.tallies[self.at["group"]].fault("traceback", f"{self._name()}: ended the program with {code}, {last}")
+            kind, line = ("hang", "no word") if self.hangs else ("traceback", f"ended the program with {code}, {last}")
+            self.tallies[self.at["group"]].fault(kind, f"{self._name()}: {line}")
             self.start(waiting)
         elif code:
             self.tallies[self.groups[0]].fault("traceback", f"a child could not begin: exit {code}, {last}")
 
-    def check(self, waiting: selectors.BaseSelector) -> None:
+    def check(self) -> None:
+        """Kill the child when it has worked for long without a word."""
         assert self.process is not None
-        if self.process.poll() is None and time.monotonic() - self.heard > PATIENCE and self.at:
-            self.tallies[self.at["group"]].fault("hang", f"{self._name()}: no word for {PATIENCE:.0f} s")
-            group, self.tallies[self.at["group"]] = self.tallies[self.at["group"]], Tally("")
+        if self.at and not self.hangs and processor_time(self.process.pid) - self.worked > PATIENCE:
+            self.hangs = True
             self.process.kill()
-            self.hear(waiting) if not self.process.wait() else self._ended(waiting)
-            self.tallies[self.at["group"]] = group
 
     def _name(self) -> str:
         return f"--seed {self.seed} {self.at['format']}:{self.at['number']}"
