@@ -12,7 +12,9 @@ from spikecli.cli.guesses import show_guesses
 from spikecli.console import Console
 
 Checkpoint = Annotated[Path, typer.Argument(help="A run folder or weights file.")]
-Files = Annotated[list[Path], typer.Argument(help="Meshes or clouds: .off .ply .pcd .npy .txt")]
+Files = Annotated[
+    list[Path], typer.Argument(help="Meshes or clouds (.off .ply .pcd .npy .txt), recordings, or pictures.")
+]
 Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps.")]
 Top = Annotated[int, typer.Option(min=1, help="How many classes to name.")]
 
@@ -29,7 +31,7 @@ def predict(
     quiet: options.Quiet = False,
     config: options.ConfigFile = None,
 ) -> None:
-    """Name the most probable classes of one's own files: meshes and clouds, or recordings with a saved adapter.
+    """Name the most probable classes of one's own files, of the kind that the network or saved adapter was trained on.
 
     Example: spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
@@ -42,20 +44,18 @@ def predict(
         adapted = fewshot.load_adapter(path, data_dir, device)
         show_guesses(console, str(path), adapted.question.classnames, adapted.classify(files), top)
     else:
-        _name_clouds(console, path, files, timesteps, top, seed, device)
+        _name_files(console, path, files, timesteps, top, seed, device)
 
 
-def _name_clouds(
+def _name_files(
     console: Console, path: Path, files: list[Path], timesteps: int, top: int, seed: int, device: str
 ) -> None:
-    import numpy as np
-
     from spikecli import checkpoint as checkpoints
     from spikecli import evaluate as flow
-    from spikecli.datasets.pointcloud import load_points_of
+    from spikecli.samples import files_for
 
     loaded = checkpoints.load(path)
-    clouds = np.stack([load_points_of(file, loaded.config.points, seed=seed) for file in files])
-    probabilities = flow.predict_clouds(path, clouds, timesteps, seed, device)[-1]
+    inputs = files_for(loaded.config, files, timesteps, seed)
+    probabilities = flow.predict_clouds(path, inputs, timesteps, seed, device)[-1]
     rows = zip(files, probabilities.tolist(), strict=True)
     show_guesses(console, f"{path}, T = {timesteps}", loaded.classnames, rows, top)

@@ -60,6 +60,20 @@ def read_binary(path: Path, facts: ImageSetFacts) -> tuple[np.ndarray, np.ndarra
     return np.ascontiguousarray(records[:, facts.labels :]).reshape(-1, *SHAPE), labels
 
 
+def read_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """Return the picture in a file as (3, H, W) uint8, scaled to `size`; SpikeError when it cannot be read."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    except UnidentifiedImageError:
+        raise SpikeError(f"{path} is no picture that can be read here; give a .png or .jpg") from None
+    except OSError as error:
+        raise SpikeError(f"cannot read {path} ({error.strerror or error}); check the path") from None
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
 def load_images(data_dir: Path, dataset: str, split: str) -> Images:
     """Return a split as prepared last; SpikeError when it is not prepared or its file is damaged."""
     place, entry = current_entry(data_dir, dataset, "images")
