@@ -50,6 +50,7 @@ class Defaults:
     model: str
     recipe: str
     paper: str
+    batch_norm: str  # of a spiking network; the ANN's is plain
     augment: str | None = None  # None: the recipe's
 
 
@@ -57,10 +58,10 @@ def defaults(dataset: str) -> Defaults:
     """Return the network, recipe and neuron for a data set; SpikeError when there is no such data set."""
     kind = kind_of(dataset)
     if kind == "points":
-        return Defaults("pointnet", "short", "spiking-pointnet")
+        return Defaults("pointnet", "short", "spiking-pointnet", "plain")
     if kind == "images":
-        return Defaults("resnet20", "cifar", "lif")
-    return Defaults("resnet20", "events", "lif", "flip-roll" if flips(dataset) else "roll")
+        return Defaults("resnet20", "cifar", "lif", "tdbn")
+    return Defaults("resnet20", "events", "lif", "tdbn", "flip-roll" if flips(dataset) else "roll")
 
 
 def flips(dataset: str) -> bool:

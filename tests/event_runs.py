@@ -48,8 +48,8 @@ def settings(
         "size": 12,
         "augment": "none",
         "lr": 5e-3,
-        "reestimate": False,
         **changes,
     }
-    network = {"name": "resnet20", "width": 0.1, **(model or {})}
+    norm = "plain" if paper == "ann" else "tdbn"
+    network = {"name": "resnet20", "width": 0.1, "batch_norm": norm, **(model or {})}
     return train_settings("nmnist", paper, "events", training, parts or {}, network)

@@ -61,9 +61,11 @@ def _settings(
     from spikecli.samples import defaults
 
     fitting = defaults(dataset)
+    paper = paper or fitting.paper
     training["augment"] = training["augment"] or fitting.augment
     network["name"] = network["name"] or fitting.model
-    return train_settings(dataset, paper or fitting.paper, recipe or fitting.recipe, training, parts, network)
+    network["batch_norm"] = network["batch_norm"] or ("plain" if paper == "ann" else fitting.batch_norm)
+    return train_settings(dataset, paper, recipe or fitting.recipe, training, parts, network)
 
 
 def _in_processes(count: int) -> bool:

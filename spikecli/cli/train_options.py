@@ -42,7 +42,7 @@ NEURON_PARTS: dict[str, Any] = {
 }
 NETWORK: dict[str, Any] = {
     "width": _network(float, "Factor on the channels of ResNet and VGG."),
-    "batch_norm": _network(str, "plain, or tdbn: scaled by the threshold, of ResNet and VGG."),
+    "batch_norm": _network(str, "plain, or tdbn: begins at the threshold. Spiking ResNet and VGG: tdbn."),
     "tnet": _network(str, "PointNet's T-Nets: pooled (maximum, then firing), paper (firing first) or none."),
     "dropout": _network(float, "Share of the second layer of PointNet's head that is dropped in training."),
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -107,7 +109,7 @@ def prepare_images(data_dir: Path, name: str, order: Order, watch: Watch = Watch
             source = order.source or fetch(facts.remotes[0], place / "raw", fetching)
             settings = {**wanted, "source": identify(source)}
             watch.on_phase(f"Preparing {name}", None)
-            with open_source(source, place, watch.on_step) as folder:
+            with open_source(source, place, watch.on_step) as folder, _naming(source, folder):
                 splits = {
                     split: _write(facts, split, [_found(folder, file, source) for file in files], place, settings)
                     for split, files in facts.files
@@ -156,6 +158,16 @@ def verify_images(data_dir: Path, name: str, watch: Watch = Watch()) -> dict[str
         report[split] = {"samples": len(images.labels), "sha256": found}
         watch.on_step(1)
     return {"dataset": name, "splits": report}
+
+
+@contextmanager
+def _naming(source: Path, folder: Path) -> Iterator[None]:
+    """Let errors name the archive and the file in it, instead of the folder that is gone by then."""
+    try:
+        yield
+    except SpikeError as problem:
+        text = str(problem).replace(f"{folder}/", f"{source}: " if folder != source else f"{source}/")
+        raise SpikeError(text) from None
 
 
 def _stands(place: Path, wanted: dict[str, Any]) -> bool:
