@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from spikecli.stopping import Stop
 
 Checkpoint = Annotated[Path, typer.Argument(readable=False, help="A run folder or weights file.")]
-Files = Annotated[list[Path], typer.Argument(readable=False, help="Meshes or clouds: .off .ply .pcd .npy .txt")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(readable=False, help="Meshes or clouds (.off .ply .pcd .npy .txt), recordings, or pictures."),
+]
 Timesteps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps; auto: until each file's class is sure.")]
 Top = Annotated[int, typer.Option(min=1, help="How many classes to name.")]
 
@@ -37,7 +40,7 @@ def predict(
     quiet: options.Quiet = False,
     config: options.ConfigFile = None,
 ) -> None:
-    """Name the most probable classes of one's own files: meshes and clouds, or recordings with a saved adapter.
+    """Name the most probable classes of one's own files, of the kind that the network or saved adapter was trained on.
 
     Example: spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
@@ -57,26 +60,24 @@ def predict(
         show_guesses(console, str(path), adapted.question.classnames, adapted.classify(files), top)
     else:
         when = Stop(confidence, most) if auto else steps[0]
-        _name_clouds(console, path, files, when, top, seed, device)
+        _name_files(console, path, files, when, top, seed, device)
 
 
-def _name_clouds(
+def _name_files(
     console: Console, path: Path, files: list[Path], when: int | Stop, top: int, seed: int, device: str
 ) -> None:
-    import numpy as np
-
     from spikecli import checkpoint as checkpoints
-    from spikecli.datasets.pointcloud import load_points_of
     from spikecli.dial import predict_stopped
     from spikecli.evaluate import predict_clouds
+    from spikecli.samples import files_for
 
     loaded = checkpoints.load(path)
-    clouds = np.stack([load_points_of(file, loaded.config.points, seed=seed) for file in files])
+    inputs = files_for(loaded.config, files, when if isinstance(when, int) else when.most, seed)
     title, taken = f"{path}, T = {when}", None
     if isinstance(when, int):
-        probabilities = predict_clouds(path, clouds, when, seed, device)[-1]
+        probabilities = predict_clouds(path, inputs, when, seed, device)[-1]
     else:
-        probabilities, taken = predict_stopped(path, clouds, when, seed, device)
+        probabilities, taken = predict_stopped(path, inputs, when, seed, device)
         mean = sum(taken) / len(taken)
         title = f"{path}, sure at {when.confidence:g} after {mean:.2f} of at most {when.most} time steps on average"
     rows = zip(files, probabilities.tolist(), strict=True)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from spikecli.config import PAPERS, TrainConfig, train_settings
+from spikecli.config import PAPERS, TrainConfig, paper_of, train_settings
 
 _PART = "Neuron parts (instead of the paper's own)"
 _TRAINING = "Training (instead of the recipe's own)"
@@ -42,7 +42,7 @@ NEURON_PARTS: dict[str, Any] = {
 }
 NETWORK: dict[str, Any] = {
     "width": _network(float, "Factor on the channels of ResNet and VGG."),
-    "batch_norm": _network(str, "plain, or tdbn: scaled by the threshold, of ResNet and VGG."),
+    "batch_norm": _network(str, "plain, or tdbn: begins at the threshold. Spiking ResNet and VGG: tdbn."),
     "tnet": _network(str, "PointNet's T-Nets: pooled (maximum, then firing), paper (firing first) or none."),
     "dropout": _network(float, "Share of the second layer of PointNet's head that is dropped in training."),
 }
@@ -138,6 +138,8 @@ def settings_of(
     from spikecli.samples import defaults
 
     fitting = defaults(dataset)
+    paper = paper or fitting.paper
+    norm = "plain" if paper_of(paper).neuron is None else fitting.batch_norm
     training = {**training, "augment": training["augment"] or fitting.augment}
-    network = {**network, "name": network["name"] or fitting.model}
-    return train_settings(dataset, paper or fitting.paper, recipe or fitting.recipe, training, parts, network)
+    network = {**network, "name": network["name"] or fitting.model, "batch_norm": network["batch_norm"] or norm}
+    return train_settings(dataset, paper, recipe or fitting.recipe, training, parts, network)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -64,6 +66,20 @@ def read_binary(path: Path, facts: ImageSetFacts) -> tuple[np.ndarray, np.ndarra
     return np.ascontiguousarray(records[:, facts.labels :]).reshape(-1, *SHAPE), labels
 
 
+def read_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """Return the picture in a file as (3, H, W) uint8, scaled to `size`; SpikeError when it cannot be read."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    except UnidentifiedImageError:
+        raise SpikeError(f"{path} is no picture that can be read here; give a .png or .jpg") from None
+    except OSError as error:
+        raise SpikeError(f"cannot read {path} ({error.strerror or error}); check the path") from None
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
 def load_images(data_dir: Path, dataset: str, split: str) -> Images:
     """Return a split as prepared last; SpikeError when it is not prepared or its file is damaged."""
     place, entry = current_entry(data_dir, dataset, "images")
@@ -100,7 +116,7 @@ def prepare_images(data_dir: Path, name: str, order: Order, watch: Watch = Watch
             source = order.source or fetch(facts.remotes[0], place / "raw", fetching)
             settings = {**wanted, "source": identify(source)}
             watch.on_phase(f"Preparing {name}", None)
-            with open_source(source, place, watch.on_step) as folder:
+            with open_source(source, place, watch.on_step) as folder, _naming(source, folder):
                 splits = {
                     split: _write(facts, split, [_found(folder, file, source) for file in files], place, settings)
                     for split, files in facts.files
@@ -150,6 +166,16 @@ def verify_images(data_dir: Path, name: str, watch: Watch = Watch()) -> dict[str
         report[split] = {"samples": len(images.labels), "sha256": found}
         watch.on_step(1)
     return {"dataset": name, "splits": report}
+
+
+@contextmanager
+def _naming(source: Path, folder: Path) -> Iterator[None]:
+    """Let errors name the archive and the file in it, instead of the folder that is gone by then."""
+    try:
+        yield
+    except SpikeError as problem:
+        text = str(problem).replace(f"{folder}/", f"{source}: " if folder != source else f"{source}/")
+        raise SpikeError(text) from None
 
 
 def _stands(place: Path, wanted: dict[str, Any]) -> bool:
