@@ -41,7 +41,7 @@ NETWORK_RULES: tuple[Rule, ...] = (
     ),
     (
         lambda model: model.joint and model.tnet != "none",
-        "--paper joint has no penalty on the transforms of two networks' T-Nets, and they fail without; take --tnet none",
+        "--paper joint has no penalty on the transforms of two networks, without which T-Nets fail; take --tnet none",
     ),
     (
         lambda model: model.joint and model.neuron is None,

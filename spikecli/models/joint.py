@@ -45,7 +45,9 @@ def decomposed(kernel: Tensor) -> tuple[Bases, Tensor]:
     """
     matrices = kernel.detach().flatten(2).movedim(2, 0) if kernel.dim() > 2 else kernel.detach().unsqueeze(0)
     u, sigma, v = torch.linalg.svd(matrices, full_matrices=False)
-    return Bases(u, v, kernel.shape), sigma
+    # LAPACK's matrices lie column by column, the optimizer's state of a resumed run row by row; and a fused optimizer
+    # goes through the memory of both side by side.
+    return Bases(u.contiguous(), v.contiguous(), kernel.shape), sigma
 
 
 def shared_weights(network: nn.Module) -> list[tuple[str, Tensor]]:
