@@ -175,7 +175,7 @@ def paper_of(name: str) -> Paper:
 
 
 def _changes(paper: Paper) -> Iterator[tuple[tuple[str, str], Any]]:
-    """Yield ("neuron", "training" or "model", the field's name) and value of all that a paper does not leave as it is."""
+    """Yield (neuron, training or model; the field's name) and value of all that a paper does not leave as it is."""
     assert paper.neuron is not None
     yield from ((("neuron", name), value) for name, value in paper.neuron.model_dump(exclude_defaults=True).items())
     yield from ((("training", name), value) for name, value in paper.training.items())
