@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ class Look:
     points: int | None = None
     theme: str = "light"
     seed: int = 0
+    split: str = "test"  # that runs are evaluated on
+    runs: int = 3  # seeds of the perturbation, in the evaluation of runs
+    against: Path | None = None  # a second network
 
     @property
     def suffix(self) -> str:
@@ -40,13 +43,13 @@ class Look:
 
     @property
     def work(self) -> int:
-        """How many steps `look_at_points` reports."""
+        """How many steps `look_at_points` reports; the others say how many as soon as they know."""
         return len(self.sources) * (2 if self.checkpoint else 1) + (len(AZIMUTHS) if self.suffix in FILMS else 1)
 
 
 def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
-    _check(look)
+    check_out(look, {**STILLS, **FILMS})
     points, classnames = _expected(look)
     shapes = []
     for source in look.sources:
@@ -73,14 +76,14 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     return {"out": look.out, "sources": records}
 
 
-def _check(look: Look) -> None:
-    """Refuse what cannot be shown before any work is done."""
+def check_out(look: Look, suffixes: Iterable[str]) -> None:
+    """Refuse what cannot be shown before any work is done: SpikeError."""
     if look.out is None:
         no_display()
-    elif look.suffix not in {**FILMS, **STILLS}:
-        wanted = ", ".join({**STILLS, **FILMS})
+    elif look.suffix not in suffixes:
         raise SpikeError(
-            f"cannot write {look.out}: its suffix is {look.suffix!r}; name a file that ends in one of {wanted}"
+            f"cannot write {look.out}: its suffix is {look.suffix!r}; "
+            f"name a file that ends in one of {', '.join(suffixes)}"
         )
 
 

@@ -12,6 +12,7 @@ from spikecli.datasets.geometry import Mesh, draw_points
 from spikecli.datasets.pointcloud import SUFFIXES, read_cloud
 from spikecli.datasets.prepared import load_points
 from spikecli.errors import SpikeError
+from spikecli.view.curves import is_run
 
 MESH_POINTS = 4096  # drawn on a mesh unless told otherwise
 MOST_POINTS = 20_000  # shown of a larger cloud unless told otherwise
@@ -27,12 +28,16 @@ class Shape:
 
 
 def kind_of(source: str) -> str:
-    """Return which kind of thing `source` names: "points". SpikeError when it is nothing that can be shown."""
+    """Return which kind of thing `source` names: "points" or "runs". SpikeError when it cannot be shown."""
+    if Path(source).is_dir():
+        if is_run(Path(source)):
+            return "runs"
+        raise SpikeError(f"found no training run in the folder {source}; give one that `spikecli train` wrote")
     if Path(source).suffix.lower() in SUFFIXES or source.split(":")[0] in POINT_SETS:
         return "points"
     raise SpikeError(
         f"cannot tell what {source!r} is; give a file ({', '.join(SUFFIXES)}) or DATASET:SPLIT:INDEX, such as "
-        f"shapes:test:0 (data sets: {', '.join(POINT_SETS)})"
+        f"shapes:test:0, or a run folder (data sets: {', '.join(POINT_SETS)})"
     )
 
 

@@ -1,0 +1,119 @@
+"""What a trained network says of every sample of a split: right and wrong, at each number of time steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from spikecli import checkpoint as checkpoints
+from spikecli import metrics
+from spikecli.batches import stratified_split
+from spikecli.datasets.prepared import PointClouds
+from spikecli.device import choose_device
+from spikecli.energy import counted
+from spikecli.errors import SpikeError
+from spikecli.evaluate import opened, step_logits
+
+HELD_OUT = "held-out"  # the part of the training split that the run was not trained on
+
+
+@dataclass(frozen=True)
+class Exam:
+    """A network and the clouds it is asked about; `places` (S,) are theirs in the split as it is stored."""
+
+    model: nn.Module
+    clouds: PointClouds
+    places: np.ndarray
+    device: torch.device
+    repeats: int  # seeds of the perturbation that make a difference: 1 where nothing is drawn
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What came of it: predictions int (R, T, S), over R seeds and after 1 to T steps; the rest is of the first seed.
+
+    `chances` (S, K) are probabilities after T steps; `firing_rate` and `energy_uj` (T,) are of one cloud and all steps
+    so far.
+    """
+
+    predictions: np.ndarray
+    chances: np.ndarray
+    labels: np.ndarray
+    firing_rate: tuple[float, ...]
+    energy_uj: tuple[float, ...]
+
+    @property
+    def timesteps(self) -> int:
+        return self.predictions.shape[1]
+
+    @property
+    def accuracies(self) -> np.ndarray:
+        """The share of right answers (R, T), in 0…1."""
+        return (self.predictions == self.labels).mean(axis=2)
+
+    @property
+    def accuracy_std(self) -> np.ndarray:
+        """The standard deviation over the seeds (T,); 0 for one seed."""
+        found = self.accuracies
+        return found.std(axis=0, ddof=1) if len(found) > 1 else np.zeros(found.shape[1])
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Counts (K, K), true classes down and predicted ones across, after T steps with the first seed."""
+        classes = self.chances.shape[1]
+        counts = np.zeros((classes, classes), dtype=np.int64)
+        np.add.at(counts, (self.labels, self.predictions[0, -1]), 1)
+        return counts
+
+    @property
+    def mistakes(self) -> np.ndarray:
+        """Which samples are wrong after T steps with the first seed, the most confident mistake first."""
+        given = self.predictions[0, -1]
+        wrong = np.flatnonzero(given != self.labels)
+        return wrong[np.argsort(-self.chances[wrong, given[wrong]], kind="stable")]
+
+
+def prepare_exam(weights: Path, data_dir: Path, split: str, repeats: int) -> Exam:
+    """Return a run's network with a split of its data set: "train", "test", or "held-out", which is a part of train.
+
+    SpikeError when the weights or the data cannot be read, or when nothing was held out.
+    """
+    config = checkpoints.load(weights).config
+    device = choose_device("auto")
+    model, clouds = opened(weights, data_dir, None, "train" if split == HELD_OUT else split, device)
+    places = np.arange(len(clouds.labels))
+    if split == HELD_OUT:
+        _, places = stratified_split(clouds.labels, config.val_fraction, config.seed)
+        if not len(places):
+            raise SpikeError(f"{weights.parent} held nothing out (--val-fraction 0); choose --split test")
+        names = tuple(clouds.names[place] for place in places)
+        clouds = replace(clouds, points=clouds.points[places], labels=clouds.labels[places], names=names)
+    neuron = config.model.neuron
+    drawn = neuron is not None and neuron.start == "perturbed"
+    return Exam(model, clouds, places, device, repeats if drawn else 1)
+
+
+def judge(exam: Exam, timesteps: int, seed: int, on_clouds: Callable[[int], None] = lambda clouds: None) -> Verdicts:
+    """Return what the network says after 1 to `timesteps` steps; an ANN has no time and answers once."""
+    predictions = []
+    for number in range(exam.repeats):
+        with counted(exam.model, timesteps) as counts:
+            logits = step_logits(
+                exam.model, exam.clouds.points, timesteps, exam.device, "fp32", seed + number, on_clouds
+            )
+        predictions.append(metrics.cumulative_predictions(logits).numpy())
+        if number == 0:
+            first, chances = counts, logits.mean(0).softmax(-1).numpy()
+    steps = range(1, logits.shape[0] + 1)
+    return Verdicts(
+        np.stack(predictions),
+        chances,
+        exam.clouds.labels,
+        tuple(first.firing_rate(step) for step in steps),
+        tuple(first.energy_uj(step) / len(exam.clouds.labels) for step in steps),
+    )

@@ -1,0 +1,192 @@
+"""Membrane potentials against the threshold: a histogram a layer, of one network or of two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikecli.errors import SpikeError
+from spikecli.view.canvas import THEMES, WIDTH, Theme
+from spikecli.view.chart import TICK, blank, color_of, dress, in_percent, legend, place
+from spikecli.view.look import Look, check_out
+from spikecli.view.sections import REPORTS, Report, Section, Table, name_of, picture
+from spikecli.view.sources import read_shape
+from spikecli.view.window import show_picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from spikecli.probe import Membranes
+
+BINS = 80
+SHOWN = 0.999  # of the membranes of a layer lie within the chart; the outermost bins hold the others
+MARKED = 4  # thresholds of a layer, at most, that are drawn one by one
+TABLE = ("network", "layer", "membranes", "mean", "std", "beyond θ", "mean |u − spike|")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One network and what its layers' fire functions saw."""
+
+    name: str
+    given: str
+    layers: dict[str, Membranes]
+
+
+def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
+    """Draw the membranes of one or two networks over the same clouds, and return their record; SpikeError as parts."""
+    from spikecli import probe
+
+    check_out(look, REPORTS)
+    assert look.checkpoint is not None
+    networks = [given for given in (look.checkpoint, look.against) if given is not None]
+    on_work(0, total=len(networks) + 1)
+    seen = []
+    for given in networks:
+        model, stored = probe.spiking(given)
+        count = look.points or stored.config.points
+        shapes = [read_shape(source, look.data_dir, count, look.seed) for source in look.sources]
+        sizes = {len(shape.points) for shape in shapes}
+        if len(sizes) > 1:
+            raise SpikeError(f"found clouds of {min(sizes)} to {max(sizes)} points; give --points {min(sizes)}")
+        points = np.stack([shape.points for shape in shapes])
+        layers = probe.membranes(model, points, look.timesteps, look.seed)
+        seen.append(Seen(name_of(given), str(given), layers))
+        on_work(1)
+    report = build_report(seen, look)
+    if look.out is None:
+        show_picture(picture(report), report.title)
+    else:
+        REPORTS[look.suffix](report, look.out)
+    on_work(1)
+    return {"out": look.out, "sources": [{"name": source} for source in look.sources], "networks": _record(seen)}
+
+
+def build_report(seen: Sequence[Seen], look: Look) -> Report:
+    """Return the report: the histograms, and their figures as a table."""
+    theme = THEMES[look.theme]
+    title = f"Membranes in {' and '.join(one.name for one in seen)}"
+    note = f"What every layer's fire function sees at {', '.join(look.sources)}, in {look.timesteps} time steps"
+    section = Section("Histograms", "", membranes_figure(seen, theme), _table(seen))
+    return Report(title, note, theme, [section])
+
+
+def membranes_figure(seen: Sequence[Seen], theme: Theme) -> Figure:
+    """Return a histogram for each layer that any of the networks has, one color a network."""
+    names = list(dict.fromkeys(name for one in seen for name in one.layers))
+    columns = 2 if len(names) <= 4 else 3 if len(names) <= 9 else 4
+    rows = -(-len(names) // columns)
+    head = 0.62 if len(seen) > 1 else 0.36
+    tall, width = 2.05 if columns < 4 else 1.9, (WIDTH - 0.15) / columns - 0.6
+    figure = blank(head + rows * tall - 0.15, theme)
+    for index, name in enumerate(names):
+        row, column = divmod(index, columns)
+        left = 0.6 + column * (width + 0.6)
+        axes = place(figure, left, head + row * tall, width, tall - 0.72)
+        dress(axes, theme, name, "membrane potential u", "share of membranes" if column == 0 else "", "y")
+        _draw_layer(axes, theme, [(place, one.layers[name]) for place, one in enumerate(seen) if name in one.layers])
+    if len(seen) > 1:
+        _name_networks(figure, seen, theme)
+    return figure
+
+
+def _name_networks(figure: Figure, seen: Sequence[Seen], theme: Theme) -> None:
+    from matplotlib.patches import Patch
+
+    patches = [Patch(color=color_of(theme, place), alpha=0.7, label=one.name) for place, one in enumerate(seen)]
+    legend(figure, theme, handles=patches, loc="upper left", bbox_to_anchor=(0.06, 1.0), ncols=2)
+
+
+def histogram(layer: Membranes, edges: np.ndarray) -> np.ndarray:
+    """Return how many membranes (bins,) lie between the edges; what lies farther out counts in the outermost bins."""
+    inside = np.clip(layer.values, edges[0], edges[-1])
+    return np.histogram(inside, edges)[0]
+
+
+def common_edges(layers: Sequence[Membranes]) -> np.ndarray:
+    """Return the edges of bins over which nearly all membranes lie, and the thresholds with them."""
+    tail = (1 - SHOWN) / 2
+    ends = [float(np.quantile(layer.values, share)) for layer in layers for share in (tail, 1 - tail)]
+    marks = [float(mark) for layer in layers for mark in _thresholds(layer)]
+    low, high = min(ends + marks), max(ends + marks)
+    margin = 0.04 * (high - low) + 1e-6
+    return np.linspace(low - margin, high + margin, BINS + 1)
+
+
+def _thresholds(layer: Membranes) -> np.ndarray:
+    return np.concatenate([-layer.thresholds[::-1], layer.thresholds]) if layer.signed else layer.thresholds
+
+
+def _draw_layer(axes: Axes, theme: Theme, layers: Sequence[tuple[int, Membranes]]) -> None:
+    edges = common_edges([layer for _, layer in layers])
+    for line, (index, layer) in enumerate(layers):
+        shares = histogram(layer, edges) / len(layer.values)
+        color = color_of(theme, index)
+        axes.stairs(shares, edges, fill=True, color=color, alpha=0.28)
+        axes.stairs(shares, edges, color=color, linewidth=1.3)
+        told = f"{layer.share_beyond:.1%} fire"
+        style: dict[str, Any] = {"transform": axes.transAxes, "fontsize": TICK, "color": color, "fontweight": "bold"}
+        axes.text(0.985, 0.97 - 0.115 * line, told, ha="right", va="top", **style)
+        _draw_thresholds(axes, theme, layer)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(0, 1.12 * axes.dataLim.y1)
+    axes.yaxis.set_major_formatter(in_percent)
+
+
+def _draw_thresholds(axes: Axes, theme: Theme, layer: Membranes) -> None:
+    marks = _thresholds(layer)
+    if len(layer.thresholds) > MARKED:  # one a channel
+        for side in (marks[marks < 0], marks[marks >= 0]):
+            if len(side):
+                axes.axvspan(side.min(), side.max(), color=theme.ink, alpha=0.12, linewidth=0)
+        return
+    for mark in marks:
+        axes.axvline(mark, color=theme.ink, linewidth=1.0, linestyle=(0, (3, 2)))
+        above = (float(mark), 1.0)
+        sign = "θ" if mark > 0 else "−θ"
+        axes.annotate(
+            sign, above, (0, 1), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center",
+            va="bottom", fontsize=TICK, color=theme.ink,
+        )  # fmt: skip
+
+
+def _table(seen: Sequence[Seen]) -> Table:
+    rows = [
+        (
+            one.name,
+            name,
+            f"{len(layer.values):,}",
+            f"{layer.values.mean(dtype=np.float64):.4f}",
+            f"{layer.values.std(dtype=np.float64):.4f}",
+            f"{layer.share_beyond:.2%}",
+            f"{layer.quantization_error:.4f}",
+        )
+        for one in seen
+        for name, layer in one.layers.items()
+    ]
+    return Table(TABLE, rows)
+
+
+def _record(seen: Sequence[Seen]) -> list[dict[str, Any]]:
+    return [
+        {
+            "checkpoint": one.given,
+            "layers": [
+                {
+                    "layer": name,
+                    "thresholds": _thresholds(layer).tolist(),
+                    "membranes": len(layer.values),
+                    "mean": float(layer.values.mean(dtype=np.float64)),
+                    "std": float(layer.values.std(dtype=np.float64)),
+                    "share_beyond_threshold": layer.share_beyond,
+                    "quantization_error": layer.quantization_error,
+                }
+                for name, layer in one.layers.items()
+            ],
+        }
+        for one in seen
+    ]
