@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from spikecli import metrics
 from spikecli.batches import stratified_split
 from spikecli.datasets.prepared import PointClouds
 from spikecli.device import choose_device
-from spikecli.energy import counted
+from spikecli.energy import Operations, counted
 from spikecli.errors import SpikeError
 from spikecli.evaluate import opened, step_logits
 
@@ -101,19 +102,20 @@ def prepare_exam(weights: Path, data_dir: Path, split: str, repeats: int) -> Exa
 def judge(exam: Exam, timesteps: int, seed: int, on_clouds: Callable[[int], None] = lambda clouds: None) -> Verdicts:
     """Return what the network says after 1 to `timesteps` steps; an ANN has no time and answers once."""
     predictions = []
+    counts = Operations(timesteps)
     for number in range(exam.repeats):
-        with counted(exam.model, timesteps) as counts:
+        with counted(exam.model, timesteps) if number == 0 else nullcontext(counts) as counts:
             logits = step_logits(
                 exam.model, exam.clouds.points, timesteps, exam.device, "fp32", seed + number, on_clouds
             )
         predictions.append(metrics.cumulative_predictions(logits).numpy())
         if number == 0:
-            first, chances = counts, logits.mean(0).softmax(-1).numpy()
+            chances = logits.mean(0).softmax(-1).numpy()
     steps = range(1, logits.shape[0] + 1)
     return Verdicts(
         np.stack(predictions),
         chances,
         exam.clouds.labels,
-        tuple(first.firing_rate(step) for step in steps),
-        tuple(first.energy_uj(step) / len(exam.clouds.labels) for step in steps),
+        tuple(counts.firing_rate(step) for step in steps),
+        tuple(counts.energy_uj(step) / len(exam.clouds.labels) for step in steps),
     )

@@ -113,17 +113,15 @@ def _confusion(axes: Axes, theme: Theme, one: Scored) -> None:
     names, counts = one.exam.clouds.classnames, one.verdicts.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     colors = shades(theme, one.index)
-    axes.imshow(shares, cmap=colors, vmin=0, vmax=1, aspect="equal")
+    edges = np.arange(len(names) + 1) - 0.5
+    axes.pcolormesh(edges, edges, shares, cmap=colors, vmin=0, vmax=1, edgecolors=theme.paper, linewidth=0.8)
+    axes.set(aspect="equal", ylim=(len(names) - 0.5, -0.5))
     accuracy = f"{one.verdicts.accuracies[0, -1]:.2%} of {counts.sum():,} right"
     dress(axes, theme, f"Confusion at T = {one.verdicts.timesteps}: {accuracy}", "predicted", "true", grid="none")
     size = min(TICK, 120 / len(names))
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
     axes.set_yticks(range(len(names)), names, fontsize=size)
     axes.tick_params(length=0)
-    axes.set_xticks(np.arange(len(names) - 1) + 0.5, minor=True)
-    axes.set_yticks(np.arange(len(names) - 1) + 0.5, minor=True)
-    axes.grid(which="minor", color=theme.paper, linewidth=0.8)
-    axes.tick_params(which="minor", length=0)
     axes.set_xlabel("predicted", fontsize=LABEL, color=theme.ink, labelpad=1)
     if len(names) > COUNTED:
         return
