@@ -81,7 +81,7 @@ def whole_steps(axes: Axes, steps: Sequence[int]) -> None:
     low, high = min(steps), max(steps)
     margin = min(max(0.04 * (high - low), 0.35), 0.9)  # less than a step: none is marked that there is not
     axes.set_xlim(low - margin, high + margin)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
 
 
 def in_percent(share: float, position: float) -> str:

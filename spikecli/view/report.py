@@ -71,7 +71,7 @@ def build_report(records: Sequence[RunRecord], scored: Sequence[Scored], look: L
         sections.append(Section("Learning curves", "Learning rate: at the end of each epoch.", figure))
     if scored:
         sections.append(
-            Section("Accuracy", _told(scored, look), scores_figure(scored, theme), _scores(scored), headed=True)
+            Section("Evaluation", _told(scored, look), scores_figure(scored, theme), _scores(scored), headed=True)
         )
         sheet = mistakes_sheet(scored[0], theme)
         if sheet is not None:

@@ -115,8 +115,8 @@ def _draw_source(figure: Figure, one: Fired, theme: Theme) -> None:
     width, height = figure.get_size_inches()
     style: dict[str, Any] = {"ha": "center", "color": theme.ink}
     center = (0.12 + CLOUD / 2) / width
-    figure.text(center, 1 - 0.3 / height, panel.title, fontsize=TITLE, fontweight="bold", va="center", **style)
-    figure.text(center, 1 - 0.47 / height, panel.note, fontsize=TICK, alpha=0.8, va="center", **style)
+    figure.text(center, 1 - 0.23 / height, panel.title, fontsize=TITLE, fontweight="bold", va="center", **style)
+    figure.text(center, 1 - 0.4 / height, panel.note, fontsize=TICK, alpha=0.8, va="center", **style)
     steps = sorted({int(step) for step in np.linspace(0, len(one.said) - 1, min(len(one.said), 6)).round()})
     for line, step in enumerate(steps):
         down = 1 - (HEAD + CLOUD + 0.22 + 0.19 * line) / height
