@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,31 +14,40 @@ from torch import nn
 from spikecli import checkpoint as checkpoints
 from spikecli import metrics
 from spikecli.batches import stratified_split
-from spikecli.datasets.prepared import PointClouds
 from spikecli.device import choose_device
 from spikecli.energy import Operations, counted
 from spikecli.errors import SpikeError
-from spikecli.evaluate import opened, step_logits
+from spikecli.evaluate import opened, passes, step_logits
+from spikecli.samples import Samples
 
 HELD_OUT = "held-out"  # the part of the training split that the run was not trained on
 
 
 @dataclass(frozen=True)
 class Exam:
-    """A network and the clouds it is asked about; `places` (S,) are theirs in the split as it is stored."""
+    """A network and the samples it is asked about: those at `places` (S,) of a split as it is stored."""
 
     model: nn.Module
-    clouds: PointClouds
+    samples: Samples
+    split: str
     places: np.ndarray
     device: torch.device
     repeats: int  # seeds of the perturbation that make a difference: 1 where nothing is drawn
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.samples.labels[self.places]
+
+    def work(self, timesteps: int) -> int:
+        """Return how many answers `judge` waits for."""
+        return self.repeats * len(self.places) * len(passes(self.samples, range(1, timesteps + 1)))
 
 
 @dataclass(frozen=True)
 class Verdicts:
     """What came of it: predictions int (R, T, S), over R seeds and after 1 to T steps; the rest is of the first seed.
 
-    `chances` (S, K) are probabilities after T steps; `firing_rate` and `energy_uj` (T,) are of one cloud and all steps
+    `chances` (S, K) are probabilities after T steps; `firing_rate` and `energy_uj` (T,) are of one sample and all steps
     so far.
     """
 
@@ -86,36 +95,33 @@ def prepare_exam(weights: Path, data_dir: Path, split: str, repeats: int) -> Exa
     """
     config = checkpoints.load(weights).config
     device = choose_device("auto")
-    model, clouds = opened(weights, data_dir, None, "train" if split == HELD_OUT else split, device)
-    places = np.arange(len(clouds.labels))
+    stored = "train" if split == HELD_OUT else split
+    model, samples = opened(weights, data_dir, None, stored, device)
+    places = np.arange(len(samples.labels))
     if split == HELD_OUT:
-        _, places = stratified_split(clouds.labels, config.val_fraction, config.seed)
+        _, places = stratified_split(samples.labels, config.val_fraction, config.seed)
         if not len(places):
             raise SpikeError(f"{weights.parent} held nothing out (--val-fraction 0); choose --split test")
-        names = tuple(clouds.names[place] for place in places)
-        clouds = replace(clouds, points=clouds.points[places], labels=clouds.labels[places], names=names)
     neuron = config.model.neuron
     drawn = neuron is not None and neuron.start == "perturbed"
-    return Exam(model, clouds, places, device, repeats if drawn else 1)
+    return Exam(model, samples, stored, places, device, repeats if drawn else 1)
 
 
-def judge(exam: Exam, timesteps: int, seed: int, on_clouds: Callable[[int], None] = lambda clouds: None) -> Verdicts:
-    """Return what the network says after 1 to `timesteps` steps; an ANN has no time and answers once."""
-    predictions = []
-    counts = Operations(timesteps)
-    for number in range(exam.repeats):
-        with counted(exam.model, timesteps) if number == 0 else nullcontext(counts) as counts:
-            logits = step_logits(
-                exam.model, exam.clouds.points, timesteps, exam.device, "fp32", seed + number, on_clouds
-            )
-        predictions.append(metrics.cumulative_predictions(logits).numpy())
-        if number == 0:
-            chances = logits.mean(0).softmax(-1).numpy()
-    steps = range(1, logits.shape[0] + 1)
-    return Verdicts(
-        np.stack(predictions),
-        chances,
-        exam.clouds.labels,
-        tuple(counts.firing_rate(step) for step in steps),
-        tuple(counts.energy_uj(step) / len(exam.clouds.labels) for step in steps),
-    )
+def judge(exam: Exam, timesteps: int, seed: int, on_samples: Callable[[int], None] = lambda samples: None) -> Verdicts:
+    """Return what the network says after 1 to `timesteps` steps; an ANN of points or images has no time: one step."""
+    predictions: list[list[np.ndarray]] = [[] for _ in range(exam.repeats)]
+    firing_rate, energy = [], []
+    for longest, wanted in passes(exam.samples, range(1, timesteps + 1)).items():
+        inputs = exam.samples.shown(longest)
+        inputs = inputs if len(inputs) == len(exam.places) else inputs[exam.places]
+        counts = Operations(longest)
+        for number, given in enumerate(predictions):
+            with counted(exam.model, longest) if number == 0 else nullcontext(counts) as counts:
+                logits = step_logits(exam.model, inputs, longest, exam.device, "fp32", seed + number, on_samples)
+            steps = [step for step in wanted if step <= len(logits)]
+            given += [metrics.cumulative_predictions(logits)[step - 1].numpy() for step in steps]
+            if number == 0:
+                chances = metrics.cumulative_mean(logits)[-1].softmax(-1).numpy()
+        firing_rate += [counts.firing_rate(step) for step in steps]
+        energy += [counts.energy_uj(step) / len(exam.places) for step in steps]
+    return Verdicts(np.array(predictions), chances, exam.labels, tuple(firing_rate), tuple(energy))

@@ -145,7 +145,7 @@ def test_mistakes_come_most_confident_first_and_none_when_all_is_right() -> None
 def test_the_clouds_that_go_wrong_are_drawn_with_both_classes(scored: Scored) -> None:
     sheet = mistakes_sheet(scored, LIGHT)
     assert sheet is not None
-    clouds, verdicts = scored.exam.clouds, scored.verdicts
+    clouds, verdicts = scored.exam.samples, scored.verdicts
     assert len(sheet.panels) == min(12, len(verdicts.mistakes))
     for panel, sample in zip(sheet.panels, verdicts.mistakes, strict=False):
         np.testing.assert_array_equal(panel.points, clouds.points[sample])
@@ -160,7 +160,7 @@ def test_the_clouds_that_go_wrong_are_drawn_with_both_classes(scored: Scored) ->
 def test_the_held_out_part_is_what_training_held_out(shapes_dir: Path, runs: dict[str, Path]) -> None:
     exam = prepare_exam(runs["second"] / "model.safetensors", shapes_dir, "held-out", 3)
     assert exam.repeats == 1  # --paper lif draws nothing
-    assert len(exam.places) == 100 and np.bincount(exam.clouds.labels).tolist() == [10] * 10
+    assert len(exam.places) == 100 and np.bincount(exam.labels).tolist() == [10] * 10
     assert set(exam.places) != set(range(100))
     with pytest.raises(SpikeError, match=r"held nothing out.*choose --split test"):
         prepare_exam(runs["ann"] / "model.safetensors", shapes_dir, "held-out", 3)
@@ -359,8 +359,13 @@ def test_bad_requests_are_one_line_and_begin_no_work(
     wanted = {
         "found no display": [],
         "name a file that ends in one of .png, .html": ["--out", tmp_path / "run.gif"],
-        "--show spikes is for point clouds, found runs": ["--show", "spikes", "--out", tmp_path / "run.png"],
-        "add --show membranes": ["--against", runs["second"], "--out", tmp_path / "run.png"],
+        "found --show spikes for runs; wanted one of: spikes for points": [
+            "--show",
+            "spikes",
+            "--out",
+            tmp_path / "run.png",
+        ],
+        "give it with --show membranes": ["--against", runs["second"], "--out", tmp_path / "run.png"],
     }
     for line, given in wanted.items():
         told = cli("view", runs["first"], "--quiet", *given)

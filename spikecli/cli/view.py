@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
-from spikecli.cli.clip_options import Speech, with_groups
-from spikecli.cli.view_options import Asked, Drawing, Scoring
+from spikecli.cli import clip_options, run_options
+from spikecli.cli.options import DATA_DIR, DataDir, Seed
 from spikecli.console import Advance, Console
 from spikecli.errors import SpikeError
 
@@ -16,10 +17,39 @@ Sources = Annotated[
     list[str],
     typer.Argument(metavar="SOURCE…", help="Files of points or meshes, DATASET:SPLIT:INDEX, or run folders."),
 ]
+Out = Annotated[
+    Path | None, typer.Option("--out", help="A .png, .gif, .mp4 or .html file to write; without it, a window.")
+]
+Show = Annotated[
+    str | None,
+    typer.Option("--show", help="With --checkpoint, spikes: who fires when; membranes: against the threshold."),
+]
+Checkpoint = Annotated[
+    Path | None, typer.Option("--checkpoint", help="A run folder or weights: show what that network sees.")
+]
+Against = Annotated[Path | None, typer.Option("--against", help="A second network, with --show membranes.")]
+Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps T of a network.")]
+Points = Annotated[
+    int | None, typer.Option("--points", min=2, help="Points to draw.", show_default="all; 4096 of a mesh")
+]
+Theme = Annotated[Literal["light", "dark"], typer.Option("--theme", help="Color of the paper.")]
 
 
-@with_groups
-def view(sources: Sources, drawing: Drawing, asked: Asked, scoring: Scoring, speech: Speech) -> None:
+@clip_options.with_groups
+def view(
+    sources: Sources,
+    evaluation: run_options.Evaluation,
+    speech: clip_options.Speech,
+    out: Out = None,
+    show: Show = None,
+    checkpoint: Checkpoint = None,
+    against: Against = None,
+    points: Points = None,
+    timesteps: Timesteps = 4,
+    theme: Theme = "light",
+    data_dir: DataDir = DATA_DIR,
+    seed: Seed = 0,
+) -> None:
     """Show point clouds side by side: a window, or a PNG, a turntable GIF or MP4, or a page that turns under the mouse.
 
     With --checkpoint, the classes step by step and the points that decided them, its spikes or its membranes.
@@ -28,53 +58,54 @@ def view(sources: Sources, drawing: Drawing, asked: Asked, scoring: Scoring, spe
 
     Example: spikecli view shapes:test:0 --checkpoint checkpoints/demo --out demo.png
     """
-    from spikecli.view.look import Look, look_at_points
-    from spikecli.view.membranes import look_at_membranes
-    from spikecli.view.report import look_at_runs
+    from spikecli.view.look import Look
     from spikecli.view.sources import kind_of
-    from spikecli.view.spikes import look_at_spikes
 
-    lookers: dict[str, Callable[[Look, Advance], dict[str, Any]]] = {
-        "points": look_at_points,
-        "runs": look_at_runs,
-        "spikes": look_at_spikes,
-        "membranes": look_at_membranes,
-    }
     console = Console(speech.as_json, speech.quiet)
     kinds = sorted({kind_of(source) for source in sources})
     if len(kinds) > 1:
         raise SpikeError(f"found sources of different kinds ({', '.join(kinds)}); give one kind at a time")
-    shown = _of_network(kinds[0], asked)
+    look_at = _looker(kinds[0], show)
     look = Look(
-        tuple(sources), scoring.data_dir, drawing.out, asked.checkpoint, asked.timesteps, drawing.points,
-        drawing.theme, scoring.seed, scoring.split, scoring.runs, asked.against,
+        tuple(sources), data_dir, out, checkpoint, timesteps, points, theme, seed,
+        split=evaluation.split, runs=evaluation.runs, against=against,
     )  # fmt: skip
-    with console.progress("drawing" if look.out else "opening a window", total=look.work) as advance:
-        document = lookers[shown](look, advance)
+    with console.progress("drawing" if out else "opening a window", total=look.work) as advance:
+        document = look_at(look, advance)
+    _say(console, document)
+
+
+def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, Any]]:
+    """Return what draws `show` of sources of a kind; SpikeError when there is nothing of the name."""
+    from spikecli.view.look import look_at_points
+    from spikecli.view.membranes import look_at_membranes
+    from spikecli.view.report import look_at_runs
+    from spikecli.view.spikes import look_at_spikes
+
+    lookers: dict[tuple[str, str | None], Callable[[Any, Any], dict[str, Any]]] = {
+        ("points", None): look_at_points,
+        ("points", "spikes"): look_at_spikes,
+        ("points", "membranes"): look_at_membranes,
+        ("runs", None): look_at_runs,
+    }
+    if (kind, show) not in lookers:
+        known = ", ".join(f"{word} for {kind}" for kind, word in lookers if word)
+        raise SpikeError(f"found --show {show} for {kind}; wanted one of: {known}; or leave it out")
+    return lookers[kind, show]
+
+
+def _say(console: Console, document: dict[str, Any]) -> None:
     for line in document.get("left_out", ()):
         console.warn(line)
     for line in _lines(document):
         console.say(line)
-    if look.out:
-        console.say(f"wrote {look.out}")
+    if document["out"]:
+        console.say(f"wrote {document['out']}")
     console.document(document)
 
 
-def _of_network(kind: str, asked: Asked) -> str:
-    """Return what is to be drawn of sources of a kind; SpikeError when the options contradict each other."""
-    if asked.against and asked.show != "membranes":
-        raise SpikeError("found --against, which compares membranes; add --show membranes")
-    if asked.show == "points":
-        return kind
-    if kind != "points":
-        raise SpikeError(f"--show {asked.show} is for point clouds, found {kind}; give a cloud such as shapes:test:0")
-    if asked.checkpoint is None:
-        raise SpikeError(f"--show {asked.show} needs a network; give one with --checkpoint RUN")
-    return asked.show
-
-
 def _lines(document: dict[str, Any]) -> Iterator[str]:
-    """Yield a line of result for each time step of what was looked at."""
+    """Yield a line of result for each time step or layer of what was looked at."""
     for record in document.get("sources", ()):
         for step in record.get("predictions", ()):
             yield f"{record['name']}  T = {step['timesteps']}  {step['class']}  {step['probability']:.1%}"
@@ -87,7 +118,5 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
             yield f"{run['run']}  T = {row['timesteps']}  {accuracy}  {row['energy_uj']:.0f} µJ"
     for network in document.get("networks", ()):
         for layer in network["layers"]:
-            yield (
-                f"{network['checkpoint']}  {layer['layer']}  u {layer['mean']:.3f} ± {layer['std']:.3f}, "
-                f"{layer['share_beyond_threshold']:.1%} beyond the threshold"
-            )
+            told = f"u {layer['mean']:.3f} ± {layer['std']:.3f}, {layer['share_beyond_threshold']:.1%} fire"
+            yield f"{network['checkpoint']}  {layer['layer']}  {told}"

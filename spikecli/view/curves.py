@@ -152,9 +152,7 @@ def _explain(axes: Axes, theme: Theme, records: Sequence[RunRecord]) -> None:
 
     color = color_of(theme, 0) if len(records) == 1 else theme.ink
     dot: dict[str, Any] = {"color": color, "marker": mark_of(0), "markersize": 3.4}
-    kinds = [
-        Line2D([], [], linestyle=DASHES, linewidth=1.2, markerfacecolor=theme.paper, label="training clouds", **dot)
-    ]
+    kinds = [Line2D([], [], linestyle=DASHES, linewidth=1.2, markerfacecolor=theme.paper, label="training", **dot)]
     if any(epoch["val_accuracy"] is not None for record in records for epoch in record.epochs):
-        kinds.insert(0, Line2D([], [], linewidth=1.6, label="held-out clouds", **dot))
+        kinds.insert(0, Line2D([], [], linewidth=1.6, label="held out", **dot))
     legend(axes, theme, handles=kinds, loc="lower right")

@@ -50,6 +50,7 @@ class Look:
 def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look, {**STILLS, **FILMS})
+    alone(look)
     points, classnames = _expected(look)
     shapes = []
     for source in look.sources:
@@ -85,6 +86,19 @@ def check_out(look: Look, suffixes: Iterable[str]) -> None:
             f"cannot write {look.out}: its suffix is {look.suffix!r}; "
             f"name a file that ends in one of {', '.join(suffixes)}"
         )
+
+
+def needs_network(look: Look, what: str) -> Path:
+    """Return the checkpoint that `what` is to be shown of; SpikeError where none is given."""
+    if look.checkpoint is None:
+        raise SpikeError(f"--show {what} needs a network; give one with --checkpoint RUN")
+    return look.checkpoint
+
+
+def alone(look: Look) -> None:
+    """Refuse a second network where it has no meaning: SpikeError."""
+    if look.against is not None:
+        raise SpikeError("found --against, which compares membranes; give it with --show membranes")
 
 
 def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spikecli.errors import SpikeError
 from spikecli.view.canvas import THEMES
 from spikecli.view.curves import RunRecord, learning_curves, read_run
-from spikecli.view.look import Look, check_out
+from spikecli.view.look import Look, alone, check_out
 from spikecli.view.scores import Scored, mistakes_sheet, scores_figure, tell_mistakes
 from spikecli.view.sections import REPORTS, Report, Section, Table, picture
 from spikecli.view.window import show_picture
@@ -18,15 +18,16 @@ from spikecli.view.window import show_picture
 if TYPE_CHECKING:
     from spikecli.verdicts import Exam
 
-SCORES = ("run", "T", "accuracy", "± std", "firing rate", "energy of a cloud")
+SCORES = ("run", "T", "accuracy", "± std", "firing rate", "energy of one")
 
 
 def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     """Draw training runs as `look` says and return their record; what cannot be drawn is told in `left_out`.
 
-    `on_work(steps, total=…)` is told of clouds judged. SpikeError when a run is damaged, or nothing can be drawn.
+    `on_work(steps, total=…)` is told of samples judged. SpikeError when a run is damaged, or nothing can be drawn.
     """
     check_out(look, REPORTS)
+    alone(look)
     records = [read_run(Path(source)) for source in look.sources]
     if len({record.name for record in records}) < len(records):
         records = [replace(record, name=str(record.folder)) for record in records]
@@ -55,7 +56,7 @@ def _score(look: Look, records: Sequence[RunRecord], left_out: list[str], on_wor
             exams.append((index, record, prepare_exam(record.weights, look.data_dir, look.split, look.runs)))
         except SpikeError as problem:
             left_out.append(f"{record.name} is not evaluated: {problem}")
-    on_work(0, total=1 + sum(exam.repeats * len(exam.clouds.labels) for _, _, exam in exams))
+    on_work(0, total=1 + sum(exam.work(look.timesteps) for _, _, exam in exams))
     return [
         Scored(index, record, exam, judge(exam, look.timesteps, look.seed, on_work)) for index, record, exam in exams
     ]
@@ -81,21 +82,22 @@ def build_report(records: Sequence[RunRecord], scored: Sequence[Scored], look: L
 
 
 def _told(scored: Sequence[Scored], look: Look) -> str:
-    clouds, repeats = scored[0].exam.clouds, max(one.exam.repeats for one in scored)
+    exam, repeats = scored[0].exam, max(one.exam.repeats for one in scored)
     part = "the held-out part of the training split" if look.split == "held-out" else f"the {look.split} split"
     seeds = f"mean ± std of {repeats} perturbation seeds from {look.seed}" if repeats > 1 else f"seed {look.seed}"
     confusion = f" · confusion: {scored[0].record.name}" if len(scored) > 1 else ""
-    return f"{len(clouds.labels):,} clouds of {part} of {clouds.dataset} · {seeds}{confusion}"
+    return f"{len(exam.places):,} {exam.samples.noun} of {part} of {exam.samples.dataset} · {seeds}{confusion}"
 
 
 def _summary(records: Sequence[RunRecord]) -> str:
     if len(records) > 1:
         return f"{len(records)} runs on {', '.join(sorted({record.config.dataset for record in records}))}"
     record, config = records[0], records[0].config
+    points = f"{config.points:,} points · " if config.model.name == "pointnet" else ""
     epochs = f"{len(record.epochs)} of {config.epochs} epochs"
     return (
         f"{config.dataset} · {config.model.name}, {config.paper} · trained at T = {config.timesteps} · {epochs} · "
-        f"{config.points:,} points · {config.precision} · seed {config.seed}"
+        f"{points}{config.precision} · seed {config.seed}"
     )
 
 
@@ -142,23 +144,23 @@ def _record(records: Sequence[RunRecord], scored: Sequence[Scored]) -> list[dict
 
 
 def _judged(one: Scored) -> dict[str, Any]:
-    clouds, verdicts = one.exam.clouds, one.verdicts
+    samples, verdicts = one.exam.samples, one.verdicts
     mistakes = [
         {
             "index": int(one.exam.places[sample]),
-            "class": clouds.classnames[clouds.labels[sample]],
-            "predicted": clouds.classnames[verdicts.predictions[0, -1, sample]],
+            "class": samples.classnames[verdicts.labels[sample]],
+            "predicted": samples.classnames[verdicts.predictions[0, -1, sample]],
             "probability": float(verdicts.chances[sample, verdicts.predictions[0, -1, sample]]),
         }
         for sample in verdicts.mistakes
     ]
     return {
-        "dataset": clouds.dataset,
-        "split": clouds.split,
-        "samples": len(clouds.labels),
+        "dataset": samples.dataset,
+        "split": one.exam.split,
+        "samples": len(verdicts.labels),
         "repeats": one.exam.repeats,
         "results": _results(one),
-        "classnames": list(clouds.classnames),
+        "classnames": list(samples.classnames),
         "confusion": verdicts.confusion.tolist(),
         "mistakes": mistakes,
     }

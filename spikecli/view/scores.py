@@ -47,13 +47,18 @@ class Scored:
     exam: Exam
     verdicts: Verdicts
 
+    @property
+    def noun(self) -> str:
+        """What one sample is called: cloud, recording or image."""
+        return self.exam.samples.noun.removesuffix("s")
+
 
 def scores_figure(scored: Sequence[Scored], theme: Theme) -> Figure:
     """Return accuracy against time steps and against energy for all runs, and the confusion matrix of the first."""
     figure = blank(SIDE + 1.26, theme)
     steps, energy = place(figure, 0.56, 0.3, 2.5, 1.85), place(figure, 0.56, 2.83, 2.5, 1.85)
     dress(steps, theme, "Accuracy against time", "time steps T")
-    dress(energy, theme, "Accuracy against energy", "energy of one cloud, µJ")
+    dress(energy, theme, "Accuracy against energy", f"energy of one {scored[0].noun}, µJ")
     for one in scored:
         mean, std = one.verdicts.accuracies.mean(axis=0), one.verdicts.accuracy_std
         aside = 0.05 * (one.index - (scored[-1].index + scored[0].index) / 2)  # bars beside, not on, one another
@@ -110,7 +115,7 @@ def _same_scale(steps: Axes, energy: Axes, theme: Theme) -> None:
 
 
 def _confusion(axes: Axes, theme: Theme, one: Scored) -> None:
-    names, counts = one.exam.clouds.classnames, one.verdicts.confusion
+    names, counts = one.exam.samples.classnames, one.verdicts.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     colors = shades(theme, one.index)
     edges = np.arange(len(names) + 1) - 0.5
@@ -138,16 +143,16 @@ def _readable(ground: Sequence[float]) -> str:
 
 
 def mistakes_sheet(one: Scored, theme: Theme) -> Sheet | None:
-    """Return small clouds that the run gets wrong, the most confident mistakes first; None where there are none."""
-    wrong = one.verdicts.mistakes[:MISTAKES]
-    if not len(wrong):
+    """Return small clouds that the run gets wrong, the most confident mistakes first; None where no clouds do."""
+    wrong, samples, panels = one.verdicts.mistakes[:MISTAKES], one.exam.samples, []
+    if not len(wrong) or one.noun != "cloud":
         return None
-    clouds, panels = one.exam.clouds, []
+    points, labels = samples.shown(one.verdicts.timesteps), one.exam.labels
     for sample in wrong:
         given = one.verdicts.predictions[0, -1, sample]
-        said = f"{clouds.classnames[given]} {one.verdicts.chances[sample, given]:.0%}"
-        note = f"is {clouds.classnames[clouds.labels[sample]]} · {one.exam.places[sample]}"
-        panels.append(replace(cloud_panel(Shape("", clouds.points[sample])), title=said, note=note))
+        said = f"{samples.classnames[given]} {one.verdicts.chances[sample, given]:.0%}"
+        note = f"is {samples.classnames[labels[sample]]} · {one.exam.places[sample]}"
+        panels.append(replace(cloud_panel(Shape("", points[one.exam.places[sample]])), title=said, note=note))
     sheet = Sheet(panels, theme, COLUMNS)
     sheet.side = WIDTH / COLUMNS
     sheet.frames = [(middle, 1.1 * half) for middle, half in sheet.frames]
@@ -156,10 +161,10 @@ def mistakes_sheet(one: Scored, theme: Theme) -> Sheet | None:
 
 def tell_mistakes(one: Scored) -> tuple[str, str]:
     """Return the heading above the clouds that go wrong, and how to read them."""
-    count, clouds = len(one.verdicts.mistakes), one.exam.clouds
+    count = len(one.verdicts.mistakes)
     heading = f"The {MISTAKES} most confident of {count} mistakes" if count > MISTAKES else f"All {count} mistakes"
     return (
         f"{heading} at T = {one.verdicts.timesteps}",
         f"bold: what {one.record.name} says, how surely · below: what the cloud is, its place in "
-        f"{clouds.dataset}:{clouds.split}",
+        f"{one.exam.samples.dataset}:{one.exam.split}",
     )

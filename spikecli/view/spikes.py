@@ -10,7 +10,7 @@ import numpy as np
 
 from spikecli.view.canvas import AZIMUTH, THEMES, WIDTH, Theme, draw_cloud, frame
 from spikecli.view.chart import LABEL, TICK, TITLE, blank, color_of, dress, in_percent, place
-from spikecli.view.look import Look, check_out
+from spikecli.view.look import Look, alone, check_out, needs_network
 from spikecli.view.points import cloud_panel
 from spikecli.view.sections import REPORTS, Report, Section, Table, name_of, picture
 from spikecli.view.sources import Shape, read_shape
@@ -42,22 +42,23 @@ def look_at_spikes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     from spikecli import probe
 
     check_out(look, REPORTS)
-    assert look.checkpoint is not None
+    alone(look)
+    given = needs_network(look, "spikes")
     on_work(0, total=len(look.sources) + 1)
-    model, stored = probe.spiking(look.checkpoint)
+    model, stored = probe.spiking(given)
     fired = []
     for source in look.sources:
         shape = read_shape(source, look.data_dir, look.points or stored.config.points, look.seed)
         layers = probe.firing(model, shape.points, look.timesteps, look.seed)
         fired.append(Fired(shape, layers, _said(look, shape, stored.classnames)))
         on_work(1)
-    report = build_report(fired, name_of(look.checkpoint), THEMES[look.theme])
+    report = build_report(fired, name_of(given), THEMES[look.theme])
     if look.out is None:
         show_picture(picture(report), report.title)
     else:
         REPORTS[look.suffix](report, look.out)
     on_work(1)
-    return {"out": look.out, "checkpoint": str(look.checkpoint), "sources": [_record(one) for one in fired]}
+    return {"out": look.out, "checkpoint": str(given), "sources": [_record(one) for one in fired]}
 
 
 def _said(look: Look, shape: Shape, classnames: Sequence[str]) -> tuple[tuple[str, float], ...]:
