@@ -21,7 +21,7 @@ from spikecli.cli import run as command
 from spikecli.config import TrainConfig
 from spikecli.errors import SpikeError
 from spikecli.evaluate import evaluate, opened
-from spikecli.verdicts import Verdicts, judge, prepare_exam
+from spikecli.verdicts import Exam, Verdicts, judge, prepare_exam
 from spikecli.view import report as flow
 from spikecli.view import window
 from spikecli.view.canvas import THEMES
@@ -398,3 +398,42 @@ def test_a_window_gets_the_picture_in_a_size_that_fits_a_screen(
     (image,) = shown
     whole = picture(flow.build_report([scored.record], [scored], look(shapes_dir, runs["first"])))
     assert image.shape == (window.TALLEST, whole.width * window.TALLEST // whole.height, 3)
+
+
+class Meter(torch.nn.Module):
+    """A network whose answer is how many time steps it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
+        assert len(x) == timesteps
+        return (torch.nn.functional.one_hot(torch.tensor(timesteps - 1), 4) * self.gain).expand(
+            timesteps, x.shape[1], 4
+        )
+
+
+class Recordings:
+    """Four recordings, sliced anew for each number of time steps."""
+
+    labels = np.array([0, 1, 2, 2])
+    classnames = ("one", "two", "three", "four")
+    dataset, noun, static, fingerprint = "digits", "recordings", False, ""
+
+    def shown(self, timesteps: int) -> np.ndarray:
+        return np.zeros((4, timesteps, 2, 5, 5), np.float32)
+
+
+def test_recordings_are_sliced_anew_for_each_number_of_steps_and_their_mistakes_only_counted(
+    runs: dict[str, Path],
+) -> None:
+    exam = Exam(Meter(), Recordings(), "test", np.array([1, 2, 3]), torch.device("cpu"), 1)  # type: ignore[arg-type]
+    assert exam.work(3) == 9
+    done: list[int] = []
+    verdicts = judge(exam, 3, 0, done.append)
+    assert verdicts.predictions.tolist() == [[[0, 0, 0], [1, 1, 1], [2, 2, 2]]] and sum(done) == 9
+    assert verdicts.accuracies.tolist() == [[0, pytest.approx(1 / 3), pytest.approx(2 / 3)]]
+    one = Scored(0, read_run(runs["first"]), exam, verdicts)
+    assert mistakes_sheet(one, LIGHT) is None
+    assert scores_figure([one], LIGHT).axes[1].get_xlabel() == "energy of one recording, µJ"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 BINS = 80
 SHOWN = 0.999  # of the membranes of a layer lie within the chart; the outermost bins hold the others
+DASHES = (0, (3, 2))
 MARKED = 4  # thresholds of a layer, at most, that are drawn one by one
 TABLE = ("network", "layer", "membranes", "mean", "std", "beyond θ", "mean |u − spike|")
 
@@ -69,7 +71,8 @@ def build_report(seen: Sequence[Seen], look: Look) -> Report:
     """Return the report: the histograms, and their figures as a table."""
     theme = THEMES[look.theme]
     title = f"Membranes in {' and '.join(one.name for one in seen)}"
-    note = f"What every layer's fire function sees at {', '.join(look.sources)}, in {look.timesteps} time steps"
+    names = ", ".join(Path(source).name for source in look.sources)
+    note = f"What every layer's fire function sees at {names}, in {look.timesteps} time steps"
     section = Section("Histograms", "", membranes_figure(seen, theme), _table(seen))
     return Report(title, note, theme, [section])
 
@@ -79,25 +82,34 @@ def membranes_figure(seen: Sequence[Seen], theme: Theme) -> Figure:
     names = list(dict.fromkeys(name for one in seen for name in one.layers))
     columns = 2 if len(names) <= 4 else 3 if len(names) <= 9 else 4
     rows = -(-len(names) // columns)
-    head = 0.62 if len(seen) > 1 else 0.36
-    tall, width = 2.05 if columns < 4 else 1.9, (WIDTH - 0.15) / columns - 0.6
+    head = 0.66
+    tall, width = 2.05, (WIDTH - 0.15) / columns - 0.6
     figure = blank(head + rows * tall - 0.15, theme)
     for index, name in enumerate(names):
         row, column = divmod(index, columns)
         left = 0.6 + column * (width + 0.6)
         axes = place(figure, left, head + row * tall, width, tall - 0.72)
-        dress(axes, theme, name, "membrane potential u", "share of membranes" if column == 0 else "", "y")
+        prefix, _, last = name.rpartition(".")
+        dress(axes, theme, last, "membrane potential u", "share of membranes" if column == 0 else "", "y")
+        axes.text(0, 1.2, prefix, transform=axes.transAxes, fontsize=TICK, color=theme.ink, alpha=0.8)
         _draw_layer(axes, theme, [(place, one.layers[name]) for place, one in enumerate(seen) if name in one.layers])
-    if len(seen) > 1:
-        _name_networks(figure, seen, theme)
+    _name_networks(figure, seen, theme)
     return figure
 
 
 def _name_networks(figure: Figure, seen: Sequence[Seen], theme: Theme) -> None:
+    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    patches = [Patch(color=color_of(theme, place), alpha=0.7, label=one.name) for place, one in enumerate(seen)]
-    legend(figure, theme, handles=patches, loc="upper left", bbox_to_anchor=(0.06, 1.0), ncols=2)
+    handles: list[Any] = [
+        Patch(color=color_of(theme, place), alpha=0.7, label=one.name) for place, one in enumerate(seen)
+    ]
+    layers = [layer for one in seen for layer in one.layers.values()]
+    values = sorted({float(threshold) for layer in layers for threshold in layer.thresholds})
+    signs = "±" if any(layer.signed for layer in layers) else ""
+    told = f"threshold {signs}{' or '.join(f'{value:g}' for value in values)}" if len(values) <= 2 else "thresholds"
+    handles.append(Line2D([], [], color=theme.ink, linewidth=1.0, linestyle=DASHES, label=told))
+    legend(figure, theme, handles=handles, loc="upper left", bbox_to_anchor=(0.06, 1.0), ncols=3)
 
 
 def histogram(layer: Membranes, edges: np.ndarray) -> np.ndarray:
@@ -122,17 +134,17 @@ def _thresholds(layer: Membranes) -> np.ndarray:
 
 def _draw_layer(axes: Axes, theme: Theme, layers: Sequence[tuple[int, Membranes]]) -> None:
     edges = common_edges([layer for _, layer in layers])
-    for line, (index, layer) in enumerate(layers):
+    for index, layer in layers:
         shares = histogram(layer, edges) / len(layer.values)
         color = color_of(theme, index)
         axes.stairs(shares, edges, fill=True, color=color, alpha=0.28)
         axes.stairs(shares, edges, color=color, linewidth=1.3)
-        told = f"{layer.share_beyond:.1%} fire"
+        at, side = ((0.015, "left"), (0.985, "right"))[index]
         style: dict[str, Any] = {"transform": axes.transAxes, "fontsize": TICK, "color": color, "fontweight": "bold"}
-        axes.text(0.985, 0.97 - 0.115 * line, told, ha="right", va="top", **style)
+        axes.text(at, 0.97, f"{layer.share_beyond:.1%} fire", ha=side, va="top", **style)
         _draw_thresholds(axes, theme, layer)
     axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(0, 1.12 * axes.dataLim.y1)
+    axes.set_ylim(0, 1.3 * axes.dataLim.y1)  # what is written above stays free
     axes.yaxis.set_major_formatter(in_percent)
 
 
@@ -141,16 +153,10 @@ def _draw_thresholds(axes: Axes, theme: Theme, layer: Membranes) -> None:
     if len(layer.thresholds) > MARKED:  # one a channel
         for side in (marks[marks < 0], marks[marks >= 0]):
             if len(side):
-                axes.axvspan(side.min(), side.max(), color=theme.ink, alpha=0.12, linewidth=0)
+                axes.axvspan(side.min(), side.max(), ymax=0.83, color=theme.ink, alpha=0.12, linewidth=0)
         return
     for mark in marks:
-        axes.axvline(mark, color=theme.ink, linewidth=1.0, linestyle=(0, (3, 2)))
-        above = (float(mark), 1.0)
-        sign = "θ" if mark > 0 else "−θ"
-        axes.annotate(
-            sign, above, (0, 1), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center",
-            va="bottom", fontsize=TICK, color=theme.ink,
-        )  # fmt: skip
+        axes.axvline(mark, ymax=0.83, color=theme.ink, linewidth=1.0, linestyle=DASHES)
 
 
 def _table(seen: Sequence[Seen]) -> Table:

@@ -35,6 +35,7 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     scored = _score(look, records, left_out, on_work)
     if not scored and not any(record.epochs for record in records):
         raise SpikeError(left_out[-1])
+    left_out += [f"what {one.record.name} gets wrong is not drawn" for one in scored[:1] if one.noun != "cloud"]
     report = build_report(records, scored, look)
     if look.out is None:
         show_picture(picture(report), report.title)
@@ -85,8 +86,9 @@ def _told(scored: Sequence[Scored], look: Look) -> str:
     exam, repeats = scored[0].exam, max(one.exam.repeats for one in scored)
     part = "the held-out part of the training split" if look.split == "held-out" else f"the {look.split} split"
     seeds = f"mean ± std of {repeats} perturbation seeds from {look.seed}" if repeats > 1 else f"seed {look.seed}"
-    confusion = f" · confusion: {scored[0].record.name}" if len(scored) > 1 else ""
-    return f"{len(exam.places):,} {exam.samples.noun} of {part} of {exam.samples.dataset} · {seeds}{confusion}"
+    confusion = f" · confusion of {scored[0].record.name}" if len(scored) > 1 else " · confusion"
+    shade = "shade by the root of the share"
+    return f"{len(exam.places):,} {exam.samples.noun} of {part} of {exam.samples.dataset} · {seeds}{confusion}: {shade}"
 
 
 def _summary(records: Sequence[RunRecord]) -> str:

@@ -119,19 +119,20 @@ def _confusion(axes: Axes, theme: Theme, one: Scored) -> None:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     colors = shades(theme, one.index)
     edges = np.arange(len(names) + 1) - 0.5
-    axes.pcolormesh(edges, edges, shares, cmap=colors, vmin=0, vmax=1, edgecolors=theme.paper, linewidth=0.8)
+    axes.pcolormesh(edges, edges, np.sqrt(shares), cmap=colors, vmin=0, vmax=1, edgecolors=theme.paper, linewidth=0.8)
     axes.set(aspect="equal", ylim=(len(names) - 0.5, -0.5))
     accuracy = f"{one.verdicts.accuracies[0, -1]:.2%} of {counts.sum():,} right"
     dress(axes, theme, f"Confusion at T = {one.verdicts.timesteps}: {accuracy}", "predicted", "true", grid="none")
-    size = min(TICK, 120 / len(names))
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
+    size = min(TICK, 0.85 * SIDE * 72 / len(names))
+    turn, side = (45, "top") if len(names) <= COUNTED else (90, "center")
+    axes.set_xticks(range(len(names)), names, rotation=turn, ha="right", va=side, rotation_mode="anchor", fontsize=size)
     axes.set_yticks(range(len(names)), names, fontsize=size)
     axes.tick_params(length=0)
     axes.set_xlabel("predicted", fontsize=LABEL, color=theme.ink, labelpad=1)
     if len(names) > COUNTED:
         return
     for row, column in zip(*np.nonzero(counts), strict=True):
-        ink = _readable(colors(shares[row, column])[:3])
+        ink = _readable(colors(np.sqrt(shares[row, column]))[:3])
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=size, color=ink)
 
 

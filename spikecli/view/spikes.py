@@ -73,7 +73,7 @@ def _said(look: Look, shape: Shape, classnames: Sequence[str]) -> tuple[tuple[st
 def build_report(fired: Sequence[Fired], network: str, theme: Theme) -> Report:
     """Return the report: a figure a cloud, and its firing rates as a table."""
     signed = any(layer.negative.any() for one in fired for layer in one.layers.values())
-    colors = "blue: +1, orange: −1; " if signed else ""
+    colors = "left and blue: +1, right and orange: −1; " if signed else ""
     note = (
         f"a row is a channel, up to {ROWS} of a layer; color: the share of its points, or its one neuron, that fires; "
         f"{colors}the cloud: warm points fire most"
@@ -103,7 +103,7 @@ def spikes_figure(one: Fired, theme: Theme) -> Figure:
     for index, (name, layer) in enumerate(one.layers.items()):
         row, column = divmod(index, beside)
         left, top = LEFT + column * (width + gap), row * tall + HEAD
-        _draw_raster(place(figure, left, top, width, RASTER), layer, name, theme, column == 0)
+        _draw_raster(place(figure, left, top, width, RASTER), layer, name, theme, column == 0, width > 1.2)
         axes = place(figure, left, top + RASTER + 0.06, width, BARS)
         _draw_rates(axes, layer, theme, width, 1.3 * highest, column == 0)
     return figure
@@ -138,15 +138,16 @@ def raster(layer: Firing) -> tuple[np.ndarray, np.ndarray]:
     return layer.positive.T[shown] / len(layer.by_point), layer.negative.T[shown] / len(layer.by_point)
 
 
-def _draw_raster(axes: Axes, layer: Firing, name: str, theme: Theme, first: bool) -> None:
+def _draw_raster(axes: Axes, layer: Firing, name: str, theme: Theme, first: bool, wide: bool) -> None:
     from matplotlib.colors import to_rgb
 
     plus, minus = raster(layer)
-    paper, *inks = (np.array(to_rgb(color)) for color in (theme.paper, color_of(theme, 0), color_of(theme, 1)))
-    most = max(float((plus + minus).max()), 1e-12)
-    share = np.stack([most - plus - minus, plus, minus], axis=-1) / most
     steps, channels = layer.rates.shape
-    image = np.clip(share @ np.stack([paper, *inks]), 0, 1)
+    most = max(float(plus.max()), float(minus.max()), 1e-12)
+    shown = [(plus, color_of(theme, 0)), (minus, color_of(theme, 1))][: 2 if layer.negative.any() else 1]
+    paper = np.array(to_rgb(theme.paper))
+    halves = [paper + share[..., None] / most * (np.array(to_rgb(ink)) - paper) for share, ink in shown]
+    image = np.stack(halves, axis=2).reshape(len(plus), -1, 3)  # with both signs, each step has a column for each
     axes.imshow(image, aspect="auto", interpolation="nearest", extent=(0.5, steps + 0.5, len(plus), 0))
     dress(axes, theme, grid="none")
     for edge in axes.spines.values():
@@ -158,7 +159,8 @@ def _draw_raster(axes: Axes, layer: Firing, name: str, theme: Theme, first: bool
     if first:
         axes.set_ylabel("channels, busiest first", fontsize=LABEL, color=theme.ink)
     points = len(layer.by_point)
-    counted = f"{channels} channels × {points:,}\nfull color: {most:.0%}" if points > 1 else f"{channels} neurons\n"
+    room = f" × {points:,}" if wide else ""
+    counted = f"{channels} channels{room}\nfull color: {most:.0%}" if points > 1 else f"{channels} neurons\n"
     axes.text(0, 1.125, name.rpartition(".")[2], fontsize=TITLE, fontweight="bold", **_above(axes, theme))
     axes.text(0, 1.02, counted, fontsize=TICK - 0.5, alpha=0.8, linespacing=1.15, **_above(axes, theme))
     if "." in name:
