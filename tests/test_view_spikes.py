@@ -280,6 +280,9 @@ def test_bad_requests_are_one_line(
     cli: Callable, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights, ann = saved(tmp_path / "w.safetensors"), saved(tmp_path / "ann.safetensors", "ann")
+    images = tmp_path / "images.safetensors"
+    config = TrainConfig(model=ModelConfig(name="resnet20", width=0.1))
+    checkpoints.save(images, Checkpoint(models.build(config.model).state_dict(), config, CLASSES))
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(window.sys, "platform", "linux")
@@ -288,6 +291,7 @@ def test_bad_requests_are_one_line(
         wanted = {
             "needs a network; give one with --checkpoint": out,
             "has no spiking neurons": ["--checkpoint", ann, *out],
+            "is a resnet20, which sees no clouds": ["--checkpoint", images, *out],
             "name a file that ends in one of .png, .html": ["--checkpoint", weights, "--out", tmp_path / "x.mp4"],
             "found no display": ["--checkpoint", weights],
         }

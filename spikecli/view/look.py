@@ -95,6 +95,12 @@ def needs_network(look: Look, what: str) -> Path:
     return look.checkpoint
 
 
+def sees_clouds(given: Path, model: str) -> None:
+    """Refuse the network of a checkpoint that takes images or frames: SpikeError."""
+    if model != "pointnet":
+        raise SpikeError(f"{given} is a {model}, which sees no clouds; give a pointnet")
+
+
 def alone(look: Look) -> None:
     """Refuse a second network where it has no meaning: SpikeError."""
     if look.against is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from spikecli.errors import SpikeError
 from spikecli.view.canvas import THEMES, WIDTH, Theme
 from spikecli.view.chart import TICK, blank, color_of, dress, in_percent, legend, place
-from spikecli.view.look import Look, check_out, needs_network
+from spikecli.view.look import Look, check_out, needs_network, sees_clouds
 from spikecli.view.sections import REPORTS, Report, Section, Table, name_of, picture
 from spikecli.view.sources import read_shape
 from spikecli.view.window import show_picture
@@ -49,6 +49,7 @@ def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any
     seen = []
     for given in networks:
         model, stored = probe.spiking(given)
+        sees_clouds(given, stored.config.model.name)
         count = look.points or stored.config.points
         shapes = [read_shape(source, look.data_dir, count, look.seed) for source in look.sources]
         sizes = {len(shape.points) for shape in shapes}
