@@ -365,7 +365,8 @@ def test_bad_requests_are_one_line_and_begin_no_work(
             "--out",
             tmp_path / "run.png",
         ],
-        "give it with --show membranes": ["--against", runs["second"], "--out", tmp_path / "run.png"],
+        "found --against, which would change nothing": ["--against", runs["second"], "--out", tmp_path / "run.png"],
+        "found --checkpoint, which would": ["--checkpoint", runs["second"], "--out", tmp_path / "run.png"],
     }
     for line, given in wanted.items():
         told = cli("view", runs["first"], "--quiet", *given)

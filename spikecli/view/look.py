@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,8 @@ class Look:
 
 def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
-    check_out(look, {**STILLS, **FILMS})
-    alone(look)
+    check_out(look)
+    refuse_unused(look, "checkpoint", "points")
     points, classnames = _expected(look)
     shapes = []
     for source in look.sources:
@@ -77,7 +77,7 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     return {"out": look.out, "sources": records}
 
 
-def check_out(look: Look, suffixes: Iterable[str]) -> None:
+def check_out(look: Look, suffixes: Iterable[str] = (*STILLS, *FILMS)) -> None:
     """Refuse what cannot be shown before any work is done: SpikeError."""
     if look.out is None:
         no_display()
@@ -101,10 +101,12 @@ def sees_clouds(given: Path, model: str) -> None:
         raise SpikeError(f"{given} is a {model}, which sees no clouds; give a pointnet")
 
 
-def alone(look: Look) -> None:
-    """Refuse a second network where it has no meaning: SpikeError."""
-    if look.against is not None:
-        raise SpikeError("found --against, which compares membranes; give it with --show membranes")
+def refuse_unused(look: Look, *used: str) -> None:
+    """Refuse what was asked for beside what every picture takes and `used`, by name: SpikeError."""
+    plain = Look(look.sources, look.data_dir, look.out, timesteps=look.timesteps, theme=look.theme, seed=look.seed)
+    for name in sorted({option.name for option in fields(Look)} - set(used)):
+        if getattr(look, name) != getattr(plain, name):
+            raise SpikeError(f"found --{name}, which would change nothing of what is shown here; leave it out")
 
 
 def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:

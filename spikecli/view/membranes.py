@@ -12,7 +12,7 @@ import numpy as np
 from spikecli.errors import SpikeError
 from spikecli.view.canvas import THEMES, WIDTH, Theme
 from spikecli.view.chart import TICK, blank, color_of, dress, in_percent, legend, place
-from spikecli.view.look import Look, check_out, needs_network, sees_clouds
+from spikecli.view.look import Look, check_out, needs_network, refuse_unused, sees_clouds
 from spikecli.view.sections import REPORTS, Report, Section, Table, name_of, picture
 from spikecli.view.sources import read_shape
 from spikecli.view.window import show_picture
@@ -44,6 +44,7 @@ def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any
     from spikecli import probe
 
     check_out(look, REPORTS)
+    refuse_unused(look, "checkpoint", "points", "against")
     networks = [given for given in (needs_network(look, "membranes"), look.against) if given is not None]
     on_work(0, total=len(networks) + 1)
     seen = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spikecli.errors import SpikeError
 from spikecli.view.canvas import THEMES
 from spikecli.view.curves import RunRecord, learning_curves, read_run
-from spikecli.view.look import Look, alone, check_out
+from spikecli.view.look import Look, check_out, refuse_unused
 from spikecli.view.scores import Scored, mistakes_sheet, scores_figure, tell_mistakes
 from spikecli.view.sections import REPORTS, Report, Section, Table, picture
 from spikecli.view.window import show_picture
@@ -27,7 +27,7 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     `on_work(steps, total=…)` is told of samples judged. SpikeError when a run is damaged, or nothing can be drawn.
     """
     check_out(look, REPORTS)
-    alone(look)
+    refuse_unused(look, "split", "runs")
     records = [read_run(Path(source)) for source in look.sources]
     if len({record.name for record in records}) < len(records):
         records = [replace(record, name=str(record.folder)) for record in records]

@@ -10,7 +10,7 @@ import numpy as np
 
 from spikecli.view.canvas import AZIMUTH, THEMES, WIDTH, Theme, draw_cloud, frame
 from spikecli.view.chart import LABEL, TICK, TITLE, blank, color_of, dress, in_percent, place
-from spikecli.view.look import Look, alone, check_out, needs_network, sees_clouds
+from spikecli.view.look import Look, check_out, needs_network, refuse_unused, sees_clouds
 from spikecli.view.points import cloud_panel
 from spikecli.view.sections import REPORTS, Report, Section, Table, name_of, picture
 from spikecli.view.sources import Shape, read_shape
@@ -42,7 +42,7 @@ def look_at_spikes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     from spikecli import probe
 
     check_out(look, REPORTS)
-    alone(look)
+    refuse_unused(look, "checkpoint", "points")
     given = needs_network(look, "spikes")
     on_work(0, total=len(look.sources) + 1)
     model, stored = probe.spiking(given)
