@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from spikecli.energy import Operations, counted
 from spikecli.errors import SpikeError
 from spikecli.models.pointnet import PointNet
 from spikecli.models.pooled import linear_winners
+from spikecli.neurons import Neuron
 from spikecli.samples import Samples, load_samples, to_network
 
 BATCH = 32
@@ -181,3 +183,28 @@ def critical_points(checkpoint: Path, points: np.ndarray, timesteps: int, seed: 
     step_logits(model, points[None], timesteps, torch.device("cpu"), "fp32", seed)
     handle.remove()
     return wins
+
+
+def point_spikes(checkpoint: Path, points: np.ndarray, timesteps: int, seed: int = 0) -> tuple[np.ndarray, int]:
+    """Return how many of the trunk's neurons of each point of a cloud (N, 3) fire at each step (T, N), and of how many.
+
+    The neurons are those that see one point alone: 64 and 128 channels. SpikeError when the network has none that fire.
+    """
+    path = checkpoints.resolve(checkpoint)
+    model = checkpoints.network(checkpoints.load(path), path)
+    assert isinstance(model, PointNet)
+    spikes, channels = np.zeros((timesteps, len(points)), dtype=np.int64), 0
+
+    def on_fire(module: nn.Module, inputs: Any, output: Tensor) -> None:  # (T, 1, N, C)
+        nonlocal spikes, channels
+        spikes = spikes + (output != 0).sum((1, 3)).numpy()
+        channels += output.shape[3]
+
+    layers = [layer for layer in (model.fire1, model.fire2) if isinstance(layer, Neuron)]
+    if not layers:
+        raise SpikeError(f"{path} is a network of ReLUs, no neuron of it fires; color its points by wins")
+    handles = [layer.register_forward_hook(on_fire) for layer in layers]
+    step_logits(model, points[None], timesteps, torch.device("cpu"), "fp32", seed)
+    for handle in handles:
+        handle.remove()
+    return spikes, channels

@@ -18,7 +18,7 @@ from spikecli.config import PAPERS, ModelConfig, TrainConfig
 from spikecli.datasets.prepared import PointClouds
 from spikecli.energy import counted
 from spikecli.errors import SpikeError
-from spikecli.evaluate import critical_points, evaluate, predict_clouds, step_logits
+from spikecli.evaluate import critical_points, evaluate, point_spikes, predict_clouds, step_logits
 from spikecli.models.pointnet import PointNet
 
 CPU = torch.device("cpu")
@@ -148,6 +148,31 @@ def test_checkpoints_round_trip_and_predict(tmp_path: Path) -> None:
     np.testing.assert_allclose(probabilities[2], logits.mean(0).softmax(-1), atol=1e-6)
     wins = critical_points(tmp_path, clouds().points[0], 3)
     assert wins.shape == (3, 40) and (wins.sum(1) == 1024).all()
+
+
+def test_the_spikes_of_each_point_are_those_of_its_own_neurons(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["lif"], tnet="none"), points=40)
+    model = models.build(config.model)
+    assert isinstance(model, PointNet)
+    checkpoints.save(tmp_path / "model.safetensors", Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")))
+    points = clouds().points[0]
+    spikes, neurons = point_spikes(tmp_path, points, 3)
+    model.eval()
+    with torch.inference_mode():
+        first = model.fire1(model.point1(torch.from_numpy(points)[None, None]), 3)
+        second = model.fire2(model.point2(first), 3)
+    assert neurons == 64 + 128
+    np.testing.assert_array_equal(spikes, (first.sum((1, 3)) + second.sum((1, 3))).long())
+    assert 0 <= spikes.min() < spikes.max() < neurons
+
+
+def test_a_network_of_relus_has_no_spikes_to_show(tmp_path: Path) -> None:
+    model = network("ann")
+    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["ann"]), points=40)
+    checkpoints.save(tmp_path / "model.safetensors", Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")))
+    with pytest.raises(SpikeError, match="is a network of ReLUs"):
+        point_spikes(tmp_path, clouds().points[0], 1)
 
 
 def test_loading_leaves_the_random_state_alone(tmp_path: Path) -> None:

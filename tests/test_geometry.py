@@ -10,7 +10,15 @@ from cloud_files import CUBE, POINTS, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikecli.datasets.geometry import Cloud, Mesh, draw_points, farthest_points, normalize_unit_sphere, sample_surface
+from spikecli.datasets.geometry import (
+    Cloud,
+    Mesh,
+    draw_facing,
+    draw_points,
+    farthest_points,
+    normalize_unit_sphere,
+    sample_surface,
+)
 from spikecli.datasets.pointcloud import load_points_of
 from spikecli.errors import SpikeError
 
@@ -23,6 +31,31 @@ def test_surface_samples_follow_the_area() -> None:
     assert big.mean() == pytest.approx(0.75, abs=0.01)
     np.testing.assert_allclose(points[big].mean(axis=0), [1, 1 / 3, 0], atol=0.02)  # the triangle's centroid
     assert (points[big, 0] / 3 + points[big, 1] <= 1 + 1e-9).all() and (points >= -1e-9).all()
+
+
+def test_points_know_where_their_face_faces() -> None:
+    corners = np.array([[0, 0, 0], [2, 0, 0], [2, 2, 0], [0, 2, 0], [0, 0, 2], [2, 0, 2.0]])
+    mesh = Mesh(corners, np.array([[0, 1, 2], [0, 2, 3], [0, 1, 5], [0, 5, 4]]))  # a floor and a wall on its edge
+    for sampling in ("uniform", "fps"):
+        points, normals = draw_facing(mesh, 300, sampling, np.random.default_rng(0))
+        assert normals is not None and normals.shape == (300, 3)
+        np.testing.assert_array_equal(points, draw_points(mesh, 300, sampling, np.random.default_rng(0)))
+        on_the_floor = points[:, 2] == points[:, 2].min()
+        np.testing.assert_allclose(np.abs(normals[on_the_floor]), np.tile([0, 0, 1.0], (on_the_floor.sum(), 1)))
+        np.testing.assert_allclose(np.abs(normals[~on_the_floor]), np.tile([0, 1.0, 0], ((~on_the_floor).sum(), 1)))
+
+
+def test_a_cloud_brings_its_normals_or_none(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(40, 3))
+    table = np.hstack([points, 5 * points]).astype(np.float32)
+    _, normals = draw_facing(Cloud(table), 30, "uniform", np.random.default_rng(1))
+    chosen = np.random.default_rng(1).permutation(40)[:30]
+    assert normals is not None
+    np.testing.assert_allclose(
+        normals, points[chosen] / np.linalg.norm(points[chosen], axis=1, keepdims=True), atol=1e-6
+    )
+    assert draw_facing(Cloud(table[:, :3]), 30, "uniform", generator)[1] is None
 
 
 def test_the_same_seed_draws_the_same_points_and_another_does_not(tmp_path: Path) -> None:

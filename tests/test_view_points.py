@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,14 @@ import pytest
 from PIL import Image
 
 from spikecli import checkpoint, evaluate
+from spikecli.config import ModelConfig
 from spikecli.datasets.prepared import PointClouds
 from spikecli.errors import SpikeError
 from spikecli.view import film, window
 from spikecli.view import look as flow
 from spikecli.view import sources as readers
 from spikecli.view.canvas import AZIMUTH, THEMES, Panel, Sheet, paint, pixels, project
+from spikecli.view.facing import AXES, LEGEND, color_of, estimate_normals
 from spikecli.view.film import FRAMES
 from spikecli.view.look import Look, look_at_points
 from spikecli.view.page import MOST_POINTS, save_page
@@ -286,6 +289,7 @@ def test_a_checkpoint_tells_the_classes_step_by_step(
 
         class config:
             points = 60
+            model = ModelConfig(classes=3)
 
     monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
     monkeypatch.setattr(evaluate, "predict_clouds", predict)
@@ -299,6 +303,129 @@ def test_a_checkpoint_tells_the_classes_step_by_step(
     assert sum(steps) == wanted.work
     assert [step["class"] for step in record["sources"][0]["predictions"]] == ["chair", "bed"]
     assert [step["deciding_points"] for step in record["sources"][0]["predictions"]] == [2, 3]
+
+
+# Colors.
+
+
+def distance(colors: np.ndarray, name: str) -> np.ndarray:
+    return np.abs(colors - [int(name[place : place + 2], 16) / 255 for place in (1, 3, 5)]).max(axis=-1)
+
+
+def test_a_normal_and_its_opposite_have_the_color_of_their_axis() -> None:
+    for normal, name in zip(np.eye(3), AXES, strict=True):
+        assert distance(color_of(np.stack([normal, -normal])), name).max() < 1e-9
+    between = color_of(np.array([[0.6, 0, 0.8]]))
+    np.testing.assert_allclose(between, 0.36 * color_of(np.eye(3)[:1]) + 0.64 * color_of(np.eye(3)[2:]))
+
+
+def test_normals_are_estimated_from_neighbors() -> None:
+    ring = ball(2000)
+    assert np.abs((estimate_normals(ring) * ring).sum(axis=1)).min() > 0.95  # a ball faces outward, or inward
+    generator = np.random.default_rng(0)
+    floor = np.c_[generator.uniform(-1, 1, (300, 2)), np.zeros(300)].astype(np.float32)
+    np.testing.assert_allclose(np.abs(estimate_normals(floor)), np.tile([0, 0, 1.0], (300, 1)), atol=1e-6)
+    assert np.isfinite(estimate_normals(floor[:2])).all()
+
+
+def test_the_faces_of_a_cube_have_the_colors_of_the_axes(cube: Path, tmp_path: Path) -> None:
+    shape = read_shape(str(cube), tmp_path, 900, 0)
+    sheet = sheet_of([shape], [], THEMES["light"], (AZIMUTH,), "normal")
+    assert sheet.caption == LEGEND
+    (panel,) = sheet.panels
+    assert panel.colors is not None
+    low, high = panel.points.min(axis=0), panel.points.max(axis=0)
+    on = np.minimum(panel.points - low, high - panel.points) < 1e-5
+    assert (on.sum(axis=1) >= 1).all() and (on.sum(axis=0) > 200).all()
+    for axis, name in enumerate(AXES):
+        face = on[:, axis] & (on.sum(axis=1) == 1)
+        assert distance(panel.colors[face], name).max() < 1e-6
+    painted = paint(panel, np.ones(len(panel.points)), THEMES["light"])
+    np.testing.assert_allclose(painted, panel.colors, atol=1e-9)
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif"])
+def test_colors_by_normal_reach_the_picture(cube: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"cube.{suffix}"
+    look_at_points(look(tmp_path, str(cube), out=out, points=300, color="normal"), lambda done: None)
+    with Image.open(out) as image:
+        colors = np.asarray(image.convert("RGB")) / 255
+    for name in AXES:
+        assert (distance(colors, name) < 0.16).sum() > 30
+    assert not (distance(colors, "#440154") < 0.1).any()  # the lowest color of height
+
+
+def test_colors_by_normal_reach_the_page(cube: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    look_at_points(look(tmp_path, str(cube), out=out, points=300, color="normal"), lambda done: None)
+    page = out.read_text(encoding="utf-8")
+    plot = page[page.rindex("Plotly.newPlot") :]
+    (data,) = re.findall(r'"color":\{"dtype":"u1","bdata":"([^"]*)"', plot)
+    numbers = np.frombuffer(base64.b64decode(data.replace("\\u002f", "/")), "u1")
+    scale = {round(float(place) * 255): rgb for place, rgb in re.findall(r'\[([\d.e-]+),"rgb\(([^)]*)\)"\]', plot)}
+    colors = np.array([[int(part) / 255 for part in scale[number].split(",")] for number in numbers])
+    assert len(colors) == 300
+    assert (np.min([distance(colors, name) for name in AXES], axis=0) < 0.11).all()  # a sixth of the way is rounded
+    assert "up or down (z)" in page
+
+
+@pytest.fixture
+def firing(seen: Seen) -> Seen:
+    spikes = np.zeros((2, 60), dtype=int) + 10
+    spikes[0, 5], spikes[1, 8] = 40, 25
+    return replace(seen, spikes=spikes, neurons=192)
+
+
+def test_each_step_shows_its_own_spikes_on_one_scale(firing: Seen) -> None:
+    first, second = step_panels(Shape("x", ball(60), "bed"), firing, (10, 40))
+    assert (first.title, second.title) == ("T = 1: chair ✗", "T = 2: bed ✓")
+    assert first.muted is None and second.muted is None
+    assert first.values[5] == 1 and first.values[8] == 0
+    assert second.values[8] == pytest.approx(0.5) and second.values[5] == 0
+    sheet = sheet_of([Shape("x", ball(60), "bed")], [firing], THEMES["dark"], (AZIMUTH,), "spikes")
+    assert sheet.caption.startswith("color: how many of a point's 192 neurons fire in step T, 10 (dark) to ")
+    assert pixels(sheet.figure(), 60) != pixels(
+        sheet_of([Shape("x", ball(60), "bed")], [replace(firing, spikes=None)], THEMES["dark"], (AZIMUTH,)).figure(), 60
+    )
+
+
+def test_spikes_are_asked_of_the_network(cube: Path, tmp_path: Path, firing: Seen, monkeypatch) -> None:
+    class Stored:
+        classnames = CLASSES
+
+        class config:
+            points = 60
+            model = ModelConfig(classes=3)
+
+    monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
+    monkeypatch.setattr(evaluate, "predict_clouds", lambda *given: firing.probabilities[:, None])
+    monkeypatch.setattr(evaluate, "critical_points", lambda *given: firing.wins)
+    monkeypatch.setattr(evaluate, "point_spikes", lambda path, points, timesteps, seed: (firing.spikes, 192))
+    wanted = look(tmp_path, str(cube), out=tmp_path / "a.png", checkpoint=tmp_path / "w.safetensors", color="spikes")
+    record = look_at_points(wanted, lambda done: None)
+    assert [step["point_spikes"] for step in record["sources"][0]["predictions"]] == [630, 615]
+    caption = sheet_of([Shape("x", ball(60))], [firing], THEMES["light"], (AZIMUTH,), "normal").caption
+    assert caption.count("\n") == 1 and caption.endswith(LEGEND)
+
+
+def test_colors_that_need_a_network_or_are_none_are_refused(cli: Callable, cube: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.png"
+    for color, message in (("wins", "no network to look into; add --checkpoint RUN"), ("red", "wanted one of height,")):
+        outcome = cli("view", cube, "--color", color, "--out", out, "--quiet")
+        assert outcome.code == 1 and message in outcome.err and outcome.err.count("\n") == 1
+    assert cli("view", cube, "--color", "normal", "--out", out, "--quiet").code == 0 and out.exists()
+    outcome = cli("view", cube, "--speed", "2", "--out", out, "--quiet")
+    assert outcome.code == 1 and "found options of recordings and a cloud" in outcome.err
+
+
+def test_a_network_that_sees_no_clouds_is_refused(cube: Path, tmp_path: Path, monkeypatch) -> None:
+    class Stored:
+        class config:
+            model = ModelConfig(name="resnet20", classes=3)
+
+    monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
+    with pytest.raises(SpikeError, match="is a resnet20, which sees no clouds"):
+        look_at_points(look(tmp_path, str(cube), out=tmp_path / "a.png", checkpoint=tmp_path / "w.safetensors"), print)
 
 
 # Sources, and what cannot be shown.

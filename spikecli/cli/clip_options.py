@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
@@ -77,8 +78,22 @@ class Speech:
     config: options.ConfigFile = None
 
 
+def _on_panel(group: Any, kind: Any) -> Any:
+    """Return the option with the group's `panel` as its place in the help, where the group has one."""
+    panel = getattr(group, "panel", None)
+    if panel is None:
+        return kind
+    base, option = get_args(kind)
+    option = copy.copy(option)
+    option.rich_help_panel = panel
+    return Annotated[base, option]
+
+
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with an option for each field of the dataclasses among its parameters, which get the value."""
+    """Return the command with an option for each field of the dataclasses among its parameters, which get the value.
+
+    The class attribute `panel` of such a dataclass is the heading of its options in the help.
+    """
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
     parameters = []
@@ -87,7 +102,7 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
         singles = [(parameter.name, hints[parameter.name], parameter.default)]
         if group is not None:
             inner = get_type_hints(group, include_extras=True)
-            singles = [(field.name, inner[field.name], field.default) for field in fields(group)]
+            singles = [(field.name, _on_panel(group, inner[field.name]), field.default) for field in fields(group)]
         parameters += [
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
             for name, kind, default in singles

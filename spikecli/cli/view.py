@@ -8,49 +8,68 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from spikecli.cli import clip_options, run_options
+from spikecli.cli import clip_options, event_options, run_options
 from spikecli.cli.options import DATA_DIR, DataDir, Seed
 from spikecli.console import Advance, Console
 from spikecli.errors import SpikeError
 
 Sources = Annotated[
     list[str],
-    typer.Argument(metavar="SOURCE…", help="Files of points or meshes, DATASET:SPLIT:INDEX, or run folders."),
+    typer.Argument(metavar="SOURCE…", help="Files of points, meshes or events, DATASET:SPLIT:INDEX, or run folders."),
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", help="A .png, .gif, .mp4 or .html file to write; without it, a window.")
 ]
 Show = Annotated[
     str | None,
-    typer.Option("--show", help="With --checkpoint, spikes: who fires when; membranes: against the threshold."),
+    typer.Option(
+        "--show",
+        help="With --checkpoint, spikes: who fires when; membranes: against the threshold. Of a recording, clip: the "
+        "pictures CLIP is given, and its answers.",
+    ),
 ]
 Checkpoint = Annotated[
     Path | None, typer.Option("--checkpoint", help="A run folder or weights: show what that network sees.")
 ]
 Against = Annotated[Path | None, typer.Option("--against", help="A second network, with --show membranes.")]
-Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps T of a network.")]
+Timesteps = Annotated[
+    int | None,
+    typer.Option("--timesteps", "-T", min=1, help="Time steps T.", show_default="4; 10 slices of a recording"),
+]
 Points = Annotated[
     int | None, typer.Option("--points", min=2, help="Points to draw.", show_default="all; 4096 of a mesh")
 ]
+Color = Annotated[
+    str | None,
+    typer.Option(
+        "--color",
+        help="Of clouds: height, normal (where the surface faces), or, with --checkpoint, wins or spikes.",
+        show_default="height; wins with --checkpoint",
+    ),
+]
+TIMESTEPS = {"points": 4, "events": 10, "runs": 4}  # by kind of source, unless told otherwise
 Theme = Annotated[Literal["light", "dark"], typer.Option("--theme", help="Color of the paper.")]
 
 
 @clip_options.with_groups
 def view(
     sources: Sources,
+    recordings: event_options.Recordings,
+    through: event_options.ThroughClip,
     evaluation: run_options.Evaluation,
     speech: clip_options.Speech,
     out: Out = None,
     show: Show = None,
     checkpoint: Checkpoint = None,
     against: Against = None,
+    color: Color = None,
     points: Points = None,
-    timesteps: Timesteps = 4,
+    timesteps: Timesteps = None,
     theme: Theme = "light",
     data_dir: DataDir = DATA_DIR,
     seed: Seed = 0,
 ) -> None:
-    """Show point clouds side by side: a window, or a PNG, a turntable GIF or MP4, or a page that turns under the mouse.
+    """Show clouds or recordings: a window, or a PNG, a GIF or MP4 film, or a page that turns under the mouse.
 
     With --checkpoint, the classes step by step and the points that decided them, its spikes or its membranes.
 
@@ -58,25 +77,34 @@ def view(
 
     Example: spikecli view shapes:test:0 --checkpoint checkpoints/demo --out demo.png
     """
+    from spikecli.view.event_look import ClipLook, EventLook
     from spikecli.view.look import Look
-    from spikecli.view.sources import kind_of
 
     console = Console(speech.as_json, speech.quiet)
-    kinds = sorted({kind_of(source) for source in sources})
-    if len(kinds) > 1:
-        raise SpikeError(f"found sources of different kinds ({', '.join(kinds)}); give one kind at a time")
-    look_at = _looker(kinds[0], show)
+    kind = _kind(sources)
+    look_at = _looker(kind, show)
     look = Look(
-        tuple(sources), data_dir, out, checkpoint, timesteps, points, theme, seed,
-        split=evaluation.split, runs=evaluation.runs, against=against,
+        tuple(sources), data_dir, out, checkpoint, timesteps or TIMESTEPS[kind], points, theme, seed, color,
+        EventLook(**vars(recordings)), ClipLook(**vars(through)), evaluation.split, evaluation.runs, against,
     )  # fmt: skip
     with console.progress("drawing" if out else "opening a window", total=look.work) as advance:
         document = look_at(look, advance)
     _say(console, document)
 
 
+def _kind(sources: list[str]) -> str:
+    """Return what kind of thing the sources are; SpikeError when they are of several."""
+    from spikecli.view.sources import kind_of
+
+    kinds = sorted({kind_of(source) for source in sources})
+    if len(kinds) > 1:
+        raise SpikeError(f"found sources of different kinds ({', '.join(kinds)}); give one kind at a time")
+    return kinds[0]
+
+
 def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, Any]]:
     """Return what draws `show` of sources of a kind; SpikeError when there is nothing of the name."""
+    from spikecli.view.events import look_at_clip, look_at_events
     from spikecli.view.look import look_at_points
     from spikecli.view.membranes import look_at_membranes
     from spikecli.view.report import look_at_runs
@@ -86,6 +114,8 @@ def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, A
         ("points", None): look_at_points,
         ("points", "spikes"): look_at_spikes,
         ("points", "membranes"): look_at_membranes,
+        ("events", None): look_at_events,
+        ("events", "clip"): look_at_clip,
         ("runs", None): look_at_runs,
     }
     if (kind, show) not in lookers:

@@ -33,6 +33,11 @@ class Cloud:
 
 def sample_surface(mesh: Mesh, count: int, generator: np.random.Generator) -> np.ndarray:
     """Return `count` points float64 (count, 3), uniform over the mesh's area; SpikeError when the area is zero."""
+    return sample_faces(mesh, count, generator)[0]
+
+
+def sample_faces(mesh: Mesh, count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return points as `sample_surface` does, and the number of the face that each lies on, int64 (count,)."""
     corners = mesh.vertices - mesh.vertices.mean(axis=0)
     a, b, c = (corners[mesh.faces[:, corner]] for corner in range(3))
     areas = np.linalg.norm(np.cross(b - a, c - a), axis=1)
@@ -44,7 +49,14 @@ def sample_surface(mesh: Mesh, count: int, generator: np.random.Generator) -> np
     # The square root spreads the points evenly over a triangle instead of crowding them at one corner.
     root = np.sqrt(generator.random(count))[:, None]
     along = generator.random(count)[:, None]
-    return a[chosen] * (1 - root) + b[chosen] * (root * (1 - along)) + c[chosen] * (root * along)
+    return a[chosen] * (1 - root) + b[chosen] * (root * (1 - along)) + c[chosen] * (root * along), chosen
+
+
+def face_normals(mesh: Mesh, faces: np.ndarray) -> np.ndarray:
+    """Return the unit normals float64 (n, 3) of the faces of these numbers (n,), by the order of their corners."""
+    a, b, c = (mesh.vertices[mesh.faces[faces, corner]] for corner in range(3))
+    normals = np.cross(b - a, c - a)
+    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
 
 
 def farthest_points(points: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -84,9 +96,20 @@ def draw_points(shape: Mesh | Cloud, count: int, sampling: Sampling, generator: 
 
     The order is random (`uniform`) or that of farthest-point sampling (`fps`), so the first n points are a fair subset.
     """
+    return draw_facing(shape, count, sampling, generator)[0]
+
+
+def draw_facing(
+    shape: Mesh | Cloud, count: int, sampling: Sampling, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return points as `draw_points` does, and where they face: unit normals (count, 3), None where none are known.
+
+    Those of a mesh are its faces', those of a cloud come with its points.
+    """
+    faces = None
     if isinstance(shape, Mesh):
         wanted = count if sampling == "uniform" else max(DENSE, 4 * count)
-        points = sample_surface(shape, wanted, generator)
+        points, faces = sample_faces(shape, wanted, generator)
     else:
         points = shape.points[:, :3]
         _enough(points, count)
@@ -94,7 +117,12 @@ def draw_points(shape: Mesh | Cloud, count: int, sampling: Sampling, generator: 
         chosen = farthest_points(points, count, generator)
     else:
         chosen = generator.permutation(len(points))[:count]
-    return normalize_unit_sphere(points[chosen])
+    drawn = normalize_unit_sphere(points[chosen])
+    if isinstance(shape, Mesh):
+        assert faces is not None
+        return drawn, face_normals(shape, faces[chosen])
+    normals = shape.points[chosen, 3:]
+    return drawn, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12) if normals.size else None
 
 
 def _enough(points: np.ndarray, count: int) -> None:

@@ -30,11 +30,13 @@ class Theme:
     faint: str
     low: float
     high: float
+    darker: str  # polarity 0 of an event; blue and orange are told apart by all eyes
+    brighter: str  # polarity 1
 
 
 THEMES = {
-    "light": Theme(paper="#ffffff", ink="#1f2328", faint="#c3c9d1", low=0.0, high=0.86),
-    "dark": Theme(paper="#0d1117", ink="#e6edf3", faint="#3d4652", low=0.16, high=1.0),
+    "light": Theme("#ffffff", "#1f2328", "#c3c9d1", low=0.0, high=0.86, darker="#0a5ea8", brighter="#e0660d"),
+    "dark": Theme("#0d1117", "#e6edf3", "#3d4652", low=0.16, high=1.0, darker="#4ea8f0", brighter="#ff9d3c"),
 }
 
 
@@ -49,6 +51,7 @@ class Panel:
     colormap: str = "viridis"
     muted: np.ndarray | None = None  # (N,) bool: small, gray and behind the others, whose size follows their value
     bars: tuple[tuple[str, float], ...] = ()  # labels and shares in 0…1, drawn below the cloud
+    colors: np.ndarray | None = None  # (N, 3) in 0…1, instead of those that the values choose
 
 
 def project(points: np.ndarray, azimuth: float) -> tuple[np.ndarray, np.ndarray]:
@@ -82,7 +85,9 @@ def paint(panel: Panel, near: np.ndarray, theme: Theme) -> np.ndarray:
     from matplotlib.colors import to_rgb
 
     values = np.clip(panel.values, 0, 1)
-    colors = colormaps[panel.colormap](theme.low + (theme.high - theme.low) * values)[:, :3]
+    colors = panel.colors
+    if colors is None:
+        colors = colormaps[panel.colormap](theme.low + (theme.high - theme.low) * values)[:, :3]
     if panel.muted is not None:
         colors[panel.muted] = to_rgb(theme.faint)
     fog = FOG * np.clip((near.max() - near) / DEPTH, 0, 1)[:, None]
@@ -130,7 +135,7 @@ class Sheet:
         self.side = min(WIDTH / self.columns, 3.2)  # of a panel, inches
         self.head = 0.48
         self.foot = 0.58 if any(panel.bars for panel in panels) else 0.06
-        self.base = 0.26 if caption else 0.0
+        self.base = 0.12 + 0.14 * len(caption.splitlines()) if caption else 0.0
 
     def figure(self, azimuth: float = AZIMUTH) -> Figure:
         """Return the figure as seen from `azimuth` degrees."""

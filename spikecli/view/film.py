@@ -1,4 +1,4 @@
-"""A sheet of clouds on a turntable, as a GIF or an MP4 film."""
+"""Pictures one after another as a GIF or an MP4 film; a sheet of clouds on a turntable."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,13 +25,20 @@ DOTS = 100  # pixels an inch
 AZIMUTHS = tuple(float(angle) for angle in AZIMUTH + np.arange(FRAMES) * 360 / FRAMES)
 
 
-def save_gif(sheet: Sheet, path: Path, on_frame: Callable[[int], None]) -> None:
-    """Write one turn as a GIF that repeats; `on_frame` is told of each frame drawn."""
+def turn(sheet: Sheet, on_frame: Callable[[int], None]) -> Iterator[Image]:
+    """Yield the sheet from all sides; `on_frame` is told of each frame drawn."""
+    for azimuth in AZIMUTHS:
+        yield pixels(sheet.figure(azimuth), DOTS)
+        on_frame(1)
+
+
+def save_gif(images: Iterable[Image], path: Path, rate: float = RATE, sample: Image | None = None) -> None:
+    """Write the images as a GIF that repeats, `rate` a second; the colors are those of `sample`, or of the first."""
     from PIL.Image import Dither
 
     frames: list[Image] = []
-    palette, colors = None, None
-    for image in _turn(sheet, on_frame):
+    palette, colors = sample.quantize(192) if sample else None, None
+    for image in images:
         # One palette for all frames: colors of its own in each would flicker.
         palette = palette or image.quantize(192)
         frame = image.quantize(palette=palette, dither=Dither.NONE)
@@ -44,10 +51,16 @@ def save_gif(sheet: Sheet, path: Path, on_frame: Callable[[int], None]) -> None:
             format="GIF",
             save_all=True,
             append_images=frames[1:],
-            duration=1000 // RATE,
+            duration=_durations(len(frames), rate),
             loop=0,
             optimize=False,
         )
+
+
+def _durations(frames: int, rate: float) -> list[int]:
+    """Return the time of each frame in ms: whole hundredths of a second, as GIFs want them, that add up to the film."""
+    ends = (np.arange(frames + 1) * 100 / rate).round().astype(int)
+    return (np.diff(ends) * 10).tolist()
 
 
 def _with_paper(frame: Image, image: Image) -> list[int]:
@@ -57,12 +70,11 @@ def _with_paper(frame: Image, image: Image) -> list[int]:
     return [*colors[: 3 * place], *np.asarray(image)[0, 0].tolist(), *colors[3 * place + 3 :]]
 
 
-def save_mp4(sheet: Sheet, path: Path, on_frame: Callable[[int], None]) -> None:
-    """Write one turn as an MP4 film that every browser plays; `on_frame` is told of each frame drawn."""
-    program = ffmpeg()
-    images = _turn(sheet, on_frame)
+def save_mp4(images: Iterable[Image], path: Path, rate: float = RATE, sample: Image | None = None) -> None:
+    """Write the images as an MP4 film that every browser plays, `rate` a second; colors need no `sample`."""
+    program, images = ffmpeg(), iter(images)
     first = next(images)
-    given = f"-f rawvideo -pix_fmt rgb24 -s {first.width}x{first.height} -r {RATE} -i -"
+    given = f"-f rawvideo -pix_fmt rgb24 -s {first.width}x{first.height} -r {rate} -i -"
     wanted = "-c:v libx264 -crf 24 -pix_fmt yuv420p -movflags +faststart -f mp4"
     with atomic_path(path) as temporary, tempfile.TemporaryFile() as words:
         command = [program, "-y", "-loglevel", "error", *given.split(), *wanted.split(), str(temporary)]
@@ -92,7 +104,4 @@ def ffmpeg() -> str:
     return str(get_ffmpeg_exe())
 
 
-def _turn(sheet: Sheet, on_frame: Callable[[int], None]) -> Iterator[Image]:
-    for azimuth in AZIMUTHS:
-        yield pixels(sheet.figure(azimuth), DOTS)
-        on_frame(1)
+FILMS = {".gif": save_gif, ".mp4": save_mp4}

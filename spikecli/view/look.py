@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from spikecli.errors import SpikeError
 from spikecli.view.canvas import AZIMUTH, THEMES, Sheet
-from spikecli.view.film import AZIMUTHS, save_gif, save_mp4
+from spikecli.view.event_look import ClipLook, EventLook
+from spikecli.view.film import AZIMUTHS, FILMS, turn
 from spikecli.view.page import save_page
 from spikecli.view.points import Seen, save_picture, sheet_of
 from spikecli.view.sources import Shape, read_shape
 from spikecli.view.window import no_display, show
 
+COLORS = ("height", "normal", "wins", "spikes")
 OnStep = Callable[[int], None]
 
-FILMS: dict[str, Callable[[Sheet, Path, OnStep], None]] = {".gif": save_gif, ".mp4": save_mp4}
 STILLS: dict[str, Callable[[Sheet, Path], None]] = {".png": save_picture, ".html": save_page}
 
 
@@ -33,6 +34,9 @@ class Look:
     points: int | None = None
     theme: str = "light"
     seed: int = 0
+    color: str | None = None
+    events: EventLook = field(default_factory=EventLook)
+    clip: ClipLook = field(default_factory=ClipLook)
     split: str = "test"  # that runs are evaluated on
     runs: int = 3  # seeds of the perturbation, in the evaluation of runs
     against: Path | None = None  # a second network
@@ -50,7 +54,9 @@ class Look:
 def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look)
-    refuse_unused(look, "checkpoint", "points")
+    check_out(look)
+    _check_options(look)
+    refuse_unused(look, "checkpoint", "points", "color")
     points, classnames = _expected(look)
     shapes = []
     for source in look.sources:
@@ -62,11 +68,11 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
             seen.append(_ask(look, shape, classnames))
             on_step(1)
     films = look.suffix in FILMS
-    sheet = sheet_of(shapes, seen, THEMES[look.theme], AZIMUTHS if films else (AZIMUTH,))
+    sheet = sheet_of(shapes, seen, THEMES[look.theme], AZIMUTHS if films else (AZIMUTH,), look.color or "height")
     if look.out is None:
         show(sheet.panels, sheet.theme)
     elif films:
-        FILMS[look.suffix](sheet, look.out, on_step)
+        FILMS[look.suffix](turn(sheet, on_step), look.out)
     else:
         STILLS[look.suffix](sheet, look.out)
     if not films:
@@ -106,7 +112,17 @@ def refuse_unused(look: Look, *used: str) -> None:
     plain = Look(look.sources, look.data_dir, look.out, timesteps=look.timesteps, theme=look.theme, seed=look.seed)
     for name in sorted({option.name for option in fields(Look)} - set(used)):
         if getattr(look, name) != getattr(plain, name):
-            raise SpikeError(f"found --{name}, which would change nothing of what is shown here; leave it out")
+            given = {"events": "an option of recordings", "clip": "an option of CLIP"}.get(name, f"--{name}")
+            raise SpikeError(f"found {given}, which would change nothing of what is shown here; leave it out")
+
+
+def _check_options(look: Look) -> None:
+    if (look.events, look.clip) != (EventLook(), ClipLook()):
+        raise SpikeError("found options of recordings and a cloud to show; leave them out, or give a recording")
+    if look.color not in (None, *COLORS):
+        raise SpikeError(f"found color {look.color!r}; wanted one of {', '.join(COLORS)}")
+    if look.color in ("wins", "spikes") and not look.checkpoint:
+        raise SpikeError(f"found --color {look.color} and no network to look into; add --checkpoint RUN")
 
 
 def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
@@ -116,6 +132,7 @@ def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
     from spikecli import checkpoint as checkpoints
 
     found = checkpoints.load(checkpoints.resolve(look.checkpoint))
+    sees_clouds(look.checkpoint, found.config.model.name)
     return look.points or found.config.points, found.classnames
 
 
@@ -125,7 +142,11 @@ def _ask(look: Look, shape: Shape, classnames: tuple[str, ...]) -> Seen:
 
     path = checkpoints.resolve(look.checkpoint)
     chances = evaluate.predict_clouds(path, shape.points[None], look.timesteps, look.seed)[:, 0]
-    return Seen(chances, evaluate.critical_points(path, shape.points, look.timesteps, look.seed), classnames)
+    wins = evaluate.critical_points(path, shape.points, look.timesteps, look.seed)
+    spikes, neurons = None, 0
+    if look.color == "spikes":
+        spikes, neurons = evaluate.point_spikes(path, shape.points, look.timesteps, look.seed)
+    return Seen(chances, wins, classnames, spikes, neurons)
 
 
 def _record(shape: Shape) -> dict[str, Any]:
@@ -146,6 +167,7 @@ def _predictions(seen: Seen) -> list[dict[str, Any]]:
             "class": seen.classnames[index],
             "probability": float(seen.probabilities[step, index]),
             "deciding_points": int((seen.wins[: step + 1].sum(axis=0) > 0).sum()),
+            **({} if seen.spikes is None else {"point_spikes": int(seen.spikes[step].sum())}),
         }
         for step, index in enumerate(best)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,8 @@ def thinned(panels: Sequence[Panel], seed: int = 0) -> list[Panel]:
     for panel in panels:
         if len(panel.points) > share:
             kept = np.sort(generator.permutation(len(panel.points))[:share])
-            muted = None if panel.muted is None else panel.muted[kept]
-            panel = Panel(
-                panel.points[kept], panel.values[kept], panel.title, panel.note, panel.colormap, muted, panel.bars
-            )
+            each = {name: getattr(panel, name) for name in ("points", "values", "muted", "colors")}
+            panel = replace(panel, **{name: array[kept] for name, array in each.items() if array is not None})
         thin.append(panel)
     return thin
 
@@ -48,25 +47,25 @@ def save_page(sheet: Sheet, path: Path) -> None:
         row, column = divmod(index, columns)
         figure.add_traces(_traces(panel, theme), rows=row + 1, cols=column + 1)
     hidden = {"visible": False}
-    figure.update_scenes(
-        xaxis=hidden, yaxis=hidden, zaxis=hidden, aspectmode="data", camera=_camera(), bgcolor=theme.paper
-    )
+    figure.update_scenes(xaxis=hidden, yaxis=hidden, zaxis=hidden, aspectmode="data", camera=_camera())
     figure.update_layout(
-        template="none",
-        paper_bgcolor=theme.paper,
-        font={"color": theme.ink, "family": "system-ui, sans-serif"},
-        showlegend=False,
         margin={"l": 10, "r": 10, "t": 70, "b": 50},
-        title={"text": sheet.caption, "y": 0.02, "font": {"size": 13}},
+        title={"text": sheet.caption.replace("\n", "<br>"), "y": 0.02, "font": {"size": 13}},
+        showlegend=False,
     )
-    page = figure.to_html(
-        include_plotlyjs=True,
-        config={"displayModeBar": False, "responsive": True},
-        default_height=f"{max(100, 60 * rows)}vh",
+    write_page(figure, path, " · ".join(panel.title for panel in panels), theme, f"{max(100, 60 * rows)}vh")
+
+
+def write_page(figure: Any, path: Path, title: str, theme: Theme, height: str = "100vh") -> None:
+    """Write a plotly figure in the colors of the theme as one HTML file that needs no network."""
+    figure.update_scenes(bgcolor=theme.paper)
+    figure.update_layout(
+        template="none", paper_bgcolor=theme.paper, font={"color": theme.ink, "family": "system-ui, sans-serif"}
     )
-    titles = html.escape(" · ".join(panel.title for panel in panels))
-    body = f"<head><title>{titles}</title><style>body{{margin:0;background:{theme.paper}}}</style>"
-    write_text(path, page.replace("<head>", body, 1))
+    config = {"displayModeBar": False, "responsive": True}
+    page = figure.to_html(include_plotlyjs=True, config=config, default_height=height)
+    style = f"<style>body{{margin:0;background:{theme.paper}}}</style>"
+    write_text(path, page.replace("<head>", f"<head><title>{html.escape(title)}</title>{style}", 1))
 
 
 def _heading(panel: Panel) -> str:
@@ -82,9 +81,21 @@ def _camera() -> dict[str, Any]:
 
 def _traces(panel: Panel, theme: Theme) -> list[Any]:
     muted = np.zeros(len(panel.points), dtype=bool) if panel.muted is None else panel.muted
-    shown = _trace(panel.points[~muted], {"size": 2.4, "color": (panel.values[~muted] * 255).astype(np.uint8)})
-    shown.marker.update(colorscale=_scale(panel.colormap, theme), cmin=0, cmax=255)
+    values, scale = (panel.values * 255).astype(np.uint8), _scale(panel.colormap, theme)
+    if panel.colors is not None:
+        values, scale = _numbered(panel.colors)
+    shown = _trace(panel.points[~muted], {"size": 2.4, "color": values[~muted]})
+    shown.marker.update(colorscale=scale, cmin=0, cmax=255)
     return [_trace(panel.points[muted], {"size": 1.5, "color": theme.faint}), shown] if muted.any() else [shown]
+
+
+def _numbered(colors: np.ndarray) -> tuple[np.ndarray, list[list[Any]]]:
+    """Return for colors (N, 3) a number in 0 … 255 each, and the scale of the 216 colors that the numbers choose."""
+    # A number takes a byte on the page, a color in words a dozen.
+    levels = (np.clip(colors, 0, 1) * 5).round().astype(int)
+    cube = [(red * 51, green * 51, blue * 51) for red in range(6) for green in range(6) for blue in range(6)]
+    scale = [[place / 255, f"rgb{color}"] for place, color in enumerate(cube)]
+    return (levels @ (36, 6, 1)).astype(np.uint8), [*scale, [1.0, scale[-1][1]]]
 
 
 def _trace(points: np.ndarray, marker: dict[str, Any]) -> Any:

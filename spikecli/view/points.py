@@ -10,6 +10,7 @@ import numpy as np
 
 from spikecli.storage import atomic_path
 from spikecli.view.canvas import Panel, Sheet, Theme, pixels
+from spikecli.view.facing import LEGEND, color_of, estimate_normals
 from spikecli.view.sources import Shape
 
 DOTS = 200  # pixels an inch of a still picture: sharp on a dense screen
@@ -22,55 +23,91 @@ BARS = 3  # classes named below a step
 class Seen:
     """What a network made of one cloud: probabilities (T, K), mean over the steps so far, and wins int (T, N).
 
-    `wins` counts at each step the features whose maximum over the points each point holds.
+    `wins` counts at each step the features whose maximum over the points each point holds; `spikes` (T, N), where they
+    are asked for, those of a point's `neurons` that fire.
     """
 
     probabilities: np.ndarray
     wins: np.ndarray
     classnames: Sequence[str]
+    spikes: np.ndarray | None = None
+    neurons: int = 0
 
 
-def cloud_panel(shape: Shape) -> Panel:
-    """Return the panel of a cloud colored by height."""
+def cloud_panel(shape: Shape, color: str = "height") -> Panel:
+    """Return the panel of a cloud colored by "height", or by "normal": where its surface faces."""
     height = shape.points[:, 2] - shape.points[:, 2].min()
     values = height / max(float(height.max()), 1e-12)
-    return Panel(shape.points, values, shape.label or shape.name, shape.name if shape.label else _count(shape))
+    colors = None
+    if color == "normal":
+        colors = color_of(estimate_normals(shape.points) if shape.normals is None else shape.normals)
+    title, note = shape.label or shape.name, shape.name if shape.label else _count(shape)
+    return Panel(shape.points, values, title, note, colors=colors)
 
 
-def step_panels(shape: Shape, seen: Seen) -> list[Panel]:
-    """Return the panels of a cloud at time steps 1 to T: the class so far, and the points that decided it."""
+def step_panels(shape: Shape, seen: Seen, limits: tuple[int, int] = (0, 1)) -> list[Panel]:
+    """Return the panels of a cloud at time steps 1 to T: the class so far, and the points that decided it.
+
+    Where spikes are asked for: how many of each point's neurons fire in that step, `limits` getting the end colors.
+    """
     total = seen.wins.cumsum(axis=0)
-    return [_step_panel(shape, seen, total[step - 1], step) for step in shown_steps(len(total))]
+    panels = []
+    for step in shown_steps(len(total)):
+        if seen.spikes is None:
+            wins = total[step - 1]
+            # A few corners win a hundred features, most points one or two: the root keeps both in sight.
+            values, muted = np.sqrt(wins / max(int(wins.max()), 1)), wins == 0
+        else:
+            values, muted = (seen.spikes[step - 1] - limits[0]) / max(limits[1] - limits[0], 1), None
+        panels.append(_step_panel(shape, seen, step, np.clip(values, 0, 1), muted))
+    return panels
 
 
-def shown_steps(timesteps: int) -> list[int]:
-    """Return the steps that are drawn, from 1 to `timesteps`, evenly spread and at most four."""
-    return sorted({int(step) for step in np.linspace(1, timesteps, min(timesteps, STEPS)).round()})
+def shown_steps(timesteps: int, most: int = STEPS) -> list[int]:
+    """Return the steps that are drawn, from 1 to `timesteps`, evenly spread and at most `most`."""
+    return sorted({int(step) for step in np.linspace(1, timesteps, min(timesteps, most)).round()})
 
 
-def _step_panel(shape: Shape, seen: Seen, wins: np.ndarray, step: int) -> Panel:
+def _step_panel(shape: Shape, seen: Seen, step: int, values: np.ndarray, muted: np.ndarray | None) -> Panel:
     chances = seen.probabilities[step - 1]
     best = np.argsort(-chances, kind="stable")[:BARS]
     names = [seen.classnames[index] for index in best]
     verdict = "" if shape.label not in seen.classnames else " ✓" if names[0] == shape.label else " ✗"
-    # A few corners win a hundred features, most points one or two: the root keeps both in sight.
-    values = np.sqrt(wins / max(int(wins.max()), 1))
     bars = tuple((name, float(chances[index])) for name, index in zip(names, best, strict=True))
-    return Panel(shape.points, values, f"T = {step}: {names[0]}{verdict}", "", "plasma", wins == 0, bars)
+    return Panel(shape.points, values, f"T = {step}: {names[0]}{verdict}", "", "plasma", muted, bars)
 
 
-def sheet_of(shapes: Sequence[Shape], seen: Sequence[Seen], theme: Theme, azimuths: Sequence[float]) -> Sheet:
+def sheet_of(
+    shapes: Sequence[Shape], seen: Sequence[Seen], theme: Theme, azimuths: Sequence[float], color: str = "height"
+) -> Sheet:
     """Return the clouds side by side; with what a network saw, a row a cloud with a panel a time step."""
+    clouds = [cloud_panel(shape, color) for shape in shapes]
+    legend = LEGEND if color == "normal" else ""
     if not seen:
-        return Sheet([cloud_panel(shape) for shape in shapes], theme, COLUMNS, azimuths=azimuths)
+        return Sheet(clouds, theme, COLUMNS, legend, azimuths)
+    limits = _limits(seen)
     panels = [
         panel
-        for shape, sight in zip(shapes, seen, strict=True)
-        for panel in (cloud_panel(shape), *step_panels(shape, sight))
+        for cloud, shape, sight in zip(clouds, shapes, seen, strict=True)
+        for panel in (cloud, *step_panels(shape, sight, limits))
     ]
-    features = int(seen[0].wins[0].sum())
-    caption = f"color and size: how many of the {features:,} features a point has decided up to step T · gray: none"
-    return Sheet(panels, theme, len(panels) // len(shapes), caption, azimuths)
+    return Sheet(panels, theme, len(panels) // len(shapes), _caption(seen[0], limits, legend), azimuths)
+
+
+def _limits(seen: Sequence[Seen]) -> tuple[int, int]:
+    """Return how many spikes get the end colors: few points have fewer, or more."""
+    counts = [sight.spikes.ravel() for sight in seen if sight.spikes is not None]
+    low, high = np.percentile(np.concatenate(counts), (1, 99)).round() if counts else (0, 1)
+    return int(low), int(high)
+
+
+def _caption(seen: Seen, limits: tuple[int, int], legend: str) -> str:
+    features = int(seen.wins[0].sum())
+    words = f"color and size: how many of the {features:,} features a point has decided up to step T · gray: none"
+    if seen.spikes is not None:
+        low, high = limits
+        words = f"color: how many of a point's {seen.neurons} neurons fire in step T, {low} (dark) to {high} (bright)"
+    return f"{words}\nfirst picture, {legend}" if legend else words
 
 
 def save_picture(sheet: Sheet, path: Path) -> None:

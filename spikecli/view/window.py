@@ -78,7 +78,8 @@ def open_window(path: Path) -> None:
         raise RuntimeError("no window could be made")
     viewer.add_geometry(cloud)
     options = viewer.get_render_option()
-    options.background_color, options.point_size = stored["paper"], 5.0
+    options.background_color = stored["paper"]
+    options.point_size = float(np.clip(700 / np.sqrt(len(stored["points"])), 1.5, 5.0))  # a recording has many
     turn, tilt = np.radians(AZIMUTH), np.radians(ELEVATION)
     camera = viewer.get_view_control()
     camera.set_front([np.cos(turn) * np.cos(tilt), np.sin(turn) * np.cos(tilt), np.sin(tilt)])
