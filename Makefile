@@ -5,12 +5,13 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN   := checkpoints/demo
 
-.PHONY: help demo test check install clean
+.PHONY: help demo test torture install clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is to make
 	@echo "make demo     install, train a spiking PointNet on the built-in shapes, evaluate it, save a picture (minutes)"
 	@echo "make test     install, then ruff, mypy and pytest"
+	@echo "make torture  kills, lying servers, full disks and 20,000 damaged files; a table of what came of it (minutes)"
 	@echo "make install  only make $(VENV), with the versions in constraints.txt"
 	@echo "make clean    remove $(VENV) and the demo's run"
 	@echo "Another Python: make demo PYTHON=/path/to/python3.11"
@@ -34,6 +35,9 @@ test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+torture: $(STAMP)
+	PYTHONPATH=tests $(BIN)/python -m torture $(TORTURE)
 
 clean:
 	rm -rf $(VENV) $(RUN) demo.png

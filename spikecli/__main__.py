@@ -1,6 +1,18 @@
-"""`python -m spikecli`: the same command line, for torchrun and for machines without the script on their path."""
+"""`python -m spikecli`, and the command `spikecli`."""
 
-from spikecli.cli import entry
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code; Ctrl-C while it is being loaded is one, too."""
+    try:
+        from spikecli.cli import entry
+    except KeyboardInterrupt:
+        sys.exit(130)
+    entry()
+
 
 if __name__ == "__main__":
-    entry()
+    main()

@@ -14,7 +14,8 @@ from spikecli.config import TrainConfig
 from spikecli.datasets.augment import AUGMENTATIONS
 from spikecli.datasets.augment_maps import EVENT_AUGMENTATIONS, IMAGE_AUGMENTATIONS
 from spikecli.device import storage_type
-from spikecli.samples import to_network
+from spikecli.errors import SpikeError
+from spikecli.samples import Part, Samples, to_network
 
 AUGMENTED = {**AUGMENTATIONS, **EVENT_AUGMENTATIONS, **IMAGE_AUGMENTATIONS}
 
@@ -30,6 +31,13 @@ def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
     ]
     held_out = np.sort(np.concatenate(held))
     return np.setdiff1d(np.arange(len(labels)), held_out), held_out
+
+
+def held_out(samples: Samples, config: TrainConfig) -> Part:
+    """Return the part of a training split that a run of these settings was validated on; SpikeError without one."""
+    if not config.val_fraction:
+        raise SpikeError("nothing was held out in training (--val-fraction 0), so there is no split val; take test")
+    return Part(samples, stratified_split(samples.labels, config.val_fraction, config.seed)[1])
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spikecli import losses, models, schedule
 from spikecli.batches import Batches
-from spikecli.config import PAPERS, ModelConfig, TrainConfig
+from spikecli.config import ModelConfig, TrainConfig, neuron_of
 from spikecli.device import autocast
 from spikecli.floor import Floor, multiply_adds, necessary
 from spikecli.peak import peak_above_imports
@@ -45,7 +45,7 @@ class Plan:
         return TrainConfig.model_validate(
             {
                 "paper": paper,
-                "model": ModelConfig.model_validate({"neuron": PAPERS[paper], "tnet": self.tnet}),
+                "model": ModelConfig.model_validate({"neuron": neuron_of(paper), "tnet": self.tnet}),
                 "timesteps": timesteps,
                 "batch_size": self.batch_size,
                 "points": self.points,

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from spikecli import models
+from spikecli import models, tensors
 from spikecli.config import TrainConfig, validated
 from spikecli.errors import SpikeError
-from spikecli.storage import atomic_path
+from spikecli.reading import fits, reading
+from spikecli.reparameterize import reparameterize
 
 FORMAT = "spikecli-1"
 
@@ -32,77 +30,55 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically."""
+    """Write a checkpoint atomically; SpikeError when a weight is not finite: what was saved before is kept."""
     metadata = {
         "format": FORMAT,
         "config": checkpoint.config.model_dump_json(),
         "classnames": json.dumps(checkpoint.classnames),
         "notes": json.dumps(checkpoint.notes),
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    with atomic_path(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=metadata)
-        except SafetensorError as error:
-            raise _as_os_error(error) from error
-
-
-def _as_os_error(error: SafetensorError) -> OSError:
-    """Return the failure of the operating system that safetensors reports as text: "… (os error 28)"."""
-    found = re.search(r"os error (\d+)", str(error))
-    return OSError(int(found[1]) if found else None, str(error))
+    tensors.write(path, checkpoint.tensors, metadata)
 
 
 def load(path: Path) -> Checkpoint:
-    """Return what `path` holds; SpikeError when it is missing, cut short, a pickle or another program's."""
+    """Return what `path` holds; SpikeError when it is missing, cut short, tampered with, a pickle or another's."""
     if not path.is_file():
         raise SpikeError(f"found no checkpoint at {path}; give a .safetensors file or a run folder, or train one first")
-    with path.open("rb") as file:
-        if file.read(2) in (b"PK", b"\x80\x02", b"\x80\x04"):
-            raise SpikeError(
-                f"{path} is a pickle, which could run code when loaded; give a .safetensors file made by spikecli"
-            )
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise SpikeError(
-            f"{path} is cut short or no safetensors file ({error}); copy it again or train anew"
-        ) from error
+    found, metadata = tensors.read(path)
     if metadata.get("format") != FORMAT:
         raise SpikeError(f"{path} holds weights that spikecli did not write; give a checkpoint of `spikecli train`")
-    try:
+    with reading(path, "the file is damaged, copy it again"):
         config = validated(TrainConfig, json.loads(metadata["config"]))
-        return Checkpoint(tensors, config, tuple(json.loads(metadata["classnames"])), json.loads(metadata["notes"]))
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise SpikeError(
-            f"the settings in {path} cannot be read ({error}); the file is damaged, copy it again"
-        ) from error
+        classnames, notes = json.loads(metadata["classnames"]), json.loads(metadata["notes"])
+    if not fits(classnames, [str]) or not fits(notes, dict):
+        raise SpikeError(f"the settings in {path} do not add up; the file is damaged, copy it again")
+    return Checkpoint(found, config, tuple(classnames), notes)
 
 
 def network(checkpoint: Checkpoint, path: Path) -> nn.Module:
     """Return a checkpoint's network in evaluation mode; SpikeError when the weights do not fit or are not finite."""
-    with torch.random.fork_rng(devices=[]):  # the fresh weights are overwritten: their draws leave no trace
-        model = models.build(checkpoint.config.model)
-    expected = model.state_dict()
-    missing = sorted(set(expected) - set(checkpoint.tensors))
-    if missing:
-        raise SpikeError(f"{path} lacks {missing[0]} (and {len(missing) - 1} more): it is not of the model it names")
-    for name, tensor in expected.items():
-        found = checkpoint.tensors[name]
-        if found.shape != tensor.shape:
-            raise SpikeError(
-                f"{path}: {name} has shape {tuple(found.shape)} where the model it names has {tuple(tensor.shape)}"
-            )
-        if not torch.isfinite(found).all():
-            raise SpikeError(f"{path}: {name} holds NaN or infinity; use an earlier checkpoint of the run")
-    if checkpoint.config.model.classes != len(checkpoint.classnames):
+    config = checkpoint.config.model
+    if config.classes != len(checkpoint.classnames):
         raise SpikeError(
-            f"{path} names {len(checkpoint.classnames)} classes for {checkpoint.config.model.classes} outputs"
+            f"{path} names {len(checkpoint.classnames)} classes for {config.classes} outputs; copy it again"
         )
-    model.load_state_dict({name: checkpoint.tensors[name] for name in expected})
+    with torch.device("meta"):  # takes no memory, whatever sizes the settings claim
+        claimed = models.build(config).state_dict()
+    if not config.folded:
+        tensors.check(path, checkpoint.tensors, claimed)
+    elif _values(claimed) > 2 * _values(checkpoint.tensors):  # a fold leaves weights as large as it found them
+        raise SpikeError(f"{path} holds less than the model that it names; copy it again")
+    with torch.random.fork_rng(devices=[]):  # the fresh weights are overwritten: their draws leave no trace
+        model = models.build(config)
+    if config.folded:
+        model = reparameterize(model)  # of fresh weights, for the structure
+        tensors.check(path, checkpoint.tensors, model.state_dict())
+    model.load_state_dict({name: checkpoint.tensors[name] for name in model.state_dict()})
     return model.eval()
+
+
+def _values(found: dict[str, Tensor]) -> int:
+    return sum(value.numel() for value in found.values())
 
 
 def resolve(given: Path | None, runs: Path = Path("checkpoints")) -> Path:

@@ -57,6 +57,10 @@ NEURON_RULES: tuple[Rule, ...] = (
         lambda model: model.neuron is not None and model.neuron.norm == "rectifier" and model.neuron.threshold != 0.5,
         "--norm rectifier leaves the spikes of --threshold 0.5 alone, and no other's; take that threshold",
     ),
+    (
+        lambda model: model.folded,
+        "a folded network has no norms left to train with; train the network that it was folded from",
+    ),
 )
 
 

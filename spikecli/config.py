@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +25,8 @@ Optimizer = Literal["adam", "adamw", "sgd"]
 Decayed = Literal["all", "weights"]
 Schedule = Literal["step", "onecycle", "cosine"]
 Precision = Literal["fp32", "bf16", "fp64"]
+RmpPower = Literal[1, 2]
+RmpSchedule = Literal["triangle", "constant"]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -65,6 +68,7 @@ class ModelConfig(Settings):
     batch_norm: BatchNorm = "plain"
     inputs: Annotated[int, Field(ge=1)] = 3  # channels; the data set decides, as it does on the size
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (32, 32)  # height, width
+    folded: bool = False  # by `reparameterize`: the weights are those of the plain network that this one equals
 
 
 class TrainConfig(Settings):
@@ -84,6 +88,9 @@ class TrainConfig(Settings):
     augment: Augment = "thin"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     orthogonality: Annotated[float, Field(ge=0)] = 1e-3
+    rmp_weight: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0  # k of membrane_loss; 0 is off
+    rmp_power: RmpPower = 2
+    rmp_schedule: RmpSchedule = "triangle"
     points: Annotated[int, Field(ge=8)] = 1024
     slicing: Slicing = "count"  # of events
     size: Annotated[int, Field(ge=8)] | None = None  # side of event frames; the data set's own unless given
@@ -93,16 +100,29 @@ class TrainConfig(Settings):
     seed: Annotated[int, Field(ge=0)] = 0
 
 
-# A paper is a value: https://arxiv.org numbers beside each.
-PAPERS: dict[str, NeuronConfig | None] = {
-    "lif": NeuronConfig(),
-    "spiking-pointnet": NeuronConfig(start="perturbed"),  # 2310.06232
-    "ternary": NeuronConfig(fire="ternary", surrogate="rectangle"),  # 2312.06372
-    "ternary-trainable": NeuronConfig(fire="ternary", surrogate="rectangle", amplitude="scalar"),  # 2312.06372
-    "mpbn": NeuronConfig(norm="mpbn", slope=3.0),  # 2308.08359
-    "soft-reset-mpr": NeuronConfig(norm="rectifier", decay=1.0, reset="soft", reset_amount=1.0),  # 2307.04356
-    "real-spike": NeuronConfig(amplitude="channel"),  # 2210.06686
-    "ann": None,
+class Paper(Settings):
+    """What `--paper` stands for: a neuron (None: ReLUs), and settings of training that the method needs."""
+
+    neuron: NeuronConfig | None
+    arxiv: str | None = None  # number at https://arxiv.org/abs/
+    training: dict[str, Any] = {}
+
+
+# A paper is a value.
+PAPERS: dict[str, Paper] = {
+    "lif": Paper(neuron=NeuronConfig()),
+    "spiking-pointnet": Paper(neuron=NeuronConfig(start="perturbed"), arxiv="2310.06232"),
+    "ternary": Paper(neuron=NeuronConfig(fire="ternary", surrogate="rectangle"), arxiv="2312.06372"),
+    "ternary-trainable": Paper(
+        neuron=NeuronConfig(fire="ternary", surrogate="rectangle", amplitude="scalar"), arxiv="2312.06372"
+    ),
+    "mpbn": Paper(neuron=NeuronConfig(norm="mpbn", slope=3.0), arxiv="2308.08359"),
+    "rmp-loss": Paper(neuron=NeuronConfig(), arxiv="2308.06787", training={"rmp_weight": 0.1}),
+    "soft-reset-mpr": Paper(
+        neuron=NeuronConfig(norm="rectifier", decay=1.0, reset="soft", reset_amount=1.0), arxiv="2307.04356"
+    ),
+    "real-spike": Paper(neuron=NeuronConfig(amplitude="channel"), arxiv="2210.06686"),
+    "ann": Paper(neuron=None),
 }
 
 # What `--recipe` stands for. "paper" is Spiking PointNet's own (METHODS of 2310.06232); "short" is ours.
@@ -124,11 +144,43 @@ RECIPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+def paper_of(name: str) -> Paper:
+    """Return the paper of that name, or what several joined by + come to: `mpbn+ternary`; SpikeError on a clash.
+
+    What a paper changes of the plain LIF neuron and of training, the combination changes too.
+    """
+    found: dict[tuple[str, str], tuple[Any, str]] = {}  # (what, its name): its value, whose it is
+    for one in (names := name.split("+")):
+        if one not in PAPERS:
+            raise SpikeError(
+                f"no paper is named {one!r}; choose one of {', '.join(PAPERS)}, or several as in mpbn+ternary"
+            )
+        paper = PAPERS[one]
+        if len(names) == 1:
+            return paper
+        if paper.neuron is None:
+            raise SpikeError(f"found {name}: {one} has no neurons that another paper could change; take it alone")
+        for key, value in _changes(paper):
+            if found.setdefault(key, (value, one))[0] != value:
+                raise SpikeError(
+                    f"found {name}: {found[key][1]} and {one} want another {key[1]}; leave one of them out"
+                )
+    chosen: dict[str, dict[str, Any]] = {"neuron": {}, "training": {}}
+    for (what, field), (value, _) in found.items():
+        chosen[what][field] = value
+    return Paper(neuron=NeuronConfig(**chosen["neuron"]), training=chosen["training"])
+
+
+def _changes(paper: Paper) -> Iterator[tuple[tuple[str, str], Any]]:
+    """Yield ("neuron" or "training", the field's name) and value of all that a paper does not leave as it is."""
+    assert paper.neuron is not None
+    yield from ((("neuron", name), value) for name, value in paper.neuron.model_dump(exclude_defaults=True).items())
+    yield from ((("training", name), value) for name, value in paper.training.items())
+
+
 def neuron_of(paper: str, **changes: Any) -> NeuronConfig | None:
     """Return the neuron of a paper with the given parts changed; SpikeError when the name or a value is not known."""
-    if paper not in PAPERS:
-        raise SpikeError(f"no paper is named {paper!r}; choose one of {', '.join(PAPERS)}")
-    neuron = PAPERS[paper]
+    neuron = paper_of(paper).neuron
     changes = {name: value for name, value in changes.items() if value is not None}
     if neuron is None:
         if changes:
@@ -152,7 +204,7 @@ def validated(kind: type[T], values: dict[str, Any]) -> T:
 def train_settings(
     dataset: str, paper: str, recipe: str, training: dict[str, Any], parts: dict[str, Any], model: dict[str, Any]
 ) -> TrainConfig:
-    """Return a run's settings: the recipe's, changed by those of `training` that are not None; SpikeError on a clash.
+    """Return a run's settings: recipe < paper < those of `training` that are not None; SpikeError on a clash.
 
     `parts` change the paper's neuron, `model` holds fields of ModelConfig.
     """
@@ -161,8 +213,10 @@ def train_settings(
     shape = {name: value for name, value in model.items() if value is not None}
     network = validated(ModelConfig, {**shape, "neuron": neuron_of(paper, **parts)})
     changes = {name: value for name, value in training.items() if value is not None}
-    values = {**RECIPES[recipe], **changes, "dataset": dataset, "paper": paper, "model": network}
-    settings = validated(TrainConfig, values)
+    preset = {**RECIPES[recipe], **paper_of(paper).training}
+    settings = validated(TrainConfig, {**preset, **changes, "dataset": dataset, "paper": paper, "model": network})
     if network.neuron is None and settings.timesteps > 1:
         raise SpikeError(f"the ANN knows no time, found --timesteps {settings.timesteps}; train it with --timesteps 1")
+    if network.neuron is None and settings.rmp_weight:
+        raise SpikeError("--rmp-weight has no meaning for the ANN, which has no membranes; leave it out")
     return settings

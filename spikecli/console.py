@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 
@@ -14,6 +15,16 @@ class Advance(Protocol):
     """Move a progress bar on by `steps`; `fields` replaces the text beside it, `total` its length."""
 
     def __call__(self, steps: float = 1, fields: str = "", total: float | None = None) -> None: ...
+
+
+@dataclass(frozen=True)
+class Twig:
+    """A line of a tree: its text, what stands out after it, and what grows from it."""
+
+    text: str
+    mark: str = ""
+    dim: bool = False
+    below: tuple[Twig, ...] = ()
 
 
 class Console:
@@ -25,6 +36,8 @@ class Console:
         self.as_json = as_json
         self.quiet = quiet
         self.out = RichConsole(highlight=False)
+        if not self.out.is_terminal:  # a pipe has no width: what another program reads is not folded at 80
+            self.out.width = max(self.out.width, 140)
         self.err = RichConsole(stderr=True, highlight=False)
 
     def document(self, value: Any) -> None:
@@ -46,8 +59,25 @@ class Console:
             table.add_column(column, justify="right" if numeric else "left", overflow="fold")
         for row in rows:
             table.add_row(*[str(cell) for cell in row])
-        # A pipe has no width: a table that another program reads is never folded.
-        self.out.print(table, width=None if self.out.is_terminal else max(self.out.width, 140), crop=False)
+        self.out.print(table, crop=False)
+
+    def tree(self, title: str, twigs: Sequence[Twig]) -> None:
+        """Print a tree on stdout, not with `--json`."""
+        if self.as_json:
+            return
+        from rich.text import Text
+        from rich.tree import Tree
+
+        def grow(parent: Tree, twig: Twig) -> None:
+            line = Text(twig.text, style="dim" if twig.dim else "bold" if twig.below else "")
+            branch = parent.add(line.append(f"  {twig.mark}", style="green") if twig.mark else line)
+            for each in twig.below:
+                grow(branch, each)
+
+        root = Tree(Text(title, style="bold"))
+        for twig in twigs:
+            grow(root, twig)
+        self.out.print(root)
 
     def say(self, text: str) -> None:
         """Print a line of result on stdout, not with `--json`."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from spikecli import checkpoint as checkpoints
 from spikecli import metrics
+from spikecli.batches import held_out
 from spikecli.datasets.sets import kind_of
 from spikecli.device import autocast, choose_device
 from spikecli.energy import Operations, counted
@@ -76,17 +77,23 @@ def opened(
 ) -> tuple[nn.Module, Samples]:
     """Return a checkpoint's network on `device`, and a split of `dataset`, or of the one it was trained on.
 
-    SpikeError when either cannot be had, or when the data set has other classes than the network.
+    Split val is the part of the training split that its run held out. SpikeError when either cannot be had, or when
+    the data set has other classes than the network.
     """
     loaded = checkpoints.load(path)
+    config = loaded.config
+    if split == "val" and dataset not in (None, config.dataset):
+        raise SpikeError(f"split val is what was held out of {config.dataset} in training; found --data {dataset}")
     model = checkpoints.network(loaded, path).to(device)
-    name = dataset or loaded.config.dataset
-    if kind_of(name) != kind_of(loaded.config.dataset):
+    name = dataset or config.dataset
+    if kind_of(name) != kind_of(config.dataset):
         raise SpikeError(
-            f"{path} was trained on {kind_of(loaded.config.dataset)}, but {name} holds {kind_of(name)}; "
+            f"{path} was trained on {kind_of(config.dataset)}, but {name} holds {kind_of(name)}; "
             "give the data set it was trained on with --data"
         )
-    samples = load_samples(data_dir, name, split, loaded.config, fixed=True)
+    samples: Samples = load_samples(data_dir, name, "train" if split == "val" else split, config, fixed=True)
+    if split == "val":
+        samples = held_out(samples, config)
     if samples.classnames != loaded.classnames:
         raise SpikeError(
             f"{path} knows the classes {', '.join(loaded.classnames)}, but {samples.dataset} has "

@@ -16,8 +16,10 @@ from torch.nn import functional
 from spikecli.datasets.event_split import EventSplit, split_frames
 from spikecli.datasets.events import read_events
 from spikecli.datasets.frames import PRESETS, SLICINGS, Slicing, to_frames, to_images
+from spikecli.datasets.hdf5 import stored
 from spikecli.errors import SpikeError
 from spikecli.models.clip import NORMALIZATIONS, ClipModel
+from spikecli.reading import read_json
 from spikecli.storage import atomic_hdf5, make_folder, sole_writer, write_text
 
 _FORMAT = 1
@@ -172,8 +174,6 @@ class FeatureStore:
 
     def _kept(self) -> dict[int, np.ndarray]:
         """Return the features (T, D) by recording that are there; SpikeError when they are of other settings."""
-        import h5py
-
         folder = make_folder(self.folder)
         paths = sorted(folder.glob("[0-9]*.h5"))
         if paths:
@@ -181,23 +181,16 @@ class FeatureStore:
         kept: dict[int, np.ndarray] = {}
         shape = (self.viewing.timesteps, self.clip.dim)
         for path in paths:
-            try:
-                with h5py.File(path) as file:
-                    indices, features = file["indices"][()], file["features"][()]
-            except (OSError, KeyError) as error:
-                raise SpikeError(f"{path} is damaged ({str(error)[:80]}); remove it and run again") from error
-            if features.shape != (len(indices), *shape):
-                raise SpikeError(
-                    f"{path} holds features {features.shape}, wanted {shape} for each; remove it, run again"
-                )
+            with stored(path, "remove it and run again") as file:
+                indices = file.array("indices", "i", None)
+                features = file.array("features", "f", len(indices), *shape)
+                if not np.isfinite(features).all():
+                    raise ValueError("features that are not finite")
             kept.update(zip(indices.tolist(), features, strict=True))
         return kept
 
     def _check_mark(self, mark: Path) -> None:
-        try:
-            found = json.loads(mark.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SpikeError(f"cannot read {mark} ({error}); remove the folder {mark.parent} and run again") from error
+        found = read_json(mark, dict, f"remove the folder {mark.parent} and run again")
         differing = [name for name, value in self.settings.items() if found.get(name) != value]
         if differing:
             raise SpikeError(

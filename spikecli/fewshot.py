@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikecli import tensors
 from spikecli.backbone import Telling, open_backbone
 from spikecli.datasets.event_sets import EVENT_SETS
 from spikecli.datasets.event_split import EventSplit
@@ -20,10 +21,13 @@ from spikecli.features import FeatureStore, Twist, Viewing, encode_file
 from spikecli.fitting import Fitting, accuracy, adapted_logits, build_adapter, fit, select, selection_epochs
 from spikecli.metrics import instance_accuracy
 from spikecli.models.clip import ClipModel
-from spikecli.storage import atomic_path
+from spikecli.reading import at_least, fits, reading
 from spikecli.zeroshot import Question, spread, text_features, zero_shot_logits
 
 FORMAT = "spikecli-adapter-1"
+_FITTING = {"adapter": str, "epochs": at_least(1), "blend": float}
+_VIEWING = {"timesteps": at_least(1), "slicing": str, "preset": str, "normalization": str, "threshold": at_least(0)}
+_ABOUT = {"fitting": _FITTING, "viewing": _VIEWING, "classnames": [str], "templates": [str], "clip": list}
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +144,6 @@ def summary(task: Task, runs: Sequence[Run], shots: int, seed: int, seconds: flo
 
 def save_adapter(path: Path, run: Run, task: Task, clip: str | None, weights: str | None) -> None:
     """Write an adapter and all that is needed to use it, without CLIP, of which `clip` and `weights` are the names."""
-    from safetensors.torch import save_file
-
     about = {
         "format": FORMAT,
         "fitting": json.dumps(asdict(run.fitting)),
@@ -150,9 +152,7 @@ def save_adapter(path: Path, run: Run, task: Task, clip: str | None, weights: st
         "templates": json.dumps(task.question.templates),
         "clip": json.dumps([clip, weights, task.clip.quick_gelu, task.clip.identity, task.clip.dim]),
     }
-    tensors = {name: value.detach().cpu().contiguous() for name, value in run.adapter.state_dict().items()}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata=about)
+    tensors.write(path, run.adapter.state_dict(), about)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,37 +175,28 @@ class Adapted:
 
 def is_adapter(path: Path) -> bool:
     """Return whether `path` holds an adapter of `save_adapter`."""
-    return _metadata(path).get("format") == FORMAT
+    return tensors.metadata(path).get("format") == FORMAT
 
 
 def load_adapter(path: Path, data_dir: Path, device: str = "auto", telling: Telling = Telling()) -> Adapted:
     """Return what `save_adapter` wrote; SpikeError when it is damaged or was fitted to other weights than are here."""
-    from safetensors.torch import load_file
-
-    about = _metadata(path)
+    found, about = tensors.read(path)
     if about.get("format") != FORMAT:
         raise SpikeError(f"{path} is no adapter; give a .safetensors file of `spikecli fewshot --out`")
-    fitting, viewing = Fitting(**json.loads(about["fitting"])), Viewing(**json.loads(about["viewing"]))
-    name, weights, quick_gelu, identity, dim = json.loads(about["clip"])
+    with reading(path, "copy it again, or fit it anew"):
+        words = {name: json.loads(about[name]) for name in ("fitting", "viewing", "classnames", "templates", "clip")}
+        if not fits(words, _ABOUT):
+            raise ValueError("its settings do not add up")
+        fitting, viewing = Fitting(**words["fitting"]), Viewing(**words["viewing"])
+        question = Question(tuple(words["classnames"]), tuple(words["templates"]))
+        name, weights, quick_gelu, identity, dim = words["clip"]
     clip = open_backbone(name, weights, data_dir, device, quick_gelu, telling)
-    if clip.identity != identity:
+    if clip.identity != identity or clip.dim != dim:
         raise SpikeError(
             f"{path} was fitted to other weights than those of {clip.name} ({clip.weights}) that are here; fetch "
             "those, or fit an adapter to these with `spikecli fewshot --out`"
         )
     adapter = build_adapter(fitting, dim)
-    adapter.load_state_dict(load_file(path))
-    question = Question(tuple(json.loads(about["classnames"])), tuple(json.loads(about["templates"])))
+    tensors.check(path, found, adapter.state_dict())
+    adapter.load_state_dict({key: found[key] for key in adapter.state_dict()})
     return Adapted(adapter.to(clip.device).eval(), clip, viewing, question)
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise SpikeError(f"found no file {path}; wanted an adapter of `spikecli fewshot --out`; check the path")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
-        raise SpikeError(f"{path} is cut short or no safetensors file ({error}); copy it again") from error

@@ -72,11 +72,12 @@ def _pooled(module: nn.Module, x: Tensor) -> list[Product]:  # x: (T, B, N, C_in
 
 def _plain(module: nn.Module, tensors: tuple[Tensor, ...], output: Tensor) -> list[Product]:
     x = tensors[0]
-    inputs, outputs = x.shape[-1], output.shape[-1]
+    inputs = x.shape[-1]
     if isinstance(module, Transform):  # one matrix a cloud, and a step
-        count, rows = output.shape[:-2].numel(), output.shape[-2]
+        count, rows, outputs = output.shape[:-2].numel(), output.shape[-2], output.shape[-1]
     else:
         count, rows = 1, x.shape[:-1].numel()
+        outputs = output.numel() // rows  # not its last axis: what a T-Net's last layer gives is a matrix
     products = [Product(rows, inputs, outputs, count)]
     if torch.is_grad_enabled():
         products.append(Product(outputs, rows, inputs, count, over_samples=True))

@@ -20,7 +20,14 @@ class Stop:
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Yield the wish to stop, which the block is to look at between two steps; the former handlers come back after."""
+    """Yield the wish to stop, which the block is to look at between two steps; the former handlers come back after.
+
+    A block inside another shares its wish: what the inner one has no more use for, the outer one still heeds.
+    """
+    outer = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
+    if isinstance(outer, Stop):
+        yield outer
+        return
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop  # only the main thread may set signal handlers

@@ -17,6 +17,8 @@ from spikecli import checkpoint as checkpoints
 from spikecli.errors import SpikeError
 from spikecli.evaluate import step_logits
 from spikecli.neurons import Neuron
+from spikecli.neurons.fire import Binary
+from spikecli.neurons.folded import NEVER, Upper, Window
 
 OnFire = Callable[[str, int, Tensor, Tensor], None]  # layer, time step from 0, u and spikes (B, ..., C)
 
@@ -85,8 +87,7 @@ def firing(model: nn.Module, cloud: np.ndarray, timesteps: int, seed: int) -> di
 class Membranes:
     """All values of u that a layer's fire function saw, as float32, how many fired, and Σ|u − spike| over them."""
 
-    thresholds: np.ndarray  # one, or one a channel; a signed neuron fires below their negatives too
-    signed: bool
+    thresholds: np.ndarray  # (n,), each once: one, two of a signed neuron, or those of all channels of a folded one
     parts: list[np.ndarray] = field(default_factory=list)
     fired: int = 0
     error: float = 0.0
@@ -113,9 +114,7 @@ def membranes(model: nn.Module, points: np.ndarray, timesteps: int, seed: int) -
     found: dict[str, Membranes] = {}
 
     def on_fire(name: str, step: int, u: Tensor, spikes: Tensor) -> None:
-        fire: Any = layers[name].fire
-        threshold = torch.as_tensor(fire.threshold).detach().float().cpu().numpy()
-        layer = found.setdefault(name, Membranes(np.unique(threshold), bool(fire.signed)))
+        layer = found.get(name) or found.setdefault(name, Membranes(thresholds_of(layers[name].fire)))
         layer.parts.append(u.float().flatten().cpu().numpy().copy())
         layer.fired += int(torch.count_nonzero(spikes))
         layer.error += float((u.double() - spikes.double()).abs().sum())
@@ -123,6 +122,16 @@ def membranes(model: nn.Module, points: np.ndarray, timesteps: int, seed: int) -
     with watched(model, on_fire):
         step_logits(model, points, timesteps, _device(model), "fp32", seed)
     return {name: found[name] for name in layers if name in found}
+
+
+def thresholds_of(fire: nn.Module) -> np.ndarray:
+    """Return where u makes a neuron fire, each value once; those out of reach are left out."""
+    if isinstance(fire, Upper):
+        sides = [fire.upper, fire.lower] if isinstance(fire, Window) else [fire.upper]
+        levels = torch.cat([(fire.direction * side).flatten() for side in sides])
+        return np.unique(levels[levels.abs() < NEVER].float().cpu().numpy())
+    assert isinstance(fire, Binary)
+    return np.array([-fire.threshold, fire.threshold] if fire.signed else [fire.threshold])
 
 
 def spiking(given: Path) -> tuple[nn.Module, checkpoints.Checkpoint]:

@@ -26,7 +26,12 @@ def launch(arguments: Sequence[str], count: int) -> int:
     threads = str(max(1, (os.cpu_count() or 1) // count))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     environment = {"OMP_NUM_THREADS": threads, **os.environ}
-    return subprocess.run([*command, "-m", "spikecli", *arguments], env=environment, check=False).returncode
+    with subprocess.Popen([*command, "-m", "spikecli", *arguments], env=environment) as launcher:
+        try:
+            return launcher.wait()
+        except SystemExit:  # SIGTERM, which torchrun passes on: the processes save what they have
+            launcher.terminate()
+            raise
 
 
 def rank() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -12,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from spikecli import checkpoint as checkpoints
+from spikecli import tensors
 from spikecli.checkpoint import Checkpoint
 from spikecli.config import TrainConfig
 from spikecli.errors import SpikeError
-from spikecli.storage import write_text
+from spikecli.reading import at_least, fits
+from spikecli.storage import make_folder, unwritable, write_text
 
 STATE = "state.safetensors"
 LAST = "model.safetensors"
@@ -33,6 +36,17 @@ class Epoch:
     lr: float
     seconds: float
     clouds_per_second: float
+    quantization_error: float | None = None  # mean |u − s| in training, with RMP-Loss alone
+
+
+_ADAM = ("step", "exp_avg", "exp_avg_sq")
+_MOMENTS = {"adam": _ADAM, "adamw": _ADAM, "sgd": ("momentum_buffer",)}  # what an optimizer keeps of a parameter
+_NUMBER_OR_NONE = (float, lambda value: value is None)
+_EPOCH = dict.fromkeys(("loss", "train_accuracy", "lr", "seconds", "clouds_per_second"), float)
+_PROGRESS: dict[str, Any] = {
+    "step": at_least(0), "loss": float, "right": float, "seen": at_least(0), "seconds": float,
+    "epochs": [{"epoch": at_least(1), "val_accuracy": _NUMBER_OR_NONE, **_EPOCH}],
+}  # fmt: skip
 
 
 @dataclass
@@ -44,6 +58,7 @@ class Progress:
     right: float = 0.0
     seen: int = 0
     seconds: float = 0.0
+    quantization: float = 0.0  # summed likewise
     epochs: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -54,50 +69,71 @@ class Run:
         self.folder = folder
         self.config = config
         self.classnames = classnames
+        self.data: dict[str, str] = {}  # fingerprint of each split of the data set
         self.progress = Progress()
 
     def load_state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Bring model, optimizer and progress to where the run was stopped; SpikeError when its settings differ."""
-        state = checkpoints.load(self.folder / STATE)
-        changed = differences(state.config, self.config)
-        if changed:
-            name, before, now = changed[0]
+        """Bring model, optimizer and progress to where the run was stopped; SpikeError when settings or data differ."""
+        path = self.folder / STATE
+        state = checkpoints.load(path)
+        self._check_same(state)
+        if not fits(state.notes.get("progress"), _PROGRESS):
+            raise SpikeError(f"{path} does not say how far the run is; it is damaged, copy it again")
+        weights = {name[6:]: value for name, value in state.tensors.items() if name.startswith("model/")}
+        tensors.check(path, weights, model.state_dict())
+        tensors.check_finite(path, state.tensors)
+        kept = _MOMENTS[self.config.optimizer]
+        moments = {name: _moments(path, name, value, state.tensors, kept) for name, value in model.named_parameters()}
+        model.load_state_dict(weights)
+        for name, parameter in model.named_parameters():
+            optimizer.state[parameter] = moments[name]
+        self.progress = Progress(**{name: state.notes["progress"][name] for name in _PROGRESS})
+
+    def _check_same(self, state: Checkpoint) -> None:
+        for name, before, now in differences(state.config, self.config):
             raise SpikeError(
                 f"the run in {self.folder} was started with {name} {before}, not {now}; "
                 "give the same options to resume it, or another --out"
             )
-        model.load_state_dict({name[6:]: value for name, value in state.tensors.items() if name.startswith("model/")})
-        for name, parameter in model.named_parameters():
-            prefix = f"optimizer/{name}/"
-            optimizer.state[parameter] = {
-                key[len(prefix) :]: value.to(parameter.device) if value.dim() else value
-                for key, value in state.tensors.items()
-                if key.startswith(prefix)
-            }
-        self.progress = Progress(**state.notes["progress"])
-        self.publish(model, self._improved())
+        before, now = (data.get("train") for data in (state.notes.get("data", {}), self.data))
+        if before is not None and before != now:
+            raise SpikeError(
+                f"the run in {self.folder} was trained on other data: {self.config.dataset} has changed since (its "
+                f"train split was {before[:12]}…, is {str(now)[:12]}…); prepare it as it was, or give another --out"
+            )
+
+    def republish(self, model: nn.Module) -> None:
+        """Write again what a stop may have kept from being published; in the middle of an epoch nothing is due."""
+        if self.progress.seen:
+            self._draw()
+        else:
+            self.publish(model, self._improved())
 
     def save_state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Write the state, in one file and atomically: a run is never between two states."""
-        tensors: dict[str, Tensor] = {f"model/{name}": value for name, value in model.state_dict().items()}
+        values: dict[str, Tensor] = {f"model/{name}": value for name, value in model.state_dict().items()}
         for name, parameter in model.named_parameters():
             for key, value in optimizer.state[parameter].items():
-                tensors[f"optimizer/{name}/{key}"] = value
-        self._write(STATE, tensors, {"progress": asdict(self.progress)})
+                values[f"optimizer/{name}/{key}"] = value
+        self._write(STATE, values, {"progress": asdict(self.progress)})
 
     def _chart(self, epoch: Epoch) -> None:
         """Add an epoch to TensorBoard's curves; those that a stopped run drew beyond its last state are dropped."""
         from torch.utils.tensorboard import SummaryWriter
 
-        with SummaryWriter(self.folder / "tensorboard", purge_step=epoch.epoch) as writer:
-            for name, value in asdict(epoch).items():
-                if value is not None and name != "epoch":
-                    writer.add_scalar(name, value, epoch.epoch)
+        folder = make_folder(self.folder / "tensorboard")
+        try:
+            with SummaryWriter(folder, purge_step=epoch.epoch) as writer:
+                for name, value in asdict(epoch).items():
+                    if value is not None and name != "epoch":
+                        writer.add_scalar(name, value, epoch.epoch)
+        except OSError as error:
+            raise unwritable(folder, error) from error
 
     def end_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: Epoch) -> None:
         """Note an epoch, save the state, and publish weights and curve."""
         self.progress.epochs.append(asdict(epoch))
-        self.progress.loss = self.progress.right = self.progress.seconds = 0.0
+        self.progress.loss = self.progress.right = self.progress.seconds = self.progress.quantization = 0.0
         self.progress.seen = 0
         self.save_state(model, optimizer)
         self.publish(model, self._improved())
@@ -110,6 +146,10 @@ class Run:
         self._write(LAST, model.state_dict(), notes)
         if best:
             self._write(BEST, model.state_dict(), notes)
+        self._draw()
+
+    def _draw(self) -> None:
+        """Write settings and learning curve."""
         write_text(self.folder / "config.json", self.config.model_dump_json(indent=2) + "\n")
         lines = [json.dumps(epoch) + "\n" for epoch in self.progress.epochs]
         write_text(self.folder / "metrics.jsonl", "".join(lines))
@@ -121,8 +161,21 @@ class Run:
         earlier = [epoch["val_accuracy"] for epoch in self.progress.epochs[:-1]]
         return accuracy is not None and all(accuracy > other for other in earlier)
 
-    def _write(self, name: str, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        checkpoints.save(self.folder / name, Checkpoint(tensors, self.config, self.classnames, notes))
+    def _write(self, name: str, values: dict[str, Tensor], notes: dict[str, Any]) -> None:
+        notes = {**notes, "data": self.data}
+        checkpoints.save(self.folder / name, Checkpoint(values, self.config, self.classnames, notes))
+
+
+def _moments(
+    path: Path, name: str, parameter: Tensor, found: Mapping[str, Tensor], kept: tuple[str, ...]
+) -> dict[str, Tensor]:
+    """Return the optimizer's state of a parameter; SpikeError when it does not fit. A parameter never used has none."""
+    prefix = f"optimizer/{name}/"
+    state = {key[len(prefix) :]: value for key, value in found.items() if key.startswith(prefix)}
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    if shapes and shapes != {key: () if key == "step" else tuple(parameter.shape) for key in kept}:
+        raise SpikeError(f"{path}: the optimizer's state of {name} does not fit; the file is damaged, copy it again")
+    return {key: value.to(parameter.device) if value.dim() else value for key, value in state.items()}
 
 
 def differences(before: TrainConfig, now: TrainConfig) -> list[tuple[str, Any, Any]]:

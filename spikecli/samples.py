@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +15,9 @@ from spikecli.config import TrainConfig
 from spikecli.datasets.event_samples import EventSamples, Framing
 from spikecli.datasets.event_sets import EVENT_SETS
 from spikecli.datasets.event_split import load_events
-from spikecli.datasets.images import load_images
+from spikecli.datasets.events import read_events
+from spikecli.datasets.images import load_images, read_picture
+from spikecli.datasets.pointcloud import load_points_of
 from spikecli.datasets.prepare import Watch
 from spikecli.datasets.prepared import load_points
 from spikecli.datasets.sets import kind_of
@@ -37,8 +39,44 @@ class Samples(Protocol):
     @property
     def static(self) -> bool: ...  # whether each time step shows the same
 
-    def shown(self, timesteps: int) -> np.ndarray:
-        """Return what a network is shown in so many steps, samples first."""
+    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return what a network is shown in so many steps, samples first, of those at the `chosen` indices or all."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some samples of a split, by their places in it."""
+
+    whole: Samples
+    places: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.whole.labels[self.places]
+
+    @property
+    def classnames(self) -> tuple[str, ...]:
+        return self.whole.classnames
+
+    @property
+    def dataset(self) -> str:
+        return self.whole.dataset
+
+    @property
+    def fingerprint(self) -> str:
+        return self.whole.fingerprint
+
+    @property
+    def noun(self) -> str:
+        return self.whole.noun
+
+    @property
+    def static(self) -> bool:
+        return self.whole.static
+
+    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return what a network is shown of these samples in so many steps, or of those `chosen` among them."""
+        return self.whole.shown(timesteps, self.places if chosen is None else self.places[chosen])
 
 
 @dataclass(frozen=True)
@@ -48,6 +86,7 @@ class Defaults:
     model: str
     recipe: str
     paper: str
+    batch_norm: str  # of a spiking network; the ANN's is plain
     augment: str | None = None  # None: the recipe's
 
 
@@ -55,10 +94,10 @@ def defaults(dataset: str) -> Defaults:
     """Return the network, recipe and neuron for a data set; SpikeError when there is no such data set."""
     kind = kind_of(dataset)
     if kind == "points":
-        return Defaults("pointnet", "short", "spiking-pointnet")
+        return Defaults("pointnet", "short", "spiking-pointnet", "plain")
     if kind == "images":
-        return Defaults("resnet20", "cifar", "lif")
-    return Defaults("resnet20", "events", "lif", "flip-roll" if flips(dataset) else "roll")
+        return Defaults("resnet20", "cifar", "lif", "tdbn")
+    return Defaults("resnet20", "events", "lif", "tdbn", "flip-roll" if flips(dataset) else "roll")
 
 
 def flips(dataset: str) -> bool:
@@ -96,6 +135,31 @@ _LOADERS: dict[str, Callable[[Path, str, str, TrainConfig, bool, Watch], Samples
     "points": _points,
     "images": _images,
     "events": _events,
+}
+
+
+def files_for(config: TrainConfig, files: Sequence[Path], timesteps: int, seed: int) -> np.ndarray:
+    """Return one's own files (S, ...) as a network of `config` is shown them; SpikeError when one cannot be read."""
+    return np.stack([_READERS[kind_of(config.dataset)](file, config, timesteps, seed) for file in files])
+
+
+def _cloud(file: Path, config: TrainConfig, timesteps: int, seed: int) -> np.ndarray:
+    return load_points_of(file, config.points, seed=seed)
+
+
+def _recording(file: Path, config: TrainConfig, timesteps: int, seed: int) -> np.ndarray:
+    framing = Framing(config.slicing, config.model.size, config.timesteps)
+    return framing.of_recording(read_events(file), timesteps)
+
+
+def _picture(file: Path, config: TrainConfig, timesteps: int, seed: int) -> np.ndarray:
+    return read_picture(file, config.model.size)
+
+
+_READERS: dict[str, Callable[[Path, TrainConfig, int, int], np.ndarray]] = {
+    "points": _cloud,
+    "events": _recording,
+    "images": _picture,
 }
 
 

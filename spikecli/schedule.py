@@ -51,6 +51,20 @@ def learning_rate(config: TrainConfig, epochs_done: float) -> float:
     return SCHEDULES[config.schedule](config, epochs_done)
 
 
+def triangle(config: TrainConfig, epochs_done: float) -> float:
+    """Return 2k·n/N up to half of the N epochs and 2k·(1 − n/N) after it (2308.06787, as we recall it)."""
+    part = min(epochs_done / config.epochs, 1.0)
+    return 2 * config.rmp_weight * min(part, 1 - part)
+
+
+RMP_SCHEDULES = {"triangle": triangle, "constant": lambda config, epochs_done: config.rmp_weight}
+
+
+def membrane_weight(config: TrainConfig, epochs_done: float) -> float:
+    """Return the weight λ of RMP-Loss after `epochs_done` epochs (fractions allowed)."""
+    return RMP_SCHEDULES[config.rmp_schedule](config, epochs_done)
+
+
 def optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
     """Return the optimizer of `model`'s parameters."""
     groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from spikecli.errors import SpikeError
 
+UNFINISHED = ".unfinished-"  # begins the name of whatever is still being written
+LOCK = ".lock"
+_held: set[Path] = set()  # the folders of which this process is the sole writer
+
 _CURES = {
     errno.ENOSPC: "the disk is full; free some space and run the command again",
     errno.EDQUOT: "the disk quota is used up; free some space and run the command again",
     errno.EFBIG: "the file would pass the size limit of this account or file system; raise the limit",
-    errno.EACCES: "permission is denied; choose a folder that you may write to",
-    errno.EPERM: "permission is denied; choose a folder that you may write to",
+    errno.EACCES: "permission is denied; choose a folder that you may read and write",
+    errno.EPERM: "permission is denied; choose a folder that you may read and write",
     errno.EROFS: "the file system is read-only; choose a folder that you may write to",
     errno.EEXIST: "a part of the path is a file, not a folder; choose another path",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
@@ -28,14 +36,23 @@ _CURES = {
 }
 
 
-def unwritable(path: Path, error: OSError) -> SpikeError:
+def unwritable(path: Path, error: OSError | NotImplementedError) -> SpikeError:
     """Return the one-line error for a failed write to `path`, with its cure."""
-    cure = _CURES.get(error.errno or 0, error.strerror or str(error))
+    number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
+    cure = _CURES.get(number or 0, reason or str(error))
     return SpikeError(f"cannot write {path}: {cure}")
 
 
+def in_words(error: OSError) -> str | None:
+    """Return the line on a file that the operating system withholds, wherever that is met; None when it is a bug."""
+    if error.errno not in _CURES or error.filename is None:
+        return None
+    return f"cannot use {os.fsdecode(error.filename)}: {_CURES[error.errno]}"
+
+
 def make_folder(path: Path) -> Path:
-    """Return `path` after creating it and its parents; SpikeError when that is not allowed."""
+    """Return `path` after creating it and its parents; SpikeError when that is not allowed, or a held one vanished."""
+    _still_there(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -48,10 +65,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it becomes `path` when the block ends well and vanishes when it does not.
 
     The content reaches the disk before the name does, so a reader sees the old file or the new one, never a part.
+    What a killed process leaves is swept away by the next `sole_writer` of the folder.
     """
     make_folder(path.parent)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix or ".tmp", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f"{UNFINISHED}{path.stem}-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise unwritable(path, error) from error
@@ -65,13 +83,37 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Yield a new folder in `parent`, which goes with all that is in it when the block ends, however it ends."""
+    make_folder(parent)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=parent))
+    except OSError as error:
+        raise unwritable(parent, error) from error
+    try:
+        yield folder
+    finally:
+        _remove(folder)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` atomically, UTF-8."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write records to `path` atomically as CSV, a column for each name; what is no text or number is left out."""
+    plain = [{name: value for name, value in row.items() if isinstance(value, str | int | float)} for row in rows]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in plain for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(plain)
+    write_text(path, text.getvalue())
 
 
 @contextmanager
@@ -92,27 +134,71 @@ def atomic_hdf5(path: Path) -> Iterator[Any]:
 def sole_writer(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold `folder` for one writing process; SpikeError naming the holder's process id when another has it.
 
-    The operating system drops the lock with its holder, so a killed process leaves no stale lock behind.
+    The operating system drops the lock with its holder, so a killed process leaves no stale lock behind, only its
+    number in the file. What it left half-written in the folder is removed.
     """
     from filelock import FileLock, Timeout
 
     make_folder(folder)
-    path = folder / ".lock"
-    lock = FileLock(path, timeout=-1 if wait else 0)
+    path = folder / LOCK
     try:
+        lock = FileLock(path, timeout=-1 if wait else 0)
         lock.acquire()
     except Timeout:
-        holder = path.read_text(encoding="utf-8").strip() or "unknown"
         raise SpikeError(
-            f"{what} in {folder} is already under way in process {holder}; wait for it to end, or stop it"
+            f"{what} in {folder} is already under way in process {_holder(path)}; wait for it to end, or stop it"
         ) from None
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:
         raise unwritable(path, error) from error
+    _held.add(folder.absolute())
     try:
-        path.write_text(str(os.getpid()), encoding="utf-8")
+        try:
+            path.write_text(str(os.getpid()), encoding="utf-8")
+            _sweep(folder)
+        except OSError as error:
+            raise unwritable(path, error) from error
         yield
     finally:
+        _held.discard(folder.absolute())
         lock.release()
+
+
+def _holder(path: Path) -> str:
+    """Return the process id in a lock file; it may have been taken a moment ago, and the number not be there yet."""
+    for _ in range(20):
+        try:
+            found = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            break
+        if found.isdecimal():
+            return found
+        time.sleep(0.05)
+    return "unknown"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers have left in a folder, which the caller holds alone, and in the folders in it."""
+    for pattern in (f"{UNFINISHED}*", f"*/{UNFINISHED}*"):
+        for path in sorted(folder.glob(pattern)):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):  # the folder may have vanished, or become read-only, with what is in it
+        path.unlink(missing_ok=True)
+
+
+def _still_there(path: Path) -> None:
+    """SpikeError when `path` lies in a folder held by this process that is not the one it was: its mount has gone.
+
+    Without this, the folder would be made anew beneath the mount point, and a run would go on in two places.
+    """
+    for folder in _held:
+        if path.absolute().is_relative_to(folder) and not (folder / LOCK).exists():
+            raise unwritable(path, OSError(errno.ENOENT, "vanished"))
 
 
 def _flush(path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli import losses, metrics, models, processes, schedule
+from spikecli import evidence, losses, metrics, models, processes, provenance, schedule
 from spikecli.batches import Batches, stratified_split
 from spikecli.combinations import refuse
 from spikecli.config import TrainConfig
@@ -22,6 +22,7 @@ from spikecli.device import autocast, choose_device, peak_memory, storage_type
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluate import step_logits
 from spikecli.interruption import Stop, stoppable
+from spikecli.membrane_loss import MembraneLoss
 from spikecli.models.layers import BatchNorm
 from spikecli.runs import STATE, Epoch, Run, default_folder
 from spikecli.samples import Samples, flips, load_samples
@@ -57,8 +58,11 @@ def opened(
             raise SpikeError(f"found no run to resume in {folder}; leave out --resume, or name the run with --out")
         with sole_writer(folder, "training") if processes.rank() == 0 else nullcontext():
             trainer = Trainer(config, samples, inputs, folder, device)
+            trainer.run.data = provenance.fingerprints(data_dir, config.dataset)
             if resume:
                 trainer.run.load_state(trainer.model, trainer.optimizer)
+                if processes.rank() == 0:
+                    trainer.run.republish(trainer.model)
             yield trainer
 
 
@@ -91,6 +95,7 @@ class Trainer:
         self.held_out = Batches(inputs[held_out], samples.labels[held_out], config, device)
         self.run = Run(folder, config, samples.classnames)
         self.orthogonality = losses.Orthogonality(getattr(self.model, "feature_tnet", None))
+        self.membranes = MembraneLoss(self.model, config.rmp_power) if config.rmp_weight else None
 
     @property
     def steps_left(self) -> int:
@@ -100,6 +105,7 @@ class Trainer:
         """Return what the command reports of the whole run: fields of CLI.md, accuracies in 0…1, memory in MB."""
         epochs = self.run.progress.epochs
         seconds = sum(epoch["seconds"] for epoch in epochs)
+        membranes = {"quantization_error": epochs[-1]["quantization_error"]} if self.membranes else {}
         return {
             "out": str(self.run.folder),
             "epochs": len(epochs),
@@ -109,6 +115,7 @@ class Trainer:
             "seconds_per_epoch": seconds / len(epochs),
             "clouds_per_second": sum(epoch["clouds_per_second"] * epoch["seconds"] for epoch in epochs) / seconds,
             "peak_memory_mb": peak_memory(self.device),
+            **membranes,
         }
 
     def epochs(self, on_step: OnStep) -> Iterator[Epoch]:
@@ -127,11 +134,12 @@ class Trainer:
         self.model.train()
         for step in range(progress.step % steps, steps):
             begun = time.perf_counter()
-            loss, right = self._step(order[step], number, step)
+            loss, right, quantization = self._step(order[step], number, step)
             progress.step += 1
             progress.seen += order.shape[1]
             progress.loss += loss
             progress.right += right
+            progress.quantization += quantization
             progress.seconds += time.perf_counter() - begun
             on_step(step + 1, steps, progress.loss / progress.seen, progress.right / progress.seen, self._lr())
             if step + 1 < steps and self._all_stop(stop):
@@ -144,6 +152,7 @@ class Trainer:
             self._lr(),
             progress.seconds,
             progress.seen / progress.seconds,
+            progress.quantization / progress.seen if self.membranes else None,
         )
         if processes.rank() == 0:
             self.run.end_epoch(self.model, self.optimizer, epoch)
@@ -152,9 +161,9 @@ class Trainer:
             raise self._stopped(f"after epoch {number + 1}")
         return epoch
 
-    def _step(self, indices: np.ndarray, epoch: int, step: int) -> tuple[float, float]:
-        """Make one step; return the summed loss and the number of right answers, over all processes."""
-        points, labels = self.batches.batch(indices, epoch, step)
+    def _step(self, indices: np.ndarray, epoch: int, step: int) -> tuple[float, float, float]:
+        """Make one step; return summed over all processes' clouds: loss, right answers, quantization error."""
+        inputs, labels = self.batches.batch(indices, epoch, step)
         # Seeding every step makes each a function of its number alone: a run can stop and go on anywhere.
         torch.manual_seed(
             int(np.random.SeedSequence([self.config.seed, 3, epoch, step, processes.rank()]).generate_state(1)[0])
@@ -162,24 +171,31 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr()
         with autocast(self.device, self.config.precision):
-            logits = self.model(points, self.config.timesteps)
+            logits = self.model(inputs, self.config.timesteps)
         loss = losses.cross_entropy(logits, labels, self.config.label_smoothing)
         total = loss + self.config.orthogonality * self.orthogonality.take()
+        error = torch.zeros_like(loss)
+        if self.membranes:
+            penalty, error = self.membranes.take()
+            total = total + schedule.membrane_weight(self.config, self._epochs_done()) * penalty
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         processes.average_gradients(self.model)
         right = (logits.detach().mean(0).argmax(-1) == labels).sum()
-        sums = processes.summed(torch.stack([loss.detach().double() * len(labels), right.double()]))
-        if not torch.isfinite(sums[0]):
-            raise SpikeError(
-                f"the loss became {float(sums[0])} in epoch {epoch + 1}, step {step + 1}; the epoch before is saved in "
-                f"{self.run.folder}: try a lower --lr"
-            )
+        count = len(labels)
+        sums = processes.summed(torch.stack([loss.detach().double() * count, right.double(), error.double() * count]))
+        if not evidence.is_sound(float(sums[0]), self.model):
+            batch = {"inputs": inputs, "labels": labels, "logits": logits, "indices": torch.from_numpy(indices)}
+            raise evidence.kept(self.run.folder, self.model, batch, float(sums[0]), epoch, step)
         self.optimizer.step()
-        return float(sums[0]), float(sums[1])
+        loss_sum, right_sum, error_sum = sums.tolist()
+        return loss_sum, right_sum, error_sum
+
+    def _epochs_done(self) -> float:
+        return self.run.progress.step / self.batches.steps
 
     def _lr(self) -> float:
-        return schedule.learning_rate(self.config, self.run.progress.step / self.batches.steps)
+        return schedule.learning_rate(self.config, self._epochs_done())
 
     def _validate(self) -> float | None:
         if not len(self.held_out.labels):
@@ -217,10 +233,10 @@ def reestimate(model: nn.Module, batches: Iterator[Tensor], config: TrainConfig,
         if isinstance(module, nn.Dropout):
             module.eval()
     with torch.no_grad(), autocast(device, config.precision):
-        for number, points in enumerate(batches, start=1):
+        for number, inputs in enumerate(batches, start=1):
             for norm in norms:
                 norm.momentum = 1 / number  # the running mean over batches
-            model(points, max(config.timesteps, REESTIMATION_STEPS))
+            model(inputs, max(config.timesteps, REESTIMATION_STEPS))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     model.eval()

@@ -12,20 +12,16 @@ import torch
 from torch import nn
 
 from spikecli import checkpoint as checkpoints
-from spikecli import metrics
-from spikecli.batches import stratified_split
+from spikecli import metrics, provenance
 from spikecli.device import choose_device
 from spikecli.energy import Operations, counted
-from spikecli.errors import SpikeError
 from spikecli.evaluate import opened, passes, step_logits
-from spikecli.samples import Samples
-
-HELD_OUT = "held-out"  # the part of the training split that the run was not trained on
+from spikecli.samples import Part, Samples
 
 
 @dataclass(frozen=True)
 class Exam:
-    """A network and the samples it is asked about: those at `places` (S,) of a split as it is stored."""
+    """A network and the samples of a split that it is asked about; `places` (S,) are theirs in the split as stored."""
 
     model: nn.Module
     samples: Samples
@@ -33,10 +29,12 @@ class Exam:
     places: np.ndarray
     device: torch.device
     repeats: int  # seeds of the perturbation that make a difference: 1 where nothing is drawn
+    changes: tuple[str, ...] = ()  # in the data since the network was trained
 
     @property
-    def labels(self) -> np.ndarray:
-        return self.samples.labels[self.places]
+    def stored(self) -> str:
+        """The split as it is stored: val is a part of train."""
+        return "train" if self.split == "val" else self.split
 
     def work(self, timesteps: int) -> int:
         """Return how many answers `judge` waits for."""
@@ -89,22 +87,18 @@ class Verdicts:
 
 
 def prepare_exam(weights: Path, data_dir: Path, split: str, repeats: int) -> Exam:
-    """Return a run's network with a split of its data set: "train", "test", or "held-out", which is a part of train.
+    """Return a run's network with a split of its data set: "train", "test", or "val", the part of train held out.
 
     SpikeError when the weights or the data cannot be read, or when nothing was held out.
     """
-    config = checkpoints.load(weights).config
+    loaded = checkpoints.load(weights)
     device = choose_device("auto")
-    stored = "train" if split == HELD_OUT else split
-    model, samples = opened(weights, data_dir, None, stored, device)
-    places = np.arange(len(samples.labels))
-    if split == HELD_OUT:
-        _, places = stratified_split(samples.labels, config.val_fraction, config.seed)
-        if not len(places):
-            raise SpikeError(f"{weights.parent} held nothing out (--val-fraction 0); choose --split test")
-    neuron = config.model.neuron
+    model, samples = opened(weights, data_dir, None, split, device)
+    places = samples.places if isinstance(samples, Part) else np.arange(len(samples.labels))
+    neuron = loaded.config.model.neuron
     drawn = neuron is not None and neuron.start == "perturbed"
-    return Exam(model, samples, stored, places, device, repeats if drawn else 1)
+    changes = tuple(provenance.changes(loaded, data_dir))
+    return Exam(model, samples, split, places, device, repeats if drawn else 1, changes)
 
 
 def judge(exam: Exam, timesteps: int, seed: int, on_samples: Callable[[int], None] = lambda samples: None) -> Verdicts:
@@ -113,7 +107,6 @@ def judge(exam: Exam, timesteps: int, seed: int, on_samples: Callable[[int], Non
     firing_rate, energy = [], []
     for longest, wanted in passes(exam.samples, range(1, timesteps + 1)).items():
         inputs = exam.samples.shown(longest)
-        inputs = inputs if len(inputs) == len(exam.places) else inputs[exam.places]
         counts = Operations(longest)
         for number, given in enumerate(predictions):
             with counted(exam.model, longest) if number == 0 else nullcontext(counts) as counts:
@@ -124,4 +117,4 @@ def judge(exam: Exam, timesteps: int, seed: int, on_samples: Callable[[int], Non
                 chances = metrics.cumulative_mean(logits)[-1].softmax(-1).numpy()
         firing_rate += [counts.firing_rate(step) for step in steps]
         energy += [counts.energy_uj(step) / len(exam.places) for step in steps]
-    return Verdicts(np.array(predictions), chances, exam.labels, tuple(firing_rate), tuple(energy))
+    return Verdicts(np.array(predictions), chances, exam.samples.labels, tuple(firing_rate), tuple(energy))

@@ -22,6 +22,7 @@ from spikecli.errors import SpikeError
 from spikecli.features import FeatureStore, Viewing, encode_file
 from spikecli.metrics import class_accuracy, cumulative_predictions, instance_accuracy
 from spikecli.models.clip import ClipModel
+from spikecli.reading import read_lines
 
 # For recordings of which nothing is known: the paper's prompt for things of all kinds.
 FILE_TEMPLATES = ("A low quality point cloud image of {}.",)
@@ -75,11 +76,7 @@ def read_words(classes: str | None, templates: Path | None) -> tuple[tuple[str, 
 
 
 def _lines(path: Path) -> tuple[str, ...]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpikeError(f"cannot read {path} ({error}); wanted a text file, one entry a line") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    return tuple(read_lines(path, "give a text file of one entry a line"))
 
 
 def facts_of(dataset: str) -> EventSetFacts:

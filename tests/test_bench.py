@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from spikecli import bench, models
-from spikecli.config import PAPERS, ModelConfig
+from spikecli.config import ModelConfig, neuron_of
 from spikecli.floor import Floor, Product, multiply_adds, necessary
 from spikecli.models.layers import FireThenMax, LinearNorm, MaxThenNorm, NormThenMax, PointLinearNorm
 from spikecli.neurons import ReLU
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 def forward_count(tnet: str, points: int, timesteps: int) -> int:
     """Return the multiply-adds of one cloud's way through the PointNet."""
-    model = models.build(ModelConfig(neuron=PAPERS["spiking-pointnet"], tnet=tnet)).eval()
+    model = models.build(ModelConfig(neuron=neuron_of("spiking-pointnet"), tnet=tnet)).eval()
     with torch.inference_mode(), necessary(model) as products:
         model(torch.rand(1, points, 3), timesteps)
     return multiply_adds(products)

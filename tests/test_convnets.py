@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecli import models
-from spikecli.config import PAPERS, ModelConfig, NeuronConfig
+from spikecli.config import ModelConfig, NeuronConfig, neuron_of
 from spikecli.energy import counted
 from spikecli.errors import SpikeError
 from spikecli.models.convolution import AveragePool, ConvNorm, Convolution, Edge, GlobalPool, pool_before
@@ -25,7 +25,7 @@ SIZE = (10, 13)  # neither even nor square
 
 def network(name: str = "resnet20", paper: str = "lif", **changes: Any) -> Any:
     torch.manual_seed(0)
-    given = {"name": name, "neuron": PAPERS[paper], "width": 0.1, "classes": 4, "inputs": 2, "size": SIZE, **changes}
+    given = {"name": name, "neuron": neuron_of(paper), "width": 0.1, "classes": 4, "inputs": 2, "size": SIZE, **changes}
     return models.build(ModelConfig(**given))
 
 

@@ -104,4 +104,4 @@ def test_written_in_nmnists_layout(tmp_path: Path, few: slice) -> None:
     assert contents(write_digits(tmp_path / "raw", 0)) == first
     other = contents(write_digits(tmp_path / "raw", 1))
     assert other != first and sorted(Path(name).name for name in other) == sorted(Path(name).name for name in first)
-    assert not list(tmp_path.glob(".digits-*"))
+    assert not list(tmp_path.glob(".unfinished-*"))

@@ -14,19 +14,20 @@ from safetensors.torch import save_file
 from spikecli import checkpoint as checkpoints
 from spikecli import metrics, models
 from spikecli.checkpoint import Checkpoint
-from spikecli.config import PAPERS, ModelConfig, TrainConfig
+from spikecli.config import PAPERS, ModelConfig, TrainConfig, neuron_of
 from spikecli.datasets.prepared import PointClouds
 from spikecli.energy import counted
 from spikecli.errors import SpikeError
 from spikecli.evaluate import critical_points, evaluate, point_spikes, predict_clouds, step_logits
 from spikecli.models.pointnet import PointNet
+from spikecli.tensors import read, write
 
 CPU = torch.device("cpu")
 
 
 def network(paper: str = "lif", tnet: str = "pooled", classes: int = 4) -> PointNet:
     torch.manual_seed(0)
-    model = models.build(ModelConfig(classes=classes, neuron=PAPERS[paper], tnet=tnet))  # type: ignore[arg-type]
+    model = models.build(ModelConfig(classes=classes, neuron=neuron_of(paper), tnet=tnet))  # type: ignore[arg-type]
     assert isinstance(model, PointNet)
     return model.eval()
 
@@ -41,7 +42,7 @@ def clouds(count: int = 8, points: int = 40) -> PointClouds:
 
 def saved(path: Path, **changes: object) -> Path:
     model = network()
-    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["lif"]), points=40)
+    config = TrainConfig(model=ModelConfig(classes=4, neuron=neuron_of("lif")), points=40)
     checkpoints.save(path, replace(Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")), **changes))  # type: ignore[arg-type]
     return path
 
@@ -152,7 +153,7 @@ def test_checkpoints_round_trip_and_predict(tmp_path: Path) -> None:
 
 def test_the_spikes_of_each_point_are_those_of_its_own_neurons(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["lif"], tnet="none"), points=40)
+    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["lif"].neuron, tnet="none"), points=40)
     model = models.build(config.model)
     assert isinstance(model, PointNet)
     checkpoints.save(tmp_path / "model.safetensors", Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")))
@@ -169,7 +170,7 @@ def test_the_spikes_of_each_point_are_those_of_its_own_neurons(tmp_path: Path) -
 
 def test_a_network_of_relus_has_no_spikes_to_show(tmp_path: Path) -> None:
     model = network("ann")
-    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["ann"]), points=40)
+    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["ann"].neuron), points=40)
     checkpoints.save(tmp_path / "model.safetensors", Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")))
     with pytest.raises(SpikeError, match="is a network of ReLUs"):
         point_spikes(tmp_path, clouds().points[0], 1)
@@ -213,12 +214,20 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
     state = network().state_dict()
     for tensors, complaint in (
         ({**state, "out.weight": torch.zeros(9, 256)}, r"out.weight has shape \(9, 256\)"),
-        ({**state, "out.bias": state["out.bias"] * float("nan")}, "out.bias holds NaN"),
+        ({**state, "out.weight": torch.zeros(4, 256, dtype=torch.int64)}, "out.weight is of type torch.int64"),
         ({k: v for k, v in state.items() if k != "point1.weight"}, "lacks point1.weight"),
     ):
         saved(path, tensors=tensors)
         with pytest.raises(SpikeError, match=complaint):
             checkpoints.network(checkpoints.load(path), path)
+    spoilt = {**state, "out.bias": state["out.bias"] * float("nan")}
+    whole = saved(path).read_bytes()
+    with pytest.raises(SpikeError, match=r"out\.bias has become NaN.*model\.safetensors is kept"):
+        saved(path, tensors=spoilt)
+    assert path.read_bytes() == whole
+    write(path, spoilt, read(path)[1], finite=False)
+    with pytest.raises(SpikeError, match=r"out\.bias holds NaN"):
+        checkpoints.network(checkpoints.load(path), path)
     saved(path, classnames=("a", "b"))
     with pytest.raises(SpikeError, match="2 classes for 4 outputs"):
         checkpoints.network(checkpoints.load(path), path)

@@ -118,7 +118,7 @@ def test_arrays_that_are_no_events(tmp_path: Path) -> None:
     refused(tmp_path / "uneven.npz", "equal length")
     refused(tmp_path / "nan.npz", "not finite")
     refused(tmp_path / "other.npz", "image")
-    refused(write(tmp_path / "no.h5", b"not HDF5"), "no HDF5")
+    refused(write(tmp_path / "no.h5", b"not HDF5"), "file signature not found", "HDF5")
     refused(write(tmp_path / "no.npz", b"no zip"), "no plain arrays")
 
 

@@ -153,8 +153,8 @@ def test_one_writer_at_a_time_and_no_leavings(tmp_path: Path) -> None:
     source = nmnist(tmp_path / "from")
     with sole_writer(tmp_path / "nmnist", "preparing nmnist"):
         refused(tmp_path, "nmnist", source, "already under way")
-    (tmp_path / "nmnist" / ".unpacked-killed").mkdir()
-    write(tmp_path / "nmnist" / ".train-0.abc.h5", b"half")
+    (tmp_path / "nmnist" / ".unfinished-killed").mkdir()
+    write(tmp_path / "nmnist" / ".unfinished-train-0.abc.h5", b"half")
     prepare_events(tmp_path, "nmnist", source)
     assert not list((tmp_path / "nmnist").glob(".[!l]*"))
 

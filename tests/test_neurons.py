@@ -21,6 +21,7 @@ from spikecli.config import (
     Start,
     Surrogate,
     neuron_of,
+    paper_of,
 )
 from spikecli.errors import SpikeError
 from spikecli.neurons.norm import MembraneRectifier
@@ -77,7 +78,7 @@ def test_a_single_presentation_equals_the_input_repeated() -> None:
 
 def test_perturbation_adds_at_most_an_eighth_to_the_first_step() -> None:
     torch.manual_seed(0)
-    neuron = neurons.build(PAPERS["spiking-pointnet"], 1)
+    neuron = neurons.build(neuron_of("spiking-pointnet"), 1)
     x = torch.linspace(0, 1, 40_001).view(1, -1, 1)
     spikes = neuron(x).flatten()
     assert not spikes[x.flatten() <= 0.375].any()  # 0.375 + λ·½ reaches the threshold, no more
@@ -108,7 +109,7 @@ def test_noise_is_repeated_by_the_seed_alone() -> None:
 
 
 def test_membrane_norm_acts_on_what_fires_and_not_on_what_is_reset() -> None:
-    neuron = neurons.build(PAPERS["mpbn"], 1).double().eval()
+    neuron = neurons.build(neuron_of("mpbn"), 1).double().eval()
     with torch.no_grad():
         neuron.norm.norm.running_mean.fill_(0.2)  # u = (v − 0.2)/√(1 + ε)
     # v 0.6: u 0.4, silent, and the raw 0.6 is kept: 0.15 + 0.6 = 0.75, u 0.55 fires
@@ -202,3 +203,30 @@ def test_agrees_with_spikingjelly() -> None:
     peer = spikingjelly.LIFNode(tau=4 / 3, decay_input=False, v_threshold=1.0, v_reset=None, step_mode="m")
     ours = neurons.build(NeuronConfig(threshold=1.0, reset="soft", reset_amount=1.0), 5)
     assert torch.equal(ours(x * 2), peer(x * 2))
+
+
+# Papers that combine.
+
+
+def test_papers_joined_by_plus_change_what_each_of_them_changes() -> None:
+    both = paper_of("mpbn+ternary-trainable+rmp-loss")
+    assert both.neuron == NeuronConfig(
+        norm="mpbn", slope=3.0, fire="ternary", surrogate="rectangle", amplitude="scalar"
+    )
+    assert both.training == PAPERS["rmp-loss"].training
+    assert paper_of("ternary-trainable+ternary") == paper_of("ternary-trainable").model_copy(update={"arxiv": None})
+    assert paper_of("lif+mpbn").neuron == PAPERS["mpbn"].neuron
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mpbn+soft-reset-mpr", "mpbn and soft-reset-mpr want another norm"),
+        ("real-spike+ternary-trainable", "another amplitude"),
+        ("mpbn+ann", "no neurons"),
+        ("mpbn+", "no paper is named ''"),
+    ],
+)
+def test_papers_that_clash_are_refused(name: str, said: str) -> None:
+    with pytest.raises(SpikeError, match=said):
+        paper_of(name)

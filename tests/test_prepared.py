@@ -203,8 +203,8 @@ def test_two_preparers_at_once_are_told_apart(tree: Path, data_dir: Path) -> Non
 
 def test_what_a_killed_preparation_left_is_swept(tree: Path, data_dir: Path) -> None:
     place = data_dir / "modelnet10"
-    (place / ".unpacked-abc" / "ModelNet10").mkdir(parents=True)
-    (place / ".train-0123.xyz.h5").write_bytes(b"half")
+    (place / ".unfinished-abc" / "ModelNet10").mkdir(parents=True)
+    (place / ".unfinished-train-0123.xyz.h5").write_bytes(b"half")
     prepare_points(data_dir, "modelnet10", order(tree))
     assert sorted(path.name for path in place.iterdir() if path.name.startswith(".")) == [".lock"]
 

@@ -14,7 +14,7 @@ import pytest
 
 COMMON = [
     "train", "shapes", "--paper", "lif", "--tnet", "pooled", "--dropout", "0", "--precision", "fp64", "--points", "16",
-    "--batch-size", "60", "--no-reestimate", "--json", "--quiet",
+    "--batch-size", "60", "--no-reestimate", "--rmp-weight", "0.5", "--json", "--quiet",
 ]  # fmt: skip
 
 
@@ -47,6 +47,7 @@ def test_two_processes_draw_the_same_curve_as_one(shapes_dir: Path, tmp_path: Pa
     for alone, together in zip(curve(one), curve(two), strict=True):
         assert together["loss"] == pytest.approx(alone["loss"], abs=1e-5)
         assert together["train_accuracy"] == pytest.approx(alone["train_accuracy"], abs=1e-9)
+        assert together["quantization_error"] == pytest.approx(alone["quantization_error"], abs=1e-6)
         assert together["val_accuracy"] == pytest.approx(alone["val_accuracy"], abs=1e-9)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spikecli.errors import SpikeError
-from spikecli.storage import atomic_path, sole_writer, write_text
+from spikecli.storage import LOCK, UNFINISHED, atomic_path, sole_writer, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -62,6 +62,40 @@ def test_a_file_that_does_not_fit_is_one_line_and_leaves_nothing(tmp_path: Path,
     )
     assert done.stdout.startswith(f"cannot write {tmp_path / 'big'}: ") and done.stdout.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_writer_left_is_swept_away_and_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, pathlib; from spikecli.storage import atomic_path, scratch_folder\n"
+        "f = pathlib.Path(sys.argv[1])\n"
+        "with atomic_path(f / 'a.txt') as one, scratch_folder(f) as two, atomic_path(f / 'raw' / 'b.txt'):\n"
+        "    (two / 'c').mkdir(); one.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    (tmp_path / "kept.txt").write_text("whole")
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
+    assert len(list(tmp_path.rglob(f"{UNFINISHED}*"))) == 3
+    with sole_writer(tmp_path, "sweeping"):
+        pass
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".lock", "kept.txt", "raw"]
+
+
+def test_a_folder_that_vanishes_is_not_made_anew_by_the_one_who_holds_it(tmp_path: Path) -> None:
+    held = tmp_path / "mount" / "run"
+    with sole_writer(held, "training"):
+        write_text(held / "a.txt", "before")
+        (tmp_path / "mount").rename(tmp_path / "away")
+        with pytest.raises(SpikeError, match=r"cannot write .*b\.txt: a folder on the way has vanished"):
+            write_text(held / "inner" / "b.txt", "after")
+    assert not held.exists() and (tmp_path / "away" / "run" / "a.txt").read_text() == "before"
+    write_text(held / "b.txt", "later")  # nobody holds it any more
+
+
+def test_a_lock_that_says_nothing_is_still_a_lock(tmp_path: Path) -> None:
+    with sole_writer(tmp_path, "training"):
+        for content in (b"\xff\xfe", b""):
+            (tmp_path / LOCK).write_bytes(content)
+            with pytest.raises(SpikeError, match="in process unknown"), sole_writer(tmp_path, "training"):
+                pass
 
 
 def test_a_second_writer_is_told_who_the_first_is_and_a_dead_one_leaves_no_lock(tmp_path: Path) -> None:

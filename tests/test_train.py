@@ -72,6 +72,19 @@ def test_a_stopped_run_resumes_to_the_same_bits(shapes_dir: Path, tmp_path: Path
     ]
 
 
+def test_a_stop_within_an_epoch_leaves_the_best_weights_alone(shapes_dir: Path, tmp_path: Path) -> None:
+    config = settings(epochs=3)
+    with pytest.raises(Stopped):
+        fit(config, shapes_dir, tmp_path, stop_at=12)  # of 9 steps an epoch: the first is the best so far
+    published = {name: (tmp_path / name).read_bytes() for name in ("best.safetensors", "model.safetensors")}
+    with opened(config, shapes_dir, tmp_path, True, "cpu") as trainer:
+        assert trainer.run.progress.step == 12
+        assert {name: (tmp_path / name).read_bytes() for name in published} == published
+        (tmp_path / "metrics.jsonl").unlink()
+    with opened(config, shapes_dir, tmp_path, True, "cpu"):
+        assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 1
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(shapes_dir: Path, tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         fit(settings(epochs=1, seed=seed), shapes_dir, tmp_path / name)

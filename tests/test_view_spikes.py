@@ -17,6 +17,7 @@ from spikecli.config import PAPERS, ModelConfig, TrainConfig
 from spikecli.energy import counted
 from spikecli.errors import SpikeError
 from spikecli.evaluate import step_logits
+from spikecli.reparameterize import reparameterize
 from spikecli.view import membranes as histograms
 from spikecli.view import spikes as rasters
 from spikecli.view import window
@@ -127,9 +128,25 @@ def test_membranes_are_all_there_and_fire_where_they_pass_the_threshold() -> Non
 
 def test_a_signed_neuron_has_two_thresholds() -> None:
     layer = probe.membranes(network("ternary"), cloud()[None], 2, 0)["fire1"]
-    assert layer.signed and layer.share_beyond == pytest.approx((np.abs(layer.values) >= 0.5).mean())
+    assert layer.thresholds.tolist() == [-0.5, 0.5]
+    assert layer.share_beyond == pytest.approx((np.abs(layer.values) >= 0.5).mean())
     edges = common_edges([layer])
     assert edges[0] < -0.5 < 0.5 < edges[-1]
+
+
+def test_a_folded_network_has_thresholds_of_its_channels() -> None:
+    folded = reparameterize(network("mpbn"))
+    before, after = (probe.membranes(model, cloud()[None], 2, 0)["fire1"] for model in (network("mpbn"), folded))
+    assert before.thresholds.tolist() == [0.5] and len(after.thresholds) == 64
+    assert after.share_beyond == pytest.approx(before.share_beyond, abs=1e-3)
+    low, middle, high = histograms.shown_thresholds(after)
+    assert low < middle < high and after.thresholds[0] <= low
+    seen = [histograms.Seen("folded", "folded", {"fire1": after})]
+    figure = membranes_figure(seen, LIGHT)
+    assert [line.get_xdata()[0] for line in figure.axes[0].lines] == [middle]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "folded", "threshold: median and 90% of the channels",
+    ]  # fmt: skip
 
 
 # What is drawn of them.

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 import typer
 
 from spikecli import __version__, console
-from spikecli.cli import bench, data, doctor, eval, fewshot, predict, train, view, zeroshot
+from spikecli.cli import (
+    ablate,
+    bench,
+    data,
+    doctor,
+    eval,
+    fewshot,
+    papers,
+    predict,
+    reparameterize,
+    train,
+    view,
+    zeroshot,
+)
 from spikecli.errors import SpikeError, Stopped
 
 app = typer.Typer(
@@ -45,9 +60,12 @@ app.add_typer(data.data_app, name="data")
 app.command()(train.train)
 app.command("eval")(eval.evaluate)
 app.command()(predict.predict)
+app.command()(ablate.ablate)
 app.command()(zeroshot.zeroshot)
 app.command()(fewshot.fewshot)
 app.command()(view.view)
+app.command()(papers.papers)
+app.command()(reparameterize.reparameterize)
 app.command()(bench.bench)
 app.command()(doctor.doctor)
 
@@ -58,6 +76,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _command()(args=None if arguments is None else list(arguments), prog_name="spikecli", standalone_mode=True)
     except SpikeError as problem:
         console.error(str(problem))
+        return 1
+    except OSError as problem:
+        from spikecli.storage import in_words
+
+        line = in_words(problem)
+        if line is None:
+            raise
+        console.error(line)
         return 1
     except Stopped as stop:
         console.error(str(stop))
@@ -82,5 +108,10 @@ def _command() -> Any:
 
 
 def entry() -> None:
-    """Run the command line of this process and exit with its code."""
+    """Run the command line of this process and exit with its code; SIGTERM ends it like Ctrl-C, tidily."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run())
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(INTERRUPTED)

@@ -34,7 +34,9 @@ Classes = Annotated[
 ]
 Templates = Annotated[
     Path | None,
-    typer.Option(help="File of prompts, one a line, with {} for the class name.", show_default="the data set's"),
+    typer.Option(
+        readable=False, help="File of prompts, one a line, with {} for the class name.", show_default="the data set's"
+    ),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Test recordings at most, evenly over the classes.")]
 ImagePreset = Annotated[

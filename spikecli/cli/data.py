@@ -37,7 +37,8 @@ def list_sets(data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quie
 def prepare(
     name: Name,
     source: Annotated[
-        Path | None, typer.Option("--from", help="Archive or folder to read; without it, built in or downloaded.")
+        Path | None,
+        typer.Option("--from", readable=False, help="Archive or folder to read; without it, built in or downloaded."),
     ] = None,
     points: Annotated[
         int | None, typer.Option("--points", min=2, help="Points of each cloud.", show_default="2048")

@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from spikecli.cli import options
+from spikecli.cli.clip_options import with_groups
+from spikecli.cli.eval_options import Asked, DamageOptions, DialOptions
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
+    from spikecli.dial import AutoRow, Dial
     from spikecli.evaluate import Row
 
 Given = Annotated[
-    Path | None, typer.Argument(help="A run folder or weights file.", show_default="the newest run in checkpoints/")
+    Path | None,
+    typer.Argument(readable=False, help="A run folder or weights file.", show_default="the newest run in checkpoints/"),
 ]
-Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps to evaluate at, a row each.")]
+Steps = Annotated[
+    str,
+    typer.Option("--timesteps", "-T", help="Time steps to evaluate at, a row each; auto: until each sample is sure."),
+]
 Data = Annotated[str | None, typer.Option(help="A prepared data set.", show_default="the one it was trained on")]
-Split = Annotated[Literal["train", "test"], typer.Option(help="Which split.")]
+Split = Annotated[
+    Literal["train", "val", "test"], typer.Option(help="Which split; val: the part of train held out in training.")
+]
 Runs = Annotated[int, typer.Option(min=1, help="Repetitions with other perturbation seeds.")]
 Precision = Annotated[Literal["fp32", "bf16"], typer.Option(help="bf16: of products alone.")]
+Out = Annotated[Path | None, typer.Option(help="Write the rows to a CSV file too.")]
 COLUMNS = ("T", "instance acc.", "class acc.", "firing", "synaptic ops", "energy", "time")
 
 
+@with_groups
 def evaluate(
+    dial: DialOptions,
+    damage: DamageOptions,
     checkpoint: Given = None,
     timesteps: Steps = "1,2,3,4",
     data: Data = None,
     split: Split = "test",
     runs: Runs = 3,
     precision: Precision = "fp32",
+    out: Out = None,
     data_dir: options.DataDir = options.DATA_DIR,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -42,31 +55,80 @@ def evaluate(
 ) -> None:
     """Score a network at each number of time steps: accuracy, firing rate, operations, energy.
 
+    With --timesteps auto each sample stops when the network is sure; with --corrupt the samples are damaged.
+
     Example: spikecli eval checkpoints/demo --timesteps 1,2,3,4
     """
-    steps = parse_steps(timesteps)
     console = Console(as_json, quiet)
+    asked = Asked(checkpoint, data, split, runs, precision, data_dir, seed, device, out)
+    if damage.corrupt is not None:
+        from spikecli.cli.damage import show_damage
+
+        if dial.figure is not None:
+            raise SpikeError("--figure draws the scores of whole samples; leave out --corrupt or --figure")
+        show_damage(console, asked, parse_steps(timesteps), damage)
+    else:
+        _show_scores(console, asked, timesteps, dial)
+
+
+def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOptions) -> None:
     from spikecli import checkpoint as checkpoints
-    from spikecli import evaluate as flow
+    from spikecli import dial as flow
     from spikecli.device import choose_device
+    from spikecli.evaluate import opened
+    from spikecli.stopping import Stop
+    from spikecli.storage import write_rows
+    from spikecli.view.dial import check_picture, save_dial
 
-    path = checkpoints.resolve(checkpoint)
-    place = choose_device(device)
-    model, samples = flow.opened(path, data_dir, data, split, place)
-    total = runs * len(samples.labels) * len(flow.passes(samples, steps))
+    steps, auto = parse_dial(timesteps)
+    stop = Stop(turned.confidence, turned.most) if auto else None
+    drawn = turned.figure is not None
+    check_picture(turned.figure)
+    path, place = checkpoints.resolve(asked.checkpoint), choose_device(asked.device)
+    model, samples = opened(path, asked.data_dir, asked.data, asked.split, place)
+    _warn(console, path, asked.data_dir, asked.data)
+    total = flow.passes(samples, steps, stop, asked.runs, drawn) * len(samples.labels)
     with console.progress("evaluating", total=total, unit=samples.noun) as advance:
-        rows = flow.evaluate(model, samples, steps, runs, seed, place, precision, advance)
-    document = {"checkpoint": str(path), "dataset": samples.dataset, "split": split, "samples": len(samples.labels)}
-    console.document({**document, "runs": runs, "seed": seed, "results": [asdict(row) for row in rows]})
-    title = f"{path} on {samples.dataset}, {split} split, {len(samples.labels)} {samples.noun}"
-    spread = f"mean ± std of {runs} perturbation seeds from {seed}" if runs > 1 else f"perturbation seed {seed}"
-    counted = (
-        f"operations and energy of one of the {samples.noun}: 4.6 pJ a multiply-add of real values, 0.9 pJ an addition"
+        how = (asked.runs, asked.seed, place, asked.precision, advance)
+        dial = flow.turn(model, samples, steps, stop, drawn, *how)
+    results = flow.results(dial)
+    if asked.out is not None:
+        write_rows(asked.out, results)
+    if turned.figure is not None:
+        save_dial(turned.figure, dial, turned.theme)
+    document = {"checkpoint": str(path), "dataset": samples.dataset, "split": asked.split, "samples": dial.samples}
+    figure = {"figure": turned.figure} if turned.figure is not None else {}
+    console.document({**document, "runs": asked.runs, "seed": asked.seed, "results": results, **figure})
+    title = f"{path} on {samples.dataset}, {asked.split} split, {dial.samples} {samples.noun}"
+    caption = _caption(asked, dial, samples.noun)
+    console.table(title, COLUMNS, [_cells(row, asked.runs) for row in dial.all_rows], caption)
+
+
+def _caption(asked: Asked, dial: Dial, noun: str) -> str:
+    drawn = f"mean ± std of {asked.runs} perturbation seeds from {asked.seed}"
+    spread = drawn if asked.runs > 1 else f"perturbation seed {asked.seed}"
+    counted = f"operations and energy of one of the {noun}: 4.6 pJ a multiply-add of real values, 0.9 pJ an addition"
+    if dial.auto is None or dial.saved is None:
+        return f"{spread}; {counted}"
+    auto, saved = dial.auto, dial.saved
+    return (
+        f"{spread}; {counted}; auto: each stops at the first step at which a class has a probability of "
+        f"{auto.confidence:g}, at {auto.mean_timesteps:.2f} of at most {auto.most} on average; of T = {auto.most} that "
+        f"saves {saved.timesteps:.0%} of the steps, {saved.energy_uj:.0%} of the energy, {saved.seconds:.0%} of the "
+        "time here"
     )
-    console.table(title, COLUMNS, [_cells(row, runs) for row in rows], f"{spread}; {counted}")
 
 
-def _cells(row: Row, runs: int) -> tuple[str, ...]:
+def _warn(console: Console, path: Path, data_dir: Path, data: str | None) -> None:
+    """Say which splits have changed since training."""
+    from spikecli import checkpoint as checkpoints
+    from spikecli import provenance
+
+    for line in provenance.changes(checkpoints.load(path), data_dir, data):
+        console.warn(f"{line}; these scores are not of the data it was trained for")
+
+
+def _cells(row: Row | AutoRow, runs: int) -> tuple[str, ...]:
     return (
         str(row.timesteps),
         f"{row.instance_accuracy:.2%}" + (f" ± {100 * row.instance_accuracy_std:.2f}" if runs > 1 else ""),
@@ -83,7 +145,14 @@ def parse_steps(text: str) -> list[int]:
     try:
         steps = sorted({int(part) for part in text.split(",")})
     except ValueError:
-        raise SpikeError(f"found --timesteps {text!r}; wanted whole numbers such as 1,2,4") from None
+        raise SpikeError(f"found --timesteps {text!r}; wanted whole numbers such as 1,2,4, or auto") from None
     if steps[0] < 1:
         raise SpikeError(f"found --timesteps {text!r}; a network needs at least 1 time step")
     return steps
+
+
+def parse_dial(text: str) -> tuple[list[int], bool]:
+    """Return the fixed numbers of time steps in "1,2,auto", and whether auto is asked for; SpikeError as above."""
+    parts = [part.strip() for part in text.split(",")]
+    fixed = [part for part in parts if part != "auto"]
+    return parse_steps(",".join(fixed)) if fixed else [], "auto" in parts

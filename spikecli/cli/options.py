@@ -15,10 +15,10 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make the file's values the defaults of this command: defaults < file < environment < option."""
     if path is None:
         return None
-    try:
+    from spikecli.reading import reading
+
+    with reading(path, "write TOML such as `epochs = 30`"):
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SpikeError(f"cannot read settings from {path}: {error}; write TOML such as `epochs = 30`") from error
     names = {
         option.lstrip("-"): parameter.name
         for parameter in context.command.params
@@ -37,8 +37,12 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
+# Paths are `readable=False`: what may not be read is no wrong usage, and is said in one line by whoever tries.
 DataDir = Annotated[
-    Path, typer.Option("--data-dir", envvar="SPIKECLI_DATA_DIR", help="Where data sets are kept.", show_default=True)
+    Path,
+    typer.Option(
+        "--data-dir", readable=False, envvar="SPIKECLI_DATA_DIR", help="Where data sets are kept.", show_default=True
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
@@ -46,7 +50,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and notes.")]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", callback=_read_config, is_eager=True, help="TOML file; its keys are the option names."),
+    typer.Option(
+        "--config",
+        readable=False,
+        callback=_read_config,
+        is_eager=True,
+        help="TOML file; its keys are the option names.",
+    ),
 ]
 
 DATA_DIR = Path("data")

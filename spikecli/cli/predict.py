@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spikecli.cli import options
+from spikecli.cli.eval import parse_dial
+from spikecli.cli.eval_options import Confidence, Most
 from spikecli.cli.guesses import show_guesses
 from spikecli.console import Console
+from spikecli.errors import SpikeError
 
-Checkpoint = Annotated[Path, typer.Argument(help="A run folder or weights file.")]
-Files = Annotated[list[Path], typer.Argument(help="Meshes or clouds: .off .ply .pcd .npy .txt")]
-Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps.")]
+if TYPE_CHECKING:
+    from spikecli.stopping import Stop
+
+Checkpoint = Annotated[Path, typer.Argument(readable=False, help="A run folder or weights file.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(readable=False, help="Meshes or clouds (.off .ply .pcd .npy .txt), recordings, or pictures."),
+]
+Timesteps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps; auto: until each file's class is sure.")]
 Top = Annotated[int, typer.Option(min=1, help="How many classes to name.")]
 
 
 def predict(
     checkpoint: Checkpoint,
     files: Files,
-    timesteps: Timesteps = 4,
+    timesteps: Timesteps = "4",
     top: Top = 5,
+    confidence: Confidence = 0.9,
+    most: Most = 8,
     data_dir: options.DataDir = options.DATA_DIR,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -29,33 +40,45 @@ def predict(
     quiet: options.Quiet = False,
     config: options.ConfigFile = None,
 ) -> None:
-    """Name the most probable classes of one's own files: meshes and clouds, or recordings with a saved adapter.
+    """Name the most probable classes of one's own files, of the kind that the network or saved adapter was trained on.
 
     Example: spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
     from spikecli import checkpoint as checkpoints
     from spikecli import fewshot
+    from spikecli.stopping import Stop
 
+    steps, auto = parse_dial(timesteps)
+    if len(steps) + auto != 1:
+        raise SpikeError(f"found --timesteps {timesteps!r}; wanted one number, or auto")
     console = Console(as_json, quiet)
     path = checkpoints.resolve(checkpoint)
     if path.suffix == ".safetensors" and path.is_file() and fewshot.is_adapter(path):
+        if auto:
+            raise SpikeError(f"{path} is an adapter, which sees all the slices it was fitted on; leave out auto")
         adapted = fewshot.load_adapter(path, data_dir, device)
         show_guesses(console, str(path), adapted.question.classnames, adapted.classify(files), top)
     else:
-        _name_clouds(console, path, files, timesteps, top, seed, device)
+        when = Stop(confidence, most) if auto else steps[0]
+        _name_files(console, path, files, when, top, seed, device)
 
 
-def _name_clouds(
-    console: Console, path: Path, files: list[Path], timesteps: int, top: int, seed: int, device: str
+def _name_files(
+    console: Console, path: Path, files: list[Path], when: int | Stop, top: int, seed: int, device: str
 ) -> None:
-    import numpy as np
-
     from spikecli import checkpoint as checkpoints
-    from spikecli import evaluate as flow
-    from spikecli.datasets.pointcloud import load_points_of
+    from spikecli.dial import predict_stopped
+    from spikecli.evaluate import predict_clouds
+    from spikecli.samples import files_for
 
     loaded = checkpoints.load(path)
-    clouds = np.stack([load_points_of(file, loaded.config.points, seed=seed) for file in files])
-    probabilities = flow.predict_clouds(path, clouds, timesteps, seed, device)[-1]
+    inputs = files_for(loaded.config, files, when if isinstance(when, int) else when.most, seed)
+    title, taken = f"{path}, T = {when}", None
+    if isinstance(when, int):
+        probabilities = predict_clouds(path, inputs, when, seed, device)[-1]
+    else:
+        probabilities, taken = predict_stopped(path, inputs, when, seed, device)
+        mean = sum(taken) / len(taken)
+        title = f"{path}, sure at {when.confidence:g} after {mean:.2f} of at most {when.most} time steps on average"
     rows = zip(files, probabilities.tolist(), strict=True)
-    show_guesses(console, f"{path}, T = {timesteps}", loaded.classnames, rows, top)
+    show_guesses(console, title, loaded.classnames, rows, top, taken)

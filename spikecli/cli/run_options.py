@@ -10,7 +10,8 @@ import typer
 _RUNS = "Training runs"
 
 Split = Annotated[
-    Literal["test", "train", "held-out"], typer.Option(help="What to evaluate on.", rich_help_panel=_RUNS)
+    Literal["train", "val", "test"],
+    typer.Option(help="What to evaluate on; val: the part of train held out in training.", rich_help_panel=_RUNS),
 ]
 Runs = Annotated[int, typer.Option(min=1, help="Seeds of the perturbation to evaluate with.", rich_help_panel=_RUNS)]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spikecli.cli import options
 from spikecli.cli import train_options as shared
 from spikecli.cli.phases import phases
-from spikecli.config import TrainConfig, train_settings
+from spikecli.config import TrainConfig
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -44,26 +44,9 @@ def train(
     Example: spikecli train modelnet10 --precision bf16 --epochs 30
     """
     training |= {"timesteps": timesteps, "val_fraction": val_fraction, "precision": precision, "seed": seed}
-    settings = _settings(dataset, paper, recipe, training, parts, {"name": model, **network})
+    settings = shared.settings_of(dataset, paper, recipe, training, parts, {"name": model, **network})
     if not _in_processes(count):
         _train(settings, out, resume, data_dir, device, Console(as_json, quiet))
-
-
-def _settings(
-    dataset: str,
-    paper: str | None,
-    recipe: str | None,
-    training: dict[str, Any],
-    parts: dict[str, Any],
-    network: dict[str, Any],
-) -> TrainConfig:
-    """Return the settings of the run, with what suits the data set where nothing was given."""
-    from spikecli.samples import defaults
-
-    fitting = defaults(dataset)
-    training["augment"] = training["augment"] or fitting.augment
-    network["name"] = network["name"] or fitting.model
-    return train_settings(dataset, paper or fitting.paper, recipe or fitting.recipe, training, parts, network)
 
 
 def _in_processes(count: int) -> bool:

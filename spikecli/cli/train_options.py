@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from spikecli.config import PAPERS
+from spikecli.config import PAPERS, TrainConfig, paper_of, train_settings
 
 _PART = "Neuron parts (instead of the paper's own)"
 _TRAINING = "Training (instead of the recipe's own)"
@@ -42,7 +42,7 @@ NEURON_PARTS: dict[str, Any] = {
 }
 NETWORK: dict[str, Any] = {
     "width": _network(float, "Factor on the channels of ResNet and VGG."),
-    "batch_norm": _network(str, "plain, or tdbn: scaled by the threshold, of ResNet and VGG."),
+    "batch_norm": _network(str, "plain, or tdbn: begins at the threshold. Spiking ResNet and VGG: tdbn."),
     "tnet": _network(str, "PointNet's T-Nets: pooled (maximum, then firing), paper (firing first) or none."),
     "dropout": _network(float, "Share of the second layer of PointNet's head that is dropped in training."),
 }
@@ -63,6 +63,9 @@ TRAINING: dict[str, Any] = {
     "size": _training(int, "Side of an event frame in pixels."),
     "points": _training(int, "Points a cloud."),
     "label_smoothing": _training(float, "Label smoothing, 0…1."),
+    "rmp_weight": _training(float, "RMP-Loss: weight k of the membranes' distance to their spikes; 0 is off."),
+    "rmp_power": _training(int, "RMP-Loss: 1 or 2, the power of the distance."),
+    "rmp_schedule": _training(str, "RMP-Loss: triangle (up to k at half the epochs, down to 0) or constant."),
     "reestimate": _training(
         bool, "Batch statistics from clean training clouds at the end.", "--reestimate/--no-reestimate"
     ),
@@ -77,7 +80,12 @@ Model = Annotated[
         show_default=_FITTING,
     ),
 ]
-Paper = Annotated[str | None, typer.Option(help="Neuron preset: " + ", ".join(PAPERS) + ".", show_default=_FITTING)]
+Paper = Annotated[
+    str | None,
+    typer.Option(
+        help="A neuron and what it trains with: " + ", ".join(PAPERS) + "; several joined by +.", show_default=_FITTING
+    ),
+]
 Recipe = Annotated[
     str | None,
     typer.Option(
@@ -89,7 +97,7 @@ Recipe = Annotated[
 Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps in training.")]
 ValFraction = Annotated[float, typer.Option(help="Part of each class of the training split that is held out.")]
 Precision = Annotated[str, typer.Option(help="fp32, bf16 (products alone) or fp64.")]
-Out = Annotated[Path | None, typer.Option(help="Run folder (default: a new one in checkpoints/).")]
+Out = Annotated[Path | None, typer.Option(readable=False, help="Run folder (default: a new one in checkpoints/).")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
 Processes = Annotated[int, typer.Option("--processes", min=1, help="Training processes on this machine.")]
 
@@ -116,3 +124,22 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return wrapper
+
+
+def settings_of(
+    dataset: str,
+    paper: str | None,
+    recipe: str | None,
+    training: dict[str, Any],
+    parts: dict[str, Any],
+    network: dict[str, Any],
+) -> TrainConfig:
+    """Return the settings of the run, with what suits the data set where nothing was given."""
+    from spikecli.samples import defaults
+
+    fitting = defaults(dataset)
+    paper = paper or fitting.paper
+    norm = "plain" if paper_of(paper).neuron is None else fitting.batch_norm
+    training = {**training, "augment": training["augment"] or fitting.augment}
+    network = {**network, "name": network["name"] or fitting.model, "batch_norm": network["batch_norm"] or norm}
+    return train_settings(dataset, paper, recipe or fitting.recipe, training, parts, network)

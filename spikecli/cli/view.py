@@ -29,7 +29,8 @@ Show = Annotated[
     ),
 ]
 Checkpoint = Annotated[
-    Path | None, typer.Option("--checkpoint", help="A run folder or weights: show what that network sees.")
+    Path | None,
+    typer.Option("--checkpoint", readable=False, help="A run folder or weights: show what that network sees."),
 ]
 Against = Annotated[Path | None, typer.Option("--against", help="A second network, with --show membranes.")]
 Timesteps = Annotated[
@@ -119,13 +120,14 @@ def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, A
         ("runs", None): look_at_runs,
     }
     if (kind, show) not in lookers:
-        known = ", ".join(f"{word} for {kind}" for kind, word in lookers if word)
-        raise SpikeError(f"found --show {show} for {kind}; wanted one of: {known}; or leave it out")
+        known = ", ".join(word for other, word in lookers if other == kind and word)
+        wanted = f"wanted one of: {known} for {kind}; or leave" if known else "leave"
+        raise SpikeError(f"found --show {show} for {kind}; {wanted} it out")
     return lookers[kind, show]
 
 
 def _say(console: Console, document: dict[str, Any]) -> None:
-    for line in document.get("left_out", ()):
+    for line in document.get("warnings", ()):
         console.warn(line)
     for line in _lines(document):
         console.say(line)

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from spikecli.cli import clip_options
+from spikecli.cli.eval_options import RecordingDamage
 from spikecli.cli.guesses import show_guesses
 from spikecli.cli.phases import phases
 from spikecli.console import Console
+from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
+    from spikecli.features import Viewing
+    from spikecli.robustness import Battery, Cell
     from spikecli.zeroshot import Scores
 
 Sources = Annotated[
@@ -29,6 +33,7 @@ def zeroshot(
     look: clip_options.Look,
     words: clip_options.Words,
     speech: clip_options.Speech,
+    damage: RecordingDamage,
     sources: Sources = None,
     split: Split = "test",
     limit: clip_options.Limit = None,
@@ -37,20 +42,23 @@ def zeroshot(
 ) -> None:
     """Name event recordings by CLIP, without any training on events; `mini` on `digits` unless told otherwise.
 
+    With --corrupt the recordings of a data set are damaged, and looked at anew for each kind and severity.
+
     Example: spikecli zeroshot gesture_1.bin --classes "hand clap,drums"
     """
     from spikecli import zeroshot as flow
     from spikecli.backbone import Telling, open_backbone
     from spikecli.datasets.event_sets import EVENT_SETS
-    from spikecli.features import FeatureStore, Viewing
+    from spikecli.event_robustness import zero_shot_robustness
+    from spikecli.features import FeatureStore
 
     console = Console(speech.as_json, speech.quiet)
     names = sources or ["digits"]
     dataset = names[0] if len(names) == 1 and names[0] in EVENT_SETS else None
+    battery = _battery(dataset, damage)
     spoken = flow.read_words(words.classes, words.templates)
     question = flow.ask_about(dataset, *spoken) if dataset else flow.ask_of_files(names, *spoken)
-    threshold = EVENT_SETS[dataset].threshold if dataset else 0
-    viewing = Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
+    viewing = _viewing(look, dataset)
     with phases(console) as bars:
         telling = Telling(bars.start, bars.step, console.note)
         recordings = flow.open_split(look.data_dir, dataset, split, telling) if dataset else None
@@ -59,11 +67,44 @@ def zeroshot(
         if recordings is not None:
             store = FeatureStore(look.data_dir, recordings, model, viewing)
             scores = flow.classify_split(store, question, limit, telling)
+            cells = zero_shot_robustness(store, question, battery, limit, telling) if battery else []
     if recordings is None:
         rows = flow.classify_files(model, viewing, question, [Path(name) for name in names])
         show_guesses(console, "Recordings", question.classnames, rows, top)
+    elif battery:
+        _show_damage(console, cells, flow.summary(model, viewing, question, scores, False), damage.seed)
     else:
         _show(console, scores, flow.summary(model, viewing, question, scores, per_step), per_step)
+
+
+def _viewing(look: clip_options.Look, dataset: str | None) -> Viewing:
+    from spikecli.datasets.event_sets import EVENT_SETS
+    from spikecli.features import Viewing
+
+    threshold = EVENT_SETS[dataset].threshold if dataset else 0
+    return Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
+
+
+def _battery(dataset: str | None, damage: RecordingDamage) -> Battery | None:
+    """Return what is done to the recordings of a data set, None for nothing."""
+    if damage.corrupt is None:
+        return None
+    from spikecli.datasets.corrupt import EVENT_CORRUPTIONS, chosen_kinds, chosen_severities
+    from spikecli.robustness import Battery
+
+    if dataset is None:
+        raise SpikeError("--corrupt needs a data set, whose labels it scores against; found files; name a data set")
+    kinds = chosen_kinds(damage.corrupt, EVENT_CORRUPTIONS)
+    return Battery(kinds, chosen_severities(damage.severities), 1, damage.seed)
+
+
+def _show_damage(console: Console, cells: list[Cell], summary: dict[str, Any], seed: int) -> None:
+    from spikecli.cli.damage import show_reports
+    from spikecli.robustness import Report, means
+
+    names = ("clip", "weights", "dataset", "split", "samples", "timesteps", "image_preset", "slicing", "normalization")
+    facts = {**{name: summary[name] for name in names}, "runs": 1, "seed": seed}
+    show_reports(console, [Report(str(summary["clip"]), cells, means(cells))], facts, "recordings", None)
 
 
 def _show(console: Console, scores: Scores, summary: dict[str, Any], per_step: bool) -> None:

@@ -6,7 +6,6 @@ import lzma
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from spikecli.errors import SpikeError
-from spikecli.storage import make_folder, unwritable
+from spikecli.storage import make_folder, scratch_folder, unwritable
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz")
 
@@ -47,9 +46,7 @@ def open_source(path: Path, scratch: Path, on_step: Callable[[int], None] | None
         raise SpikeError(f"found nothing at {path}; wanted a folder or an archive ({', '.join(SUFFIXES)})")
     if not is_archive(path):
         raise SpikeError(f"{path} is neither a folder nor an archive; wanted one of {', '.join(SUFFIXES)}")
-    make_folder(scratch)
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=scratch, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with scratch_folder(scratch) as folder:
         _unpack(path, folder, on_step or (lambda steps: None))
         yield folder
 
@@ -68,7 +65,7 @@ def _unpack(path: Path, folder: Path, on_step: Callable[[int], None]) -> None:
             if content is None or _is_clutter(name):
                 continue
             target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             with content, target.open("wb") as out:
                 while block := content.read(_BLOCK):
                     written += len(block)

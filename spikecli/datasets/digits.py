@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 
 from spikecli.datasets.camera import Camera, film
 from spikecli.datasets.event_formats import write_bin
-from spikecli.storage import make_folder, unwritable
+from spikecli.storage import make_folder, scratch_folder, unwritable
 
 # The halves of scikit-learn's 1,797 digits never meet: pictures of the first may train a CLIP,
 # the second alone stands behind the recordings, both those to train on and those to test on.
@@ -39,10 +38,9 @@ def write_digits(folder: Path, seed: int, on_step: Callable[[int], None] = lambd
 
     <index> is the place in scikit-learn's digits. `on_step` is told how many recordings more are written.
     """
-    make_folder(folder.parent)
     try:
-        with tempfile.TemporaryDirectory(prefix=".digits-", dir=folder.parent) as name:
-            fresh = Path(name) / "raw"
+        with scratch_folder(folder.parent) as scratch:
+            fresh = scratch / "raw"
             _write_all(fresh, seed, on_step)
             if folder.exists():
                 shutil.rmtree(folder)
@@ -58,7 +56,7 @@ def _write_all(folder: Path, seed: int, on_step: Callable[[int], None]) -> None:
     splits = _splits(labels, seed)
     for split in set(splits):
         for label in range(10):
-            (folder / split / str(label)).mkdir(parents=True)
+            make_folder(folder / split / str(label))
     for start in range(0, len(labels), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
         recordings = film(pictures[part], Camera(), seed, numbers[part])

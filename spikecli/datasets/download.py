@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from spikecli.datasets.catalog import Remote
 from spikecli.errors import SpikeError
-from spikecli.storage import make_folder, unwritable, write_text
+from spikecli.reading import read_json
+from spikecli.storage import sole_writer, unwritable, write_text
 
 if TYPE_CHECKING:
     import httpx
@@ -37,6 +38,7 @@ class Fetching:
     attempts: int = 5  # without a new byte, for each mirror
     pause: float = 1.0  # seconds before the second attempt, doubled before each further one
     offline: bool = False
+    patience: float = 30.0  # seconds without a byte
     on_phase: Callable[[str, int | None], None] = lambda what, total: None
     on_step: Callable[[int], None] = lambda steps: None
 
@@ -58,10 +60,10 @@ class _Part:
     def origin(self, url: str) -> dict[str, str]:
         """Return what is known of the file this part belongs to; nothing when it is another address's."""
         try:
-            origin = json.loads(self.note.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            origin = read_json(self.note, {str: str}, "")
+        except SpikeError:  # not written, or half of it: the part is fetched anew
             return {}
-        return origin if isinstance(origin, dict) and origin.get("url") == url else {}
+        return origin if origin.get("url") == url else {}
 
     def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
@@ -105,14 +107,16 @@ def fetch(remote: Remote, folder: Path, how: Fetching = Fetching()) -> Path:
             f"{target} is not there and --offline is set; fetch {remote.urls[0]} on another machine and give it "
             "with --from, or leave --offline away"
         )
-    make_folder(folder)
     reasons = []
-    for url in remote.urls:
-        try:
-            _from_mirror(url, _Part(target), remote.checksum, how)
+    with sole_writer(folder, f"fetching {remote.filename}", wait=True):
+        if target.exists() and _sums_up(target, remote.checksum):  # fetched by the process we waited for
             return target
-        except _Dead as reason:
-            reasons.append(f"{url}: {reason}")
+        for url in remote.urls:
+            try:
+                _from_mirror(url, _Part(target), remote.checksum, how)
+                return target
+            except _Dead as reason:
+                reasons.append(f"{url}: {reason}")
     raise SpikeError(f"cannot fetch {remote.filename} ({'; '.join(reasons)}); fetch it by hand and give it with --from")
 
 
@@ -121,7 +125,7 @@ def _from_mirror(url: str, part: _Part, checksum: str, how: Fetching) -> None:
 
     failures = 0
     hooks = {"request": [_only_https]}
-    with httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30, connect=15), event_hooks=hooks) as client:
+    with httpx.Client(follow_redirects=True, timeout=how.patience, event_hooks=hooks) as client:
         while True:
             before = part.size()
             try:
@@ -211,7 +215,7 @@ def _total(response: httpx.Response) -> int | None:
     told = response.headers.get("content-length", "")
     if response.status_code == 206:
         told = response.headers.get("content-range", "").rpartition("/")[2]
-    return int(told) if told.isdigit() else None
+    return int(told) if told.isdecimal() and len(told) < 19 else None
 
 
 def _origin(url: str, response: httpx.Response, size: int | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from spikecli.datasets.event_columns import Columns, Size, broken, claimed, unwrapped
+from spikecli.datasets.event_columns import Columns, Size, broken, claimed, most_events, unwrapped
 from spikecli.errors import SpikeError
 
 DVS128: Size = (128, 128)
@@ -93,6 +93,7 @@ _AEDAT4_EVENT = np.dtype(
     {"names": ["t", "x", "y", "p"], "formats": ["<i8", "<i2", "<i2", "u1"], "offsets": [0, 8, 10, 12], "itemsize": 16}
 )
 _MAGIC = b"#!AER-DAT4.0\r\n"
+_ROOM = 1 << 16  # bytes of a packet besides its events
 
 
 def read_aedat4(path: Path) -> Columns:
@@ -107,18 +108,19 @@ def read_aedat4(path: Path) -> Columns:
         parts = [np.empty(0, _AEDAT4_EVENT)]
         end = table_at if 0 < table_at <= len(data) else len(data)
         position = len(_MAGIC) + 4 + struct.unpack_from("<I", data, len(_MAGIC))[0]
+        room = bytearray(_ROOM + _AEDAT4_EVENT.itemsize * most_events(path))
         while position < end:
             number, length = struct.unpack_from("<iI", data, position)
             position += 8
             if position + length > len(data):
                 broken(path, "a packet cut off at the end of the file", "whole packets")
             if number == stream:
-                packet = _unpacked(path, compression, data[position : position + length])
+                packet = _unpacked(path, compression, data[position : position + length], room)
                 parts.append(_Table(packet, 0).structs(0, _AEDAT4_EVENT))
+                claimed(path, sum(len(part) for part in parts))
             position += length
     except (struct.error, ValueError) as error:
         broken(path, f"a packet that does not add up ({error})", "AEDAT 4 packets")
-    claimed(path, sum(len(part) for part in parts))
     events = np.concatenate(parts)
     return Columns(events["x"], events["y"], events["t"].astype(np.int64), (events["p"] != 0).astype(np.uint8), size)
 
@@ -147,14 +149,15 @@ def _event_stream(path: Path, info: str) -> tuple[int, Size | None]:
     return number, (int(width), int(height))
 
 
-def _unpacked(path: Path, compression: int, packet: bytes) -> bytes:
+def _unpacked(path: Path, compression: int, packet: bytes, room: bytearray) -> bytes:
+    """Return a packet unpacked by way of `room`, which is as large as an honest one can be."""
     import cramjam
 
     try:
         if compression in (1, 2):
-            return bytes(cramjam.lz4.decompress(packet))
+            return bytes(room[: cramjam.lz4.decompress_into(packet, room)])
         if compression in (3, 4):
-            return bytes(cramjam.zstd.decompress(packet))
+            return bytes(room[: cramjam.zstd.decompress_into(packet, room)])
     except cramjam.DecompressionError as error:
         broken(path, f"a packet that cannot be unpacked ({error})", "LZ4 or Zstandard")
     return packet if compression == 0 else broken(path, f"compression number {compression}", "0 to 4")

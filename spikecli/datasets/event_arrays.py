@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import tokenize
+import math
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
-import h5py
 import numpy as np
 
+from spikecli.datasets.arrays import plain_array
 from spikecli.datasets.event_columns import Columns, Size, broken, claimed
+from spikecli.datasets.hdf5 import Stored, stored
 from spikecli.errors import SpikeError
+from spikecli.reading import DAMAGE, allowed_bytes, reason_of
 
-# What numpy's parser of headers raises on bytes that are none.
-_DAMAGE = (ValueError, TypeError, KeyError, EOFError, OverflowError, SyntaxError, tokenize.TokenError)
 _NAMES = {
     "x": ("x", "X", "xs"),
     "y": ("y", "Y", "ys"),
@@ -25,17 +23,18 @@ _NAMES = {
 }
 _GROUPS = ("", "events/", "CD/events/")
 _ARRAYS = ("events", "CD/events", "data", "arr_0")
+_LARGEST = 2.0**62  # of a number that becomes an int64
 _ORDERS = ("xytp", "txyp")  # besides tonic's xypt, whose time is in ms
 
 
 def read_npy(path: Path) -> Columns:
     """Return the events of a .npy file: fields x, y, t, p, or four columns (see `_from_table`)."""
+    data = path.read_bytes()
     try:
-        # Mapped, not read: a header that claims more than the file holds fails here and takes no memory.
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _DAMAGE as error:
-        broken(path, f"no plain array ({_reason(error)})", "an array of numbers saved by numpy, without objects")
-    return _from_array(path, np.asarray(array))
+        array = plain_array(data)
+    except DAMAGE as error:
+        broken(path, f"no plain array ({reason_of(error)})", "an array of numbers saved by numpy, without objects")
+    return _from_array(path, array)
 
 
 def read_npz(path: Path) -> Columns:
@@ -43,47 +42,37 @@ def read_npz(path: Path) -> Columns:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {Path(info.filename).stem: info for info in archive.infolist()}
+            if sum(info.file_size for info in members.values()) > allowed_bytes(path):
+                broken(path, "arrays that unpack to far more than the file holds", "the arrays of a recording")
 
             def load(key: str) -> np.ndarray:
-                with archive.open(members[key]) as stream:
-                    _check_header(path, stream, members[key].file_size)
-                with archive.open(members[key]) as stream:
-                    return np.lib.format.read_array(stream, allow_pickle=False)
+                return plain_array(archive.read(members[key]))  # no more than the size that was looked at
 
             return _from_keys(path, set(members), load)
-    except (*_DAMAGE, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        broken(path, f"no plain arrays ({_reason(error)})", "arrays of numbers saved by numpy, without objects")
-
-
-def _check_header(path: Path, stream: IO[bytes], size: int) -> None:
-    version = np.lib.format.read_magic(stream)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in readers:
-        broken(path, f"an array of format {version}", "format (1, 0) or (2, 0)")
-    shape, _, kind = readers[version](stream)
-    count = int(np.prod([int(side) for side in shape], dtype=object))
-    if kind.hasobject or count * kind.itemsize > size:
-        broken(path, f"an array of {kind} {shape} in {size} bytes", "arrays of numbers, as long as the header says")
+    except DAMAGE as error:
+        broken(path, f"no plain arrays ({reason_of(error)})", "arrays of numbers saved by numpy, without objects")
 
 
 def read_h5(path: Path) -> Columns:
     """Return the events of an HDF5 file: data sets x, y, t, p at the top or under events/, or one compound data set."""
-    try:
-        with h5py.File(path, "r") as file:
-            keys: set[str] = set()
-            file.visititems(lambda name, item: keys.add(name) if isinstance(item, h5py.Dataset) else None)
+    with stored(path, "give an HDF5 file with data sets x, y, t, p") as file:
+        keys = file.names()
 
-            def load(key: str) -> np.ndarray:
-                claimed(path, int(np.prod(file[key].shape, dtype=object)))
-                return file[key][()]
+        def load(key: str) -> np.ndarray:
+            dataset = file.dataset(key, "fiubV")
+            claimed(path, math.prod(dataset.shape or ()))
+            return np.asarray(dataset[()])
 
-            columns = _from_keys(path, keys, load)
-            width, height = (file.attrs.get(name) for name in ("width", "height"))
-            offset = int(file["t_offset"][()]) if "t_offset" in keys and file["t_offset"].shape == () else 0
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:  # HDF5's own complaints are all of these
-        broken(path, f"no HDF5 that can be read ({_reason(error)})", "data sets x, y, t, p")
-    size: Size | None = (int(width), int(height)) if width is not None and height is not None else None
-    return columns._replace(t=columns.t + offset, size=size)
+        columns = _from_keys(path, keys, load)
+        offset = int(file.array("t_offset", "iu")) if "t_offset" in keys and file.file["t_offset"].shape == () else 0
+        return columns._replace(t=columns.t + offset, size=_sensor(file))
+
+
+def _sensor(file: Stored) -> Size | None:
+    """Return the sensor that a file names, if it does."""
+    if not {"width", "height"} <= set(file.file.attrs):
+        return None
+    return file.number("width", 1, 1 << 15), file.number("height", 1, 1 << 15)
 
 
 def _from_keys(path: Path, keys: set[str], load: Callable[[str], np.ndarray]) -> Columns:
@@ -135,13 +124,9 @@ def _columns(path: Path, found: dict[str, np.ndarray]) -> Columns:
     for axis, array in arrays.items():
         if array.dtype.kind not in "iufb":
             broken(path, f"{axis} of type {array.dtype}", "numbers")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if array.dtype.kind == "f" and not (np.abs(array) < _LARGEST).all():
             broken(path, f"{axis} that is not finite", "numbers")
     p = arrays["p"].astype(np.int64)
     if len(p) and int(p.min()) == -1:
         p = (p > 0).astype(np.int64)  # −1 and 1 are in use as well as 0 and 1
     return Columns(arrays["x"].astype(np.int64), arrays["y"].astype(np.int64), arrays["t"].astype(np.int64), p)
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

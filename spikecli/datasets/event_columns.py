@@ -11,8 +11,9 @@ from spikecli.errors import SpikeError
 
 Size = tuple[int, int]  # width, height
 
-# More than any recording in the field (a minute of a megapixel camera): a header that claims more is broken.
-MOST_EVENTS = 1 << 28
+# No event takes less than two bits of a file, however it is packed: a header that claims more is broken.
+_EVENTS_PER_BYTE = 4
+_FREE_EVENTS = 1 << 20
 
 
 class Columns(NamedTuple):
@@ -36,10 +37,15 @@ def broken(path: Path, found: str, wanted: str) -> NoReturn:
 
 
 def claimed(path: Path, count: int) -> int:
-    """Return `count`, the number of events a header claims; SpikeError when no recording has so many."""
-    if not 0 <= count <= MOST_EVENTS:
-        broken(path, f"a header that claims {count} events", f"at most {MOST_EVENTS}")
+    """Return `count`, the number of events a header claims; SpikeError when a file of this size cannot hold so many."""
+    if not 0 <= count <= most_events(path):
+        broken(path, f"a header that claims {count} events", f"at most {most_events(path)} in a file of this size")
     return count
+
+
+def most_events(path: Path) -> int:
+    """Return how many events a file of this size can hold."""
+    return max(_FREE_EVENTS, _EVENTS_PER_BYTE * path.stat().st_size)
 
 
 def unwrapped(t: np.ndarray, bits: int) -> np.ndarray:

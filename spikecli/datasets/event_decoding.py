@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future
 from itertools import groupby
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from spikecli.datasets.event_columns import Columns, Size
 from spikecli.datasets.event_layouts import EventItem
 from spikecli.datasets.event_store import Batch
 from spikecli.datasets.events import check_events, decode
+from spikecli.datasets.pool import cores, pool
 from spikecli.errors import SpikeError
 
 _TASK_BYTES = 4 << 20  # of files, for a worker to take at a time
@@ -30,8 +28,7 @@ def decode_all(
 ) -> Iterator[Batch]:
     """Yield the recordings of `items` in their order; SpikeError at the first that is broken."""
     tasks, total = _tasks(items)
-    cores = workers or (1 if total < _WORTH_A_POOL else os.cpu_count() or 1)
-    for batch in _decoded(tasks, size, cores):
+    for batch in _decoded(tasks, size, workers or (1 if total < _WORTH_A_POOL else cores())):
         on_step(len(batch.counts))
         yield batch
 
@@ -55,20 +52,14 @@ def _decoded(tasks: list[list[EventItem]], size: Size, workers: int) -> Iterator
     if workers == 1:
         yield from (decode_batch(task, size) for task in tasks)
         return
-    # A forked child would inherit locks of threads that torch and HDF5 have started.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
     ahead: deque[Future[Batch]] = deque()
-    try:
+    with pool(workers) as executor:
         for task in tasks:
-            ahead.append(pool.submit(decode_batch, task, size))
+            ahead.append(executor.submit(decode_batch, task, size))
             if len(ahead) > 4 * workers:  # the writer must not be outrun by more than fits in memory
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
-    except BrokenProcessPool:
-        raise SpikeError("a worker process was killed, as when memory runs out; free some and run again") from None
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def decode_batch(items: Sequence[EventItem], size: Size) -> Batch:

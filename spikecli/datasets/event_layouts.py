@@ -11,6 +11,7 @@ from pathlib import Path
 
 from spikecli.datasets.event_sets import EventSetFacts
 from spikecli.errors import SpikeError
+from spikecli.reading import read_text, reading
 
 SPLITS = ("train", "test")
 
@@ -104,7 +105,7 @@ def _gestures(facts: EventSetFacts, folder: Path, files: list[Path]) -> Iterable
     for split, found in lists.items():
         if len(found) != 1:
             raise SpikeError(f"found {len(found)} files trials_to_{split}.txt in {folder}; wanted one; give its folder")
-        for line in found[0].read_text(encoding="utf-8").split():
+        for line in read_text(found[0], "unpack it again").split():
             if line not in there:
                 raise SpikeError(f"{found[0]} names {line}, which is not in {folder}; wanted it there; unpack it again")
             yield from _trials(facts, there[line], split)
@@ -114,7 +115,7 @@ def _trials(facts: EventSetFacts, path: Path, split: str) -> Iterable[EventItem]
     labels = path.with_name(f"{path.stem}_labels.csv")
     if not labels.is_file():
         raise SpikeError(f"found no {labels}; wanted the labels beside {path.name}; unpack the data set again")
-    with labels.open(encoding="utf-8", newline="") as file:
+    with reading(labels, "unpack the data set again"), labels.open(encoding="utf-8", newline="") as file:
         for index, row in enumerate(csv.DictReader(file)):
             try:
                 label, start, end = (int(row[key]) for key in ("class", "startTime_usec", "endTime_usec"))

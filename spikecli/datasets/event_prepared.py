@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,12 +17,11 @@ from spikecli.datasets.event_decoding import decode_all
 from spikecli.datasets.event_layouts import SPLITS, EventItem, find_items, in_order
 from spikecli.datasets.event_sets import DIGITS, EVENT_SETS, EventSetFacts
 from spikecli.datasets.event_split import load_events, split_hash
-from spikecli.datasets.event_store import FORMAT, current_entry, read_record, write_record, write_split
+from spikecli.datasets.event_store import FORMAT, check_file, current_entry, read_record, write_record, write_split
 from spikecli.datasets.prepare import identify
 from spikecli.errors import SpikeError
-from spikecli.storage import sole_writer
+from spikecli.storage import UNFINISHED, sole_writer
 
-_STALE = (".unpacked-*", ".digits-*", ".train-*", ".test-*", ".prepared.*")
 _DEEPEST = 2  # archives in archives: N-Caltech101's and CIFAR10-DVS's
 
 Step = Callable[[int], None]
@@ -55,7 +53,6 @@ def prepare_events(
     facts, place = EVENT_SETS[name], data_dir / name
     wanted = _wanted(facts, source, seed)
     with sole_writer(place, f"preparing {name}"):
-        _sweep(place)
         if not force and _stands(place, wanted):
             return {**describe_events(data_dir, name), "reused": True}
         if facts is DIGITS:
@@ -104,8 +101,10 @@ def describe_events(data_dir: Path, name: str) -> dict[str, Any]:
 
 
 def verify_events(data_dir: Path, name: str, on_total: Step = _nothing, on_step: Step = _nothing) -> dict[str, Any]:
-    """Return recordings, events and sha256 of each split after reading it all; SpikeError when the content changed."""
-    _, entry = current_entry(data_dir, name)
+    """Return recordings, events and sha256 of each split after reading it all; SpikeError when one bit changed."""
+    place, entry = current_entry(data_dir, name)
+    for part in entry["splits"].values():
+        check_file(place / part["file"], part)
     splits = [load_events(data_dir, name, split) for split in sorted(entry["splits"])]
     on_total(sum(len(split) for split in splits))
     report = {}
@@ -118,13 +117,6 @@ def verify_events(data_dir: Path, name: str, on_total: Step = _nothing, on_step:
             )
         report[split.split] = {"samples": len(split), "events": int(split.offsets[-1]), "sha256": found}
     return {"dataset": name, "splits": report}
-
-
-def _sweep(place: Path) -> None:
-    """Remove what a preparation that was killed has left; the caller holds the folder alone."""
-    for pattern in _STALE:
-        for path in place.glob(pattern):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _wanted(facts: EventSetFacts, source: Path | None, seed: int) -> dict[str, Any]:
@@ -152,7 +144,7 @@ def _naming(sources: list[Path]) -> Iterator[None]:
     try:
         yield
     except SpikeError as problem:
-        where, inside = ", ".join(str(path) for path in sources), re.compile(r"[^\s,]*\.unpacked-[^/\s]+/")
+        where, inside = ", ".join(str(path) for path in sources), re.compile(rf"[^\s,]*{re.escape(UNFINISHED)}[^/\s]+/")
         text = str(problem)
         raise SpikeError(f"{where}: {inside.sub('', text)}" if inside.search(text) else text) from None
 

@@ -76,13 +76,14 @@ class EventSamples:
     def fingerprint(self) -> str:
         return self.source.fingerprint
 
-    def shown(self, timesteps: int) -> np.ndarray:
-        """Return the frames (S, T, 2, H, W) of all recordings; the watch is told of each part."""
+    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return the frames (S, T, 2, H, W) of all recordings or of the chosen; the watch is told of each part."""
+        chosen = np.arange(len(self.labels)) if chosen is None else chosen
         slicing = SLICINGS[self.framing.slicing](timesteps)
-        self.watch.on_phase(f"slicing {self.dataset}", len(self.labels))
+        self.watch.on_phase(f"slicing {self.dataset}", len(chosen))
         parts = []
-        for start in range(0, len(self.labels), _AT_ONCE):
-            indices = np.arange(start, min(start + _AT_ONCE, len(self.labels)))
+        for start in range(0, len(chosen), _AT_ONCE):
+            indices = chosen[start : start + _AT_ONCE]
             parts.append(self.framing.of(split_frames(self.source, slicing, indices)))
             self.watch.on_step(len(indices))
         return np.concatenate(parts)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.event_store import Batch, begin_hash, current_entry, hash_batch, opened
+from spikecli.datasets.event_store import Batch, begin_hash, current_entry, hash_batch
 from spikecli.datasets.events import EVENT, Recording
 from spikecli.datasets.frames import Slicing, count_frames
+from spikecli.datasets.hdf5 import Stored, anew, check_labels, stored
 from spikecli.errors import SpikeError
 
 _EVENTS_AT_ONCE = 1 << 22
@@ -39,13 +40,21 @@ class EventSplit:
         """Return recording `index`, 0 … len − 1; SpikeError when there is no such one."""
         if not 0 <= index < len(self):
             raise SpikeError(f"found no recording {index} in {self.dataset}:{self.split}; wanted 0 to {len(self) - 1}")
-        with opened(self.path) as file:
+        with stored(self.path, anew(self.path)) as file:
             begin, end = int(self.offsets[index]), int(self.offsets[index + 1])
             events = np.empty(end - begin, EVENT)
-            for axis in "xytp":
-                events[axis] = file[axis][begin:end]
+            for axis, column in zip("xytp", self.columns(file, begin, end), strict=True):
+                events[axis] = column
         events["t"] += self.starts[index]
         return Recording(events, self.width, self.height)
+
+    def columns(self, file: Stored, begin: int, end: int) -> list[np.ndarray]:
+        """Return x, y, t, p of the events from `begin` to before `end`, all of them on the sensor."""
+        x, y, t, p = (file.dataset(axis, "u", int(self.offsets[-1]))[begin:end] for axis in "xytp")
+        for column, side in ((x, self.width), (y, self.height), (p, 2)):
+            if len(column) and int(column.max()) >= side:
+                raise ValueError(f"an event at {int(column.max())} of {side}")
+        return [x, y, t, p]
 
 
 def split_frames(split: EventSplit, slicing: Slicing, indices: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
@@ -64,10 +73,10 @@ def split_frames(split: EventSplit, slicing: Slicing, indices: Sequence[int] | n
             f"wanted at least one for each of {slicing.timesteps} slices; use fewer time steps"
         )
     frames = np.empty((len(chosen), slicing.timesteps, 2, split.height, split.width), np.int32)
-    with opened(split.path) as file:
+    with stored(split.path, anew(split.path)) as file:
         for first, last in _runs(chosen, split.offsets):
             base, end = int(split.offsets[chosen[first]]), int(split.offsets[chosen[last - 1] + 1])
-            x, y, t, p = (file[axis][base:end] for axis in "xytp")
+            x, y, t, p = split.columns(file, base, end)
             for place in range(first, last):
                 begin, stop = split.offsets[chosen[place]] - base, split.offsets[chosen[place] + 1] - base
                 part = slice(begin, stop)
@@ -91,19 +100,25 @@ def load_events(data_dir: Path, name: str, split: str) -> EventSplit:
     if split not in entry["splits"]:
         raise SpikeError(f"{name} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
     path = place / entry["splits"][split]["file"]
-    with opened(path) as file:
+    with stored(path, anew(path)) as file:
+        classnames, offsets = file.texts("classnames"), file.array("offsets", "i", None).astype(np.int64)
+        count = len(offsets) - 1
+        if count < 0 or offsets[0] != 0 or (np.diff(offsets) < 0).any():
+            raise ValueError("offsets that do not rise from 0")
+        if file.text("sha256") != entry["splits"][split]["sha256"]:
+            raise SpikeError(f"{path} holds other recordings than its record says; {anew(path)}")
         return EventSplit(
             path=path,
             dataset=name,
             split=split,
-            classnames=tuple(file["classnames"].asstr()[()]),
-            labels=file["labels"][()],
-            names=tuple(file["names"].asstr()[()]),
-            offsets=file["offsets"][()],
-            starts=file["starts"][()],
-            width=int(file.attrs["width"]),
-            height=int(file.attrs["height"]),
-            fingerprint=str(file.attrs["sha256"]),
+            classnames=classnames,
+            labels=check_labels(path, file.array("labels", "i", count), len(classnames)),
+            names=file.texts("names", count),
+            offsets=offsets,
+            starts=file.array("starts", "i", count).astype(np.int64),
+            width=file.number("width", 1, 1 << 15),
+            height=file.number("height", 1, 1 << 15),
+            fingerprint=file.text("sha256"),
         )
 
 
@@ -111,10 +126,9 @@ def split_hash(split: EventSplit, on_step: Callable[[int], None]) -> str:
     """Return the sha256 of a split's content as the file has it now, its fingerprint unless it is damaged."""
     digest = begin_hash(split.labels.tolist(), split.names, split.classnames, (split.width, split.height))
     counts = np.diff(split.offsets)
-    with opened(split.path) as file:
+    with stored(split.path, anew(split.path)) as file:
         for index in range(len(split)):
-            part = slice(int(split.offsets[index]), int(split.offsets[index + 1]))
-            x, y, t, p = (file[axis][part] for axis in "xytp")
+            x, y, t, p = split.columns(file, int(split.offsets[index]), int(split.offsets[index + 1]))
             hash_batch(digest, Batch(x, y, t, p, counts[index : index + 1], split.starts[index : index + 1]))
             on_step(1)
     return digest.hexdigest()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +12,15 @@ import h5py
 import numpy as np
 
 from spikecli.datasets.event_columns import Size
+from spikecli.datasets.hdf5 import anew
+from spikecli.datasets.record import file_hash
 from spikecli.errors import SpikeError
+from spikecli.reading import at_least, is_plain_name, read_json
 from spikecli.storage import atomic_hdf5, write_text
 
 FORMAT = 1  # raise it when the meaning of a prepared file changes
 _RECORD = "prepared.json"
+_PART = {"file": is_plain_name, "samples": at_least(0), "sha256": str}
 _ROWS = 1 << 16  # events in a chunk of the file
 
 
@@ -47,16 +50,21 @@ def current_entry(data_dir: Path, name: str, kind: str = "events") -> tuple[Path
 def read_record(place: Path, kind: str = "events") -> dict[str, Any] | None:
     """Return what was prepared last in the folder `place`, or None; SpikeError when its record is damaged."""
     path = place / _RECORD
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.is_file():
         return None
-    except (OSError, ValueError) as error:
-        raise SpikeError(f"cannot read {path} ({error}); remove it and prepare {place.name} again") from None
-    whole = isinstance(record, dict) and all(isinstance(record.get(key), dict) for key in ("settings", "splits"))
-    if not whole or record.get("kind") != kind:
-        raise SpikeError(f"{path} is no record of prepared {kind}; remove it and prepare {place.name} again")
+    part = {**_PART, "events": at_least(0)} if kind == "events" else _PART
+    shape = {"kind": lambda found: found == kind, "settings": dict, "splits": {str: part}}
+    record: dict[str, Any] = read_json(path, shape, f"remove it and prepare {place.name} again")
     return record
+
+
+def check_file(path: Path, part: dict[str, Any]) -> None:
+    """SpikeError when a bit of a prepared file has changed, be it one that lies between its contents.
+
+    Records of the first days have no sum of the whole file: theirs is of the content alone.
+    """
+    if part.get("file_sha256") not in (None, file_hash(path)):
+        raise SpikeError(f"{path} is damaged: its sha256 is not the one it was prepared with; {anew(path)}")
 
 
 def write_record(place: Path, entry: dict[str, Any], kind: str = "events") -> None:
@@ -68,19 +76,6 @@ def write_record(place: Path, entry: dict[str, Any], kind: str = "events") -> No
             path.unlink(missing_ok=True)
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
-    """Yield a prepared file open for reading; SpikeError when it is damaged."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, KeyError) as error:
-        reason = str(error).splitlines()[0]
-        raise SpikeError(
-            f"{path} is damaged ({reason}); run `spikecli data prepare {path.parent.name} --force`"
-        ) from None
-
-
 def write_split(
     path: Path,
     batches: Iterable[Batch],
@@ -90,7 +85,7 @@ def write_split(
     size: Size,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write `batches` to an HDF5 file, whole or not at all; return its name, number of recordings and events, hash."""
+    """Write `batches` to an HDF5 file, whole or not at all; return its name, numbers of recordings and events, sums."""
     narrow = "u1" if max(size) <= 256 else "<u2"
     kinds = {"x": narrow, "y": narrow, "t": "<u4", "p": "u1"}
     text = h5py.string_dtype("utf-8")
@@ -116,7 +111,8 @@ def write_split(
         file.create_dataset("names", data=list(names), dtype=text)
         file.create_dataset("classnames", data=list(classnames), dtype=text)
         file.attrs.update(width=size[0], height=size[1], sha256=digest.hexdigest(), settings=json.dumps(settings))
-    return {"file": path.name, "samples": len(labels), "events": total, "sha256": digest.hexdigest()}
+    sums = {"sha256": digest.hexdigest(), "file_sha256": file_hash(path)}
+    return {"file": path.name, "samples": len(labels), "events": total, **sums}
 
 
 def begin_hash(labels: Sequence[int], names: Sequence[str], classnames: Sequence[str], size: Size) -> hashlib._Hash:

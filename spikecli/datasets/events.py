@@ -9,6 +9,7 @@ import numpy as np
 
 from spikecli.datasets.event_formats import DECODERS, Columns, Size
 from spikecli.errors import SpikeError
+from spikecli.reading import reading
 
 EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("t", "<i8"), ("p", "u1")])
 
@@ -48,14 +49,8 @@ def decode(path: Path) -> Columns:
     if decoder is None:
         known = " ".join(DECODERS)
         raise SpikeError(f"{path} is no event recording that can be read here; wanted one of {known}; convert it")
-    try:
+    with reading(path, "fetch the file again, or cut it into shorter recordings"):
         return decoder(path)
-    except (FileNotFoundError, IsADirectoryError):
-        raise SpikeError(f"found no file {path}; wanted an event recording; check the path") from None
-    except OSError as error:
-        raise SpikeError(f"cannot read {path}: {error}; check the file and its permissions") from error
-    except MemoryError as error:
-        raise SpikeError(f"{path} does not fit into memory; cut it into shorter recordings") from error
 
 
 def check_events(columns: Columns, path: Path, size: Size | None = None) -> Recording:

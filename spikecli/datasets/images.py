@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,10 +14,13 @@ import numpy as np
 
 from spikecli.datasets.archive import open_source
 from spikecli.datasets.download import Fetching, fetch
-from spikecli.datasets.event_store import current_entry, opened, read_record, write_record
+from spikecli.datasets.event_store import check_file, current_entry, read_record, write_record
+from spikecli.datasets.hdf5 import anew, check_labels, stored
 from spikecli.datasets.image_sets import IMAGE_SETS, ImageSetFacts
-from spikecli.datasets.prepare import Order, Watch, identify, sweep
+from spikecli.datasets.prepare import Order, Watch, identify
+from spikecli.datasets.record import file_hash
 from spikecli.errors import SpikeError
+from spikecli.reading import reading
 from spikecli.storage import atomic_hdf5, sole_writer
 
 SHAPE = (3, 32, 32)
@@ -37,9 +42,9 @@ class Images:
     static: ClassVar[bool] = True
     noun: ClassVar[str] = "images"
 
-    def shown(self, timesteps: int) -> np.ndarray:
-        """Return the images (S, 3, 32, 32), the same at every step."""
-        return self.images
+    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return all images (S, 3, 32, 32) or the chosen, the same at every step."""
+        return self.images if chosen is None else self.images[chosen]
 
 
 def read_binary(path: Path, facts: ImageSetFacts) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +52,8 @@ def read_binary(path: Path, facts: ImageSetFacts) -> tuple[np.ndarray, np.ndarra
 
     SpikeError when the file ends within a record or names a class that is not there.
     """
-    content = np.fromfile(path, np.uint8)
+    with reading(path, "fetch it again"):
+        content = np.fromfile(path, np.uint8)
     size = facts.labels + _PIXELS
     if len(content) == 0 or len(content) % size:
         raise SpikeError(f"{path} has {len(content)} bytes; wanted records of {size} bytes each; fetch it again")
@@ -60,19 +66,37 @@ def read_binary(path: Path, facts: ImageSetFacts) -> tuple[np.ndarray, np.ndarra
     return np.ascontiguousarray(records[:, facts.labels :]).reshape(-1, *SHAPE), labels
 
 
+def read_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """Return the picture in a file as (3, H, W) uint8, scaled to `size`; SpikeError when it cannot be read."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    except UnidentifiedImageError:
+        raise SpikeError(f"{path} is no picture that can be read here; give a .png or .jpg") from None
+    except OSError as error:
+        raise SpikeError(f"cannot read {path} ({error.strerror or error}); check the path") from None
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
 def load_images(data_dir: Path, dataset: str, split: str) -> Images:
     """Return a split as prepared last; SpikeError when it is not prepared or its file is damaged."""
     place, entry = current_entry(data_dir, dataset, "images")
     if split not in entry["splits"]:
         raise SpikeError(f"{dataset} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
-    with opened(place / entry["splits"][split]["file"]) as file:
+    path = place / entry["splits"][split]["file"]
+    with stored(path, anew(path)) as file:
+        images, classnames = file.array("images", "u", None, *SHAPE), file.texts("classnames")
+        if images.dtype != np.uint8 or file.text("sha256") != entry["splits"][split]["sha256"]:
+            raise SpikeError(f"{path} holds other images than its record says; {anew(path)}")
         return Images(
-            images=file["images"][()],
-            labels=file["labels"][()],
-            classnames=tuple(file["classnames"].asstr()[()]),
+            images=images,
+            labels=check_labels(path, file.array("labels", "i", len(images)), len(classnames)),
+            classnames=classnames,
             dataset=dataset,
             split=split,
-            fingerprint=str(file.attrs["sha256"]),
+            fingerprint=file.text("sha256"),
         )
 
 
@@ -86,14 +110,13 @@ def prepare_images(data_dir: Path, name: str, order: Order, watch: Watch = Watch
     if order.source is not None:
         wanted["source"] = identify(order.source)
     with sole_writer(place, f"preparing {name}"):
-        sweep(place)
         reused = not order.force and _stands(place, wanted)
         if not reused:
             fetching = Fetching(offline=order.offline, on_phase=watch.on_phase, on_step=watch.on_step)
             source = order.source or fetch(facts.remotes[0], place / "raw", fetching)
             settings = {**wanted, "source": identify(source)}
             watch.on_phase(f"Preparing {name}", None)
-            with open_source(source, place, watch.on_step) as folder:
+            with open_source(source, place, watch.on_step) as folder, _naming(source, folder):
                 splits = {
                     split: _write(facts, split, [_found(folder, file, source) for file in files], place, settings)
                     for split, files in facts.files
@@ -127,11 +150,12 @@ def describe_images(data_dir: Path, name: str) -> dict[str, Any]:
 
 
 def verify_images(data_dir: Path, name: str, watch: Watch = Watch()) -> dict[str, Any]:
-    """Return images and sha256 of each split after reading it all; SpikeError when the content changed."""
-    _, entry = current_entry(data_dir, name, "images")
+    """Return images and sha256 of each split after reading it all; SpikeError when one bit changed."""
+    place, entry = current_entry(data_dir, name, "images")
     watch.on_phase(f"Verifying {name}", len(entry["splits"]))
     report = {}
     for split, part in sorted(entry["splits"].items()):
+        check_file(place / part["file"], part)
         images = load_images(data_dir, name, split)
         found = _content_hash(images.images, images.labels, images.classnames)
         if found != part["sha256"]:
@@ -142,6 +166,16 @@ def verify_images(data_dir: Path, name: str, watch: Watch = Watch()) -> dict[str
         report[split] = {"samples": len(images.labels), "sha256": found}
         watch.on_step(1)
     return {"dataset": name, "splits": report}
+
+
+@contextmanager
+def _naming(source: Path, folder: Path) -> Iterator[None]:
+    """Let errors name the archive and the file in it, instead of the folder that is gone by then."""
+    try:
+        yield
+    except SpikeError as problem:
+        text = str(problem).replace(f"{folder}/", f"{source}: " if folder != source else f"{source}/")
+        raise SpikeError(text) from None
 
 
 def _stands(place: Path, wanted: dict[str, Any]) -> bool:
@@ -175,7 +209,7 @@ def _write(
         file.create_dataset("labels", data=labels, dtype="<i8")
         file.create_dataset("classnames", data=list(facts.classnames))
         file.attrs.update(sha256=fingerprint, settings=json.dumps(settings, sort_keys=True))
-    return {"file": path.name, "samples": len(labels), "sha256": fingerprint}
+    return {"file": path.name, "samples": len(labels), "sha256": fingerprint, "file_sha256": file_hash(path)}
 
 
 def _content_hash(images: np.ndarray, labels: np.ndarray, classnames: tuple[str, ...]) -> str:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from spikecli.datasets.geometry import Cloud, Mesh, Sampling, draw_points
+from spikecli.datasets.hdf5 import stored
 from spikecli.datasets.pointcloud import read_cloud
+from spikecli.datasets.pool import cores, pool
 from spikecli.errors import SpikeError
 
 _CHUNK = 32  # clouds a worker takes at a time
@@ -85,18 +81,8 @@ def _answers(chunks: list[Sequence[Item]], draw: Draw, workers: int) -> Iterator
     if workers == 1:
         yield from (_draw_chunk(chunk, draw) for chunk in chunks)
         return
-    # A forked child would inherit locks of threads that torch and HDF5 have started.
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts) as pool:
-            yield from pool.map(_draw_chunk, chunks, [draw] * len(chunks))
-    except BrokenProcessPool:
-        raise SpikeError("a worker process was killed, as when memory runs out; free some and run again") from None
-
-
-def _leave_interrupts() -> None:
-    """Leave Ctrl-C to the process that waits for the workers, which stops them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with pool(workers) as executor:
+        yield from executor.map(_draw_chunk, chunks, [draw] * len(chunks))
 
 
 def _draw_chunk(chunk: Sequence[Item], draw: Draw) -> list[np.ndarray | str]:
@@ -117,14 +103,9 @@ def _read(item: Item) -> Cloud | Mesh:
 
 @lru_cache(maxsize=1)
 def _rows(path: Path) -> np.ndarray:
-    try:
-        with h5py.File(path) as file:
-            return np.asarray(file["data"][()], dtype=np.float32)
-    except (OSError, KeyError) as error:
-        raise SpikeError(f"{path} is damaged or has no `data` ({error}); fetch it again") from None
+    with stored(path, "fetch it again") as file:
+        return file.array("data", "f", None, None, 3).astype(np.float32, copy=False)
 
 
 def _cores(items: int) -> int:
-    if items < _WORTH_A_POOL:
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if items < _WORTH_A_POOL else cores()

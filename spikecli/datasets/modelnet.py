@@ -12,6 +12,7 @@ from spikecli.datasets.items import Item
 from spikecli.datasets.modelnet_hdf5 import list_hdf5
 from spikecli.datasets.pointcloud import SUFFIXES
 from spikecli.errors import SpikeError
+from spikecli.reading import read_lines
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _listed(folder: Path, stem: str, place: Path) -> Path:
 
 
 def _lines(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return read_lines(path, "fetch it again")
 
 
 def _agrees(path: Path, stem: str, classname: str, classnames: Sequence[str]) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
-import numpy as np
-
 from spikecli.datasets.catalog import DatasetFacts
+from spikecli.datasets.hdf5 import check_labels, stored
 from spikecli.datasets.items import Item
 from spikecli.errors import SpikeError
+from spikecli.reading import read_json, read_lines
 
 
 def list_hdf5(folder: Path, facts: DatasetFacts) -> Iterator[Item]:
@@ -36,7 +34,7 @@ def _shape_names(folder: Path, facts: DatasetFacts) -> list[str]:
     path = folder / "shape_names.txt"
     if not path.exists():
         return list(facts.classnames)
-    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = read_lines(path, "fetch it again")
     if sorted(names) != sorted(facts.classnames):
         raise SpikeError(
             f"{path} names {len(names)} classes that are not those of {facts.name}; choose the right data set"
@@ -45,16 +43,12 @@ def _shape_names(folder: Path, facts: DatasetFacts) -> list[str]:
 
 
 def _labels(path: Path, classes: int) -> list[int]:
-    try:
-        with h5py.File(path) as file:
-            shape, labels = file["data"].shape, np.asarray(file["label"][()]).reshape(-1)
-    except (OSError, KeyError) as error:
-        raise SpikeError(f"{path} is damaged or has no `data` and `label` ({error}); fetch it again") from None
-    if len(shape) != 3 or shape[2] != 3 or shape[0] != len(labels):
-        raise SpikeError(f"{path} has data of shape {shape} and {len(labels)} labels; wanted (n, points, 3) and n")
-    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-        raise SpikeError(f"{path} has the label {labels.max()}; wanted 0 to {classes - 1}; choose the right data set")
-    return [int(label) for label in labels]
+    with stored(path, "fetch it again") as file:
+        rows = len(file.dataset("data", "f", None, None, 3))
+        labels = file.array("label", "iu").reshape(-1)
+        if len(labels) != rows:
+            raise SpikeError(f"{path} has {rows} clouds and {len(labels)} labels; fetch it again")
+    return [int(label) for label in check_labels(path, labels, classes)]
 
 
 def _file_names(path: Path, rows: int) -> list[str]:
@@ -65,10 +59,7 @@ def _file_names(path: Path, rows: int) -> list[str]:
     listing = path.with_name(f"ply_data_{parts[1]}_{parts[2]}_id2file.json")
     if not listing.exists():
         return []
-    try:
-        names = json.loads(listing.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError):
-        names = None
-    if not isinstance(names, list) or len(names) != rows:
+    names: list[str] = read_json(listing, [str], "fetch it again")
+    if len(names) != rows:
         raise SpikeError(f"{listing} does not name the {rows} rows of {path.name}; fetch them again")
-    return [str(name) for name in names]
+    return names

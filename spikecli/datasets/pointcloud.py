@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import tokenize
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from spikecli.datasets.arrays import plain_array
 from spikecli.datasets.geometry import Cloud, Mesh, Sampling, draw_points, normalize_unit_sphere
 from spikecli.datasets.off import read_off
 from spikecli.datasets.pcd import read_pcd
 from spikecli.datasets.ply import read_ply
 from spikecli.datasets.textual import check_finite, numbers
 from spikecli.errors import SpikeError
+from spikecli.reading import reading
 
 __all__ = ["SUFFIXES", "Cloud", "Mesh", "load_points_of", "normalize_unit_sphere", "read_cloud"]
 
-_NOT_NPY = (ValueError, TypeError, SyntaxError, OverflowError, MemoryError, EOFError, OSError, tokenize.TokenError)
 _FAR = 1e4  # extents from the origin beyond which float32 would blur a shape
 
 
 def read_npy(path: Path, data: bytes) -> np.ndarray:
     """Return the array of an .npy file, (N, 3) or (N, 6); nothing is ever unpickled."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on headers that Python 2 wrote
-            # A mapped file cannot be larger than it is, whatever its header claims.
-            table = np.load(path, mmap_mode="r", allow_pickle=False)
-    except _NOT_NPY as error:
-        raise SpikeError(f"{path} is no whole .npy file of numbers ({error}); write it anew") from None
-    if not isinstance(table, np.ndarray) or table.dtype.kind not in "fiu":
+    table = plain_array(data)
+    if table.dtype.kind not in "fiu":
         raise SpikeError(f"{path} holds no array of real numbers; wanted (N, 3) or (N, 6); write it anew")
-    return np.array(table)
+    return table
 
 
 def read_text(path: Path, data: bytes) -> np.ndarray:
@@ -74,14 +67,12 @@ def read_cloud(path: Path) -> Cloud | Mesh:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise SpikeError(f"{path} has the suffix {path.suffix!r}; wanted one of {', '.join(SUFFIXES)}")
-    try:
+    with reading(path, "fetch or write the file again"):
         data = path.read_bytes()
-    except OSError as error:
-        raise SpikeError(f"cannot read {path}: {error.strerror or error}; check the path") from None
-    if not data.strip():
-        raise SpikeError(f"{path} is empty; fetch or write the file again")
-    found = reader(path, data)
-    return found if isinstance(found, Mesh) else Cloud(_checked(path, found))
+        if not data.strip():
+            raise SpikeError(f"{path} is empty; fetch or write the file again")
+        found = reader(path, data)
+        return found if isinstance(found, Mesh) else Cloud(_checked(path, found))
 
 
 def load_points_of(path: Path, count: int, sampling: Sampling = "uniform", seed: int = 0) -> np.ndarray:

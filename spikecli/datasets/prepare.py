@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -26,7 +25,6 @@ from spikecli.errors import SpikeError
 from spikecli.storage import sole_writer
 
 POINTS = 2048
-_STALE = (".unpacked-*", ".shapes-*", ".train-*", ".test-*", ".prepared.*")  # what a killed preparation leaves
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,6 @@ def prepare_points(
     if identity is not None:
         wanted["source"] = identity
     with sole_writer(place, f"preparing {name}"):
-        sweep(place)
         found = None if order.force else standing(place, wanted)
         reused = found is not None
         if found is None:
@@ -182,13 +179,6 @@ def _write(facts: DatasetFacts, split: str, drawn: Drawn, path: Path, settings: 
 
 def _in_words(settings: dict[str, Any]) -> str:
     return f"{settings['points']} points, {settings['sampling']}, seed {settings['seed']}"
-
-
-def sweep(place: Path) -> None:
-    """Remove what a preparation that was killed has left; the caller holds the folder alone."""
-    for pattern in _STALE:
-        for path in place.glob(pattern):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _report(facts: DatasetFacts, place: Path, key: str, entry: Entry, reused: bool) -> dict[str, Any]:

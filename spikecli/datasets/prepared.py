@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from spikecli.datasets.geometry import normalize_unit_sphere
+from spikecli.datasets.hdf5 import anew, check_labels, stored
 from spikecli.datasets.record import current, file_hash, read_record
 from spikecli.errors import SpikeError
 from spikecli.storage import atomic_path
@@ -34,9 +35,9 @@ class PointClouds:
     static: ClassVar[bool] = True
     noun: ClassVar[str] = "clouds"
 
-    def shown(self, timesteps: int) -> np.ndarray:
-        """Return the points (S, N, 3), the same at every step."""
-        return self.points
+    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return the points (S, N, 3) of all clouds or of the chosen, the same at every step."""
+        return self.points if chosen is None else self.points[chosen]
 
 
 def load_points(data_dir: Path, dataset: str, split: str, points: int | None = None) -> PointClouds:
@@ -48,15 +49,17 @@ def load_points(data_dir: Path, dataset: str, split: str, points: int | None = N
     if split not in entry["splits"]:
         raise SpikeError(f"{dataset} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
     path = place / entry["splits"][split]["file"]
-    stored = int(entry["settings"]["points"])
-    wanted = stored if points is None else points
-    if not 0 < wanted <= stored:
+    kept = int(entry["settings"]["points"])
+    wanted = kept if points is None else points
+    if not 0 < wanted <= kept:
         raise SpikeError(
-            f"{path} holds {stored} points a cloud, wanted {wanted}; run `spikecli data prepare {dataset} "
-            f"--points {wanted}`, or ask for {stored} or fewer"
+            f"{path} holds {kept} points a cloud, wanted {wanted}; run `spikecli data prepare {dataset} "
+            f"--points {wanted}`, or ask for {kept} or fewer"
         )
     clouds = read_split(path)
-    if wanted == stored:
+    if clouds.points.shape[1] != kept or clouds.fingerprint != entry["splits"][split]["fingerprint"]:
+        raise SpikeError(f"{path} holds other clouds than its record says; {anew(path)}")
+    if wanted == kept:
         return clouds
     return replace(clouds, points=normalize_unit_sphere(clouds.points[:, :wanted]))
 
@@ -94,22 +97,21 @@ def write_split(path: Path, clouds: PointClouds, settings: Mapping[str, object])
 
 def read_split(path: Path) -> PointClouds:
     """Return the split in an HDF5 file of `write_split`; SpikeError when the file is damaged."""
-    try:
-        with h5py.File(path) as file:
-            return PointClouds(
-                points=np.asarray(file["points"][()], dtype=np.float32),
-                labels=np.asarray(file["labels"][()], dtype=np.int64),
-                names=tuple(file["names"].asstr()[()]),
-                classnames=tuple(file["classnames"].asstr()[()]),
-                dataset=str(file.attrs["dataset"]),
-                split=str(file.attrs["split"]),
-                fingerprint=str(file.attrs["fingerprint"]),
-            )
-    except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SpikeError(
-            f"{path} is damaged ({reason}); run `spikecli data prepare {path.parent.name} --force`"
-        ) from None
+    with stored(path, anew(path)) as file:
+        points = file.array("points", "f", None, None, 3)
+        classnames = file.texts("classnames")
+        labels = check_labels(path, file.array("labels", "i", len(points)), len(classnames))
+        if not np.isfinite(points).all():
+            raise ValueError("points that are not finite")
+        return PointClouds(
+            points=points.astype(np.float32, copy=False),
+            labels=labels,
+            names=file.texts("names", len(points)),
+            classnames=classnames,
+            dataset=file.text("dataset"),
+            split=file.text("split"),
+            fingerprint=file.text("fingerprint"),
+        )
 
 
 def verify_points(data_dir: Path, name: str, on_step: Callable[[int], None] = lambda steps: None) -> dict[str, Any]:
@@ -129,7 +131,7 @@ def verify_points(data_dir: Path, name: str, on_step: Callable[[int], None] = la
 
 
 def _verify_file(path: Path, part: dict[str, Any]) -> None:
-    cure = f"run `spikecli data prepare {path.parent.name} --force`"
+    cure = anew(path)
     if not path.is_file():
         raise SpikeError(f"{path} has gone; {cure}")
     found = file_hash(path)

@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from spikecli.errors import SpikeError
+from spikecli.reading import at_least, is_plain_name, read_json, reading
 from spikecli.storage import write_text
 
 FORMAT = 1  # raise it when the meaning of a prepared file changes
 _NAME = "prepared.json"
+
+_PART = {"file": is_plain_name, "samples": at_least(0), "fingerprint": str, "sha256": str, "bytes": at_least(0)}
+_SETTINGS = {"points": at_least(1), "sampling": str, "seed": at_least(0)}
+_ENTRY = {"settings": _SETTINGS, "layout": str, "skipped": [str], "splits": {str: _PART}}
+_SHAPE = {"kind": lambda kind: kind == "points", "current": str, "sets": {str: _ENTRY}}
 
 Entry = dict[str, Any]  # settings, layout, skipped, and splits: {split: file, samples, fingerprint, sha256, bytes}
 
@@ -20,15 +26,13 @@ Entry = dict[str, Any]  # settings, layout, skipped, and splits: {split: file, s
 def read_record(place: Path) -> dict[str, Any] | None:
     """Return what was prepared in the folder `place`, or None; SpikeError when its record is damaged."""
     path = place / _NAME
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.is_file():
         return None
-    except (OSError, ValueError) as error:
-        raise SpikeError(f"cannot read {path} ({error}); remove it and prepare {place.name} again") from None
-    if not _is_whole(record):
-        raise SpikeError(f"{path} is no record of prepared clouds; remove it and prepare {place.name} again")
-    return dict(record)
+    cure = f"remove it and prepare {place.name} again"
+    record: dict[str, Any] = read_json(path, _SHAPE, cure)
+    if record["current"] not in record["sets"]:
+        raise SpikeError(f"{path} names what it does not hold; {cure}")
+    return record
 
 
 def write_record(place: Path, key: str, entry: Entry) -> None:
@@ -68,21 +72,8 @@ def settings_key(settings: Mapping[str, object]) -> str:
 
 def file_hash(path: Path) -> str:
     """Return the sha256 of a file; SpikeError when it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SpikeError(f"cannot read {path}: {error.strerror or error}; check the path") from None
-
-
-def _is_whole(record: object) -> bool:
-    if not isinstance(record, dict) or record.get("kind") != "points" or not isinstance(record.get("sets"), dict):
-        return False
-    entries = record["sets"].values()
-    return record.get("current") in record["sets"] and all(
-        isinstance(entry, dict) and isinstance(entry.get("settings"), dict) and isinstance(entry.get("splits"), dict)
-        for entry in entries
-    )
+    with reading(path, "check the path"), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _size(path: Path) -> int:

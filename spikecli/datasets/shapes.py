@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from spikecli.datasets.catalog import SHAPES
 from spikecli.datasets.geometry import Mesh
 from spikecli.datasets.solids import Workpiece, write_off
-from spikecli.storage import make_folder, unwritable
+from spikecli.storage import make_folder, scratch_folder, unwritable
 
 _RECIPE = "recipe.json"
 
@@ -48,10 +47,9 @@ def write_shapes(folder: Path, recipe: Recipe, on_step: Callable[[int], None]) -
     text = json.dumps(asdict(recipe), sort_keys=True)
     if (folder / _RECIPE).exists() and (folder / _RECIPE).read_text(encoding="utf-8") == text:
         return
-    make_folder(folder.parent)
     try:
-        with tempfile.TemporaryDirectory(prefix=".shapes-", dir=folder.parent) as name:
-            fresh = Path(name) / folder.name
+        with scratch_folder(folder.parent) as scratch:
+            fresh = scratch / folder.name
             _write_all(fresh, recipe, on_step)
             (fresh / _RECIPE).write_text(text, encoding="utf-8")
             if folder.exists():
@@ -65,7 +63,7 @@ def _write_all(folder: Path, recipe: Recipe, on_step: Callable[[int], None]) -> 
     for label, classname in enumerate(SHAPES.classnames):
         for split, count in (("train", recipe.train), ("test", recipe.test)):
             place = folder / classname / split
-            place.mkdir(parents=True)
+            make_folder(place)
             first = 1 if split == "train" else recipe.train + 1
             for number in range(first, first + count):
                 generator = np.random.default_rng([recipe.seed, label, number])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 from spikecli import neurons
 from spikecli.config import NeuronConfig
+from spikecli.models.plain import Linear
 
 # θ = ½, λ = ¼, hard reset, rectangle surrogate. The paper fires at v ≥ θ, our neuron at v > θ: the same but on a point.
 SPIKING = NeuronConfig(decay=0.25, threshold=0.5, reset="hard", surrogate="rectangle")
@@ -20,11 +23,11 @@ class InterTimestepAdapter(nn.Module):
     def __init__(self, dim: int, neuron: NeuronConfig | None = SPIKING, blend: float = 0.6, dropout: float = 0.5):
         super().__init__()
         self.blend = blend
-        self.norm_in = nn.BatchNorm1d(dim)
+        self.norm_in: nn.Module = nn.BatchNorm1d(dim)
         self.down = nn.Linear(dim, dim // 8)
-        self.norm_down = nn.BatchNorm1d(dim // 8)
+        self.norm_down: nn.Module = nn.BatchNorm1d(dim // 8)
         self.neuron = neurons.build(neuron, dim // 8)
-        self.up = nn.Linear(dim // 8, dim)
+        self.up = Linear(dim // 8, dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -34,6 +37,25 @@ class InterTimestepAdapter(nn.Module):
         h = self.neuron(x.unflatten(0, features.shape[:2]))  # (T, B, D/8), the membrane carried over T
         a = functional.relu(self.up(self.dropout(h)))  # (T, B, D)
         return self.blend * a + (1 - self.blend) * features
+
+    def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the name of its layer of neurons and that of the layer that reads the spikes."""
+        yield "neuron", ("up",)
+
+    def folded(self) -> nn.Module:
+        """Return this adapter with both norms in the weight and bias of the layer between them."""
+        (scale_in, shift_in), (scale, shift) = _running(self.norm_in), _running(self.norm_down)
+        bias = scale * (self.down.weight @ shift_in + self.down.bias) + shift
+        self.down = Linear.of(scale[:, None] * self.down.weight * scale_in, bias)
+        self.norm_in, self.norm_down = nn.Identity(), nn.Identity()
+        return self
+
+
+def _running(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Return the factor and the summand (C,) that a batch norm is in evaluation."""
+    assert isinstance(norm, nn.BatchNorm1d) and norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    return scale, norm.bias - scale * norm.running_mean
 
 
 def parameter_count(dim: int) -> int:

@@ -16,13 +16,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from spikecli.errors import SpikeError
-from spikecli.models.clip_weights import Source, file_sum, from_openai, locate, read_tensors
+from spikecli.models.clip_weights import Source, check_depth, file_sum, from_openai, locate, read_tensors
+from spikecli.reading import DAMAGE, reading, reason_of
+from spikecli.tensors import check
 from spikecli.vision import import_torchvision
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 MINI_CONFIG = Path(__file__).with_name("mini.json")
+_CANNOT: tuple[type[Exception], ...] = (*DAMAGE, ImportError)
 NORMALIZATIONS = ("clip", "paper")
 
 # What old files carry beside their weights.
@@ -109,6 +112,7 @@ def load_clip(source: Source, device: torch.device, quick_gelu: bool | None = No
     known = quick_gelu if quick_gelu is not None else source.quick_gelu
     if known is None and from_openai(source.path, tensors):
         known = True
+    _check_size(open_clip, source, tensors)
     module, tokenizer = build(open_clip, source.model, known, source.preprocess)
     _load(open_clip, module, tensors, source)
     facts, config = module.visual.preprocess_cfg, open_clip.get_model_config(source.model)
@@ -131,43 +135,69 @@ def load_clip(source: Source, device: torch.device, quick_gelu: bool | None = No
 
 
 def build(
-    open_clip: ModuleType, model: str, quick_gelu: bool | None = None, preprocess: dict[str, Any] | None = None
+    open_clip: ModuleType,
+    model: str,
+    quick_gelu: bool | None = None,
+    preprocess: dict[str, Any] | None = None,
+    device: str = "cpu",
 ) -> tuple[Any, Any]:
     """Return a randomly initialized model of open_clip and its tokenizer; SpikeError when a part of it is not here."""
     choice = {} if quick_gelu is None else {"quick_gelu": quick_gelu}
     try:
-        with _hushed():
+        with _hushed(), torch.device(device):
             module = open_clip.create_model(
-                model, load_weights=False, pretrained_text=False, force_preprocess_cfg=preprocess, **choice
+                model,
+                device=device,
+                load_weights=False,
+                pretrained_text=False,
+                force_preprocess_cfg=preprocess,
+                **choice,
             )
             return module, open_clip.get_tokenizer(model)
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SpikeError(f"cannot build {model} ({reason[:160]}); choose a model that open_clip has whole") from error
+    except _CANNOT as error:
+        raise SpikeError(
+            f"cannot build {model} ({reason_of(error)}); choose a model that open_clip has whole"
+        ) from error
 
 
-def _load(open_clip: ModuleType, module: Any, tensors: dict[str, Tensor], source: Source) -> None:
+def _check_size(open_clip: ModuleType, source: Source, tensors: dict[str, Tensor]) -> None:
+    """SpikeError when a stranger's configuration asks for a model that is larger than the weights beside it."""
+    if not source.model.startswith("local-dir:"):
+        return
+    with reading(source.path.parent, "fetch its configuration again"):
+        check_depth(source, open_clip.get_model_config(source.model), len(tensors))
+    # On the meta device it takes no memory, whatever sizes it asks for.
+    module, _ = build(open_clip, source.model, source.quick_gelu, source.preprocess, device="meta")
+    wanted, found = (sum(value.numel() for value in some.values()) for some in (module.state_dict(), tensors))
+    if wanted > found:
+        raise SpikeError(
+            f"{source.path} holds {found:,} numbers and its configuration asks for {wanted:,}; fetch both again"
+        )
+
+
+def _load(open_clip: ModuleType, module: Any, found: dict[str, Tensor], source: Source) -> None:
     """Give `module` its weights, all of them and no others; open_clip would resize what does not fit."""
     from open_clip.convert import convert_state_dict
     from open_clip.model import convert_to_custom_text_state_dict
 
-    tensors = {name: value for name, value in tensors.items() if name not in _NOT_WEIGHTS}
-    tensors = convert_state_dict(module, tensors)
-    if "positional_embedding" in tensors and not hasattr(module, "positional_embedding"):
-        tensors = convert_to_custom_text_state_dict(tensors)
+    with reading(source.path, "name the model they are of with --clip"):
+        found = convert_state_dict(module, {name: value for name, value in found.items() if name not in _NOT_WEIGHTS})
+        if "positional_embedding" in found and not hasattr(module, "positional_embedding"):
+            found = convert_to_custom_text_state_dict(found)
     expected = module.state_dict()
-    scale = tensors.get("logit_scale")
+    scale = found.get("logit_scale")
     if scale is not None and scale.numel() == 1:  # saved as a number or as a list of one
-        tensors["logit_scale"] = scale.reshape(expected["logit_scale"].shape)
-    wrong = sorted(set(expected) ^ set(tensors)) or [
-        name for name in expected if expected[name].shape != tensors[name].shape
+        found["logit_scale"] = scale.reshape(expected["logit_scale"].shape)
+    wrong = sorted(set(expected) ^ set(found)) or [
+        name for name in expected if expected[name].shape != found[name].shape
     ]
     if wrong:
         raise SpikeError(
             f"{source.path} holds the weights of another model than {source.model}: {len(wrong)} of its "
             f"{len(expected)} tensors do not fit, first {wrong[0]}; name the model they are of with --clip"
         )
-    module.load_state_dict(tensors)
+    check(source.path, found, expected)
+    module.load_state_dict(found)
 
 
 @contextmanager

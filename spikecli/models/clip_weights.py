@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
 import re
 import warnings
@@ -12,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikecli import tensors
 from spikecli.errors import SpikeError
+from spikecli.reading import allowed_bytes, at_least, fits, read_json, reading
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 _CONFIG = "open_clip_config.json"
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+_MODEL = {"embed_dim": at_least(1), "vision_cfg": dict, "text_cfg": dict}
 _PREFERRED = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+_PREPROCESSING: dict[str, Any] = {"mean": [float], "std": [float], "interpolation": str, "resize_mode": str}
 # OpenAI's own files carry these beside the weights; what open_clip saves does not.
 _OPENAI_KEYS = ("input_resolution", "context_length", "vocab_size")
 _OPENAI_FILE = re.compile(r"(?<![a-z])(openai|quickgelu)(?![a-z])")
@@ -114,13 +117,13 @@ def _in_folder(open_clip: ModuleType, model: str | None, folder: Path) -> Source
 
 def _configured(open_clip: ModuleType, model: str | None, path: Path, folder: Path) -> Source:
     """Return weights beside a configuration; a model named as well must fit them, which loading will tell."""
-    try:
-        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-        quick_gelu = bool(config["model_cfg"].get("quick_gelu", False))
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise SpikeError(f"cannot read {folder / _CONFIG} ({error!r}); fetch it again, or remove it") from error
+    config = read_json(folder / _CONFIG, {"model_cfg": _MODEL}, "fetch it again, or remove it")
+    quick_gelu = bool(config["model_cfg"].get("quick_gelu", False))
     name = f"local-dir:{folder}" if model is None else _known(open_clip, model, path)
-    return Source(name, path, str(path), (), quick_gelu, _preprocessing(config.get("preprocess_cfg", {})))
+    facts = config.get("preprocess_cfg", {})
+    if not fits(facts, dict) or not fits(facts, {key: _PREPROCESSING[key] for key in _PREPROCESSING if key in facts}):
+        raise SpikeError(f"{folder / _CONFIG} has a preprocess_cfg that does not add up; fetch it again")
+    return Source(name, path, str(path), (), quick_gelu, _preprocessing(facts))
 
 
 def _single_file(open_clip: ModuleType, name: str, path: Path) -> Source:
@@ -132,8 +135,17 @@ def _single_file(open_clip: ModuleType, name: str, path: Path) -> Source:
     return Source(name, path, str(path), (), None, agreed)
 
 
-def _preprocessing(facts: dict[str, Any]) -> dict[str, Any]:
-    return {key: facts[key] for key in ("mean", "std", "interpolation", "resize_mode") if key in facts}
+def check_depth(source: Source, config: dict[str, Any], count: int) -> None:
+    """SpikeError when a configuration asks for more layers than there are tensors: it could ask for billions."""
+    for part in ("vision_cfg", "text_cfg"):
+        layers = config[part].get("layers", 0)
+        wanted = layers if isinstance(layers, list) else [layers]
+        if not fits(wanted, [at_least(0)]) or sum(wanted) > count:
+            raise SpikeError(f"the configuration of {source.path} asks for {str(layers)[:40]} layers; fetch it again")
+
+
+def _preprocessing(facts: Any) -> dict[str, Any]:
+    return {key: facts[key] for key in _PREPROCESSING if key in facts}
 
 
 def file_sum(path: Path) -> str:
@@ -162,40 +174,43 @@ def read_tensors(open_clip: ModuleType, path: Path, checksum: str) -> dict[str, 
     A TorchScript archive can carry code. It is read only when its checksum is one of those OpenAI published.
     """
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
 
-    try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        with warnings.catch_warnings(action="ignore"):  # of formats that are old, or fail a line later
-            if _is_torchscript(path):
-                _check_published(open_clip, path, checksum)
-                return dict(torch.jit.load(path, map_location="cpu").state_dict())
+    if path.suffix == ".safetensors":
+        return tensors.read(path)[0]
+    # Of formats that are old, or fail a line later, torch also warns.
+    with (
+        reading(path, "give a .safetensors file or a state dict, or copy it again"),
+        warnings.catch_warnings(action="ignore"),
+    ):
+        if _is_torchscript(path):
+            _check_published(open_clip, path, checksum)
+            return dict(torch.jit.load(path, map_location="cpu").state_dict())
+        try:
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise SpikeError(
-            f"{path} cannot be read as weights alone ({reason}); give a .safetensors file or a state dict, or copy "
-            "it again"
-        ) from error
-    return _unwrapped(found, path)
+        except pickle.UnpicklingError:
+            raise SpikeError(
+                f"{path} cannot be read as weights alone: it is damaged, or would have to be unpickled, which can run "
+                "code; give a .safetensors file or a state dict"
+            ) from None
+        return _unwrapped(found, path)
 
 
 def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
     """Return the state dict in a checkpoint of open_clip's training, which holds more than that."""
     import torch
 
-    tensors = found.get("state_dict", found) if isinstance(found, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+    values = found.get("state_dict", found) if isinstance(found, dict) else None
+    if not isinstance(values, dict) or not all(isinstance(value, torch.Tensor) for value in values.values()):
         raise SpikeError(f"{path} holds no state dict; wanted tensors by name; give the weights of a CLIP")
-    return {str(name).removeprefix("module."): tensor for name, tensor in tensors.items()}
+    return {str(name).removeprefix("module."): tensor for name, tensor in values.items()}
 
 
 def _is_torchscript(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
+        if sum(info.file_size for info in archive.infolist()) > allowed_bytes(path):
+            raise ValueError("it unpacks to far more than weights do")
         return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 

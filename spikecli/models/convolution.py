@@ -13,6 +13,8 @@ from torch.nn import functional
 
 from spikecli.config import ModelConfig
 from spikecli.models.layers import BatchNorm
+from spikecli.models.plain import Linear
+from spikecli.models.unshared import UnsharedConvolution
 
 Size = tuple[int, int]  # height, width
 NeuronFactory = Callable[[int, Size], nn.Module]
@@ -62,6 +64,13 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:  # (..., H, W, inputs) → (..., H', W', outputs)
         return self.convolve(x, self.weight, self.bias)
+
+    def scale_inputs(self, gain: Tensor) -> nn.Module:
+        """Return the layer that gives for s what this one gives for gain·s: K̃ = a·K, the bias untouched."""
+        if gain.dim() > 1:
+            return UnsharedConvolution.of(self, gain)
+        self.weight = nn.Parameter(self.weight * gain[:, None, None])
+        return self
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Return x (..., H, W, inputs) convolved with `weight`, as (..., H', W', outputs)."""
@@ -118,6 +127,21 @@ class ConvFire(nn.Module):
 class Edge(nn.Identity):
     """A connection without weights: here a fold leaves the gain of the spikes that pass."""
 
+    def scale_inputs(self, gain: Tensor) -> nn.Module:
+        """Return the edge that gives for s what this one gives for gain·s."""
+        return WeightedEdge(gain)
+
+
+class WeightedEdge(nn.Module):
+    """A connection with a weight for all, for each channel (C,) or for each neuron (H, W, C)."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., H, W, C)
+        return x * self.weight.to(x.dtype)
+
 
 class AveragePool(nn.Module):
     """Means over `side` × `side` places; at the border, over those that are there."""
@@ -129,6 +153,11 @@ class AveragePool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (..., H, W, C) → (..., ⌈H/side⌉, ⌈W/side⌉, C)
         return _maps(functional.avg_pool2d(_nchw(x), self.side, ceil_mode=True), x.shape[:-3])
 
+    def joined(self, layer: Convolution, gain: Tensor) -> tuple[nn.Module, nn.Module]:
+        """Return a pool and a layer that give for s what these give for gain·s, with a gain (H, W, C) that no mean
+        lets through: the layer reads the spikes themselves."""
+        return Edge(), UnsharedConvolution.of(layer, gain, self.side)
+
     def extra_repr(self) -> str:
         return f"side={self.side}"
 
@@ -139,8 +168,14 @@ class GlobalPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (..., H, W, C) → (..., C)
         return x.mean((-3, -2))
 
+    def joined(self, layer: Classifier, gain: Tensor) -> tuple[nn.Module, nn.Module]:
+        """Return a pool and a layer that give for s what these give for gain·s, with a gain (H, W, C)."""
+        height, width, _ = gain.shape
+        weight = layer.weight[:, None, None, :] * gain / (height * width)
+        return nn.Flatten(-3), Classifier.of(weight.flatten(1), layer.bias)
 
-class Classifier(nn.Linear):
+
+class Classifier(Linear):
     """The last layer, in the weights' own precision under autocast too."""
 
     def forward(self, x: Tensor) -> Tensor:

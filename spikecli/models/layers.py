@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from spikecli.models.moments import input_moments, output_moments
+from spikecli.models.plain import CoordinateLinear, Linear, LinearMax, Maximum, MaxThenFire, SignedLinearMax
 from spikecli.models.pooled import linear_max
 
 
@@ -46,6 +47,12 @@ class BatchNorm(nn.Module):
         return torch.addcmul(shift, y.to(scale.dtype), scale).to(y.dtype)
 
 
+def normed(weight: Tensor, norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """Return the weight (outputs, inputs) and bias (outputs,) that a linear layer and its norm are in evaluation."""
+    scale, shift = norm.running()
+    return scale[:, None] * weight, shift
+
+
 class LinearNorm(nn.Module):
     """Linear → dropout → batch norm, for few rows: the statistics are taken from the outputs."""
 
@@ -58,13 +65,18 @@ class LinearNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (..., inputs) → (..., outputs)
         if self.training:
             return self.norm(self.dropout(functional.linear(x, self.weight)))
-        scale, shift = self.norm.running()
-        return functional.linear(x, scale[:, None] * self.weight, shift)
+        return functional.linear(x, *normed(self.weight, self.norm))
+
+    def folded(self) -> nn.Module:
+        """Return the layer without a norm that this one is in evaluation."""
+        return Linear.of(*normed(self.weight, self.norm))
 
 
 class PointLinearNorm(nn.Module):
     """Linear → batch norm, for many rows: with μ = W·m and σ² = diag(W Σ Wᵀ) from the inputs' mean m and covariance Σ,
     the norm goes into the weights in training too, and no pass over the outputs is made."""
+
+    plain: type[Linear] = Linear  # what folding leaves of it
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -78,16 +90,21 @@ class PointLinearNorm(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 variance = ((self.weight @ covariance) * self.weight).sum(1).clamp(min=0)
                 scale, shift = self.norm.scale_and_shift(self.weight @ mean, variance, count)
-        else:
-            scale, shift = self.norm.running()
-        return scale[:, None] * self.weight, shift
+            return scale[:, None] * self.weight, shift
+        return normed(self.weight, self.norm)
 
     def forward(self, x: Tensor) -> Tensor:  # (..., inputs) → (..., outputs)
         return functional.linear(x, *self.effective(x))
 
+    def folded(self) -> nn.Module:
+        """Return the layer without a norm that this one is in evaluation."""
+        return self.plain.of(*normed(self.weight, self.norm))
+
 
 class CoordinateLinearNorm(PointLinearNorm):
     """The same on real coordinates: computed in full precision (three inputs cost nothing), given on in autocast's."""
+
+    plain = CoordinateLinear
 
     def forward(self, x: Tensor) -> Tensor:
         kind = x.device.type
@@ -99,6 +116,8 @@ class CoordinateLinearNorm(PointLinearNorm):
 class NormThenMax(PointLinearNorm):
     """Linear → batch norm → maximum over points, exactly, without the big tensor: the trunk's last layer."""
 
+    plain = LinearMax
+
     def forward(self, x: Tensor) -> Tensor:  # (..., N, inputs) → (..., outputs)
         weight, bias = self.effective(x)
         values = linear_max(x, weight)
@@ -109,6 +128,7 @@ class MaxThenNorm(nn.Module):
     """Linear → maximum over points → batch norm: the order that keeps a T-Net alive (`--tnet pooled`)."""
 
     begin_as_identity = True  # a live T-Net's first gradients are steep, and its transform noise for the trunk
+    between: tuple[str, ...] = ()  # what stands between its neurons and those that read its output
 
     def __init__(self, inputs: int, outputs: int, neuron: nn.Module) -> None:
         super().__init__()
@@ -120,6 +140,13 @@ class MaxThenNorm(nn.Module):
         values = linear_max(x, self.weight)
         return self.neuron(self.norm(values), timesteps)
 
+    def folded(self) -> nn.Module:
+        """Return the layer without a norm that this one is in evaluation: a negative factor leaves its sign behind."""
+        scale, shift = self.norm.running()
+        linear = SignedLinearMax.of(scale.abs()[:, None] * self.weight, shift)
+        linear.sign = torch.where(scale < 0, -torch.ones_like(scale), torch.ones_like(scale))
+        return MaxThenFire(linear, self.neuron)
+
 
 class FireThenMax(nn.Module):
     """Linear → batch norm → neuron at every point → maximum over spikes: the paper's order (`--tnet paper`).
@@ -129,23 +156,31 @@ class FireThenMax(nn.Module):
     """
 
     begin_as_identity = False  # as published; from zeros, evaluation with running statistics stays at chance
+    between: tuple[str, ...] = ("maximum",)
 
     def __init__(self, inputs: int, outputs: int, neuron: nn.Module) -> None:
         super().__init__()
-        self.point = PointLinearNorm(inputs, outputs)
+        self.point: PointLinearNorm | Linear = PointLinearNorm(inputs, outputs)
         self.neuron = neuron
+        self.maximum = Maximum()
 
     def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (T, B, N, inputs) → spikes (T, B, outputs)
         weight, bias = self.point.effective(x)
 
         def fire(clouds: Tensor) -> Tensor:
-            return self.neuron(functional.linear(clouds, weight, bias), timesteps).amax(-2)
+            return self.maximum(self.neuron(functional.linear(clouds, weight, bias), timesteps))
 
         if not self.neuron.separable:
             return fire(x)
         if not torch.is_grad_enabled():
             return torch.cat([fire(cloud) for cloud in x.split(1, dim=1)], 1)
         return torch.cat([checkpoint(fire, cloud, use_reentrant=False) for cloud in x.split(1, dim=1)], 1)
+
+    def scale_inputs(self, gain: Tensor) -> nn.Module:
+        """Return the layer that gives for s what this one gives for gain·s, once its norm is folded."""
+        assert isinstance(self.point, Linear)
+        self.point.scale_inputs(gain)
+        return self
 
 
 def linear_weight(inputs: int, outputs: int) -> nn.Parameter:

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from spikecli import tensors
 from spikecli.models.clip import MINI_CONFIG, ClipModel, build, import_open_clip
 from spikecli.models.clip_weights import Source
 from spikecli.models.mini_lessons import NAMES, Variation, caption, plain
-from spikecli.storage import atomic_path, sole_writer
+from spikecli.storage import sole_writer
 
 _CLASSES = len(NAMES)
 _CONFIG = json.loads(MINI_CONFIG.read_text(encoding="utf-8"))
@@ -69,8 +70,6 @@ def ensure_mini(
 
     `on_step` is told the step and the number of steps. SpikeError when another process is training it.
     """
-    from safetensors.torch import save_file
-
     source = mini_source(data_dir, pictures, recipe)
     if source.path.is_file():
         return source, False
@@ -78,9 +77,7 @@ def ensure_mini(
         if source.path.is_file():  # trained by the process we waited for
             return source, False
         module = train_mini(pictures, recipe, on_step)
-        with atomic_path(source.path) as temporary:
-            tensors = {name: value.contiguous() for name, value in module.state_dict().items()}
-            save_file(tensors, temporary, metadata={"recipe": json.dumps(asdict(recipe))})
+        tensors.write(source.path, module.state_dict(), {"recipe": json.dumps(asdict(recipe))})
     return source, True
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -18,28 +18,31 @@ from spikecli.models.layers import (
     NormThenMax,
     PointLinearNorm,
 )
+from spikecli.models.plain import Linear, MatrixLinear, MaxThenFire, TransformLinear
 
 NeuronFactory = Callable[[int], nn.Module]
-POOLS = {"pooled": MaxThenNorm, "paper": FireThenMax}
+Widths = tuple[int, int, int, int, int]
+POOLS: dict[str, type[MaxThenNorm | FireThenMax]] = {"pooled": MaxThenNorm, "paper": FireThenMax}
+WIDTHS: Widths = (64, 128, 1024, 512, 256)  # the paper's: two shared layers, the maximum, two layers of the head
 
 
 class TNet(nn.Module):
     """A learned k × k transform of a cloud's features, one per time step."""
 
-    def __init__(self, k: int, neuron: NeuronFactory, order: str) -> None:
+    def __init__(self, k: int, neuron: NeuronFactory, order: str, widths: Widths = WIDTHS) -> None:
         super().__init__()
-        self.k = k
-        self.point1 = (CoordinateLinearNorm if k == 3 else PointLinearNorm)(k, 64)
-        self.fire1 = neuron(64)
-        self.point2 = PointLinearNorm(64, 128)
-        self.fire2 = neuron(128)
-        self.pool = POOLS[order](128, 1024, neuron(1024))
-        self.head1 = LinearNorm(1024, 512)
-        self.fire4 = neuron(512)
-        self.head2 = LinearNorm(512, 256)
-        self.fire5 = neuron(256)
-        self.out = nn.Linear(256, k * k)
-        if self.pool.begin_as_identity:
+        first, second, highest, third, last = widths
+        self.point1: nn.Module = (CoordinateLinearNorm if k == 3 else PointLinearNorm)(k, first)
+        self.fire1 = neuron(first)
+        self.point2 = PointLinearNorm(first, second)
+        self.fire2 = neuron(second)
+        self.pool: MaxThenNorm | FireThenMax | MaxThenFire = POOLS[order](second, highest, neuron(highest))
+        self.head1 = LinearNorm(highest, third)
+        self.fire4 = neuron(third)
+        self.head2 = LinearNorm(third, last)
+        self.fire5 = neuron(last)
+        self.out: TransformLinear | MatrixLinear = TransformLinear(last, k)
+        if POOLS[order].begin_as_identity:
             nn.init.zeros_(self.out.weight)
             nn.init.zeros_(self.out.bias)
 
@@ -50,8 +53,22 @@ class TNet(nn.Module):
         x = self.fire4(self.head1(x), timesteps)
         x = self.fire5(self.head2(x), timesteps)
         with torch.autocast(x.device.type, enabled=False):
-            x = self.out(x.to(self.out.weight.dtype)).unflatten(-1, (self.k, self.k))
-            return x + torch.eye(self.k, dtype=x.dtype, device=x.device)
+            return self.out(x.to(self.out.weight.dtype))
+
+    def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the name of each layer of neurons and those of the layers that its spikes go into."""
+        yield "fire1", ("point2",)
+        yield "fire2", ("pool",)
+        yield "pool.neuron", (*(f"pool.{name}" for name in self.pool.between), "head1")
+        yield "fire4", ("head2",)
+        yield "fire5", ("out",)
+
+    def scale_inputs(self, gain: Tensor) -> nn.Module:
+        """Return the T-Net that for s gives the transform of s that this one gives of gain·s: diag(gain)·A."""
+        assert isinstance(self.point1, Linear) and isinstance(self.out, MatrixLinear)
+        self.point1.scale_inputs(gain)
+        self.out.scale_rows(gain)
+        return self
 
 
 class Transform(nn.Module):
@@ -65,21 +82,29 @@ class Transform(nn.Module):
 class PointNet(nn.Module):
     """Logits (T, B, K) of clouds (B, N, 3); trained with one number of time steps, evaluated with any."""
 
-    def __init__(self, classes: int, neuron: NeuronFactory, tnet: str = "pooled", dropout: float = 0.4) -> None:
+    def __init__(
+        self,
+        classes: int,
+        neuron: NeuronFactory,
+        tnet: str = "pooled",
+        dropout: float = 0.4,
+        widths: Widths = WIDTHS,
+    ) -> None:
         super().__init__()
-        self.input_tnet = TNet(3, neuron, tnet) if tnet != "none" else None
-        self.feature_tnet = TNet(64, neuron, tnet) if tnet != "none" else None
+        first, second, highest, third, last = widths
+        self.input_tnet = TNet(3, neuron, tnet, widths) if tnet != "none" else None
+        self.feature_tnet = TNet(first, neuron, tnet, widths) if tnet != "none" else None
         self.transform = Transform()
-        self.point1 = CoordinateLinearNorm(3, 64)
-        self.fire1 = neuron(64)
-        self.point2 = PointLinearNorm(64, 128)
-        self.fire2 = neuron(128)
-        self.pool = NormThenMax(128, 1024)
-        self.head1 = LinearNorm(1024, 512)
-        self.fire4 = neuron(512)
-        self.head2 = LinearNorm(512, 256, dropout)
-        self.fire5 = neuron(256)
-        self.out = nn.Linear(256, classes)
+        self.point1 = CoordinateLinearNorm(3, first)
+        self.fire1 = neuron(first)
+        self.point2 = PointLinearNorm(first, second)
+        self.fire2 = neuron(second)
+        self.pool = NormThenMax(second, highest)
+        self.head1 = LinearNorm(highest, third)
+        self.fire4 = neuron(third)
+        self.head2 = LinearNorm(third, last, dropout)
+        self.fire5 = neuron(last)
+        self.out = Linear(last, classes)
 
     def forward(self, points: Tensor, timesteps: int = 1) -> Tensor:
         x = points.unsqueeze(0)  # (1, B, N, 3): the cloud is the same at every step until a neuron has fired
@@ -94,6 +119,17 @@ class PointNet(nn.Module):
         x = self.fire5(self.head2(x), timesteps)
         with torch.autocast(x.device.type, enabled=False):
             return self.out(x.to(self.out.weight.dtype))
+
+    def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the name of each layer of neurons and those of the layers that its spikes go into."""
+        yield "fire1", ("point2",) if self.feature_tnet is None else ("feature_tnet",)
+        yield "fire2", ("pool",)
+        yield "fire4", ("head2",)
+        yield "fire5", ("out",)
+        for name, part in self.named_children():
+            if isinstance(part, TNet):
+                for neuron, readers in part.wiring():
+                    yield f"{name}.{neuron}", tuple(f"{name}.{reader}" for reader in readers)
 
 
 def build(config: ModelConfig) -> PointNet:

@@ -45,3 +45,8 @@ def build(config: NeuronConfig | None, channels: int, positions: Size | None = N
         reset.build(config),
         AMPLITUDES[config.amplitude](channels, positions),
     )
+
+
+def layers(model: nn.Module) -> dict[str, Neuron]:
+    """Return a network's layers of spiking neurons by their names, in the order in which they stand."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, Neuron)}

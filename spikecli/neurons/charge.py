@@ -35,6 +35,23 @@ class LearnedLeak(nn.Module):
     def forward(self, v: Tensor | None, x: Tensor) -> Tensor:
         return x if v is None else x + self.logit.sigmoid().to(x.dtype) * v
 
+    def folded(self) -> nn.Module:
+        """Return the leak by the factor that was learned."""
+        return FixedLeak(self.logit.sigmoid())
+
+
+class FixedLeak(nn.Module):
+    """v ← λ·v + x with a λ () that is kept with the weights."""
+
+    decay: Tensor
+
+    def __init__(self, decay: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("decay", decay)
+
+    def forward(self, v: Tensor | None, x: Tensor) -> Tensor:
+        return x if v is None else x + self.decay.to(x.dtype) * v
+
 
 CHARGES = {
     "leak": lambda config: Leak(config.decay),

@@ -30,7 +30,7 @@ class _Step(torch.autograd.Function):
         return surrogate.backward(gradient, u, threshold, signed), None, None, None
 
 
-def step(u: Tensor, threshold: float) -> Tensor:
+def step(u: Tensor, threshold: float | Tensor) -> Tensor:
     """Return 1[u > θ] in u's type; strict, as in 2308.08359 and 2310.06232."""
     return torch.gt(u, threshold, out=torch.empty_like(u))  # one pass: no boolean tensor, no cast
 

@@ -20,9 +20,17 @@ class MembraneBatchNorm(nn.Module):
     def __init__(self, channels: int, positions: tuple[int, int] = (1, 1)) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(positions[0] * positions[1] * channels)
+        self.shape = (channels,) if positions == (1, 1) else (*positions, channels)
 
     def forward(self, v: Tensor) -> Tensor:  # (B, ..., C); (B, H, W, C) for the element-wise form
         return self.norm(v.reshape(-1, self.norm.num_features)).view(v.shape)
+
+    def running(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return γ, β, μ and √(σ² + ε) of evaluation, each (C,), or (H, W, C) in the element-wise form."""
+        norm, shape = self.norm, self.shape
+        assert norm.running_mean is not None and norm.running_var is not None
+        deviation = (norm.running_var + norm.eps).sqrt()
+        return norm.weight.view(shape), norm.bias.view(shape), norm.running_mean.view(shape), deviation.view(shape)
 
 
 class MembraneRectifier(nn.Module):
@@ -37,6 +45,13 @@ class MembraneRectifier(nn.Module):
         middle = torch.tanh(3 * (v.clamp(0, 1) - 0.5)) / (2 * math.tanh(1.5)) + 0.5
         above = v.clamp(min=1).pow(1 / 3)
         return torch.where(v < 0, below, torch.where(v > 1, above, middle))
+
+    @staticmethod
+    def inverse(u: float) -> float:
+        """Return the v with φ(v) = u."""
+        if u < 0:
+            return 1 - (1 - u) ** 3
+        return u**3 if u > 1 else 0.5 + math.atanh((2 * u - 1) * math.tanh(1.5)) / 3
 
 
 NORMS: dict[str, Callable[[int, tuple[int, int] | None], nn.Module]] = {

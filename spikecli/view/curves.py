@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikecli.config import TrainConfig, validated
 from spikecli.errors import SpikeError
+from spikecli.reading import fits, read_json, read_lines, reading
 from spikecli.view.canvas import Theme
 from spikecli.view.chart import (
     blank,
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 CURVE, WEIGHTS, STATE, SETTINGS = "metrics.jsonl", "model.safetensors", "state.safetensors", "config.json"
 DASHES = (0, (2.2, 1.4))
-NEEDED = ("epoch", "loss", "train_accuracy", "val_accuracy", "lr")
+NOTHING = type(None)
+EPOCH = {"epoch": int, "loss": float, "train_accuracy": float, "val_accuracy": (float, NOTHING), "lr": float}
+CURE = "copy the run again, or resume it"
 
 
 @dataclass(frozen=True)
@@ -69,27 +72,24 @@ def _settings(folder: Path) -> tuple[TrainConfig, tuple[dict[str, Any], ...]]:
 
     path = folder / SETTINGS
     if path.is_file():
-        try:
-            return validated(TrainConfig, json.loads(path.read_text(encoding="utf-8"))), ()
-        except json.JSONDecodeError as error:
-            raise SpikeError(f"{path} is damaged ({error}); copy the run again, or resume it") from None
+        return validated(TrainConfig, read_json(path, {str: object}, CURE)), ()
     for name in (WEIGHTS, STATE):
         if (folder / name).is_file():
             stored = checkpoints.load(folder / name)
-            return stored.config, tuple(stored.notes.get("progress", {}).get("epochs", ()))
+            epochs = stored.notes.get("progress", {}).get("epochs", [])
+            if not fits(epochs, [EPOCH]):
+                raise SpikeError(f"{folder / name} does not say how its epochs went; {CURE}")
+            return stored.config, tuple(epochs)
     raise SpikeError(f"{folder} holds {CURVE}, but neither {SETTINGS} nor weights; copy the whole run folder")
 
 
 def _epochs(path: Path) -> tuple[dict[str, Any], ...]:
     epochs = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            epoch = json.loads(line)
-            epochs.append({**epoch, **{name: epoch[name] for name in NEEDED}})
-        except (json.JSONDecodeError, TypeError, KeyError) as error:
-            raise SpikeError(
-                f"{path} is damaged in line {number} ({error}); copy the run again, or resume it"
-            ) from None
+    for number, line in enumerate(read_lines(path, CURE), start=1):
+        with reading(path, f"look at line {number}, or {CURE}"):
+            epochs.append(json.loads(line))
+        if not fits(epochs[-1], EPOCH):
+            raise SpikeError(f"{path} does not say in line {number} how an epoch went; {CURE}")
     return tuple(epochs)
 
 

@@ -107,9 +107,7 @@ def _name_networks(figure: Figure, seen: Sequence[Seen], theme: Theme) -> None:
         Patch(color=color_of(theme, place), alpha=0.7, label=one.name) for place, one in enumerate(seen)
     ]
     layers = [layer for one in seen for layer in one.layers.values()]
-    values = sorted({float(threshold) for layer in layers for threshold in layer.thresholds})
-    signs = "±" if any(layer.signed for layer in layers) else ""
-    told = f"threshold {signs}{' or '.join(f'{value:g}' for value in values)}" if len(values) <= 2 else "thresholds"
+    told = _name_thresholds(layers)
     handles.append(Line2D([], [], color=theme.ink, linewidth=1.0, linestyle=DASHES, label=told))
     legend(figure, theme, handles=handles, loc="upper left", bbox_to_anchor=(0.06, 1.0), ncols=3)
 
@@ -124,14 +122,16 @@ def common_edges(layers: Sequence[Membranes]) -> np.ndarray:
     """Return the edges of bins over which nearly all membranes lie, and the thresholds with them."""
     tail = (1 - SHOWN) / 2
     ends = [float(np.quantile(layer.values, share)) for layer in layers for share in (tail, 1 - tail)]
-    marks = [float(mark) for layer in layers for mark in _thresholds(layer)]
+    marks = [float(mark) for layer in layers for mark in shown_thresholds(layer)]
     low, high = min(ends + marks), max(ends + marks)
     margin = 0.04 * (high - low) + 1e-6
     return np.linspace(low - margin, high + margin, BINS + 1)
 
 
-def _thresholds(layer: Membranes) -> np.ndarray:
-    return np.concatenate([-layer.thresholds[::-1], layer.thresholds]) if layer.signed else layer.thresholds
+def shown_thresholds(layer: Membranes) -> np.ndarray:
+    """Return the thresholds that are drawn: all, or of those of many channels the middle one and the ends of 90 %."""
+    marks = layer.thresholds
+    return marks if len(marks) <= MARKED else np.quantile(marks, [0.05, 0.5, 0.95])
 
 
 def _draw_layer(axes: Axes, theme: Theme, layers: Sequence[tuple[int, Membranes]]) -> None:
@@ -151,14 +151,21 @@ def _draw_layer(axes: Axes, theme: Theme, layers: Sequence[tuple[int, Membranes]
 
 
 def _draw_thresholds(axes: Axes, theme: Theme, layer: Membranes) -> None:
-    marks = _thresholds(layer)
-    if len(layer.thresholds) > MARKED:  # one a channel
-        for side in (marks[marks < 0], marks[marks >= 0]):
-            if len(side):
-                axes.axvspan(side.min(), side.max(), ymax=0.83, color=theme.ink, alpha=0.12, linewidth=0)
-        return
+    marks = shown_thresholds(layer)
+    if len(layer.thresholds) > MARKED:
+        axes.axvspan(marks[0], marks[-1], ymax=0.83, color=theme.ink, alpha=0.12, linewidth=0)
+        marks = marks[1:2]
     for mark in marks:
         axes.axvline(mark, ymax=0.83, color=theme.ink, linewidth=1.0, linestyle=DASHES)
+
+
+def _name_thresholds(layers: Sequence[Membranes]) -> str:
+    values = sorted({float(mark) for layer in layers for mark in layer.thresholds})
+    if len(values) > MARKED:
+        return "threshold: median and 90% of the channels"
+    if len(values) == 2 and values[0] == -values[1]:
+        return f"threshold ±{values[1]:g}"
+    return f"threshold {', '.join(f'{value:g}' for value in values)}"
 
 
 def _table(seen: Sequence[Seen]) -> Table:
@@ -185,7 +192,7 @@ def _record(seen: Sequence[Seen]) -> list[dict[str, Any]]:
             "layers": [
                 {
                     "layer": name,
-                    "thresholds": _thresholds(layer).tolist(),
+                    "thresholds": layer.thresholds.tolist(),
                     "membranes": len(layer.values),
                     "mean": float(layer.values.mean(dtype=np.float64)),
                     "std": float(layer.values.std(dtype=np.float64)),

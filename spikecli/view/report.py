@@ -22,7 +22,7 @@ SCORES = ("run", "T", "accuracy", "± std", "firing rate", "energy of one")
 
 
 def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
-    """Draw training runs as `look` says and return their record; what cannot be drawn is told in `left_out`.
+    """Draw training runs as `look` says and return their record; what cannot be drawn is told in `warnings`.
 
     `on_work(steps, total=…)` is told of samples judged. SpikeError when a run is damaged, or nothing can be drawn.
     """
@@ -31,22 +31,22 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     records = [read_run(Path(source)) for source in look.sources]
     if len({record.name for record in records}) < len(records):
         records = [replace(record, name=str(record.folder)) for record in records]
-    left_out = [f"{record.name} has no epoch yet: no curves" for record in records if not record.epochs]
-    scored = _score(look, records, left_out, on_work)
+    warnings = [f"{record.name} has no epoch yet: no curves" for record in records if not record.epochs]
+    scored = _score(look, records, warnings, on_work)
     if not scored and not any(record.epochs for record in records):
-        raise SpikeError(left_out[-1])
-    left_out += [f"what {one.record.name} gets wrong is not drawn" for one in scored[:1] if one.noun != "cloud"]
+        raise SpikeError(warnings[-1])
+    warnings += [f"what {one.record.name} gets wrong is not drawn" for one in scored[:1] if one.noun != "cloud"]
     report = build_report(records, scored, look)
     if look.out is None:
         show_picture(picture(report), report.title)
     else:
         REPORTS[look.suffix](report, look.out)
     on_work(1)
-    return {"out": look.out, "runs": _record(records, scored), "left_out": left_out}
+    return {"out": look.out, "runs": _record(records, scored), "warnings": warnings}
 
 
-def _score(look: Look, records: Sequence[RunRecord], left_out: list[str], on_work: Callable[..., None]) -> list[Scored]:
-    """Return what the networks say of the split; why one of them cannot be asked is added to `left_out`."""
+def _score(look: Look, records: Sequence[RunRecord], warnings: list[str], on_work: Callable[..., None]) -> list[Scored]:
+    """Return what the networks say of the split; why one of them cannot be asked is added to `warnings`."""
     from spikecli.verdicts import judge, prepare_exam
 
     exams: list[tuple[int, RunRecord, Exam]] = []
@@ -55,8 +55,9 @@ def _score(look: Look, records: Sequence[RunRecord], left_out: list[str], on_wor
             if record.weights is None:
                 raise SpikeError(f"found no weights in {record.folder} yet")
             exams.append((index, record, prepare_exam(record.weights, look.data_dir, look.split, look.runs)))
+            warnings += [f"{record.name}: {change}" for change in exams[-1][2].changes]
         except SpikeError as problem:
-            left_out.append(f"{record.name} is not evaluated: {problem}")
+            warnings.append(f"{record.name} is not evaluated: {problem}")
     on_work(0, total=1 + sum(exam.work(look.timesteps) for _, _, exam in exams))
     return [
         Scored(index, record, exam, judge(exam, look.timesteps, look.seed, on_work)) for index, record, exam in exams
@@ -84,7 +85,7 @@ def build_report(records: Sequence[RunRecord], scored: Sequence[Scored], look: L
 
 def _told(scored: Sequence[Scored], look: Look) -> str:
     exam, repeats = scored[0].exam, max(one.exam.repeats for one in scored)
-    part = "the held-out part of the training split" if look.split == "held-out" else f"the {look.split} split"
+    part = "the held-out part of the training split" if look.split == "val" else f"the {look.split} split"
     seeds = f"mean ± std of {repeats} perturbation seeds from {look.seed}" if repeats > 1 else f"seed {look.seed}"
     confusion = f" · confusion of {scored[0].record.name}" if len(scored) > 1 else " · confusion"
     shade = "shade by the root of the share"

@@ -148,12 +148,12 @@ def mistakes_sheet(one: Scored, theme: Theme) -> Sheet | None:
     wrong, samples, panels = one.verdicts.mistakes[:MISTAKES], one.exam.samples, []
     if not len(wrong) or one.noun != "cloud":
         return None
-    points, labels = samples.shown(one.verdicts.timesteps), one.exam.labels
+    points, labels = samples.shown(one.verdicts.timesteps), one.verdicts.labels
     for sample in wrong:
         given = one.verdicts.predictions[0, -1, sample]
         said = f"{samples.classnames[given]} {one.verdicts.chances[sample, given]:.0%}"
         note = f"is {samples.classnames[labels[sample]]} · {one.exam.places[sample]}"
-        panels.append(replace(cloud_panel(Shape("", points[one.exam.places[sample]])), title=said, note=note))
+        panels.append(replace(cloud_panel(Shape("", points[sample])), title=said, note=note))
     sheet = Sheet(panels, theme, COLUMNS)
     sheet.side = WIDTH / COLUMNS
     sheet.frames = [(middle, 1.1 * half) for middle, half in sheet.frames]
@@ -167,5 +167,5 @@ def tell_mistakes(one: Scored) -> tuple[str, str]:
     return (
         f"{heading} at T = {one.verdicts.timesteps}",
         f"bold: what {one.record.name} says, how surely · below: what the cloud is, its place in "
-        f"{one.exam.samples.dataset}:{one.exam.split}",
+        f"{one.exam.samples.dataset}:{one.exam.stored}",
     )

@@ -1,0 +1,163 @@
+"""Ablation: papers × seeds as ordinary runs, each scored at every T; what is done is not done again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from spikecli import checkpoint as checkpoints
+from spikecli import evaluate, train
+from spikecli.config import TrainConfig
+from spikecli.datasets.record import file_hash
+from spikecli.device import choose_device
+from spikecli.errors import SpikeError, Stopped
+from spikecli.interruption import Stop, stoppable
+from spikecli.runs import LAST, STATE, differences
+from spikecli.scoring import Layer, Score, Scoring, score
+from spikecli.storage import write_text
+
+RECORD = "ablation.json"  # beside a finished run: the checksum of its weights, and their scores
+OF_DATA = ("classes", "inputs", "size")  # of a network: the data set decides them, not the command line
+OnProgress = Callable[[float, str], None]  # epochs done of all runs, what is under way
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of the ablation: a paper and a seed."""
+
+    config: TrainConfig
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.config.paper}, seed {self.config.seed}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trial with its scores and its layers."""
+
+    trial: Trial
+    scores: tuple[Score, ...]
+    layers: tuple[Layer, ...]
+
+
+def trial(config: TrainConfig, out: Path) -> Trial:
+    """Return the trial of these settings, its folder PAPER-tT-seedS under `out`."""
+    return Trial(config, out / f"{config.paper}-t{config.timesteps}-seed{config.seed}")
+
+
+def epochs_done(one: Trial) -> int:
+    """Return how many epochs of a trial are trained; SpikeError when its folder holds a run of other settings."""
+    path = one.folder / STATE
+    if not path.exists():
+        return 0
+    state = checkpoints.load(path)
+    found = {name: getattr(state.config.model, name) for name in OF_DATA}
+    wanted = one.config.model_copy(update={"model": one.config.model.model_copy(update=found)})
+    changed = differences(state.config, wanted)
+    if state.config.epochs != wanted.epochs:  # a run may be prolonged, a comparison may not
+        changed.append(("--epochs", state.config.epochs, wanted.epochs))
+    if changed:
+        name, before, now = changed[0]
+        raise SpikeError(
+            f"the run in {one.folder} was trained with {name} {before}, not {now}; "
+            "give the same options, or another --out"
+        )
+    return len(state.notes["progress"]["epochs"])
+
+
+def ablate(
+    trials: Sequence[Trial], scoring: Scoring, data_dir: Path, device: str, on_progress: OnProgress
+) -> Iterator[Outcome]:
+    """Yield each trial's outcome after it is trained and scored; Stopped on Ctrl-C, with nothing lost.
+
+    All folders are examined before the first step is made.
+    """
+    done = [float(epochs_done(one)) for one in trials]
+    on_progress(sum(done), "")
+    with stoppable() as stop:
+        for number, one in enumerate(trials):
+            report = partial(_report, on_progress, sum(done) - done[number], one.name)
+            try:
+                if not _finished(one):
+                    _train(one, data_dir, device, report)
+                done[number] = float(one.config.epochs)
+                outcome = _score(one, scoring, data_dir, device, stop, partial(report, one.config.epochs))
+            except Stopped as stopped:
+                raise _stopped(one, stopped) from None
+            yield outcome
+            if stop.asked and number + 1 < len(trials):
+                raise _stopped(trials[number + 1], Stopped("stopped between two runs"))
+
+
+def _report(on_progress: OnProgress, before: float, name: str, epochs: float, text: str) -> None:
+    on_progress(before + epochs, f"{name}: {text}")
+
+
+def _stopped(one: Trial, why: Stopped) -> Stopped:
+    where = str(why).split(";")[0]
+    return Stopped(
+        f"{where} ({one.name}); what is done is kept in {one.folder.parent}: give the same command again to go on"
+    )
+
+
+def _finished(one: Trial) -> bool:
+    """Return whether the weights in a trial's folder are those that its record names: trained to the very end."""
+    weights = one.folder / LAST
+    return weights.exists() and _record(one).get("weights") == file_hash(weights)
+
+
+def _train(one: Trial, data_dir: Path, device: str, on_epochs: Callable[[float, str], None]) -> None:
+    """Begin a run, or go on with it; batch statistics are estimated anew where only they were missing."""
+    resume = (one.folder / STATE).exists()
+    with train.opened(one.config, data_dir, one.folder, resume, device) as trainer:
+
+        def on_step(step: int, steps: int, loss: float, accuracy: float, lr: float) -> None:
+            on_epochs(trainer.run.progress.step / steps, f"loss {loss:.3f} accuracy {accuracy:.1%}")
+
+        for _ in trainer.epochs(on_step):
+            pass
+    _write_record(one, {"weights": file_hash(one.folder / LAST)})
+
+
+def _score(
+    one: Trial, scoring: Scoring, data_dir: Path, device: str, stop: Stop, on_text: Callable[[str], None]
+) -> Outcome:
+    """Return a trained trial's outcome, from its record when that was made from the same weights, data and settings."""
+    record, place = _record(one), choose_device(device)
+    model, samples = evaluate.opened(one.folder / LAST, data_dir, None, scoring.split, place)
+    steps, runs = list(scoring.steps(one.config)), scoring.runs(one.config)
+    key = {"timesteps": steps, "split": scoring.split, "perturbations": runs, "data": samples.fingerprint}
+    if record.get("key") != key:
+
+        def on_clouds(count: int) -> None:
+            if stop.asked:
+                raise Stopped("stopped while scoring")
+
+        on_text("scoring")
+        scores, layers = score(model, samples, one.config, scoring, place, on_clouds)
+        rows = {"scores": [asdict(row) for row in scores], "layers": [asdict(layer) for layer in layers]}
+        record = {"weights": record["weights"], "key": key, **rows}
+        _write_record(one, record)
+    return Outcome(
+        one, tuple(Score(**row) for row in record["scores"]), tuple(Layer(**layer) for layer in record["layers"])
+    )
+
+
+def _record(one: Trial) -> dict[str, Any]:
+    path = one.folder / RECORD
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise SpikeError(f"cannot read {path} ({error}); remove it, and the run is scored again") from None
+
+
+def _write_record(one: Trial, record: dict[str, Any]) -> None:
+    write_text(one.folder / RECORD, json.dumps(record, indent=2) + "\n")

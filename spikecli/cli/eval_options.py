@@ -1,0 +1,76 @@
+"""The options of `spikecli eval` that turn its table into another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from spikecli.cli import options
+
+_DIAL = "Time as a dial"
+_DAMAGE = "Damaged samples"
+
+Confidence = Annotated[
+    float, typer.Option(min=0, max=1, help="With auto: the probability at which a sample stops.", rich_help_panel=_DIAL)
+]
+Most = Annotated[int, typer.Option(min=1, help="With auto: steps at most.", rich_help_panel=_DIAL)]
+Figure = Annotated[
+    Path | None,
+    typer.Option(help="PNG of accuracy, confidence, energy and milliseconds against T.", rich_help_panel=_DIAL),
+]
+Theme = Annotated[Literal["light", "dark"], typer.Option(help="Color of the figure's paper.", rich_help_panel=_DIAL)]
+Corrupt = Annotated[
+    str | None,
+    typer.Option(
+        help="Score damaged samples too: all, or kinds by name, such as jitter,rotation or noise,dead-pixels.",
+        rich_help_panel=_DAMAGE,
+    ),
+]
+Severities = Annotated[str, typer.Option(help="How badly, 1 to 5.", rich_help_panel=_DAMAGE)]
+Beside = Annotated[Path | None, typer.Option(help="Another run, beside this one.", rich_help_panel=_DAMAGE)]
+
+
+@dataclass(frozen=True)
+class DialOptions:
+    """When a sample stops, and where the dial is drawn."""
+
+    confidence: Confidence = 0.9
+    most: Most = 8
+    figure: Figure = None
+    theme: Theme = "light"
+
+
+@dataclass(frozen=True)
+class RecordingDamage:
+    """What is done to recordings."""
+
+    corrupt: Corrupt = None
+    severities: Severities = "1,2,3,4,5"
+    seed: options.Seed = 0
+
+
+@dataclass(frozen=True)
+class DamageOptions:
+    """What is done to the samples, and who else is asked about them."""
+
+    corrupt: Corrupt = None
+    severities: Severities = "1,2,3,4,5"
+    beside: Beside = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is evaluated on what, and how: the options that all tables share."""
+
+    checkpoint: Path | None
+    data: str | None
+    split: str
+    runs: int
+    precision: str
+    data_dir: Path
+    seed: int
+    device: str
+    out: Path | None

@@ -1,0 +1,37 @@
+"""`spikecli papers`: the survey's taxonomy, with what is implemented and the option that selects it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spikecli.cli import options
+from spikecli.console import Console, Twig
+
+if TYPE_CHECKING:
+    from spikecli.taxonomy import Branch, Method
+
+
+def papers(as_json: options.AsJson = False, quiet: options.Quiet = False, config: options.ConfigFile = None) -> None:
+    """Show the survey's taxonomy of directly trained spiking networks, each implemented method with its options.
+
+    Example: spikecli papers
+    """
+    from spikecli.taxonomy import TAXONOMY, methods, nested
+
+    console = Console(as_json, quiet)
+    console.document(nested())
+    console.tree("directly trained spiking networks (arXiv 2305.19725)", [twig(one) for one in TAXONOMY])
+    implemented = sum(bool(one.options) for one in methods())
+    console.say(f"{implemented} of {len(methods())} are implemented; the options are those of `spikecli train`")
+
+
+def twig(one: Branch | Method) -> Twig:
+    """Return a branch or method as the console draws it: what is not implemented is dim and says so."""
+    from spikecli.taxonomy import Branch
+
+    if isinstance(one, Branch):
+        return Twig(one.title, below=tuple(twig(each) for each in one.below))
+    source = f"  [arXiv {one.arxiv}]" if one.arxiv else ""
+    if one.options:
+        return Twig(f"{one.name}{source}", " · ".join(one.options))
+    return Twig(f"{one.name}{source}, not implemented", dim=True)

@@ -1,0 +1,85 @@
+"""`spikecli reparameterize`: the same network without norms and amplitudes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from spikecli.cli import options
+from spikecli.console import Console
+
+if TYPE_CHECKING:
+    from spikecli.proof import Comparison, Folded
+
+Checkpoint = Annotated[Path, typer.Argument(help="A run folder or weights file.")]
+Out = Annotated[Path, typer.Option(help="The weights file to write, such as RUN/folded.safetensors.")]
+Data = Annotated[str | None, typer.Option(help="A prepared data set.", show_default="the one it was trained on")]
+Split = Annotated[Literal["train", "test"], typer.Option(help="Which split the samples are of.")]
+Samples = Annotated[int, typer.Option(min=1, help="Samples that the two networks are compared on.")]
+
+
+def reparameterize(
+    checkpoint: Checkpoint,
+    out: Out,
+    data: Data = None,
+    split: Split = "test",
+    samples: Samples = 32,
+    data_dir: options.DataDir = options.DATA_DIR,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    config: options.ConfigFile = None,
+) -> None:
+    """Fold norms into weights and thresholds and amplitudes into the next layers: only 0 and ±1 are emitted.
+
+    Written only if no spike and no logit differs in float64, at T = 1 and 4 on real samples. Both networks get the
+    same noise: a start that is perturbed draws it from the same seed in the same order.
+
+    Example: spikecli reparameterize checkpoints/my-run --out checkpoints/my-run/folded.safetensors
+    """
+    from spikecli import checkpoint as checkpoints
+    from spikecli.proof import TIMESTEPS, fold_checkpoint
+
+    console = Console(as_json, quiet)
+    path = checkpoints.resolve(checkpoint)
+    with console.progress("comparing", total=2 * len(TIMESTEPS) * samples, unit="samples") as advance:
+        done = fold_checkpoint(path, out, data_dir, data, split, samples, seed, device, advance)
+    console.document({**_document(done), "timesteps": TIMESTEPS, "seed": seed})
+    rows = [(fold.name, fold.part, f"{fold.place} of {', '.join(fold.into)}") for fold in done.folds]
+    console.table(f"{path} → {out}", ("folded", "was", "is now in"), rows)
+    steps = " and ".join(map(str, TIMESTEPS))
+    console.say(f"{done.samples} samples of {done.dataset}, {split} split, at T = {steps}, seed {seed}")
+    console.say(f"float64: {_said(done.float64)}")
+    console.say(f"float32: {_said(done.float32)}")
+
+
+def _document(done: Folded) -> dict[str, Any]:
+    """Return the JSON: float64's figures at the top, float32's below."""
+    return {
+        "checkpoint": str(done.checkpoint),
+        "out": str(done.out),
+        "folded": [fold.name for fold in done.folds],
+        "dataset": done.dataset,
+        "split": done.split,
+        "samples": done.samples,
+        **_figures(done.float64),
+        "float32": _figures(done.float32),
+    }
+
+
+def _figures(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "max_logit_difference": comparison.max_logit_difference,
+        "spikes_flipped": comparison.spikes_flipped,
+        "spikes": comparison.spikes,
+        "answers_changed": comparison.answers_changed,
+    }
+
+
+def _said(comparison: Comparison) -> str:
+    spikes = f"{comparison.spikes_flipped:,} of {comparison.spikes:,} spikes flipped"
+    answers = f"{comparison.answers_changed} answers changed"
+    return f"{spikes}, largest difference of a logit {comparison.max_logit_difference:.2g}, {answers}"

@@ -1,0 +1,49 @@
+"""Worker processes that leave with the process they work for, however that ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+from spikecli.errors import SpikeError
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of processes; what has not begun when the block ends is left undone.
+
+    SpikeError when a worker is killed, as when memory runs out.
+    """
+    # A forked child would inherit locks of threads that torch and HDF5 have started.
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    try:
+        yield executor
+    except BrokenProcessPool:
+        raise SpikeError("a worker process was killed, as when memory runs out; free some and run again") from None
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    """Leave Ctrl-C to the parent, which stops the workers, and end when it is killed, which cannot."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,227 @@
+"""Time as a dial: what a network scores and saves that stops each sample when it is sure, beside fixed steps."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikecli import checkpoint as checkpoints
+from spikecli import metrics
+from spikecli.device import choose_device
+from spikecli.energy import MAC_PJ, counted
+from spikecli.evaluate import BATCH, OnClouds, Row, evaluate, step_logits
+from spikecli.evaluate import passes as passes_of
+from spikecli.samples import Samples
+from spikecli.stopping import Stop, answers
+
+TIMED = 4 * BATCH  # samples that the seconds are measured on, spread over the split
+
+
+@dataclass(frozen=True)
+class AutoRow:
+    """The row of `--timesteps auto`: a `Row` whose operations, energy and seconds end where each sample stops.
+
+    `stopped_at` holds the share of samples that stop after each number of steps.
+    """
+
+    timesteps: str
+    instance_accuracy: float
+    instance_accuracy_std: float
+    class_accuracy: float
+    firing_rate: float
+    synaptic_operations: float
+    energy_uj: float
+    seconds: float
+    confidence: float
+    most: int
+    mean_timesteps: float
+    stopped_at: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What stopping leaves undone, as shares of `timesteps` fixed steps; below 0 where it takes more."""
+
+    timesteps: float
+    synaptic_operations: float
+    energy_uj: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Dial:
+    """Rows of fixed steps in their order, the row of auto and what it saves of the longest run, if it was asked for.
+
+    `confidences` are the mean probabilities of the class that is named, a row each; empty where nothing is drawn.
+    """
+
+    rows: list[Row]
+    auto: AutoRow | None
+    saved: Saved | None
+    confidences: list[float]
+    samples: int
+
+    @property
+    def all_rows(self) -> list[Row | AutoRow]:
+        """The rows, auto last."""
+        return [*self.rows, self.auto] if self.auto is not None else [*self.rows]
+
+
+def turn(
+    model: nn.Module,
+    samples: Samples,
+    timesteps: Sequence[int],
+    stop: Stop | None,
+    drawn: bool,
+    runs: int,
+    seed: int,
+    device: torch.device,
+    precision: str,
+    on_clouds: OnClouds = lambda clouds: None,
+) -> Dial:
+    """Return the scores at each number of time steps, and where `stop` is given also those of stopping by it.
+
+    The most steps that `stop` allows get a row too, against which the saving is counted. `drawn` asks for confidences.
+    SpikeError for an ANN that is to stop.
+    """
+    timesteps = _with_most(timesteps, stop)
+    how = (seed, device, precision, on_clouds)
+    auto = None if stop is None else stopped(model, samples, stop, runs, *how)
+    rows = evaluate(model, samples, timesteps, runs, *how)
+    sure = mean_confidences(model, samples, timesteps, *how) if drawn else []
+    longest = next((row for row in rows if stop is not None and row.timesteps == stop.most), None)
+    saving = saved(auto, longest) if auto is not None and longest is not None else None
+    return Dial(rows, auto, saving, sure, len(samples.labels))
+
+
+def passes(samples: Samples, timesteps: Sequence[int], stop: Stop | None, runs: int, drawn: bool) -> int:
+    """Return how many times `turn` goes through the split."""
+    steps = _with_most(timesteps, stop)
+    return (runs + drawn) * len(passes_of(samples, steps)) + (runs if stop is not None else 0)
+
+
+def _with_most(timesteps: Sequence[int], stop: Stop | None) -> list[int]:
+    return sorted({*timesteps, *([stop.most] if stop is not None else [])})
+
+
+def results(dial: Dial) -> list[dict[str, Any]]:
+    """Return the rows as `spikecli eval --json` lists them."""
+    rows = [asdict(row) for row in dial.rows]
+    for row, confidence in zip(rows, dial.confidences, strict=False):
+        row["mean_confidence"] = confidence
+    if dial.auto is not None and dial.saved is not None:
+        rows.append({**asdict(dial.auto), "saved": asdict(dial.saved)})
+    return rows
+
+
+def stopped(
+    model: nn.Module,
+    samples: Samples,
+    stop: Stop,
+    runs: int,
+    seed: int,
+    device: torch.device,
+    precision: str,
+    on_clouds: OnClouds = lambda clouds: None,
+) -> AutoRow:
+    """Return the row of a network that stops each sample when it is sure, over `runs` seeds of the perturbation.
+
+    Operations are counted in the first run; `seconds` is what the whole split takes, from the median of three passes
+    over samples spread evenly over it. SpikeError for an ANN.
+    """
+    labels, inputs = torch.from_numpy(samples.labels), samples.shown(stop.most)
+    with counted(model, 1) as counts:  # each call is a step of the samples still under way, so the sum is over all
+        first = answers(model, inputs, stop, device, precision, seed, on_clouds)
+    done = [first]
+    for run in range(1, runs):
+        done.append(answers(model, inputs, stop, device, precision, seed + run, on_clouds))
+    steps = torch.stack([taken for _, taken in done])
+    accuracies = [metrics.instance_accuracy(means.argmax(-1), labels) for means, _ in done]
+    again = (first[1] - 1).sum().item() * _computed_once(model, inputs[:1], device, precision)
+    return AutoRow(
+        "auto",
+        statistics.fmean(accuracies),
+        statistics.stdev(accuracies) if runs > 1 else 0.0,
+        statistics.fmean(metrics.class_accuracy(means.argmax(-1), labels) for means, _ in done),
+        counts.firing_rate(1),
+        counts.synaptic_operations(1) / len(labels),
+        (counts.energy_uj(1) - MAC_PJ * again / 1e6) / len(labels),
+        _seconds(model, inputs, stop, device, precision),
+        stop.confidence,
+        stop.most,
+        steps.double().mean().item(),
+        tuple((steps == step).double().mean().item() for step in range(1, stop.most + 1)),
+    )
+
+
+def _computed_once(model: nn.Module, one: np.ndarray, device: torch.device, precision: str) -> float:
+    """Return the multiply-adds of a sample that are the same at every step: a long run makes them in its first alone.
+
+    Calls of one step each make them anew, but a device need not: it holds the layer's output. Frames have none.
+    """
+    if one.ndim == 5:
+        return 0.0
+    with counted(model, 2) as counts:
+        step_logits(model, one, 2, device, precision, 0)
+    return (counts.multiplies[0] - counts.multiplies[1]).item()
+
+
+def _seconds(model: nn.Module, inputs: np.ndarray, stop: Stop, device: torch.device, precision: str) -> float:
+    # The splits are sorted by class, and classes differ in how soon they are sure.
+    chosen = np.unique(np.linspace(0, len(inputs) - 1, TIMED).astype(np.int64))
+    taken = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        answers(model, inputs[chosen], stop, device, precision, 0)
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken) * len(inputs) / len(chosen)
+
+
+def saved(auto: AutoRow, fixed: Row) -> Saved:
+    """Return what `auto` leaves undone of a row of fixed time steps."""
+    return Saved(
+        1 - auto.mean_timesteps / fixed.timesteps,
+        _saved(auto.synaptic_operations, fixed.synaptic_operations),
+        _saved(auto.energy_uj, fixed.energy_uj),
+        _saved(auto.seconds, fixed.seconds),
+    )
+
+
+def _saved(part: float, whole: float) -> float:
+    return 1 - part / whole if whole else 0.0
+
+
+def mean_confidences(
+    model: nn.Module,
+    samples: Samples,
+    timesteps: Sequence[int],
+    seed: int,
+    device: torch.device,
+    precision: str,
+    on_clouds: OnClouds = lambda clouds: None,
+) -> list[float]:
+    """Return at each number of time steps the mean probability of the class that is named."""
+    found = []
+    for longest, shorter in passes_of(samples, timesteps).items():
+        logits = step_logits(model, samples.shown(longest), longest, device, precision, seed, on_clouds)
+        surest: Tensor = metrics.cumulative_mean(logits).softmax(-1).amax(-1)
+        found += [surest[step - 1].mean().item() for step in shorter]
+    return found
+
+
+def predict_stopped(
+    checkpoint: Path, points: np.ndarray, stop: Stop, seed: int, device: str = "auto"
+) -> tuple[np.ndarray, list[int]]:
+    """Return probabilities (S, K) of clouds (S, N, 3) where each stops, and the steps that each took."""
+    path, place = checkpoints.resolve(checkpoint), choose_device(device)
+    model = checkpoints.network(checkpoints.load(path), path).to(place)
+    means, steps = answers(model, points, stop, place, "fp32", seed)
+    return means.softmax(-1).numpy(), steps.tolist()

@@ -1,0 +1,58 @@
+"""Zero-shot scores on damaged recordings: every one is looked at anew, and nothing of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikecli.backbone import Telling
+from spikecli.datasets.corrupt import corrupt_recording
+from spikecli.datasets.frames import to_frames
+from spikecli.features import FeatureStore, encode_frames
+from spikecli.robustness import CLEAN, Battery, Cell
+from spikecli.zeroshot import Question, score, spread, text_features, zero_shot_logits
+
+AT_ONCE = 8  # recordings before the model
+
+
+def zero_shot_robustness(
+    store: FeatureStore, question: Question, battery: Battery, limit: int | None = None, telling: Telling = Telling()
+) -> list[Cell]:
+    """Return a cell for each case of `battery`, of `limit` recordings at most, evenly over the classes.
+
+    The clean recordings' features are those that `store` keeps. SpikeError when damage leaves fewer events than slices.
+    """
+    begin = perf_counter()
+    chosen = spread(len(store.split), limit)
+    texts, labels = text_features(store.clip, question), torch.from_numpy(store.split.labels[chosen])
+    telling.on_phase(f"encoding damaged {store.split.dataset} {store.split.split}", len(battery.cases) * len(chosen))
+    cells = []
+    for kind, severity in battery.cases:
+        if kind == CLEAN:
+            features = store.read(chosen)
+            telling.on_step(len(chosen))
+        else:
+            features = _encoded(store, kind, severity, battery.seed, chosen, telling)
+        logits = zero_shot_logits(features, texts, store.clip.logit_scale)
+        scores = score(logits.cpu(), labels, store.split, perf_counter() - begin)
+        steps = store.viewing.timesteps
+        cells.append(Cell(kind, severity, steps, scores.instance_accuracy, 0.0, scores.class_accuracy))
+    return cells
+
+
+def _encoded(
+    store: FeatureStore, kind: str, severity: int, seed: int, chosen: Sequence[int] | np.ndarray, telling: Telling
+) -> Tensor:
+    """Return the features (n, T, D) of damaged recordings."""
+    parts = []
+    for start in range(0, len(chosen), AT_ONCE):
+        some = [int(index) for index in chosen[start : start + AT_ONCE]]
+        damaged = [corrupt_recording(store.split.recording(index), kind, severity, seed, index) for index in some]
+        frames = np.stack([to_frames(recording, store.viewing.slices) for recording in damaged])
+        parts.append(encode_frames(store.clip, store.viewing, frames))
+        telling.on_step(len(some))
+    return torch.cat(parts)

@@ -1,0 +1,39 @@
+"""What is kept when training meets a number that is none: the batch and the weights that made it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from spikecli import processes, tensors
+from spikecli.errors import SpikeError
+
+FORMAT = "spikecli-batch-1"
+
+
+def is_sound(loss: float, model: nn.Module) -> bool:
+    """Return whether the loss and all gradients are finite: a step is to be taken only then."""
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    return math.isfinite(loss) and math.isfinite(float(torch.nn.utils.get_total_norm(gradients)))
+
+
+def kept(folder: Path, model: nn.Module, batch: Mapping[str, Tensor], loss: float, epoch: int, step: int) -> SpikeError:
+    """Return the error for a step that cannot be taken, after keeping its batch and the weights in `folder`.
+
+    `batch` is this process's share: whatever went into the step, and the logits; epoch and step count from 0.
+    """
+    where = f"epoch {epoch + 1}, step {step + 1}"
+    share = f"-process-{processes.rank()}" if processes.world() > 1 else ""
+    path = folder / f"bad-batch-{epoch + 1}-{step + 1}{share}.safetensors"
+    about = {"format": FORMAT, "epoch": str(epoch + 1), "step": str(step + 1), "loss": str(loss)}
+    weights = {f"model/{name}": value for name, value in model.state_dict().items()}
+    tensors.write(path, {**batch, **weights}, about, finite=False)
+    what = "a gradient became infinite or NaN" if math.isfinite(loss) else f"the loss became {loss}"
+    return SpikeError(
+        f"{what} in {where}; the batch and the weights are kept in {path} to look at, and the epoch before in "
+        f"{folder}: try a lower --lr"
+    )

@@ -1,0 +1,141 @@
+"""RMP-Loss (2308.06787): pull what fire sees toward what it emits; and the membrane quantization error, measured.
+
+The form is the one we recall; it was not checked against the paper: q(u) = |u| below the threshold and |1 − u| above,
+the loss λ · mean(q^p) over steps, layers and elements. We write q = |u − s| with s the spike that u gives, held fixed,
+which is the distance to −1, 0 or 1 for ternary spikes; u is what fire sees, after a membrane norm or rectifier.
+Inference knows nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikecli.neurons import layers
+
+
+class _Distance(torch.autograd.Function):
+    """Means over the elements of |u − s|^p and of |u − s|; the first has a gradient, to u alone."""
+
+    @staticmethod
+    def forward(u: Tensor, spikes: Tensor, power: int) -> tuple[Tensor, Tensor]:
+        difference = u - spikes
+        error = mean_power(difference, 1)
+        return error.clone() if power == 1 else mean_power(difference, power), error
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: tuple[Tensor, Tensor]) -> None:
+        u, spikes, ctx.power = inputs
+        ctx.save_for_backward(u, spikes)  # which fire and the next layer keep anyway
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None, None]:
+        u, spikes = ctx.saved_tensors
+        scale = (gradient * ctx.power / u.numel()).to(u.dtype)
+        difference = u - spikes
+        return (difference.sign_() if ctx.power == 1 else difference).mul_(scale), None, None
+
+
+def mean_power(x: Tensor, power: int) -> Tensor:
+    """Return the mean of |x|^p, p 1 or 2, in float32 at least; row by row: one long sum would lose small terms."""
+    kind = torch.promote_types(x.dtype, torch.float32)
+    if power == 1:  # several times as fast as the norm in bfloat16
+        return x.abs().sum(-1, dtype=kind).mean() / x.shape[-1]
+    return torch.linalg.vector_norm(x, 2, dim=-1, dtype=kind).square().mean() / x.shape[-1]
+
+
+def distance(u: Tensor, spikes: Tensor, power: int) -> tuple[Tensor, Tensor]:
+    """Return the means of |u − s|^p and of |u − s|, in float32 at least; spikes are held fixed, p is 1 or 2."""
+    penalty, error = _Distance.apply(u, spikes.detach(), power)
+    return penalty, error
+
+
+class MembraneLoss:
+    """The penalty of each forward pass of a network in training, read by hooks on its fire functions.
+
+    With several processes each takes the mean over its own share of the batch; the shares are of one size, so averaging
+    the gradients makes it the mean over the whole batch.
+    """
+
+    def __init__(self, model: nn.Module, power: int) -> None:
+        self._power = power
+        self._terms: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
+        self._reading = False
+        fires = [neuron.fire for neuron in layers(model).values()]
+        self._handles: list[Any] = [fire.register_forward_hook(self._on_fire) for fire in fires]
+        self._handles += [model.register_forward_pre_hook(self._begin), model.register_forward_hook(self._end)]
+
+    def _begin(self, module: nn.Module, inputs: Any) -> None:
+        self._terms.clear()
+        self._reading = True
+
+    def _end(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        self._reading = False
+
+    def _on_fire(self, module: nn.Module, inputs: tuple[Tensor], spikes: Tensor) -> None:
+        if torch.is_grad_enabled():
+            terms = distance(inputs[0], spikes, self._power)
+            # A checkpointed layer fires once more in the backward pass: computed as before, but not counted again.
+            if self._reading:
+                self._terms.setdefault(module, []).append(terms)
+
+    def take(self) -> tuple[Tensor, Tensor]:
+        """Return the penalty and the mean |u − s| of the forward pass just made, each layer's steps and tiles averaged
+        before the layers are, and let go of them."""
+        means = [torch.stack([torch.stack(pair) for pair in pairs]).mean(0) for pairs in self._terms.values()]
+        self._terms.clear()
+        penalty, error = torch.stack(means).mean(0)
+        return penalty, error.detach()
+
+    def close(self) -> None:
+        """Take the hooks off the network."""
+        for handle in self._handles:
+            handle.remove()
+
+
+class Quantization:
+    """Sums of |u − s| by layer and step, over the forward passes seen."""
+
+    def __init__(self, timesteps: int) -> None:
+        self.timesteps = timesteps
+        self.layers: dict[str, Tensor] = {}  # (2, T): sums of |u − s|, and of how many
+
+    def error(self, timesteps: int, name: str | None = None) -> float | None:
+        """Return the mean |u − s| over the first `timesteps` steps, of a layer or as the mean over the layers; None
+        where there are no neurons."""
+        chosen = self.layers.values() if name is None else [self.layers[name]] if name in self.layers else []
+        means = [sums[0, :timesteps].sum() / sums[1, :timesteps].sum() for sums in chosen]
+        return torch.stack(means).mean().item() if means else None
+
+
+@contextmanager
+def quantization(model: nn.Module, timesteps: int) -> Iterator[Quantization]:
+    """Yield the quantization error of the forward passes made in the block; the hooks are gone after it."""
+    seen = Quantization(timesteps)
+    step: dict[str, int] = {}
+
+    def begin(name: str, module: nn.Module, inputs: Any) -> None:
+        step[name] = 0
+
+    def on_fire(name: str, module: nn.Module, inputs: tuple[Tensor], spikes: Tensor) -> None:
+        mean = mean_power(inputs[0] - spikes, 1)
+        sums = seen.layers.setdefault(name, torch.zeros(2, timesteps, dtype=torch.float64))
+        sums[0, step[name]] += mean.double().cpu() * spikes.numel()
+        sums[1, step[name]] += spikes.numel()
+        step[name] += 1
+
+    handles: list[Any] = []
+    for name, neuron in layers(model).items():
+        handles.append(neuron.register_forward_pre_hook(partial(begin, name)))
+        handles.append(neuron.fire.register_forward_hook(partial(on_fire, name)))
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()

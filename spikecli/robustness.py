@@ -1,0 +1,160 @@
+"""A trained network's scores on damaged samples: a row for each kind, severity and number of time steps."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikecli import metrics
+from spikecli.datasets.corrupt import (
+    CLOUD_CORRUPTIONS,
+    EVENT_CORRUPTIONS,
+    SEVERITIES,
+    Corruption,
+    corrupt_clouds,
+    corrupt_recording,
+)
+from spikecli.datasets.event_samples import EventSamples
+from spikecli.datasets.prepared import PointClouds
+from spikecli.errors import SpikeError
+from spikecli.evaluate import OnClouds, passes, step_logits
+from spikecli.samples import Samples
+from spikecli.stopping import spikes
+
+CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class Battery:
+    """The damage that is tried: kinds, severities, and how many seeds of each, from `seed` on."""
+
+    kinds: tuple[str, ...]
+    severities: tuple[int, ...] = SEVERITIES
+    runs: int = 1
+    seed: int = 0
+
+    @property
+    def cases(self) -> list[tuple[str, int]]:
+        """The kinds and severities of the table's rows, the undamaged samples first."""
+        return [(CLEAN, 0), *((kind, severity) for kind in self.kinds for severity in self.severities)]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Scores under one kind of damage at one severity and number of time steps, in 0…1, over the runs."""
+
+    corruption: str
+    severity: int  # 0: undamaged
+    timesteps: int
+    instance_accuracy: float
+    instance_accuracy_std: float
+    class_accuracy: float
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean over the kinds of damage, at one severity or (None) over all."""
+
+    severity: int | None
+    timesteps: int
+    instance_accuracy: float
+    class_accuracy: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """The rows of what is named, and the means over the kinds of damage."""
+
+    name: str
+    cells: list[Cell]
+    means: list[Mean]
+
+
+def robustness(
+    model: nn.Module,
+    samples: Samples,
+    battery: Battery,
+    timesteps: Sequence[int],
+    device: torch.device,
+    precision: str,
+    on_clouds: OnClouds = lambda clouds: None,
+) -> list[Cell]:
+    """Return a cell for each case of `battery` and number of time steps; a run's seed draws damage and perturbation.
+
+    The ANN knows no time: its cells are those of one step alone.
+    """
+    timesteps = steps_of(model, timesteps)
+    labels = torch.from_numpy(samples.labels)
+    cells = []
+    for kind, severity in battery.cases:
+        for longest, shorter in passes(samples, timesteps).items():
+            predictions = []
+            for seed in range(battery.seed, battery.seed + battery.runs):
+                inputs = damaged(samples, kind, severity, seed, longest)
+                logits = step_logits(model, inputs, longest, device, precision, seed, on_clouds)
+                predictions.append(metrics.cumulative_predictions(logits))
+            cells += [_cell(kind, severity, t, [steps[t - 1] for steps in predictions], labels) for t in shorter]
+    return cells
+
+
+def steps_of(model: nn.Module, timesteps: Sequence[int]) -> Sequence[int]:
+    """Return the numbers of time steps that make a difference to a network."""
+    return timesteps if spikes(model) else [1]
+
+
+def damaged(samples: Samples, kind: str, severity: int, seed: int, timesteps: int) -> np.ndarray:
+    """Return what a network is shown of damaged samples in so many steps; of the samples as they are for CLEAN."""
+    if kind == CLEAN:
+        return samples.shown(timesteps)
+    if isinstance(samples, PointClouds):
+        return corrupt_clouds(samples.points, kind, severity, seed)
+    assert isinstance(samples, EventSamples)
+    source = samples.source
+    recordings = (corrupt_recording(source.recording(i), kind, severity, seed, i) for i in range(len(source)))
+    return np.stack([samples.framing.of_recording(recording, timesteps) for recording in recordings])
+
+
+def corruptions_of(samples: Samples) -> dict[str, Corruption]:
+    """Return the kinds of damage that there are for samples; SpikeError for images."""
+    if isinstance(samples, PointClouds):
+        return CLOUD_CORRUPTIONS
+    if isinstance(samples, EventSamples):
+        return EVENT_CORRUPTIONS
+    raise SpikeError(f"--corrupt damages points and recordings, but {samples.dataset} holds {samples.noun}")
+
+
+def _cell(kind: str, severity: int, timesteps: int, predictions: list[Tensor], labels: Tensor) -> Cell:
+    accuracies = [metrics.instance_accuracy(prediction, labels) for prediction in predictions]
+    return Cell(
+        kind,
+        severity,
+        timesteps,
+        statistics.fmean(accuracies),
+        statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
+        statistics.fmean(metrics.class_accuracy(prediction, labels) for prediction in predictions),
+    )
+
+
+def means(cells: Sequence[Cell]) -> list[Mean]:
+    """Return the means over the kinds of damage for each severity and number of steps, then those over all."""
+    hurt = [cell for cell in cells if cell.severity]
+    severities = sorted({cell.severity for cell in hurt})
+    return [
+        _mean(severity, t, [cell for cell in hurt if cell.timesteps == t and severity in (None, cell.severity)])
+        for severity in [*severities, None]
+        for t in sorted({cell.timesteps for cell in hurt})
+    ]
+
+
+def _mean(severity: int | None, timesteps: int, cells: Sequence[Cell]) -> Mean:
+    return Mean(
+        severity,
+        timesteps,
+        statistics.fmean(cell.instance_accuracy for cell in cells),
+        statistics.fmean(cell.class_accuracy for cell in cells),
+    )

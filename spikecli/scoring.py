@@ -1,0 +1,175 @@
+"""What an ablation asks of a trained network: a row for each T, a row for each layer, and means over the seeds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+
+import torch
+from torch import nn
+
+from spikecli import evaluate
+from spikecli.config import TrainConfig
+from spikecli.energy import Operations, counted, energy_uj
+from spikecli.membrane_loss import Quantization, quantization
+from spikecli.samples import Samples
+
+PERTURBATION_SEED = 0  # the first, as of `eval`
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How trained networks are scored."""
+
+    timesteps: tuple[int, ...]
+    split: str
+    perturbations: int
+
+    def steps(self, config: TrainConfig) -> tuple[int, ...]:
+        """Return the numbers of time steps that a network is scored at: the ANN knows one alone."""
+        return self.timesteps if config.model.neuron is not None else (1,)
+
+    def runs(self, config: TrainConfig) -> int:
+        """Return how many seeds of the perturbation there are: one where nothing is perturbed."""
+        neuron = config.model.neuron
+        return self.perturbations if neuron is not None and neuron.start == "perturbed" else 1
+
+
+@dataclass(frozen=True)
+class Score:
+    """One seed of a paper at one T: accuracies and rates in 0…1, operations and energy of one sample.
+
+    Firing rate and quantization error (mean |u − s| over elements and steps, then over layers) are None for the ANN.
+    """
+
+    paper: str
+    seed: int
+    train_timesteps: int
+    timesteps: int
+    split: str
+    samples: int
+    instance_accuracy: float
+    perturbation_std: float
+    class_accuracy: float
+    firing_rate: float | None
+    synaptic_operations: float
+    energy_uj: float
+    quantization_error: float | None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer at the longest T: what neurons emit, or what the products of a layer's inputs take, for one sample."""
+
+    layer: str
+    firing_rate: float | None
+    synaptic_operations: float
+    multiplies: float
+    energy_uj: float
+    quantization_error: float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A paper at one T over its seeds: means, and the accuracy's standard deviation (None of one seed)."""
+
+    timesteps: int
+    seeds: int
+    instance_accuracy: float
+    instance_accuracy_std: float | None
+    class_accuracy: float
+    firing_rate: float | None
+    synaptic_operations: float
+    energy_uj: float
+    quantization_error: float | None
+
+
+def score(
+    model: nn.Module,
+    samples: Samples,
+    config: TrainConfig,
+    scoring: Scoring,
+    device: torch.device,
+    on_clouds: Callable[[int], None],
+) -> tuple[list[Score], list[Layer]]:
+    """Return a network's scores at each T and its layers at the longest."""
+    steps = scoring.steps(config)
+    precision = "bf16" if config.precision == "bf16" else "fp32"
+    rows = evaluate.evaluate(
+        model, samples, steps, scoring.runs(config), PERTURBATION_SEED, device, precision, on_clouds
+    )
+    scores: list[Score] = []
+    count = len(samples.labels)
+    for longest, shorter in sorted(evaluate.passes(samples, steps).items()):
+        with counted(model, longest) as operations, quantization(model, longest) as errors:
+            shown = samples.shown(longest)
+            evaluate.step_logits(model, shown, longest, device, precision, PERTURBATION_SEED, on_clouds)
+        scores += [_score(config, scoring.split, count, row, errors) for row in rows if row.timesteps in shorter]
+    return scores, list(_layers(model, operations, errors, count))
+
+
+def _score(config: TrainConfig, split: str, samples: int, row: evaluate.Row, errors: Quantization) -> Score:
+    return Score(
+        paper=config.paper,
+        seed=config.seed,
+        train_timesteps=config.timesteps,
+        timesteps=row.timesteps,
+        split=split,
+        samples=samples,
+        instance_accuracy=row.instance_accuracy,
+        perturbation_std=row.instance_accuracy_std,
+        class_accuracy=row.class_accuracy,
+        firing_rate=row.firing_rate if config.model.neuron is not None else None,
+        synaptic_operations=row.synaptic_operations,
+        energy_uj=row.energy_uj,
+        quantization_error=errors.error(row.timesteps),
+    )
+
+
+def _layers(model: nn.Module, operations: Operations, errors: Quantization, samples: int) -> Iterator[Layer]:
+    for name, _ in model.named_modules():
+        if name in operations.layers:
+            spikes, neurons, additions, multiplies = (operations.layers[name].sum(1) / samples).tolist()
+            rate = spikes / neurons if neurons else None
+            energy = energy_uj(additions, multiplies)
+            yield Layer(name, rate, additions, multiplies, energy, errors.error(errors.timesteps, name))
+
+
+def summarized(scores: Sequence[Score]) -> dict[str, list[Cell]]:
+    """Return each paper's cells by T, papers in the order of their first score."""
+    groups: dict[tuple[str, int], list[Score]] = {}
+    for one in scores:
+        groups.setdefault((one.paper, one.timesteps), []).append(one)
+    table: dict[str, list[Cell]] = {}
+    for (paper, timesteps), group in groups.items():
+        accuracies = [one.instance_accuracy for one in group]
+        cell = Cell(
+            timesteps,
+            len(group),
+            statistics.fmean(accuracies),
+            statistics.stdev(accuracies) if len(group) > 1 else None,
+            statistics.fmean(one.class_accuracy for one in group),
+            _mean([one.firing_rate for one in group]),
+            statistics.fmean(one.synaptic_operations for one in group),
+            statistics.fmean(one.energy_uj for one in group),
+            _mean([one.quantization_error for one in group]),
+        )
+        table.setdefault(paper, []).append(cell)
+    return table
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def as_csv(scores: Sequence[Score]) -> str:
+    """Return the scores as CSV with a header, a row each; what is None is left empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Score)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(one) for one in scores)
+    return text.getvalue()

@@ -1,0 +1,154 @@
+"""Stopping in time: a sample takes steps until its answer is sure, its membranes carried from call to call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikecli.device import autocast
+from spikecli.errors import SpikeError
+from spikecli.evaluate import BATCH, OnClouds
+from spikecli.neurons import Neuron
+from spikecli.samples import to_network
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When to stop: at the first step whose mean logits so far give a class this probability, or after `most` steps.
+
+    The confidence is a fixed default, never fitted to the split that it is reported on.
+    """
+
+    confidence: float = 0.9
+    most: int = 8
+
+    def sure(self, mean_logits: Tensor) -> Tensor:
+        """Return which of mean logits (..., K) are sure enough (...); with a confidence of 1, none is.
+
+        The doubt is the other classes' probability: 1 − p would be lost to rounding where p is close to 1.
+        """
+        probabilities = mean_logits.double().softmax(-1)
+        doubt = probabilities.sort(-1).values[..., :-1].sum(-1)
+        return doubt <= 1 - self.confidence
+
+    def steps(self, mean_logits: Tensor) -> Tensor:
+        """Return the number of steps (S,) that each sample takes, of logits averaged over the first 1 to T steps
+        (T, S, K), T at least `most`."""
+        ends = self.sure(mean_logits[: self.most])
+        ends[-1] = True
+        return ends.int().argmax(0) + 1  # the first True
+
+
+def spikes(model: nn.Module) -> bool:
+    """Return whether a network has spiking neurons, so that further time steps change what it says."""
+    return any(isinstance(module, Neuron) for module in model.modules())
+
+
+class Membrane(nn.Module):
+    """In the place of a neuron's start: what the step before has left behind, of the samples still under way."""
+
+    def __init__(self, neuron: Neuron) -> None:
+        super().__init__()
+        self.start = neuron.start
+        self.reset = neuron.reset
+        self._left: list[Tensor] = []
+        self._kept: Tensor | None = None
+        self._taken = 0
+
+    def forward(self, x: Tensor) -> Tensor | None:
+        if self._kept is None:
+            v: Tensor | None = self.start(x)
+            return v
+        begin, self._taken = self._taken, self._taken + len(x)  # a layer may be called for a few samples at a time
+        return self._kept[begin : self._taken]
+
+    def on_charge(self, module: nn.Module, inputs: Any, v: Tensor) -> None:
+        """Take note of the charged potential."""
+        self._v = v
+
+    def on_fire(self, module: nn.Module, inputs: Any, fired: Tensor) -> None:
+        """Take note of what the reset leaves."""
+        self._left.append(self.reset(self._v, fired))
+
+    def go_on(self, chosen: Tensor) -> None:
+        """Keep the potentials of the chosen samples (B,) for the next step."""
+        self._kept, self._left, self._taken = torch.cat(self._left)[chosen], [], 0
+
+
+@contextmanager
+def carried(model: nn.Module) -> Iterator[list[Membrane]]:
+    """Yield the membranes of a network, whose calls of one step each go on in the block where the last one ended.
+
+    As in a call of many steps, a start is drawn once, so that both give the same logits to rounding.
+    """
+    neurons = [module for module in model.modules() if isinstance(module, Neuron)]
+    membranes = [Membrane(neuron) for neuron in neurons]
+    handles = []
+    for neuron, membrane in zip(neurons, membranes, strict=True):
+        neuron.start = membrane
+        handles += [
+            neuron.charge.register_forward_hook(membrane.on_charge),
+            neuron.fire.register_forward_hook(membrane.on_fire),
+        ]
+    try:
+        yield membranes
+    finally:
+        for handle in handles:
+            handle.remove()
+        for neuron, membrane in zip(neurons, membranes, strict=True):
+            neuron.start = membrane.start
+
+
+def answers(
+    model: nn.Module,
+    inputs: np.ndarray,
+    stop: Stop,
+    device: torch.device,
+    precision: str,
+    seed: int,
+    on_clouds: OnClouds = lambda clouds: None,
+) -> tuple[Tensor, Tensor]:
+    """Return each sample's mean logits (S, K), float32 on the CPU, and the steps (S,) that it took.
+
+    `inputs` are points, images or frames (S, ...), of these as many as `stop.most`. Only samples that are not sure yet
+    are passed on to the next step. SpikeError for an ANN.
+    """
+    if not spikes(model):
+        raise SpikeError("the ANN knows no time, found --timesteps auto; leave it out, or give a spiking network")
+    kind = next(model.parameters()).dtype
+    parts = []
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
+        torch.manual_seed(seed)
+        for start in range(0, len(inputs), BATCH):
+            part = inputs[start : start + BATCH]
+            with carried(model) as membranes, autocast(device, precision):
+                parts.append(_answer(model, to_network(part, device, kind), stop, membranes))
+            on_clouds(len(part))
+    means, steps = zip(*parts, strict=True)
+    return torch.cat(means), torch.cat(steps)
+
+
+def _answer(model: nn.Module, x: Tensor, stop: Stop, membranes: list[Membrane]) -> tuple[Tensor, Tensor]:
+    frames = x.dim() == 5  # (T, B, C, H, W): each step has its own; all else is the same at every step
+    count = x.shape[1] if frames else len(x)
+    alive = torch.arange(count, device=x.device)
+    steps = torch.zeros(count, dtype=torch.int64, device=x.device)
+    means, total = torch.empty(0), torch.zeros(1)
+    for step in range(1, stop.most + 1):
+        logits = model(x[step - 1 : step] if frames else x, 1)[0].float()
+        total = logits if step == 1 else total + logits
+        means = torch.empty_like(total) if step == 1 else means
+        ends = stop.sure(total / step) | (step == stop.most)
+        means[alive[ends]], steps[alive[ends]] = total[ends] / step, step
+        if ends.all():
+            break
+        for membrane in membranes:
+            membrane.go_on(~ends)
+        x, alive, total = x[:, ~ends] if frames else x[~ends], alive[~ends], total[~ends]
+    return means.cpu(), steps.cpu()

@@ -1,0 +1,142 @@
+"""The survey's taxonomy of direct learning (Front. Neurosci. 2023, 2305.19725), and where in it each option stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method, and the options of `train` (or commands) that select it: none where it is not implemented."""
+
+    name: str
+    options: tuple[str, ...] = ()
+    arxiv: str | None = None
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A heading with what stands under it."""
+
+    title: str
+    below: tuple[Branch | Method, ...]
+
+
+NEURON_LEVEL = Branch(
+    "neuron level",
+    (
+        Method("LIF, the common ground", ("--paper lif", "--charge leak", "--fire binary", "--amplitude none")),
+        Method("learnable leak (parametric LIF)", ("--charge learned-leak",)),
+        Method("learnable threshold"),
+        Method("multi-level firing"),
+        Method("GLIF, gated parts"),
+        Method("hard reset", ("--reset hard",)),
+        Method(
+            "InfLoR: soft reset, membrane potential rectifier",
+            ("--paper soft-reset-mpr", "--reset soft", "--norm rectifier"),
+            "2307.04356",
+        ),
+        Method(
+            "Real Spike",
+            ("--paper real-spike", "--amplitude channel", "--amplitude scalar", "--amplitude element"),
+            "2210.06686",
+        ),
+        Method("ternary spike", ("--paper ternary", "--fire ternary"), "2312.06372"),
+        Method("ternary spike, trainable amplitude", ("--paper ternary-trainable",), "2312.06372"),
+    ),
+)
+NETWORK_LEVEL = Branch(
+    "network level",
+    (
+        Method("SEW residual"),
+        Method("MS residual"),
+        Method("attention"),
+        Method("architecture search"),
+    ),
+)
+TECHNIQUE = Branch(
+    "training technique",
+    (
+        Method("RMP-Loss", ("--paper rmp-loss", "--rmp-weight 0.1"), "2308.06787"),
+        Method("IM-Loss"),
+        Method("RecDis-SNN"),
+        Method("distillation from an ANN"),
+        Method("the ANN of the same network, as baseline", ("--paper ann",)),
+    ),
+)
+SURROGATES = Branch(
+    "surrogate design",
+    (
+        Method("fixed: tanh in a window", ("--surrogate tanh",)),
+        Method("fixed: rectangle", ("--surrogate rectangle",)),
+        Method("dynamic, changing in training"),
+        Method("learnable"),
+    ),
+)
+GRADIENTS = Branch(
+    "vanishing and exploding gradients",
+    (
+        Method("no norm of the membrane", ("--norm none",)),
+        Method("tdBN", ("--batch-norm tdbn",)),
+        Method("BNTT"),
+        Method("TEBN"),
+        Method("MPBN", ("--paper mpbn", "--norm mpbn", "--norm mpbn-element"), "2308.08359"),
+        Method("TET"),
+        Method("Joint A-SNN", (), "2305.02099"),
+    ),
+)
+TAXONOMY = (
+    Branch(
+        "1 accuracy",
+        (
+            Branch("1.1 representative capability", (NEURON_LEVEL, NETWORK_LEVEL, TECHNIQUE)),
+            Branch("1.2 training difficulty", (SURROGATES, GRADIENTS)),
+        ),
+    ),
+    Branch(
+        "2 efficiency",
+        (
+            Branch(
+                "2.1 compression",
+                (
+                    Method("pruning"),
+                    Method(
+                        "fewer steps: train with one, perturb the membrane (Spiking PointNet)",
+                        ("--paper spiking-pointnet", "--start perturbed"),
+                        "2310.06232",
+                    ),
+                    Method("fewer steps: one in training, from a membrane at rest", ("--start zeros", "--timesteps 1")),
+                    Method("architecture search"),
+                    Method("distillation"),
+                ),
+            ),
+            Branch("2.2 sparse spikes", (Method("adaptive neurons"), Method("activity losses"))),
+        ),
+    ),
+    Branch(
+        "3 temporal dynamics",
+        (
+            Branch("3.1 sequential learning", (Method("recurrent networks"),)),
+            Branch(
+                "3.2 neuromorphic cameras",
+                (Method("NeuroCLIP", ("spikecli zeroshot", "spikecli fewshot"), "2306.12073"),),
+            ),
+        ),
+    ),
+)
+
+
+def methods(branches: tuple[Branch | Method, ...] = TAXONOMY) -> list[Method]:
+    """Return every method, in the order in which they stand."""
+    return [each for one in branches for each in ([one] if isinstance(one, Method) else methods(one.below))]
+
+
+def nested(branches: tuple[Branch | Method, ...] = TAXONOMY) -> list[dict[str, Any]]:
+    """Return the tree as nested records, as JSON has it."""
+    return [
+        {"name": one.name, "implemented": bool(one.options), "options": list(one.options), "arxiv": one.arxiv}
+        if isinstance(one, Method)
+        else {"title": one.title, "below": nested(one.below)}
+        for one in branches
+    ]

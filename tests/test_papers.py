@@ -1,0 +1,94 @@
+"""`spikecli papers`: everything that is implemented stands in the tree, and everything in the tree exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pytest
+import typer.main
+from conftest import Outcome
+
+from spikecli import config
+from spikecli.cli import app, train_options
+from spikecli.config import PAPERS, train_settings
+from spikecli.taxonomy import TAXONOMY, Branch, Method, methods
+
+PARTS = {
+    "start": config.Start,
+    "charge": config.Charge,
+    "norm": config.Norm,
+    "fire": config.Fire,
+    "surrogate": config.Surrogate,
+    "reset": config.Reset,
+    "amplitude": config.Amplitude,
+}
+OPTIONS = [option for method in methods() for option in method.options]
+
+
+def test_every_paper_and_every_value_of_a_neuron_part_has_its_place() -> None:
+    values = {f"--{part} {value}" for part, kind in PARTS.items() for value in get_args(kind)}
+    papers = {f"--paper {name}" for name in PAPERS}
+    assert (values | papers) - set(OPTIONS) == set()
+    assert len(OPTIONS) == len(set(OPTIONS)), "an option has one place"
+    assert {part for part, kind in train_options.NEURON_PARTS.items() if get_args(kind)[0] == str | None} == set(PARTS)
+
+
+def test_a_papers_number_is_that_of_its_preset() -> None:
+    for method in methods():
+        for option in method.options:
+            name, _, value = option.partition(" ")
+            if name == "--paper":
+                assert method.arxiv == PAPERS[value].arxiv, method
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_named_exists_and_takes_its_value(option: str) -> None:
+    commands: Any = typer.main.get_command(app)
+    name, _, value = option.partition(" ")
+    if name == "spikecli":
+        assert value in commands.commands
+        return
+    known = {each: parameter for parameter in commands.commands["train"].params for each in parameter.opts}
+    key = known[name].name
+    paper = value if key == "paper" else "lif"
+    parts, network, training = {}, {}, {}
+    if key in train_options.NEURON_PARTS:
+        parts[key] = value
+    elif key in train_options.NETWORK:
+        network[key] = value
+    elif key != "paper":
+        training[key] = value
+    settings = train_settings("shapes", paper, "short", training, parts, network)
+    place = settings.model.neuron if parts else settings.model if network else settings
+    assert str(getattr(place, key)) == value
+
+
+def test_the_survey_is_there_with_its_three_parts() -> None:
+    assert [branch.title[0] for branch in TAXONOMY] == ["1", "2", "3"]
+    names = {method.name for method in methods() if not method.options}
+    assert {"IM-Loss", "TET", "pruning"} <= names
+
+
+def test_the_command_shows_what_is_missing_as_missing(cli: Callable[..., Outcome]) -> None:
+    shown = cli("papers")
+    lines = shown.out.splitlines()
+    assert shown.code == 0 and shown.err == ""
+    (mpbn,) = [line for line in lines if "MPBN" in line]
+    assert "--paper mpbn · --norm mpbn" in mpbn and "2308.08359" in mpbn and "not implemented" not in mpbn
+    (tet,) = [line for line in lines if "TET" in line]
+    assert tet.endswith("TET, not implemented")
+    assert lines[-1].startswith(f"{sum(bool(m.options) for m in methods())} of {len(methods())} ")
+
+
+def test_json_has_the_same_tree(cli: Callable[..., Outcome]) -> None:
+    def same(records: list[dict[str, Any]], branches: tuple[Branch | Method, ...]) -> None:
+        for record, one in zip(records, branches, strict=True):
+            if isinstance(one, Branch):
+                assert record["title"] == one.title
+                same(record["below"], one.below)
+            else:
+                assert (record["name"], tuple(record["options"])) == (one.name, one.options)
+                assert record["implemented"] == bool(one.options) and record["arxiv"] == one.arxiv
+
+    same(cli("papers", "--json").document, TAXONOMY)

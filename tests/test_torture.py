@@ -1,0 +1,83 @@
+"""A short seeded part of `make torture`: the harnesses find what they are made for, and then nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from torture import disks, downloads, fuzz, kills, report
+from torture.formats import all_formats
+from torture.report import Tally
+
+SMALL = tuple(group for group in fuzz.GROUPS if not group.startswith("CLIP") and group != "adapters")
+
+
+def sound(*tallies: Tally) -> None:
+    assert [fault for tally in tallies for fault in tally.faults] == []
+    assert all(tally.survived == tally.tried for tally in tallies)
+
+
+def test_damaged_files_of_every_format_are_data_or_one_line() -> None:
+    tallies = fuzz.run(seed=0, files=500, groups=SMALL)
+    sound(*tallies)
+    assert sum(tally.tried for tally in tallies) > 450 and all(tally.tried for tally in tallies)
+    assert 0 < sum(tally.refused for tally in tallies) < sum(tally.tried for tally in tallies)
+
+
+def test_the_shares_of_the_formats_add_up(tmp_path: Path) -> None:
+    formats = all_formats(tmp_path / "kept")
+    assert sum(one.share for one in formats) == pytest.approx(fuzz.SHARES)
+    assert {one.group for one in formats} == set(fuzz.GROUPS)
+    assert len({one.name for one in formats}) == len(formats)
+
+
+def test_what_must_not_be_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x")
+
+    def endless(path: Path) -> None:
+        while True:
+            path.exists()
+
+    def greedy(path: Path) -> object:
+        return np.ones(3 << 27)
+
+    said = {read.__name__: fuzz.judged(read, path) for read in (endless, greedy, Path.read_text, Path.mkdir)}
+    kinds = {name: said[name]["kind"] for name in said}
+    assert kinds == {"endless": "hang", "greedy": "traceback", "read_text": "data", "mkdir": "traceback"}
+    assert "MemoryError" in said["greedy"]["line"] and "FileExistsError" in said["mkdir"]["line"]
+
+
+def test_killed_training_ends_in_the_same_bits(tmp_path: Path) -> None:
+    sound(kills.train(seed=0, kills=2, folder=tmp_path, epochs=3))
+
+
+def test_killed_preparations_end_in_the_same_files(tmp_path: Path) -> None:
+    sound(kills.prepare(seed=0, kills=4, folder=tmp_path))
+
+
+def test_downloads_end_in_the_right_file_or_in_one_line(tmp_path: Path) -> None:
+    sound(*downloads.run(seed=0, lies=20, kills=3, folder=tmp_path))
+
+
+def test_places_that_fail_are_one_line(tmp_path: Path) -> None:
+    ground = disks.Ground(tmp_path, seed=0)
+    tally = Tally("disks")
+    for place in (disks._full, disks._vanished):
+        place(tally, ground, np.random.default_rng(0), "short")
+    sound(tally)
+
+
+def test_the_report_counts() -> None:
+    one, two = Tally("one", seconds=1), Tally("two", peak_mb=7)
+    one.good()
+    one.good(refused=True)
+    two.fault("traceback", "see again with --seed 0")
+    lines = report.table([one, two]).splitlines()
+    assert [cell.strip() for cell in lines[2].split("|")][1:8] == ["one", "2", "2", "1", "0", "0", "0"]
+    assert [cell.strip() for cell in lines[-1].split("|")][1:10] == ["all", "3", "2", "1", "1", "0", "0", "0.00", "7"]
+    assert json.loads(report.document([one, two], 5))["harnesses"][1]["faults"] == [
+        "two: traceback: see again with --seed 0"
+    ]

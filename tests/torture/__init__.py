@@ -1,0 +1,1 @@
+"""What happens to real programs, on purpose: kills, broken downloads, full disks, hostile files. `make torture`."""

@@ -1,0 +1,189 @@
+"""Files of points and meshes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+from cloud_files import CUBE, POINTS, lzf_literal, pcd, ply
+
+from spikecli.datasets.catalog import POINT_SETS
+from spikecli.datasets.items import Draw, draw_item
+from spikecli.datasets.modelnet import list_items
+from spikecli.datasets.pointcloud import load_points_of
+from spikecli.datasets.prepared import PointClouds, content_hash, load_points, verify_points, write_split
+from spikecli.datasets.record import write_record
+from torture.formats import Format, of_wholes
+from torture.hdf5 import damaged_hdf5
+from torture.mutations import Rng, damaged, damaged_json, json_bytes
+
+GROUPS = ("OFF", "PLY", "PCD", "NPY", "TXT XYZ", "HDF5", "JSON records")
+MODELNET = POINT_SETS["modelnet10"]
+REAL = Path(os.environ.get("SPIKECLI_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "samples"
+
+
+def formats(folder: Path) -> list[Format]:
+    """Return the formats of clouds and of what is prepared from them."""
+    clouds = [
+        ("a.off", _offs(), 5.0, "OFF"), ("a.ply", _plys(), 8.0, "PLY"), ("a.pcd", _pcds(), 8.0, "PCD"),
+        ("a.npy", _npys(), 5.0, "NPY"), ("a.txt", _texts(), 4.0, "TXT XYZ"), ("a.xyz", _texts(), 2.0, "TXT XYZ"),
+    ]  # fmt: skip
+    found = [Format(name, of_wholes(wholes), _draw, share, group) for name, wholes, share, group in clouds]
+    return [*found, *_prepared(folder / "prepared"), *_modelnet(folder / "modelnet")]
+
+
+def _draw(path: Path) -> object:
+    # Another way for each file, the same whenever it comes again.
+    size = path.stat().st_size
+    return load_points_of(path, 2 + size % 3, "fps" if size % 2 else "uniform", seed=0)
+
+
+def _offs() -> list[bytes]:
+    plain = ("OFF\n" + CUBE).encode()
+    quads = b"OFF\n8 2 0\n" + b"\n".join(CUBE.encode().split(b"\n")[1:9]) + b"\n4 0 1 2 3\n4 4 5 6 7 255 0 0\n"
+    glued = ("OFF" + CUBE).encode()
+    colored = b"COFF # colors\n3 1 0\n0 0 0 1 1 1 1\n1 0 0 1 1 1 1\n0 1 0 1 1 1 1\n3 0 1 2\n"
+    return [plain, quads, glued, colored, *(path.read_bytes() for path in sorted(REAL.glob("bathtub_0002.off")))]
+
+
+def _plys() -> list[bytes]:
+    kinds = (("ascii", ""), ("binary_little_endian", "<"), ("binary_big_endian", ">"))
+    mixed = ply("ascii", "").replace(b"element face 4", b"element face 5") + b"\n4 0 1 2 3 1"
+    return [ply(form, order, mesh) for form, order in kinds for mesh in (True, False)] + [mixed]
+
+
+def _pcds() -> list[bytes]:
+    text = "\n".join(" ".join(str(value) for value in row) for row in POINTS).encode()
+    columns = POINTS.T.tobytes()
+    copies = (b"\x03" + columns[:4] + b"\xe0\xf3\x03") * 3
+    packed = [
+        len(part).to_bytes(4, "little") + size.to_bytes(4, "little") + part
+        for part, size in ((lzf_literal(columns), len(columns)), (copies, 3 * 256))
+    ]
+    wide = pcd("ascii", b"1 2 3 4 5 6\n" * 3, "x y z normal_x normal_y normal_z", 3, "4 4 4 4 4 4")
+    return [
+        pcd("ascii", text), pcd("binary", POINTS.tobytes()), pcd("binary_compressed", packed[0]),
+        pcd("binary_compressed", packed[1], count=64), wide,
+    ]  # fmt: skip
+
+
+def _npys() -> list[bytes]:
+    wholes = []
+    for array in (
+        POINTS,
+        POINTS.astype(np.float64),
+        np.asfortranarray(POINTS),
+        np.arange(12, dtype=">i2").reshape(4, 3),
+    ):
+        out = io.BytesIO()
+        np.save(out, array)
+        wholes.append(out.getvalue())
+    out = io.BytesIO()
+    np.save(out, np.array([[{"a": 1}] * 3] * 4, object), allow_pickle=True)
+    return [*wholes, out.getvalue()]
+
+
+def _texts() -> list[bytes]:
+    rows = [",".join(f"{value:.3f}" for value in (*row, 0, 0, 1)) for row in POINTS]
+    return ["\n".join(rows).encode(), b"# x y z\n1 2 3\n4 5 6\n7 8 9\n", b"1\t2\t3\r\n4\t5\t6\r\n0 0 1\r\n"]
+
+
+def _prepared(folder: Path) -> list[Format]:
+    """Return a prepared split and its record: one is damaged, the other is whole."""
+    place, rng = folder / "modelnet10", np.random.default_rng(0)
+    points = rng.normal(size=(10, 8, 3)).astype(np.float32)
+    names, where = tuple(f"bed_{row}" for row in range(10)), ("modelnet10", "test")
+    labels = np.arange(10)
+    content = content_hash(points, labels, names, MODELNET.classnames, where)
+    settings = {"points": 8, "sampling": "uniform", "seed": 0, "skip_bad": False, "format": 1, "source": "x"}
+    file = place / "test-0123.h5"
+    write_split(file, PointClouds(points, labels, names, MODELNET.classnames, *where, content), settings)
+    whole = file.read_bytes()
+    part = {"file": file.name, "samples": 10, "fingerprint": content, "sha256": "0" * 64, "bytes": len(whole)}
+    entry = {"settings": settings, "layout": "lists", "skipped": [], "splits": {"test": part}}
+    write_record(place, "0123", entry)
+    record = (place / "prepared.json").read_bytes()
+
+    def read_file(path: Path) -> object:
+        (place / "prepared.json").write_bytes(record)
+        path.replace(file)
+        return load_points(folder, "modelnet10", "test", 4)
+
+    def read_json(path: Path) -> object:
+        file.write_bytes(whole)
+        path.replace(place / "prepared.json")
+        from spikecli.datasets.prepare import Order
+        from spikecli.datasets.sets import describe, list_sets, prepare
+
+        list_sets(folder)
+        for step in (
+            lambda: describe(folder, "modelnet10"),
+            lambda: verify_points(folder, "modelnet10"),
+            lambda: prepare(folder, "modelnet10", Order(offline=True, points=8)),
+        ):
+            attempt(step)
+        return load_points(folder, "modelnet10", "test")
+
+    def damaged_record(rng: Rng) -> bytes:
+        if rng.random() < 0.4:
+            return damaged(record, rng)
+        return json_bytes(damaged_json(json.loads(record), rng), rng)
+
+    return [
+        Format("test.h5", of_wholes([whole]), read_file, 5.0, "HDF5"),
+        Format("made.h5", lambda rng: damaged_hdf5(whole, rng), read_file, 3.0, "HDF5"),
+        Format("prepared.json", damaged_record, read_json, 3.0, "JSON records"),
+    ]
+
+
+def attempt(step: object) -> object:
+    """Return what `step` does, or its one-line error: the next step is to be tried all the same."""
+    from spikecli.errors import SpikeError
+
+    try:
+        return step()  # type: ignore[operator]
+    except SpikeError as problem:
+        return problem
+
+
+def _modelnet(folder: Path) -> list[Format]:
+    """Return ModelNet's HDF5 layout: its data, and the list of files beside it."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    for split in ("train", "test"):
+        with h5py.File(folder / f"ply_data_{split}_0.h5", "w") as file:
+            file["data"] = rng.normal(size=(10, 8, 3)).astype("f4")
+            file["label"] = np.arange(10, dtype="u1")[:, None]
+    data = (folder / "ply_data_test_0.h5").read_bytes()
+    names = [f"{name}/{name}_0001.ply" for name in MODELNET.classnames]
+    listing = folder / "ply_data_test_0_id2file.json"
+
+    def read(target: Path) -> object:
+        for item in list_items(folder, MODELNET).items[-3:]:
+            attempt(lambda item=item: draw_item(item, Draw(4, "uniform", 0)))
+        return target
+
+    def read_data(path: Path) -> object:
+        from spikecli.datasets.items import _rows
+
+        _rows.cache_clear()
+        path.replace(folder / "ply_data_test_0.h5")
+        listing.unlink(missing_ok=True)
+        return read(path)
+
+    def read_listing(path: Path) -> object:
+        (folder / "ply_data_test_0.h5").write_bytes(data)
+        path.replace(listing)
+        return read(path)
+
+    return [
+        Format("ply.h5", of_wholes([data]), read_data, 3.0, "HDF5"),
+        Format("ply_made.h5", lambda rng: damaged_hdf5(data, rng), read_data, 3.0, "HDF5"),
+        Format(
+            "id2file.json", lambda rng: json_bytes(damaged_json(names, rng), rng), read_listing, 1.0, "JSON records"
+        ),
+    ]
