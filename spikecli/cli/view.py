@@ -1,31 +1,38 @@
-"""`spikecli view`: look at data, and at what a network made of it."""
+"""`spikecli view`: look at data, at what a network made of it, and at training runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from spikecli.cli import clip_options, event_options
+from spikecli.cli import clip_options, event_options, run_options
 from spikecli.cli.options import DATA_DIR, DataDir, Seed
 from spikecli.console import Advance, Console
 from spikecli.errors import SpikeError
 
 Sources = Annotated[
-    list[str], typer.Argument(metavar="SOURCE…", help="Files of points, meshes or events, or DATASET:SPLIT:INDEX.")
+    list[str],
+    typer.Argument(metavar="SOURCE…", help="Files of points, meshes or events, DATASET:SPLIT:INDEX, or run folders."),
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", help="A .png, .gif, .mp4 or .html file to write; without it, a window.")
 ]
 Show = Annotated[
-    str | None, typer.Option("--show", help="clip: the pictures CLIP is given of a recording, and its answers.")
+    str | None,
+    typer.Option(
+        "--show",
+        help="With --checkpoint, spikes: who fires when; membranes: against the threshold. Of a recording, clip: the "
+        "pictures CLIP is given, and its answers.",
+    ),
 ]
 Checkpoint = Annotated[
     Path | None,
     typer.Option("--checkpoint", readable=False, help="A run folder or weights: show what that network sees."),
 ]
+Against = Annotated[Path | None, typer.Option("--against", help="A second network, with --show membranes.")]
 Timesteps = Annotated[
     int | None,
     typer.Option("--timesteps", "-T", min=1, help="Time steps T.", show_default="4; 10 slices of a recording"),
@@ -41,7 +48,7 @@ Color = Annotated[
         show_default="height; wins with --checkpoint",
     ),
 ]
-TIMESTEPS = {"points": 4, "events": 10}  # by kind of source, unless told otherwise
+TIMESTEPS = {"points": 4, "events": 10, "runs": 4}  # by kind of source, unless told otherwise
 Theme = Annotated[Literal["light", "dark"], typer.Option("--theme", help="Color of the paper.")]
 
 
@@ -50,10 +57,12 @@ def view(
     sources: Sources,
     recordings: event_options.Recordings,
     through: event_options.ThroughClip,
+    evaluation: run_options.Evaluation,
     speech: clip_options.Speech,
     out: Out = None,
     show: Show = None,
     checkpoint: Checkpoint = None,
+    against: Against = None,
     color: Color = None,
     points: Points = None,
     timesteps: Timesteps = None,
@@ -63,48 +72,83 @@ def view(
 ) -> None:
     """Show clouds or recordings: a window, or a PNG, a GIF or MP4 film, or a page that turns under the mouse.
 
-    With --checkpoint, the classes step by step and the points that decided them.
+    With --checkpoint, the classes step by step and the points that decided them, its spikes or its membranes.
+
+    Run folders: learning curves, accuracy against time and energy, confusions and mistakes, as a PNG or a page.
 
     Example: spikecli view shapes:test:0 --checkpoint checkpoints/demo --out demo.png
     """
     from spikecli.view.event_look import ClipLook, EventLook
     from spikecli.view.look import Look
-    from spikecli.view.sources import kind_of
 
     console = Console(speech.as_json, speech.quiet)
-    kinds = sorted({kind_of(source) for source in sources})
-    if len(kinds) > 1:
-        raise SpikeError(f"found sources of different kinds ({', '.join(kinds)}); give one kind at a time")
-    look_at = _looker(kinds[0], show)
+    kind = _kind(sources)
+    look_at = _looker(kind, show)
     look = Look(
-        tuple(sources), data_dir, out, checkpoint, timesteps or TIMESTEPS[kinds[0]], points, theme, seed, color,
-        EventLook(**vars(recordings)), ClipLook(**vars(through)),
+        tuple(sources), data_dir, out, checkpoint, timesteps or TIMESTEPS[kind], points, theme, seed, color,
+        EventLook(**vars(recordings)), ClipLook(**vars(through)), evaluation.split, evaluation.runs, against,
     )  # fmt: skip
     with console.progress("drawing" if out else "opening a window", total=look.work) as advance:
         document = look_at(look, advance)
     _say(console, document)
 
 
+def _kind(sources: list[str]) -> str:
+    """Return what kind of thing the sources are; SpikeError when they are of several."""
+    from spikecli.view.sources import kind_of
+
+    kinds = sorted({kind_of(source) for source in sources})
+    if len(kinds) > 1:
+        raise SpikeError(f"found sources of different kinds ({', '.join(kinds)}); give one kind at a time")
+    return kinds[0]
+
+
 def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, Any]]:
     """Return what draws `show` of sources of a kind; SpikeError when there is nothing of the name."""
     from spikecli.view.events import look_at_clip, look_at_events
     from spikecli.view.look import look_at_points
+    from spikecli.view.membranes import look_at_membranes
+    from spikecli.view.report import look_at_runs
+    from spikecli.view.spikes import look_at_spikes
 
     lookers: dict[tuple[str, str | None], Callable[[Any, Any], dict[str, Any]]] = {
         ("points", None): look_at_points,
+        ("points", "spikes"): look_at_spikes,
+        ("points", "membranes"): look_at_membranes,
         ("events", None): look_at_events,
         ("events", "clip"): look_at_clip,
+        ("runs", None): look_at_runs,
     }
     if (kind, show) not in lookers:
-        known = ", ".join(f"{word} for {kind}" for kind, word in lookers if word)
-        raise SpikeError(f"found --show {show} for {kind}; wanted one of: {known}; or leave it out")
+        known = ", ".join(word for other, word in lookers if other == kind and word)
+        wanted = f"wanted one of: {known} for {kind}; or leave" if known else "leave"
+        raise SpikeError(f"found --show {show} for {kind}; {wanted} it out")
     return lookers[kind, show]
 
 
 def _say(console: Console, document: dict[str, Any]) -> None:
-    for record in document["sources"]:
-        for step in record.get("predictions", ()):
-            console.say(f"{record['name']}  T = {step['timesteps']}  {step['class']}  {step['probability']:.1%}")
+    for line in document.get("warnings", ()):
+        console.warn(line)
+    for line in _lines(document):
+        console.say(line)
     if document["out"]:
         console.say(f"wrote {document['out']}")
     console.document(document)
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    """Yield a line of result for each time step or layer of what was looked at."""
+    for record in document.get("sources", ()):
+        for step in record.get("predictions", ()):
+            yield f"{record['name']}  T = {step['timesteps']}  {step['class']}  {step['probability']:.1%}"
+        for layer in record.get("layers", ()):
+            rates = "  ".join(f"{rate:.1%}" for rate in layer["firing_rate"])
+            yield f"{record['name']}  {layer['layer']}  firing at T = 1…{len(layer['firing_rate'])}: {rates}"
+    for run in document.get("runs", ()):
+        for row in run.get("results", ()):
+            accuracy = f"{row['instance_accuracy']:.2%} ± {100 * row['instance_accuracy_std']:.2f}"
+            yield f"{run['run']}  T = {row['timesteps']}  {accuracy}  {row['energy_uj']:.0f} µJ"
+    for network in document.get("networks", ()):
+        for layer in network["layers"]:
+            told = f"u {layer['mean']:.3f} ± {layer['std']:.3f}, {layer['share_beyond_threshold']:.1%} fire"
+            yield f"{network['checkpoint']}  {layer['layer']}  {told}"

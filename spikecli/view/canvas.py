@@ -105,6 +105,18 @@ def _scatter(axes: Axes, panel: Panel, theme: Theme, azimuth: float, dot: float)
     axes.scatter(spots[order, 0], spots[order, 1], s=sizes[order], c=colors[order], linewidths=0)
 
 
+def draw_cloud(
+    axes: Axes, panel: Panel, theme: Theme, azimuth: float, framed: tuple[np.ndarray, float], side: float
+) -> None:
+    """Draw a panel's cloud into square axes of `side` inches; `framed` is what `frame` says of it."""
+    middle, half = framed
+    dot = float(np.clip(side * 72 * 0.62 / np.sqrt(len(panel.points)), 0.7, side * 3.6))
+    _scatter(axes, panel, theme, azimuth, dot)
+    half /= 1 - 1.5 * dot / (72 * side)  # the outermost dots stay whole
+    axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
+    axes.set_axis_off()
+
+
 class Sheet:
     """Panels in rows, with a caption: laid out once, drawn from any side. No window is ever opened."""
 
@@ -132,7 +144,7 @@ class Sheet:
         row_height = self.head + self.side + self.foot
         width, height = self.columns * self.side, self.rows * row_height + self.base
         figure = Figure(figsize=(width, height), facecolor=self.theme.paper)
-        for index, (panel, (middle, half)) in enumerate(zip(self.panels, self.frames, strict=True)):
+        for index, (panel, framed) in enumerate(zip(self.panels, self.frames, strict=True)):
             row, column = divmod(index, self.columns)
             left, top = column * self.side, height - row * row_height
 
@@ -140,11 +152,7 @@ class Sheet:
                 return x / width, y / height, w / width, h / height
 
             axes = figure.add_axes(box(left, top - self.head - self.side, self.side, self.side))
-            dot = float(np.clip(self.side * 72 * 0.62 / np.sqrt(len(panel.points)), 0.7, self.side * 3.6))
-            _scatter(axes, panel, self.theme, azimuth, dot)
-            half /= 1 - 1.5 * dot / (72 * self.side)  # the outermost dots stay whole
-            axes.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half))
-            axes.set_axis_off()
+            draw_cloud(axes, panel, self.theme, azimuth, framed, self.side)
             self._write(figure, (left + self.side / 2) / width, top, height, panel)
             if panel.bars:
                 bottom = top - row_height

@@ -17,7 +17,7 @@ from spikecli.view.event_picture import EventSheet
 from spikecli.view.event_sources import Take, read_take, record_of
 from spikecli.view.event_table import clip_figure
 from spikecli.view.film import FILMS
-from spikecli.view.look import Look, check_out
+from spikecli.view.look import Look, check_out, refuse_unused
 from spikecli.view.points import DOTS
 from spikecli.view.window import show
 
@@ -30,6 +30,7 @@ Advance = Callable[..., None]  # steps, or a new text and a new total, for one b
 def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
     """Draw recordings as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look)
+    refuse_unused(look, "checkpoint", "color", "points", "events", "clip")
     _check_options(look)
     _check_alone(look)
     if look.clip != ClipLook():

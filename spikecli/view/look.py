@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ class Look:
     color: str | None = None
     events: EventLook = field(default_factory=EventLook)
     clip: ClipLook = field(default_factory=ClipLook)
+    split: str = "test"  # that runs are evaluated on
+    runs: int = 3  # seeds of the perturbation, in the evaluation of runs
+    against: Path | None = None  # a second network
 
     @property
     def suffix(self) -> str:
@@ -44,14 +47,16 @@ class Look:
 
     @property
     def work(self) -> int:
-        """How many steps `look_at_points` reports."""
+        """How many steps `look_at_points` reports; the others say how many as soon as they know."""
         return len(self.sources) * (2 if self.checkpoint else 1) + (len(AZIMUTHS) if self.suffix in FILMS else 1)
 
 
 def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look)
+    check_out(look)
     _check_options(look)
+    refuse_unused(look, "checkpoint", "points", "color")
     points, classnames = _expected(look)
     shapes = []
     for source in look.sources:
@@ -78,15 +83,37 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     return {"out": look.out, "sources": records}
 
 
-def check_out(look: Look) -> None:
-    """Refuse what cannot be shown before any work is done."""
+def check_out(look: Look, suffixes: Iterable[str] = (*STILLS, *FILMS)) -> None:
+    """Refuse what cannot be shown before any work is done: SpikeError."""
     if look.out is None:
         no_display()
-    elif look.suffix not in {**FILMS, **STILLS}:
-        wanted = ", ".join({**STILLS, **FILMS})
+    elif look.suffix not in suffixes:
         raise SpikeError(
-            f"cannot write {look.out}: its suffix is {look.suffix!r}; name a file that ends in one of {wanted}"
+            f"cannot write {look.out}: its suffix is {look.suffix!r}; "
+            f"name a file that ends in one of {', '.join(suffixes)}"
         )
+
+
+def needs_network(look: Look, what: str) -> Path:
+    """Return the checkpoint that `what` is to be shown of; SpikeError where none is given."""
+    if look.checkpoint is None:
+        raise SpikeError(f"--show {what} needs a network; give one with --checkpoint RUN")
+    return look.checkpoint
+
+
+def sees_clouds(given: Path, model: str) -> None:
+    """Refuse the network of a checkpoint that takes images or frames: SpikeError."""
+    if model != "pointnet":
+        raise SpikeError(f"{given} is a {model}, which sees no clouds; give a pointnet")
+
+
+def refuse_unused(look: Look, *used: str) -> None:
+    """Refuse what was asked for beside what every picture takes and `used`, by name: SpikeError."""
+    plain = Look(look.sources, look.data_dir, look.out, timesteps=look.timesteps, theme=look.theme, seed=look.seed)
+    for name in sorted({option.name for option in fields(Look)} - set(used)):
+        if getattr(look, name) != getattr(plain, name):
+            given = {"events": "an option of recordings", "clip": "an option of CLIP"}.get(name, f"--{name}")
+            raise SpikeError(f"found {given}, which would change nothing of what is shown here; leave it out")
 
 
 def _check_options(look: Look) -> None:
@@ -105,8 +132,7 @@ def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
     from spikecli import checkpoint as checkpoints
 
     found = checkpoints.load(checkpoints.resolve(look.checkpoint))
-    if found.config.model.name != "pointnet":
-        raise SpikeError(f"{look.checkpoint} is a {found.config.model.name}, which sees no clouds; give a pointnet")
+    sees_clouds(look.checkpoint, found.config.model.name)
     return look.points or found.config.points, found.classnames
 
 

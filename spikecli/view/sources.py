@@ -14,6 +14,7 @@ from spikecli.datasets.geometry import Mesh, draw_facing
 from spikecli.datasets.pointcloud import SUFFIXES, read_cloud
 from spikecli.datasets.prepared import load_points
 from spikecli.errors import SpikeError
+from spikecli.view.curves import is_run
 
 MESH_POINTS = 4096  # drawn on a mesh unless told otherwise
 MOST_POINTS = 20_000  # shown of a larger cloud unless told otherwise
@@ -30,7 +31,11 @@ class Shape:
 
 
 def kind_of(source: str) -> str:
-    """Return which kind of thing `source` names: "points" or "events". SpikeError when it cannot be shown."""
+    """Return which kind of thing `source` names: "points", "events" or "runs". SpikeError when it cannot be shown."""
+    if Path(source).is_dir():
+        if is_run(Path(source)):
+            return "runs"
+        raise SpikeError(f"found no training run in the folder {source}; give one that `spikecli train` wrote")
     suffix, dataset = Path(source).suffix.lower(), source.split(":")[0]
     if dataset in POINT_SETS:
         return "points"
@@ -44,7 +49,7 @@ def kind_of(source: str) -> str:
         return "events"
     raise SpikeError(
         f"cannot tell what {source!r} is; give a file ({', '.join(SUFFIXES)} of points, {', '.join(DECODERS)} of "
-        "events) or DATASET:SPLIT:INDEX, such as shapes:test:0 or digits:test:0 "
+        "events), DATASET:SPLIT:INDEX, such as shapes:test:0 or digits:test:0, or a run folder "
         f"(data sets: {', '.join([*POINT_SETS, *EVENT_SETS])})"
     )
 

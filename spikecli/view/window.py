@@ -1,4 +1,4 @@
-"""Clouds in an Open3D window, in a process of its own: a driver that crashes takes only the window along."""
+"""Clouds and pictures in an Open3D window, in a process of its own: a driver that crashes takes only that along."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spikecli.errors import SpikeError
 from spikecli.view.canvas import AZIMUTH, ELEVATION, Panel, Theme, paint
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+TALLEST = 1000  # pixels of a picture in a window: it fits most screens
 _CURE = "give --out with a .png, .gif, .mp4 or .html file"
 
 
@@ -32,12 +37,22 @@ def show(panels: Sequence[Panel], theme: Theme) -> None:
     right = 2.1 * np.array([-np.sin(turn), np.cos(turn), 0.0])  # unit spheres beside one another as the camera stands
     points = [panel.points - panel.points.mean(axis=0) + index * right for index, panel in enumerate(panels)]
     colors = [paint(panel, np.ones(len(panel.points)), theme) for panel in panels]
+    title = " · ".join(panel.title for panel in panels)
+    _in_child(points=np.concatenate(points), colors=np.concatenate(colors), paper=to_rgb(theme.paper), title=title)
+
+
+def show_picture(image: Image, title: str) -> None:
+    """Show a picture in a window until it is closed; SpikeError when there is no screen or it crashes."""
+    no_display()
+    if image.height > TALLEST:
+        image = image.resize((image.width * TALLEST // image.height, TALLEST))
+    _in_child(image=np.asarray(image), title=title)
+
+
+def _in_child(**content: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "clouds.npz"
-        title = " · ".join(panel.title for panel in panels)
-        np.savez(
-            path, points=np.concatenate(points), colors=np.concatenate(colors), paper=to_rgb(theme.paper), title=title
-        )
+        path = Path(folder) / "shown.npz"
+        np.savez(path, **content)
         ended = subprocess.run(
             [sys.executable, "-m", "spikecli.view.window", str(path)], capture_output=True, text=True, check=False
         )
@@ -47,10 +62,15 @@ def show(panels: Sequence[Panel], theme: Theme) -> None:
 
 
 def open_window(path: Path) -> None:
-    """Show the clouds of an .npz file until the window is closed: what the child process does."""
+    """Show the clouds or the picture of an .npz file until the window is closed: what the child process does."""
     import open3d
 
     stored = np.load(path)
+    if "image" in stored:
+        height, width = stored["image"].shape[:2]
+        picture = open3d.geometry.Image(memoryview(stored["image"]))
+        open3d.visualization.draw_geometries([picture], str(stored["title"]), width=width, height=height)
+        return
     cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(stored["points"].astype(np.float64)))
     cloud.colors = open3d.utility.Vector3dVector(stored["colors"])
     viewer = open3d.visualization.Visualizer()

@@ -1,0 +1,148 @@
+"""What every layer's fire function sees and emits, read through forward hooks; the network itself is left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikecli import checkpoint as checkpoints
+from spikecli.errors import SpikeError
+from spikecli.evaluate import step_logits
+from spikecli.neurons import Neuron
+from spikecli.neurons.fire import Binary
+from spikecli.neurons.folded import NEVER, Upper, Window
+
+OnFire = Callable[[str, int, Tensor, Tensor], None]  # layer, time step from 0, u and spikes (B, ..., C)
+
+
+def layers_of(model: nn.Module) -> dict[str, Neuron]:
+    """Return the layers of spiking neurons by name, in the network's order; none for an ANN."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, Neuron)}
+
+
+@contextmanager
+def watched(model: nn.Module, on_fire: OnFire) -> Iterator[None]:
+    """Tell `on_fire` of each step of each layer in the forward passes of the block; the hooks are gone after it."""
+    steps: dict[str, int] = {}
+    handles = []
+
+    def begin(name: str, module: nn.Module, inputs: Any) -> None:
+        steps[name] = 0
+
+    def fire(name: str, module: nn.Module, inputs: tuple[Tensor, ...], spikes: Tensor) -> None:
+        on_fire(name, steps[name], inputs[0].detach(), spikes.detach())
+        steps[name] += 1
+
+    for name, neuron in layers_of(model).items():
+        handles.append(neuron.register_forward_pre_hook(partial(begin, name)))
+        handles.append(neuron.fire.register_forward_hook(partial(fire, name)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@dataclass
+class Firing:
+    """How often a layer fires at one cloud: counts of spikes +1 and −1 of each channel at each step (T, C)."""
+
+    positive: np.ndarray
+    negative: np.ndarray
+    by_point: np.ndarray  # spikes at each point (N,), over channels and steps; (1,) where a layer is of the whole cloud
+
+    @property
+    def rates(self) -> np.ndarray:
+        """The share of the points at which a channel fires (T, C), in 0…1."""
+        return (self.positive + self.negative) / len(self.by_point)
+
+
+def firing(model: nn.Module, cloud: np.ndarray, timesteps: int, seed: int) -> dict[str, Firing]:
+    """Return by layer how the network fires at a cloud (N, 3), in `timesteps` steps."""
+    found: dict[str, Firing] = {}
+
+    def on_fire(name: str, step: int, u: Tensor, spikes: Tensor) -> None:
+        values = spikes.reshape(-1, spikes.shape[-1])
+        shape = (timesteps, values.shape[1])
+        nothing = Firing(np.zeros(shape, int), np.zeros(shape, int), np.zeros(len(values), int))
+        layer = found.setdefault(name, nothing)
+        layer.positive[step] += (values > 0).sum(0).cpu().numpy()
+        layer.negative[step] += (values < 0).sum(0).cpu().numpy()
+        layer.by_point += torch.count_nonzero(values, 1).cpu().numpy()
+
+    with watched(model, on_fire):
+        step_logits(model, cloud[None], timesteps, _device(model), "fp32", seed)
+    return {name: found[name] for name in layers_of(model) if name in found}
+
+
+@dataclass
+class Membranes:
+    """All values of u that a layer's fire function saw, as float32, how many fired, and Σ|u − spike| over them."""
+
+    thresholds: np.ndarray  # (n,), each once: one, two of a signed neuron, or those of all channels of a folded one
+    parts: list[np.ndarray] = field(default_factory=list)
+    fired: int = 0
+    error: float = 0.0
+
+    @property
+    def values(self) -> np.ndarray:
+        """Every u, in one array."""
+        return np.concatenate(self.parts)
+
+    @property
+    def share_beyond(self) -> float:
+        """The share that fired, in 0…1."""
+        return self.fired / max(sum(len(part) for part in self.parts), 1)
+
+    @property
+    def quantization_error(self) -> float:
+        """The mean of |u − spike|: what RMP-Loss makes small (2308.06787)."""
+        return self.error / max(sum(len(part) for part in self.parts), 1)
+
+
+def membranes(model: nn.Module, points: np.ndarray, timesteps: int, seed: int) -> dict[str, Membranes]:
+    """Return by layer what the fire functions see at clouds (S, N, 3), in `timesteps` steps."""
+    layers = layers_of(model)
+    found: dict[str, Membranes] = {}
+
+    def on_fire(name: str, step: int, u: Tensor, spikes: Tensor) -> None:
+        layer = found.get(name) or found.setdefault(name, Membranes(thresholds_of(layers[name].fire)))
+        layer.parts.append(u.float().flatten().cpu().numpy().copy())
+        layer.fired += int(torch.count_nonzero(spikes))
+        layer.error += float((u.double() - spikes.double()).abs().sum())
+
+    with watched(model, on_fire):
+        step_logits(model, points, timesteps, _device(model), "fp32", seed)
+    return {name: found[name] for name in layers if name in found}
+
+
+def thresholds_of(fire: nn.Module) -> np.ndarray:
+    """Return where u makes a neuron fire, each value once; those out of reach are left out."""
+    if isinstance(fire, Upper):
+        sides = [fire.upper, fire.lower] if isinstance(fire, Window) else [fire.upper]
+        levels = torch.cat([(fire.direction * side).flatten() for side in sides])
+        return np.unique(levels[levels.abs() < NEVER].float().cpu().numpy())
+    assert isinstance(fire, Binary)
+    return np.array([-fire.threshold, fire.threshold] if fire.signed else [fire.threshold])
+
+
+def spiking(given: Path) -> tuple[nn.Module, checkpoints.Checkpoint]:
+    """Return the network of a run folder or weights file, and what was stored with it; SpikeError for an ANN."""
+    path = checkpoints.resolve(given)
+    stored = checkpoints.load(path)
+    model = checkpoints.network(stored, path)
+    if not layers_of(model):
+        raise SpikeError(f"the network of {given} has no spiking neurons, so nothing fires; give another")
+    return model, stored
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device

@@ -1,0 +1,440 @@
+"""Pictures of training runs: the numbers in them are those of the runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from spikecli.cli import run as command
+from spikecli.config import TrainConfig
+from spikecli.errors import SpikeError
+from spikecli.evaluate import evaluate, opened
+from spikecli.verdicts import Exam, Verdicts, judge, prepare_exam
+from spikecli.view import report as flow
+from spikecli.view import window
+from spikecli.view.canvas import THEMES
+from spikecli.view.chart import COLORS, color_of, mark_of
+from spikecli.view.curves import RunRecord, learning_curves, read_run
+from spikecli.view.look import Look
+from spikecli.view.report import look_at_runs
+from spikecli.view.scores import Scored, mistakes_sheet, scores_figure
+from spikecli.view.sections import Report, Section, Table, picture, save_report_page
+from spikecli.view.sources import kind_of
+
+LIGHT = THEMES["light"]
+
+
+def silent(*done: object, **fields: object) -> None:
+    """What is told of progress, and not listened to."""
+
+
+def look(data_dir: Path, *runs: Path, **changes: object) -> Look:
+    return Look(tuple(map(str, runs)), data_dir=data_dir, **{"timesteps": 3, "runs": 2, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def runs(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two short runs on the built-in shapes, and one of the network with ReLUs that held nothing out."""
+    folder = tmp_path_factory.mktemp("runs")
+    shared = ["--points", "24", "--batch-size", "100", "--data-dir", str(shapes_dir), "--quiet", "--json"]
+    settings = {
+        "first": ["--epochs", "2"],
+        "second": ["--epochs", "1", "--paper", "lif", "--seed", "1"],
+        "ann": ["--epochs", "1", "--paper", "ann", "--val-fraction", "0"],
+    }
+    for name, given in settings.items():
+        assert command(["train", "shapes", "--out", str(folder / name), *given, *shared]) == 0
+    return {name: folder / name for name in settings}
+
+
+@pytest.fixture(scope="module")
+def scored(shapes_dir: Path, runs: dict[str, Path]) -> Scored:
+    exam = prepare_exam(runs["first"] / "model.safetensors", shapes_dir, "test", 2)
+    return Scored(0, read_run(runs["first"]), exam, judge(exam, 3, 0))
+
+
+def curve_of(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+# What is drawn.
+
+
+def test_the_curves_hold_the_numbers_of_the_run(runs: dict[str, Path]) -> None:
+    records = [read_run(runs[name]) for name in ("first", "second", "ann")]
+    loss, accuracy, rate = learning_curves(records, LIGHT).axes
+    for index, (record, name) in enumerate(zip(records, ("first", "second", "ann"), strict=True)):
+        stored = curve_of(runs[name])
+        assert loss.lines[index].get_ydata().tolist() == [epoch["loss"] for epoch in stored]
+        assert rate.lines[index].get_ydata().tolist() == [epoch["lr"] for epoch in stored]
+        assert accuracy.lines[index].get_ydata().tolist() == [epoch["train_accuracy"] for epoch in stored]
+        assert loss.lines[index].get_label() == record.name
+        assert loss.lines[index].get_color() == color_of(LIGHT, index)
+    held_out = [line.get_ydata().tolist() for line in accuracy.lines[3:]]
+    assert held_out == [[epoch["val_accuracy"] for epoch in curve_of(runs[name])] for name in ("first", "second")]
+
+
+def test_runs_are_told_apart_without_their_colors() -> None:
+    looks = {(color_of(LIGHT, index), mark_of(index)) for index in range(12)}
+    assert len(looks) == 12
+    assert len({mark_of(index) for index in range(6)}) == 6
+    for theme, colors in COLORS.items():
+        brightness = [sum(int(color[place : place + 2], 16) for place in (1, 3, 5)) for color in (*colors, theme.paper)]
+        assert all(abs(one - brightness[-1]) > 150 for one in brightness[:-1])
+
+
+def test_accuracy_and_energy_are_those_of_eval(shapes_dir: Path, runs: dict[str, Path], scored: Scored) -> None:
+    device = torch.device("cpu")
+    model, clouds = opened(runs["first"] / "model.safetensors", shapes_dir, None, "test", device)
+    rows = evaluate(model, clouds, [1, 2, 3], 2, 0, device, "fp32")
+    verdicts = scored.verdicts
+    assert verdicts.accuracies.mean(axis=0).tolist() == pytest.approx([row.instance_accuracy for row in rows])
+    assert verdicts.accuracy_std.tolist() == pytest.approx([row.instance_accuracy_std for row in rows])
+    assert verdicts.energy_uj == pytest.approx([row.energy_uj for row in rows])
+    assert verdicts.firing_rate == pytest.approx([row.firing_rate for row in rows])
+
+
+def test_the_score_charts_hold_what_was_judged(scored: Scored) -> None:
+    steps, energy, confusion = scores_figure([scored], LIGHT).axes
+    mean = scored.verdicts.accuracies.mean(axis=0)
+    assert steps.lines[0].get_ydata().tolist() == energy.lines[0].get_ydata().tolist() == mean.tolist()
+    assert steps.lines[0].get_xdata().tolist() == [1, 2, 3]
+    assert tuple(energy.lines[0].get_xdata()) == scored.verdicts.energy_uj
+    bars = steps.collections[0].get_segments()
+    lengths = [float(np.ptp(bar[:, 1])) for bar in bars]
+    assert lengths == pytest.approx((2 * scored.verdicts.accuracy_std).tolist())
+    counts = scored.verdicts.confusion
+    written = {(round(text.get_position()[1]), round(text.get_position()[0])): text for text in confusion.texts}
+    assert {place: int(text.get_text()) for place, text in written.items()} == {
+        (row, column): counts[row, column] for row, column in zip(*np.nonzero(counts), strict=True)
+    }
+    assert [text.get_text() for text in energy.texts] == ["T = 1", "T = 2", "T = 3"]
+
+
+def test_the_confusion_matrix_counts_every_cloud_and_its_diagonal_the_right_ones(scored: Scored) -> None:
+    verdicts = scored.verdicts
+    counts = verdicts.confusion
+    assert counts.sum() == len(verdicts.labels) == 300
+    assert np.trace(counts) / 300 == pytest.approx(verdicts.accuracies[0, -1])
+    assert counts.sum(axis=1).tolist() == [30] * 10
+    assert len(verdicts.mistakes) == 300 - np.trace(counts)
+
+
+def test_mistakes_come_most_confident_first_and_none_when_all_is_right() -> None:
+    chances = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.7, 0.3]])
+    predictions = np.array([[[1, 1, 1, 1], [0, 1, 1, 0]]])
+    verdicts = Verdicts(predictions, chances, np.array([0, 0, 0, 0]), (0.1, 0.1), (1.0, 2.0))
+    assert verdicts.mistakes.tolist() == [2, 1]
+    assert verdicts.confusion.tolist() == [[2, 2], [0, 0]]
+    assert verdicts.accuracies.tolist() == [[0.0, 0.5]]
+    assert verdicts.accuracy_std.tolist() == [0.0, 0.0]
+
+
+def test_the_clouds_that_go_wrong_are_drawn_with_both_classes(scored: Scored) -> None:
+    sheet = mistakes_sheet(scored, LIGHT)
+    assert sheet is not None
+    clouds, verdicts = scored.exam.samples, scored.verdicts
+    assert len(sheet.panels) == min(12, len(verdicts.mistakes))
+    for panel, sample in zip(sheet.panels, verdicts.mistakes, strict=False):
+        np.testing.assert_array_equal(panel.points, clouds.points[sample])
+        said = verdicts.predictions[0, -1, sample]
+        assert panel.title == f"{clouds.classnames[said]} {verdicts.chances[sample, said]:.0%}"
+        assert panel.note == f"is {clouds.classnames[clouds.labels[sample]]} · {sample}"
+        assert said != clouds.labels[sample]
+    right = replace(verdicts, labels=verdicts.predictions[0, -1])
+    assert mistakes_sheet(replace(scored, verdicts=right), LIGHT) is None
+
+
+def test_the_held_out_part_is_what_training_held_out(shapes_dir: Path, runs: dict[str, Path]) -> None:
+    exam = prepare_exam(runs["second"] / "model.safetensors", shapes_dir, "val", 3)
+    assert exam.repeats == 1  # --paper lif draws nothing
+    assert len(exam.places) == 100 and np.bincount(exam.samples.labels).tolist() == [10] * 10
+    assert set(exam.places) != set(range(100))
+    with pytest.raises(SpikeError, match=r"nothing was held out in training.*take test"):
+        prepare_exam(runs["ann"] / "model.safetensors", shapes_dir, "val", 3)
+
+
+# The files.
+
+
+def test_two_runs_give_two_pictures_and_the_same_run_the_same(
+    shapes_dir: Path, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    pictures = []
+    for place, name in enumerate(("first", "second", "first")):
+        out = tmp_path / f"{place}.png"
+        record = look_at_runs(look(shapes_dir, runs[name], out=out), silent)
+        assert record["warnings"] == []
+        pictures.append(out.read_bytes())
+    assert pictures[0] == pictures[2] != pictures[1]
+
+
+@pytest.mark.parametrize("theme", sorted(THEMES))
+def test_the_paper_has_the_color_of_the_theme_and_nothing_touches_its_sides(
+    shapes_dir: Path, runs: dict[str, Path], tmp_path: Path, theme: str
+) -> None:
+    out = tmp_path / "runs.png"
+    look_at_runs(look(shapes_dir, runs["first"], runs["second"], out=out, theme=theme), silent)
+    image = np.asarray(Image.open(out).convert("RGB")).astype(int)
+    assert image.shape[1] == 1720
+    paper = np.array([int(THEMES[theme].paper[place : place + 2], 16) for place in (1, 3, 5)])
+    drawn = np.abs(image - paper).max(axis=2) > 24
+    assert not drawn[:, :2].any() and not drawn[:, -2:].any() and not drawn[:2].any() and not drawn[-2:].any()
+    for third in np.array_split(drawn, 3):  # curves, scores, clouds
+        assert 0.01 < third.mean() < 0.5
+
+
+def test_a_page_holds_settings_scores_and_figures_and_needs_no_network(
+    shapes_dir: Path, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "runs.html"
+    record = look_at_runs(look(shapes_dir, runs["first"], runs["second"], out=out), silent)
+    page = out.read_text(encoding="utf-8")
+    assert len(page.encode()) < 5_000_000
+    assert not re.search(r'<(script|link)|src="(?!data:)', page)
+    assert page.count("<svg") == 2 and page.count("data:image/png;base64,") == 1
+    assert "<td>model.neuron.start</td><td>perturbed</td><td>zeros</td>" in page
+    assert "<tr class=differs><td>seed</td><td>0</td><td>1</td>" in page
+    assert "<tr><td>dataset</td><td>shapes</td><td>shapes</td>" in page
+    for run in record["runs"]:
+        for row in run["results"]:
+            assert f"<td>{row['instance_accuracy']:.2%}</td>" in page
+    for words in ("Learning rate", "Accuracy against energy", "energy of one cloud, µJ", "time steps T", "predicted"):
+        assert words in page
+
+
+def test_names_cannot_break_a_page(tmp_path: Path) -> None:
+    report = Report("<b>", "a & b", LIGHT, [Section("<i>", table=Table(("<u>",), [("<s>",)]))])
+    save_report_page(report, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert not re.search("<[bius]>", page) and "&lt;b&gt;" in page and "a &amp; b" in page
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium here")
+def test_a_browser_draws_the_page(shapes_dir: Path, runs: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "runs.html"
+    look_at_runs(look(shapes_dir, runs["first"], out=out), silent)
+    shot = tmp_path / "shot.png"
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    sized = [f"--screenshot={shot}", "--window-size=1000,2400", "--hide-scrollbars"]
+    subprocess.run(["chromium", *options, *sized, out.as_uri()], capture_output=True, timeout=120, check=True)
+    drawn = np.asarray(Image.open(shot).convert("L")) < 200
+    assert all(part.mean() > 0.01 for part in np.array_split(drawn, 4))
+
+
+def test_the_command_tells_and_records_what_it_drew(
+    cli: Callable, shapes_dir: Path, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    given = ["view", runs["first"], "--data-dir", shapes_dir, "-T", 2, "--runs", 2, "--out", tmp_path / "run.png"]
+    document = cli(*given, "--json", "--quiet").document
+    (record,) = document["runs"]
+    assert [epoch["loss"] for epoch in record["epochs"]] == [epoch["loss"] for epoch in curve_of(runs["first"])]
+    assert record["settings"]["points"] == 24
+    assert [row["timesteps"] for row in record["results"]] == [1, 2]
+    assert sum(map(sum, record["confusion"])) == record["samples"] == 300
+    assert len(record["mistakes"]) == 300 - sum(record["confusion"][place][place] for place in range(10))
+    told = cli(*given, "--quiet")
+    assert told.err == "" and f"wrote {tmp_path / 'run.png'}" in told.out
+    assert f"T = 2  {document['runs'][0]['results'][1]['instance_accuracy']:.2%}" in told.out
+
+
+def test_progress_ends_at_what_was_announced(shapes_dir: Path, runs: dict[str, Path], tmp_path: Path) -> None:
+    steps: list[float] = []
+    totals: list[float] = []
+
+    def listen(done: float, total: float | None = None) -> None:
+        steps.append(done)
+        totals.extend([] if total is None else [total])
+
+    look_at_runs(look(shapes_dir, runs["first"], runs["second"], out=tmp_path / "x.png"), listen)
+    assert totals == [2 * 300 + 300 + 1] == [sum(steps)]
+
+
+# Runs that are not whole.
+
+
+def test_an_ann_has_one_time_step_and_no_held_out_part(shapes_dir: Path, runs: dict[str, Path], tmp_path: Path) -> None:
+    record = look_at_runs(look(shapes_dir, runs["ann"], out=tmp_path / "ann.png"), silent)
+    assert [row["timesteps"] for row in record["runs"][0]["results"]] == [1]
+    assert record["runs"][0]["repeats"] == 1 and record["warnings"] == []
+
+
+def test_without_the_data_the_curves_are_drawn_and_one_line_says_what_is_missing(
+    cli: Callable, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "run.png"
+    told = cli("view", runs["first"], "--data-dir", tmp_path / "nothing", "--out", out, "--quiet")
+    assert told.code == 0
+    assert told.err.count("warning: first is not evaluated: ") == 1
+    assert "spikecli data prepare shapes" in " ".join(told.err.split())
+    with Image.open(out) as image:
+        assert image.height < 800  # curves alone
+
+
+def test_a_run_that_has_only_its_state_shows_its_curves(
+    shapes_dir: Path, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "at-work"
+    folder.mkdir()
+    shutil.copy(runs["first"] / "state.safetensors", folder)
+    record = look_at_runs(look(shapes_dir, folder, out=tmp_path / "x.png"), silent)
+    assert [epoch["loss"] for epoch in record["runs"][0]["epochs"]] == [e["loss"] for e in curve_of(runs["first"])]
+    assert record["warnings"] == [f"at-work is not evaluated: found no weights in {folder} yet"]
+
+
+def test_weights_alone_are_scored_without_curves(shapes_dir: Path, runs: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "released"
+    folder.mkdir()
+    shutil.copy(runs["first"] / "model.safetensors", folder)
+    record = look_at_runs(look(shapes_dir, folder, out=tmp_path / "x.html"), silent)
+    assert record["warnings"] == ["released has no epoch yet: no curves"]
+    assert len(record["runs"][0]["results"]) == 3
+    with pytest.raises(SpikeError, match=r"released is not evaluated: .*not prepared"):
+        look_at_runs(look(tmp_path / "nothing", folder, out=tmp_path / "x.html"), silent)
+
+
+def test_a_run_under_way_says_how_far_it_has_come(runs: dict[str, Path]) -> None:
+    record = read_run(runs["first"])
+    assert record.label == "first"
+    assert replace(record, epochs=record.epochs[:1]).label == "first (1 of 2 epochs)"
+    assert RunRecord("new", Path(), TrainConfig(), (), None).label == "new"
+
+
+def test_runs_of_one_name_are_called_by_their_folders(shapes_dir: Path, runs: dict[str, Path], tmp_path: Path) -> None:
+    again = tmp_path / "first"
+    shutil.copytree(runs["first"], again)
+    out = tmp_path / "x.html"
+    look_at_runs(look(shapes_dir, runs["first"], again, out=out), silent)
+    page = out.read_text(encoding="utf-8")
+    assert f"<th>{runs['first']}</th><th>{again}</th>" in page
+
+
+def test_a_damaged_run_names_file_and_line(runs: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(runs["first"], folder)
+    curve = folder / "metrics.jsonl"
+    whole = curve.read_text()
+    for broken in (whole + '{"epoch": 3, "lo', whole + '{"epoch": 3}\n', whole + "7\n"):
+        curve.write_text(broken)
+        with pytest.raises(SpikeError, match=r"metrics.jsonl .*line 3"):
+            read_run(folder)
+    curve.write_text(whole)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(SpikeError, match=r"config.json is cut short, damaged"):
+        read_run(folder)
+    for name in ("config.json", "model.safetensors", "state.safetensors"):
+        (folder / name).unlink()
+    with pytest.raises(SpikeError, match=r"holds metrics.jsonl, but neither"):
+        read_run(folder)
+
+
+# What is refused.
+
+
+def test_a_folder_is_a_run_or_nothing(runs: dict[str, Path], tmp_path: Path) -> None:
+    assert kind_of(str(runs["first"])) == "runs"
+    with pytest.raises(SpikeError, match="found no training run in the folder"):
+        kind_of(str(tmp_path))
+
+
+def test_bad_requests_are_one_line_and_begin_no_work(
+    cli: Callable, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "read_run", lambda folder: pytest.fail("it began to work"))
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(window.sys, "platform", "linux")
+    wanted = {
+        "found no display": [],
+        "name a file that ends in one of .png, .html": ["--out", tmp_path / "run.gif"],
+        "found --show spikes for runs; leave it out": [
+            "--show",
+            "spikes",
+            "--out",
+            tmp_path / "run.png",
+        ],
+        "found --against, which would change nothing": ["--against", runs["second"], "--out", tmp_path / "run.png"],
+        "found --checkpoint, which would": ["--checkpoint", runs["second"], "--out", tmp_path / "run.png"],
+    }
+    for line, given in wanted.items():
+        told = cli("view", runs["first"], "--quiet", *given)
+        assert told.code == 1 and line in told.err and told.err.count("\n") == 1
+
+
+def test_a_picture_of_a_run_never_asks_for_a_screen(shapes_dir: Path, runs: dict[str, Path], tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from spikecli.view.look import Look\n"
+        "from spikecli.view.report import look_at_runs\n"
+        f"look = Look(({str(runs['second'])!r},), Path({str(shapes_dir)!r}), Path({str(tmp_path / 'x.png')!r}))\n"
+        "look_at_runs(look, lambda *done, **fields: None)\n"
+        "sys.exit('matplotlib.pyplot' in sys.modules or 'open3d' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], env={**os.environ, "DISPLAY": ":987", "MPLBACKEND": ""}, check=True)
+
+
+def test_a_window_gets_the_picture_in_a_size_that_fits_a_screen(
+    shapes_dir: Path, runs: dict[str, Path], scored: Scored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[np.ndarray] = []
+
+    def child(line: list[str], **how: object) -> subprocess.CompletedProcess:
+        shown.append(np.load(line[-1])["image"])
+        return subprocess.CompletedProcess(line, 0, "", "")
+
+    monkeypatch.setenv("DISPLAY", ":987")
+    monkeypatch.setattr(window.subprocess, "run", child)
+    look_at_runs(look(shapes_dir, runs["first"]), silent)
+    (image,) = shown
+    whole = picture(flow.build_report([scored.record], [scored], look(shapes_dir, runs["first"])))
+    assert image.shape == (window.TALLEST, whole.width * window.TALLEST // whole.height, 3)
+
+
+class Meter(torch.nn.Module):
+    """A network whose answer is how many time steps it is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
+        assert len(x) == timesteps
+        return (torch.nn.functional.one_hot(torch.tensor(timesteps - 1), 4) * self.gain).expand(
+            timesteps, x.shape[1], 4
+        )
+
+
+class Recordings:
+    """Three recordings, sliced anew for each number of time steps."""
+
+    labels = np.array([1, 2, 2])
+    classnames = ("one", "two", "three", "four")
+    dataset, noun, static, fingerprint = "digits", "recordings", False, ""
+
+    def shown(self, timesteps: int) -> np.ndarray:
+        return np.zeros((3, timesteps, 2, 5, 5), np.float32)
+
+
+def test_recordings_are_sliced_anew_for_each_number_of_steps_and_their_mistakes_only_counted(
+    runs: dict[str, Path],
+) -> None:
+    exam = Exam(Meter(), Recordings(), "test", np.arange(3), torch.device("cpu"), 1)  # type: ignore[arg-type]
+    assert exam.work(3) == 9
+    done: list[int] = []
+    verdicts = judge(exam, 3, 0, done.append)
+    assert verdicts.predictions.tolist() == [[[0, 0, 0], [1, 1, 1], [2, 2, 2]]] and sum(done) == 9
+    assert verdicts.accuracies.tolist() == [[0, pytest.approx(1 / 3), pytest.approx(2 / 3)]]
+    one = Scored(0, read_run(runs["first"]), exam, verdicts)
+    assert mistakes_sheet(one, LIGHT) is None
+    assert scores_figure([one], LIGHT).axes[1].get_xlabel() == "energy of one recording, µJ"
