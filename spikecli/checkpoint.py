@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from spikecli import models, tensors
 from spikecli.config import TrainConfig, validated
 from spikecli.errors import SpikeError
+from spikecli.models import joint
 from spikecli.reading import fits, reading
 from spikecli.reparameterize import reparameterize
 
@@ -56,7 +57,10 @@ def load(path: Path) -> Checkpoint:
 
 
 def network(checkpoint: Checkpoint, path: Path) -> nn.Module:
-    """Return a checkpoint's network in evaluation mode; SpikeError when the weights do not fit or are not finite."""
+    """Return a checkpoint's network in evaluation mode; SpikeError when the weights do not fit or are not finite.
+
+    Of two networks that were trained together it is the spiking one, as the ordinary network that it then is.
+    """
     config = checkpoint.config.model
     if config.classes != len(checkpoint.classnames):
         raise SpikeError(
@@ -69,11 +73,12 @@ def network(checkpoint: Checkpoint, path: Path) -> nn.Module:
     elif _values(claimed) > 2 * _values(checkpoint.tensors):  # a fold leaves weights as large as it found them
         raise SpikeError(f"{path} holds less than the model that it names; copy it again")
     with torch.random.fork_rng(devices=[]):  # the fresh weights are overwritten: their draws leave no trace
-        model = models.build(config)
+        model = models.build(config.model_copy(update={"joint": False}))
     if config.folded:
         model = reparameterize(model)  # of fresh weights, for the structure
         tensors.check(path, checkpoint.tensors, model.state_dict())
-    model.load_state_dict({name: checkpoint.tensors[name] for name in model.state_dict()})
+    found = joint.ordinary(checkpoint.tensors, model) if config.joint else checkpoint.tensors
+    model.load_state_dict({name: found[name] for name in model.state_dict()})
     return model.eval()
 
 

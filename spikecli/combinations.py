@@ -40,6 +40,14 @@ NETWORK_RULES: tuple[Rule, ...] = (
         "--width is for ResNet and VGG; PointNet has the width that was published; leave it away",
     ),
     (
+        lambda model: model.joint and model.tnet != "none",
+        "--paper joint has no penalty on the transforms of two networks, without which T-Nets fail; take --tnet none",
+    ),
+    (
+        lambda model: model.joint and model.neuron is None,
+        "--paper joint trains an ANN beside a spiking network, and there is none; take --paper ann without it",
+    ),
+    (
         lambda model: not _of_points(model) and model.tnet != "none",
         "--tnet is for PointNet: there are no points to transform in images and frames; leave it away",
     ),

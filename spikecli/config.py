@@ -68,6 +68,7 @@ class ModelConfig(Settings):
     batch_norm: BatchNorm = "plain"
     inputs: Annotated[int, Field(ge=1)] = 3  # channels; the data set decides, as it does on the size
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = (32, 32)  # height, width
+    joint: bool = False  # in training, an ANN beside the spiking network, with factors of their weights in common
     folded: bool = False  # by `reparameterize`: the weights are those of the plain network that this one equals
 
 
@@ -101,11 +102,12 @@ class TrainConfig(Settings):
 
 
 class Paper(Settings):
-    """What `--paper` stands for: a neuron (None: ReLUs), and settings of training that the method needs."""
+    """What `--paper` stands for: a neuron (None: ReLUs), and what else of training and network the method needs."""
 
     neuron: NeuronConfig | None
     arxiv: str | None = None  # number at https://arxiv.org/abs/
     training: dict[str, Any] = {}
+    model: dict[str, Any] = {}
 
 
 # A paper is a value.
@@ -122,6 +124,7 @@ PAPERS: dict[str, Paper] = {
         neuron=NeuronConfig(norm="rectifier", decay=1.0, reset="soft", reset_amount=1.0), arxiv="2307.04356"
     ),
     "real-spike": Paper(neuron=NeuronConfig(amplitude="channel"), arxiv="2210.06686"),
+    "joint": Paper(neuron=NeuronConfig(), arxiv="2305.02099", model={"joint": True}),
     "ann": Paper(neuron=None),
 }
 
@@ -165,17 +168,18 @@ def paper_of(name: str) -> Paper:
                 raise SpikeError(
                     f"found {name}: {found[key][1]} and {one} want another {key[1]}; leave one of them out"
                 )
-    chosen: dict[str, dict[str, Any]] = {"neuron": {}, "training": {}}
+    chosen: dict[str, dict[str, Any]] = {"neuron": {}, "training": {}, "model": {}}
     for (what, field), (value, _) in found.items():
         chosen[what][field] = value
-    return Paper(neuron=NeuronConfig(**chosen["neuron"]), training=chosen["training"])
+    return Paper(neuron=NeuronConfig(**chosen["neuron"]), training=chosen["training"], model=chosen["model"])
 
 
 def _changes(paper: Paper) -> Iterator[tuple[tuple[str, str], Any]]:
-    """Yield ("neuron" or "training", the field's name) and value of all that a paper does not leave as it is."""
+    """Yield (neuron, training or model; the field's name) and value of all that a paper does not leave as it is."""
     assert paper.neuron is not None
     yield from ((("neuron", name), value) for name, value in paper.neuron.model_dump(exclude_defaults=True).items())
     yield from ((("training", name), value) for name, value in paper.training.items())
+    yield from ((("model", name), value) for name, value in paper.model.items())
 
 
 def neuron_of(paper: str, **changes: Any) -> NeuronConfig | None:
@@ -211,7 +215,7 @@ def train_settings(
     if recipe not in RECIPES:
         raise SpikeError(f"no recipe is named {recipe!r}; choose one of {', '.join(RECIPES)}")
     shape = {name: value for name, value in model.items() if value is not None}
-    network = validated(ModelConfig, {**shape, "neuron": neuron_of(paper, **parts)})
+    network = validated(ModelConfig, {**shape, **paper_of(paper).model, "neuron": neuron_of(paper, **parts)})
     changes = {name: value for name, value in training.items() if value is not None}
     preset = {**RECIPES[recipe], **paper_of(paper).training}
     settings = validated(TrainConfig, {**preset, **changes, "dataset": dataset, "paper": paper, "model": network})

@@ -100,7 +100,6 @@ def counted(model: nn.Module, timesteps: int) -> Iterator[Operations]:
         sums[NEURONS, : len(values)] += values.shape[1]
 
     def on_products(name: str, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x = inputs[0]
         x, sums = inputs[0].detach(), counts.of(name)
         if are_spikes(x, amplitudes):
             sums[ACCUMULATES, : len(x)] += products_of(module, x != 0)

@@ -216,6 +216,6 @@ def _spread(count: int, wanted: int) -> np.ndarray:
 def _written(source: checkpoints.Checkpoint, folded: nn.Module, path: Path) -> checkpoints.Checkpoint:
     """Return the checkpoint of a folded network in float32, as `checkpoints.network` reads it."""
     tensors = {name: value.float() for name, value in folded.state_dict().items()}
-    model = source.config.model.model_copy(update={"folded": True})
+    model = source.config.model.model_copy(update={"folded": True, "joint": False})
     config = source.config.model_copy(update={"model": model})
     return replace(source, tensors=tensors, config=config, notes={**source.notes, "folded_from": path.name})

@@ -83,7 +83,7 @@ GRADIENTS = Branch(
         Method("TEBN"),
         Method("MPBN", ("--paper mpbn", "--norm mpbn", "--norm mpbn-element"), "2308.08359"),
         Method("TET"),
-        Method("Joint A-SNN", (), "2305.02099"),
+        Method("Joint A-SNN", ("--paper joint",), "2305.02099"),
     ),
 )
 TAXONOMY = (

@@ -22,7 +22,9 @@ from spikecli.device import autocast, choose_device, peak_memory, storage_type
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluate import step_logits
 from spikecli.interruption import Stop, stoppable
+from spikecli.joint_loss import JointLoss
 from spikecli.membrane_loss import MembraneLoss
+from spikecli.models.joint import Joint
 from spikecli.models.layers import BatchNorm
 from spikecli.runs import STATE, Epoch, Run, default_folder
 from spikecli.samples import Samples, flips, load_samples
@@ -94,6 +96,8 @@ class Trainer:
         self.batches = Batches(inputs[kept], samples.labels[kept], config, device)
         self.held_out = Batches(inputs[held_out], samples.labels[held_out], config, device)
         self.run = Run(folder, config, samples.classnames)
+        self.scores: dict[str, float | None] = {}  # of what else was trained
+        self.joint = JointLoss(self.model, config.label_smoothing)
         self.orthogonality = losses.Orthogonality(getattr(self.model, "feature_tnet", None))
         self.membranes = MembraneLoss(self.model, config.rmp_power) if config.rmp_weight else None
 
@@ -116,6 +120,7 @@ class Trainer:
             "clouds_per_second": sum(epoch["clouds_per_second"] * epoch["seconds"] for epoch in epochs) / seconds,
             "peak_memory_mb": peak_memory(self.device),
             **membranes,
+            **self.scores,
         }
 
     def epochs(self, on_step: OnStep) -> Iterator[Epoch]:
@@ -127,6 +132,8 @@ class Trainer:
                 reestimate(self.model, self.batches.clean(0, REESTIMATION_CLOUDS), self.config, self.device)
                 if processes.rank() == 0:
                     self.run.publish(self.model, best=False)
+            if isinstance(self.model, Joint):
+                self.scores["ann_val_accuracy"] = self._validate(self.model.materialized("ann"))
 
     def _epoch(self, number: int, on_step: OnStep, stop: Stop) -> Epoch:
         progress, steps = self.run.progress, self.batches.steps
@@ -148,7 +155,7 @@ class Trainer:
             number + 1,
             progress.loss / progress.seen,
             progress.right / progress.seen,
-            self._validate(),
+            self._validate(self.model),
             self._lr(),
             progress.seconds,
             progress.seen / progress.seconds,
@@ -173,7 +180,7 @@ class Trainer:
         with autocast(self.device, self.config.precision):
             logits = self.model(inputs, self.config.timesteps)
         loss = losses.cross_entropy(logits, labels, self.config.label_smoothing)
-        total = loss + self.config.orthogonality * self.orthogonality.take()
+        total = self.joint.total(loss, labels) + self.config.orthogonality * self.orthogonality.take()
         error = torch.zeros_like(loss)
         if self.membranes:
             penalty, error = self.membranes.take()
@@ -197,14 +204,12 @@ class Trainer:
     def _lr(self) -> float:
         return schedule.learning_rate(self.config, self._epochs_done())
 
-    def _validate(self) -> float | None:
+    def _validate(self, model: nn.Module) -> float | None:
         if not len(self.held_out.labels):
             return None
         share = slice(processes.rank(), None, processes.world())
         inputs, labels = self.held_out.inputs[share], torch.from_numpy(self.held_out.labels[share])
-        logits = step_logits(
-            self.model, inputs, self.config.timesteps, self.device, self.config.precision, self.config.seed
-        )
+        logits = step_logits(model, inputs, self.config.timesteps, self.device, self.config.precision, self.config.seed)
         right = (metrics.cumulative_predictions(logits)[-1] == labels).sum().double()
         return float(processes.summed(right.to(self.device))) / len(self.held_out.labels)
 

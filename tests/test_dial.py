@@ -41,7 +41,7 @@ def clouds(count: int = 40, points: int = 24) -> PointClouds:
 def network(paper: str = "spiking-pointnet", tnet: str = "none", classes: int = 4, gain: float = 20.0) -> PointNet:
     """A network whose neurons fire and whose answers differ in how sure they are."""
     torch.manual_seed(0)
-    model = models.build(ModelConfig(classes=classes, neuron=PAPERS[paper], tnet=tnet))  # type: ignore[arg-type]
+    model = models.build(ModelConfig(classes=classes, neuron=PAPERS[paper].neuron, tnet=tnet))
     assert isinstance(model, PointNet)
     with torch.no_grad():
         for _ in range(5):  # the running statistics come to where neurons fire
@@ -71,7 +71,7 @@ def test_a_confidence_of_one_is_never_reached_even_where_the_softmax_rounds_to_i
     assert Stop(0.9, 3).steps(means).tolist() == [1]
 
 
-@pytest.mark.parametrize("paper", [name for name in PAPERS if PAPERS[name] is not None])
+@pytest.mark.parametrize("paper", [name for name in PAPERS if PAPERS[name].neuron is not None])
 @pytest.mark.parametrize("tnet", ["none", "paper"])
 def test_carried_membranes_give_what_a_long_run_gives(paper: str, tnet: str) -> None:
     model, data = network(paper, tnet), clouds()
@@ -104,7 +104,7 @@ def test_frames_and_images_are_carried_on_as_points_are(paper: str, shape: tuple
 
 def maps_network(paper: str) -> nn.Module:
     torch.manual_seed(0)
-    config = ModelConfig(name="resnet20", neuron=PAPERS[paper], width=0.1, classes=4, inputs=2, size=(9, 9))
+    config = ModelConfig(name="resnet20", neuron=PAPERS[paper].neuron, width=0.1, classes=4, inputs=2, size=(9, 9))
     model = models.build(config)
     for module in model.modules():
         if isinstance(module, BatchNorm):
@@ -189,7 +189,7 @@ def run(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     names = load_points(shapes_dir, "shapes", "test").classnames
     config = TrainConfig(
-        model=ModelConfig(classes=len(names), neuron=PAPERS["spiking-pointnet"], tnet="none"), points=64
+        model=ModelConfig(classes=len(names), neuron=PAPERS["spiking-pointnet"].neuron, tnet="none"), points=64
     )
     state = network(classes=len(names)).state_dict()
     checkpoints.save(folder / "model.safetensors", Checkpoint(state, config, names))

@@ -17,7 +17,7 @@ from spikecli.errors import SpikeError
 if TYPE_CHECKING:
     from spikecli.features import Viewing
     from spikecli.robustness import Battery, Cell
-    from spikecli.zeroshot import Scores
+    from spikecli.zeroshot import Question, Scores
 
 Sources = Annotated[
     list[str] | None,
@@ -42,23 +42,17 @@ def zeroshot(
 ) -> None:
     """Name event recordings by CLIP, without any training on events; `mini` on `digits` unless told otherwise.
 
-    With --corrupt the recordings of a data set are damaged, and looked at anew for each kind and severity.
-
     Example: spikecli zeroshot gesture_1.bin --classes "hand clap,drums"
     """
     from spikecli import zeroshot as flow
     from spikecli.backbone import Telling, open_backbone
-    from spikecli.datasets.event_sets import EVENT_SETS
     from spikecli.event_robustness import zero_shot_robustness
     from spikecli.features import FeatureStore
 
     console = Console(speech.as_json, speech.quiet)
-    names = sources or ["digits"]
-    dataset = names[0] if len(names) == 1 and names[0] in EVENT_SETS else None
+    dataset = _dataset(names := sources or ["digits"])
     battery = _battery(dataset, damage)
-    spoken = flow.read_words(words.classes, words.templates)
-    question = flow.ask_about(dataset, *spoken) if dataset else flow.ask_of_files(names, *spoken)
-    viewing = _viewing(look, dataset)
+    question, viewing = _asked(words, dataset, names), _viewing(look, dataset)
     with phases(console) as bars:
         telling = Telling(bars.start, bars.step, console.note)
         recordings = flow.open_split(look.data_dir, dataset, split, telling) if dataset else None
@@ -71,10 +65,24 @@ def zeroshot(
     if recordings is None:
         rows = flow.classify_files(model, viewing, question, [Path(name) for name in names])
         show_guesses(console, "Recordings", question.classnames, rows, top)
-    elif battery:
+    elif cells:
         _show_damage(console, cells, flow.summary(model, viewing, question, scores, False), damage.seed)
     else:
         _show(console, scores, flow.summary(model, viewing, question, scores, per_step), per_step)
+
+
+def _dataset(names: list[str]) -> str | None:
+    """Return the data set that is named, None for files."""
+    from spikecli.datasets.event_sets import EVENT_SETS
+
+    return names[0] if len(names) == 1 and names[0] in EVENT_SETS else None
+
+
+def _asked(words: clip_options.Words, dataset: str | None, names: list[str]) -> Question:
+    from spikecli.zeroshot import ask_about, ask_of_files, read_words
+
+    spoken = read_words(words.classes, words.templates)
+    return ask_about(dataset, *spoken) if dataset else ask_of_files(names, *spoken)
 
 
 def _viewing(look: clip_options.Look, dataset: str | None) -> Viewing:

@@ -8,7 +8,7 @@ from torch import nn
 
 from spikecli.combinations import refuse_network
 from spikecli.config import ModelConfig
-from spikecli.models import pointnet, resnet, vgg
+from spikecli.models import joint, pointnet, resnet, vgg
 
 MODELS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "pointnet": pointnet.build,
@@ -25,4 +25,5 @@ def build(config: ModelConfig) -> nn.Module:
     SpikeError when its settings make no sense together.
     """
     refuse_network(config)
-    return MODELS[config.name](config)
+    make = MODELS[config.name]
+    return joint.Joint(make, config) if config.joint else make(config)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from spikecli import processes
 from spikecli.config import ModelConfig
 from spikecli.models.layers import BatchNorm
 from spikecli.models.plain import Linear
@@ -78,6 +79,19 @@ class Convolution(nn.Conv2d):
         return _maps(y, x.shape[:-3])
 
 
+class MapNorm(BatchNorm):
+    """The same norm on maps: a single process trains with torch's own, which takes half the time or less."""
+
+    def forward(self, y: Tensor) -> Tensor:
+        if not self.training or processes.world() > 1:
+            return super().forward(y)
+        running = self.running_mean, self.running_var
+        rows = y.reshape(-1, y.shape[-1])
+        return functional.batch_norm(rows, *running, self.weight, self.bias, True, self.momentum, self.eps).view(
+            y.shape
+        )
+
+
 class ConvNorm(Convolution):
     """Convolution → batch norm; statistics pooled over steps, samples, places and processes.
 
@@ -86,7 +100,7 @@ class ConvNorm(Convolution):
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, scale: float = 1.0) -> None:
         super().__init__(inputs, outputs, kernel, stride, bias=False)
-        self.norm = BatchNorm(outputs)
+        self.norm = MapNorm(outputs)
         nn.init.constant_(self.norm.weight, scale)
 
     def effective(self) -> tuple[Tensor, Tensor]:

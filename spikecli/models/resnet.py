@@ -120,6 +120,13 @@ class ResNet(nn.Module):
                 assert isinstance(block, Block)
                 yield f"{stage}.{number}", block
 
+    def exits(self) -> Iterator[tuple[str, int]]:
+        """Yield the name of the last block of each stage but the last, and the channels of its maps."""
+        for stage in self.stages[:-1]:
+            number, block = list(self.get_submodule(stage).named_children())[-1]
+            assert isinstance(block, Block)
+            yield f"{stage}.{number}", block.conv2.out_channels
+
     def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the name of each neuron and those of the layers and edges that its spikes go into."""
         stem = [f"stem.{number}" for number in range(len(self.stem))]

@@ -51,6 +51,13 @@ class VGG(nn.Module):
             x = layer(x, timesteps)
         return self.out(self.pool(x))
 
+    def exits(self) -> Iterator[tuple[str, int]]:
+        """Yield the name of each layer that a pool follows, and the channels of its maps."""
+        for number, (layer, later) in enumerate(zip(self.layers, self.layers[1:], strict=False)):
+            assert isinstance(layer, ConvFire) and isinstance(later, ConvFire)
+            if isinstance(later.pool, AveragePool):
+                yield f"layers.{number}", layer.conv.out_channels
+
     def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the name of each neuron and that of the layer that its spikes go into."""
         later = [f"layers.{number}.conv" for number in range(1, len(self.layers))]

@@ -62,7 +62,10 @@ def dial_figure(dial: Dial, theme: str) -> Figure:
     _dress(energy, paper, "Energy of one sample, µJ", steps)
     _dress(time, paper, "Time of one sample, ms", steps)
     shares.yaxis.set_major_formatter(lambda share, place: f"{100 * share:.5g}%")
-    shares.legend(fontsize=7.5, frameon=False, labelcolor=paper.ink, loc="best")
+    handles = dict(zip(*reversed(shares.get_legend_handles_labels()), strict=True))
+    named = ["accuracy", *(name for name in handles if name != "accuracy")]  # matplotlib puts what has bars last
+    look: dict[str, Any] = {"fontsize": 7.5, "frameon": False, "labelcolor": paper.ink, "loc": "best"}
+    shares.legend([handles[name] for name in named], named, **look)
     for axes in (energy, time):
         axes.set_ylim(bottom=0)
     return figure

@@ -1,0 +1,186 @@
+"""Joint A-SNN (2305.02099): an ANN and a spiking network that share the singular bases of their weights in training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from spikecli.config import ModelConfig
+from spikecli.models.convolution import Classifier, GlobalPool
+from spikecli.models.layers import LinearNorm
+
+Exits = list[tuple[Tensor, Tensor]]  # logits (T, B, K) and feature (T, B, F) of each exit, the network's end last
+LAST = "out"  # the last layer of every network
+
+
+class Bases(nn.Module):
+    """U and V of one layer: at each of its kernel's P positions the weight is U·diag(σ)·V, with σ (P, rank) given."""
+
+    def __init__(self, u: Tensor, v: Tensor, shape: torch.Size) -> None:
+        super().__init__()
+        self.u = nn.Parameter(u)  # (P, outputs, rank)
+        self.v = nn.Parameter(v)  # (P, rank, inputs)
+        self.shape = shape
+
+    def forward(self, sigma: Tensor) -> Tensor:  # (P, rank) → (outputs, inputs, height, width); without a map (.., ..)
+        with torch.autocast(sigma.device.type, enabled=False):
+            return product(self.u, sigma, self.v, self.shape)
+
+
+def product(u: Tensor, sigma: Tensor, v: Tensor, shape: torch.Size) -> Tensor:
+    """Return U·diag(σ)·V of each position as a kernel of this shape."""
+    return ((u * sigma.unsqueeze(-2)) @ v).permute(1, 2, 0).reshape(shape)
+
+
+def decomposed(kernel: Tensor) -> tuple[Bases, Tensor]:
+    """Return the bases and singular values (P, rank) of a kernel (outputs, inputs, ...), each position by itself.
+
+    Its axes are permuted: reshaping it, as the released code does, would mix positions with channels.
+    """
+    matrices = kernel.detach().flatten(2).movedim(2, 0) if kernel.dim() > 2 else kernel.detach().unsqueeze(0)
+    u, sigma, v = torch.linalg.svd(matrices, full_matrices=False)
+    # LAPACK's matrices lie column by column, the optimizer's state of a resumed run row by row; and a fused optimizer
+    # goes through the memory of both side by side.
+    return Bases(u.contiguous(), v.contiguous(), kernel.shape), sigma
+
+
+def shared_weights(network: nn.Module) -> list[tuple[str, Tensor]]:
+    """Return the weights, by name, that are made from shared bases: of all layers but the plain linear ones."""
+    return [
+        (f"{name}.weight", module.weight)
+        for name, module in network.named_modules()
+        if not isinstance(module, nn.Linear)
+        and isinstance(getattr(module, "weight", None), nn.Parameter)
+        and module.weight.dim() > 1
+    ]
+
+
+def _layer(network: nn.Module, weight: str) -> nn.Module:
+    return network.get_submodule(weight.rpartition(".")[0])
+
+
+class Exit(nn.Module):
+    """Mean over places → linear → batch norm: a feature. ReLU → linear: logits. It serves training alone."""
+
+    def __init__(self, channels: int, features: int, classes: int) -> None:
+        super().__init__()
+        self.pool = GlobalPool()
+        self.feature = LinearNorm(channels, features)
+        self.out = Classifier(features, classes)
+
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:  # (T, B, H, W, C) → (T, B, K), (T, B, F)
+        feature = self.feature(self.pool(maps))
+        return self.out(functional.relu(feature)), feature
+
+
+class Branch(nn.Module):
+    """One of the two networks, without the weights that are made from the bases; with singular values and exits."""
+
+    def __init__(self, network: nn.Module, sigma: list[Tensor], classes: int) -> None:
+        super().__init__()
+        self.network = network
+        self.sigma = nn.ParameterList(nn.Parameter(each.clone()) for each in sigma)
+        self.names = [name for name, _ in shared_weights(network)]
+        for name in self.names:
+            _layer(network, name).register_parameter("weight", None)
+        exits = list(getattr(network, "exits", tuple)())
+        self.stages = [name for name, _ in exits]
+        last = network.get_submodule(LAST)
+        assert isinstance(last, nn.Linear)
+        self.exits = nn.ModuleList(Exit(channels, last.in_features, classes) for _, channels in exits)
+
+    def weights(self, bases: nn.ModuleList) -> dict[str, Tensor]:
+        """Return the weights that this branch's singular values give, by their names in its network."""
+        made = (base(sigma) for base, sigma in zip(bases, self.sigma, strict=True))
+        return dict(zip(self.names, made, strict=True))
+
+    def answer(self, x: Tensor, timesteps: int, bases: nn.ModuleList) -> Tensor:
+        """Return the network's logits (T, B, K)."""
+        return functional_call(self.network, self.weights(bases), (x, timesteps))
+
+    def forward(self, x: Tensor, timesteps: int, bases: nn.ModuleList) -> Exits:
+        with self._kept() as maps:
+            logits = self.answer(x, timesteps, bases)
+        found = [leave(maps[stage]) for stage, leave in zip(self.stages, self.exits, strict=True)]
+        return [*found, (logits, maps[LAST])]
+
+    @contextmanager
+    def _kept(self) -> Iterator[dict[str, Tensor]]:
+        """Yield a dict that has, after a pass, what each stage gave and what the last layer was given."""
+        kept: dict[str, Tensor] = {}
+        handles = [
+            self.network.get_submodule(stage).register_forward_hook(
+                lambda module, inputs, output, stage=stage: kept.__setitem__(stage, output)
+            )
+            for stage in self.stages
+        ]
+        last = self.network.get_submodule(LAST)
+        handles.append(last.register_forward_pre_hook(lambda module, inputs: kept.__setitem__(LAST, inputs[0])))
+        try:
+            yield kept
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+class Joint(nn.Module):
+    """Logits (T, B, K) of the spiking network, with which in training an ANN runs beside; both read the same bases.
+
+    `make` builds a network without weights in common. Both begin with the same weights.
+    """
+
+    def __init__(self, make: Callable[[ModelConfig], nn.Module], config: ModelConfig) -> None:
+        super().__init__()
+        snn = make(config)
+        ann = make(config.model_copy(update={"neuron": None, "batch_norm": "plain"}))
+        ann.register_forward_pre_hook(_at_once)
+        pairs = [decomposed(weight) for _, weight in shared_weights(snn)]
+        self.bases = nn.ModuleList(bases for bases, _ in pairs)
+        sigma = [values for _, values in pairs]
+        self.snn = Branch(snn, sigma, config.classes)
+        self.ann = Branch(ann, sigma, config.classes)
+
+    def forward(self, x: Tensor, timesteps: int = 1) -> Tensor:
+        """Return the spiking network's logits of each step; who trains reads the exits of both branches by hooks."""
+        if not self.training:
+            return self.snn.answer(x, timesteps, self.bases)
+        self.ann(x, 1, self.bases)
+        return self.snn(x, timesteps, self.bases)[-1][0]
+
+    def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield what the wiring of the ordinary network is."""
+        yield from getattr(self.snn.network, "wiring", tuple)()
+
+    def folded(self) -> nn.Module:
+        """Return the ordinary spiking network, which goes on to lose its norms and amplitudes as any other."""
+        return self.materialized()
+
+    @torch.no_grad()
+    def materialized(self, branch: str = "snn") -> nn.Module:
+        """Return one of the two as the ordinary network that it is: W = U·diag(σ)·V in each layer."""
+        part = getattr(self, branch)
+        network = copy.deepcopy(part.network)
+        for name, weight in part.weights(self.bases).items():
+            _layer(network, name).register_parameter("weight", nn.Parameter(weight.contiguous()))
+        return network.train(self.training)
+
+
+def _at_once(module: nn.Module, inputs: tuple[Tensor, int]) -> tuple[Tensor, int]:
+    """Return what a network without time is given: the sum of a recording's frames, which holds all of its events."""
+    return (inputs[0].sum(0) if inputs[0].dim() == 5 else inputs[0]), 1
+
+
+def ordinary(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of the spiking `network` among those, by name, of a Joint that has it as a branch."""
+    prefix = "snn.network."
+    found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    for number, (name, weight) in enumerate(shared_weights(network)):
+        u, sigma, v = (tensors[key] for key in (f"bases.{number}.u", f"snn.sigma.{number}", f"bases.{number}.v"))
+        found[name] = product(u, sigma, v, weight.shape)
+    return found
