@@ -13,7 +13,7 @@ from PIL import Image
 from spikecli import checkpoint as checkpoints
 from spikecli import models, probe
 from spikecli.checkpoint import Checkpoint
-from spikecli.config import PAPERS, ModelConfig, TrainConfig
+from spikecli.config import ModelConfig, TrainConfig, neuron_of
 from spikecli.energy import counted
 from spikecli.errors import SpikeError
 from spikecli.evaluate import step_logits
@@ -38,7 +38,7 @@ def silent(*done: object, **fields: object) -> None:
 def network(paper: str = "spiking-pointnet", tnet: str = "none", seed: int = 0) -> torch.nn.Module:
     """Return a network whose batch statistics are those of some clouds, so that its deep layers fire too."""
     torch.manual_seed(seed)
-    model = models.build(ModelConfig(neuron=PAPERS[paper], tnet=tnet))  # type: ignore[arg-type]
+    model = models.build(ModelConfig(neuron=neuron_of(paper), tnet=tnet))  # type: ignore[arg-type]
     for norm in model.modules():
         if hasattr(norm, "running_mean"):
             norm.momentum = 1.0  # type: ignore[assignment]
@@ -48,7 +48,7 @@ def network(paper: str = "spiking-pointnet", tnet: str = "none", seed: int = 0) 
 
 
 def saved(path: Path, paper: str = "spiking-pointnet", tnet: str = "none", seed: int = 0) -> Path:
-    config = TrainConfig(paper=paper, model=ModelConfig(neuron=PAPERS[paper], tnet=tnet), points=40)  # type: ignore[arg-type]
+    config = TrainConfig(paper=paper, model=ModelConfig(neuron=neuron_of(paper), tnet=tnet), points=40)  # type: ignore[arg-type]
     model = network(paper, tnet, seed)
     checkpoints.save(path, Checkpoint(model.state_dict(), config, CLASSES))
     return path

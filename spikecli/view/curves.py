@@ -72,7 +72,7 @@ def _settings(folder: Path) -> tuple[TrainConfig, tuple[dict[str, Any], ...]]:
 
     path = folder / SETTINGS
     if path.is_file():
-        return validated(TrainConfig, read_json(path, {str: object}, CURE)), ()
+        return validated(TrainConfig, read_json(path, dict, CURE)), ()
     for name in (WEIGHTS, STATE):
         if (folder / name).is_file():
             stored = checkpoints.load(folder / name)
