@@ -44,7 +44,7 @@ def reading(path: Path, cure: str, *also: type[Exception]) -> Iterator[None]:
     except (*DAMAGE, *also) as error:
         if isinstance(error, OSError) and error.errno:
             raise SpikeError(f"cannot read {path}: {error.strerror}; check the path and its permissions") from error
-        raise SpikeError(f"{path} is cut short, damaged or of another kind ({reason_of(error)}); {cure}") from error
+        raise SpikeError(f"{path} is damaged, cut short or of another kind ({reason_of(error)}); {cure}") from error
 
 
 def reason_of(error: BaseException) -> str:

@@ -49,7 +49,7 @@ def test_a_batch_that_breaks_training_is_kept_with_its_weights_and_nothing_good_
         indices = trainer.batches.order(1)[0]
     assert (tmp_path / "state.safetensors").read_bytes() == whole
     batch, about = tensors.read(tmp_path / "bad-batch-2-1.safetensors")
-    assert batch["points"].shape[0] == 100 and batch["logits"].shape == (1, 100, 10)
+    assert batch["inputs"].shape[0] == 100 and batch["logits"].shape == (1, 100, 10)
     assert batch["indices"].tolist() == indices.tolist()
     assert (about["epoch"], about["step"]) == ("2", "1") and torch.equal(batch["model/out.bias"], before)
 

@@ -126,7 +126,7 @@ def test_class_names_come_from_a_list_or_a_file(tmp_path: Path) -> None:
         (lambda: Question(("one", ""), ("{}",)), "wanted two or more different names"),
         (lambda: Question(("one", "two"), ()), "found no template"),
         (lambda: ask_of_files(["nothing.bin"], ("a", "b"), None), "found neither a file nor a data set 'nothing.bin'"),
-        (lambda: read_words(None, Path("nothing.txt")), "cannot read nothing.txt"),
+        (lambda: read_words(None, Path("nothing.txt")), "found no file nothing.txt"),
         (lambda: Viewing(slicing="events"), "found slicing 'events'; wanted one of count, time"),
         (lambda: Viewing(preset="grey"), "found image preset 'grey'; wanted one of gray, "),
         (lambda: Viewing(normalization="none"), "found normalization 'none'; wanted one of clip, paper"),
@@ -206,7 +206,7 @@ def test_damaged_features_are_refused(store: FeatureStore) -> None:
     store.read([0])
     (path,) = store.folder.glob("*.h5")
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(SpikeError, match=r"00000000\.h5 is damaged .*; remove it and run again"):
+    with pytest.raises(SpikeError, match=r"00000000\.h5 is damaged.*; remove it and run again"):
         store.read([0])
 
 

@@ -64,13 +64,15 @@ def run(
         if not sent and until(process.pid):
             os.kill(process.pid, number)
             sent = True
-        time.sleep(0.002)
+        time.sleep(0.005)
     hung = process.poll() is None
     orphans = 0 if hung else _left(process.pid)
     if hung or orphans:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     listening.join(10)
+    assert process.stderr is not None
+    process.stderr.close()
     return Ended(process.returncode, b"".join(words).decode(errors="replace"), orphans, hung)
 
 

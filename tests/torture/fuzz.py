@@ -147,7 +147,6 @@ def main(seed: int, files: int, groups: list[str], after: str) -> None:
     say = os.fdopen(os.dup(1), "wb", buffering=0)
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
-    signal.signal(signal.SIGPROF, _too_late)
     with tempfile.TemporaryDirectory(prefix="torture-") as scratch:
         everything = all_formats(Path(scratch) / "kept", groups)
         name, _, number = after.partition(":")
@@ -173,6 +172,7 @@ def judged(read: Any, path: Path) -> dict[str, Any]:
     kind, line = "data", ""
     limited, before = _limit_memory(), _resident("VmRSS", reset=True)
     start = time.process_time()
+    held = signal.signal(signal.SIGPROF, _too_late)
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         read(path)
@@ -187,6 +187,7 @@ def judged(read: Any, path: Path) -> dict[str, Any]:
         kind, line = "traceback", f"{type(error).__name__}: {str(error)[:150]} ({where})"
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, held)
         seconds = time.process_time() - start
         resource.setrlimit(resource.RLIMIT_AS, limited)
     return {"kind": kind, "line": line, "seconds": seconds, "mb": max(0, _resident("VmHWM") - before) / 1024}
