@@ -24,7 +24,7 @@ from spikecli.datasets.prepared import PointClouds
 from spikecli.errors import SpikeError
 from spikecli.evaluate import OnClouds, passes, step_logits
 from spikecli.samples import Samples
-from spikecli.stopping import spikes
+from spikecli.stopping import steps_of
 
 CLEAN = "clean"
 
@@ -100,11 +100,6 @@ def robustness(
                 predictions.append(metrics.cumulative_predictions(logits))
             cells += [_cell(kind, severity, t, [steps[t - 1] for steps in predictions], labels) for t in shorter]
     return cells
-
-
-def steps_of(model: nn.Module, timesteps: Sequence[int]) -> Sequence[int]:
-    """Return the numbers of time steps that make a difference to a network."""
-    return timesteps if spikes(model) else [1]
 
 
 def damaged(samples: Samples, kind: str, severity: int, seed: int, timesteps: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +48,11 @@ class Stop:
 def spikes(model: nn.Module) -> bool:
     """Return whether a network has spiking neurons, so that further time steps change what it says."""
     return any(isinstance(module, Neuron) for module in model.modules())
+
+
+def steps_of(model: nn.Module, timesteps: Sequence[int]) -> Sequence[int]:
+    """Return the numbers of time steps that make a difference to a network: for an ANN, 1."""
+    return timesteps if spikes(model) else [1]
 
 
 class Membrane(nn.Module):

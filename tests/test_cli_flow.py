@@ -110,3 +110,11 @@ def test_a_settings_file_that_is_wrong_is_named(cli: Cli, tmp_path: Path) -> Non
     assert "'epoch'" in cli("train", "--config", settings).err
     settings.write_text("epochs = = 3\n")
     assert str(settings) in cli("train", "--config", settings).err
+
+
+def test_the_ann_is_scored_at_the_one_step_it_knows(cli: Cli, shapes_dir: Path, tmp_path: Path) -> None:
+    run = tmp_path / "ann"
+    common = ("--data-dir", shapes_dir, "--device", "cpu", "--quiet", "--json")
+    assert cli("train", "shapes", "--paper", "ann", "--epochs", 1, "--points", 32, "--out", run, *common).code == 0
+    (row,) = cli("eval", run, "--timesteps", "1,2,4", "--runs", 1, *common).document["results"]
+    assert row["timesteps"] == 1 and row["energy_uj"] > 0

@@ -21,6 +21,7 @@ def show_damage(console: Console, asked: Asked, timesteps: Sequence[int], damage
     from spikecli.datasets.corrupt import chosen_kinds, chosen_severities
     from spikecli.device import choose_device
     from spikecli.evaluate import opened, passes
+    from spikecli.stopping import steps_of
 
     severities, place = chosen_severities(damage.severities), choose_device(asked.device)
     paths = [checkpoints.resolve(asked.checkpoint)]
@@ -31,7 +32,7 @@ def show_damage(console: Console, asked: Asked, timesteps: Sequence[int], damage
     if damage.beside is not None:
         paths.append(checkpoints.resolve(damage.beside))
         runs.append(opened(paths[1], asked.data_dir, samples.dataset, asked.split, place))
-    through = sum(len(passes(split, flow.steps_of(model, timesteps))) for model, split in runs)
+    through = sum(len(passes(split, steps_of(model, timesteps))) for model, split in runs)
     total = through * asked.runs * len(battery.cases) * len(samples.labels)
     reports = []
     with console.progress("evaluating damaged samples", total=total, unit=samples.noun) as advance:

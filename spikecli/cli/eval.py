@@ -76,7 +76,7 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     from spikecli import dial as flow
     from spikecli.device import choose_device
     from spikecli.evaluate import opened
-    from spikecli.stopping import Stop
+    from spikecli.stopping import Stop, steps_of
     from spikecli.storage import write_rows
     from spikecli.view.dial import check_picture, save_dial
 
@@ -86,6 +86,7 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     check_picture(turned.figure)
     path, place = checkpoints.resolve(asked.checkpoint), choose_device(asked.device)
     model, samples = opened(path, asked.data_dir, asked.data, asked.split, place)
+    steps = list(steps_of(model, steps))
     _warn(console, path, asked.data_dir, asked.data)
     total = flow.passes(samples, steps, stop, asked.runs, drawn) * len(samples.labels)
     with console.progress("evaluating", total=total, unit=samples.noun) as advance:
