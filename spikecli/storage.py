@@ -67,6 +67,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The content reaches the disk before the name does, so a reader sees the old file or the new one, never a part.
     What a killed process leaves is swept away by the next `sole_writer` of the folder.
     """
+    _still_there(path)
     make_folder(path.parent)
     try:
         handle, name = tempfile.mkstemp(prefix=f"{UNFINISHED}{path.stem}-", suffix=path.suffix, dir=path.parent)
@@ -151,7 +152,16 @@ class _Sink:
             self.failure = error
         return len(data)
 
-    def __getattr__(self, name: str) -> Any:  # seek, readinto, truncate and the rest
+    def truncate(self, size: int) -> int:
+        """Cut or grow the file to `size`, as HDF5 does when it closes one, or remember why not."""
+        try:
+            if self.failure is None:
+                self.raw.truncate(size)
+        except OSError as error:
+            self.failure = error
+        return size
+
+    def __getattr__(self, name: str) -> Any:  # seek, readinto and the rest
         return getattr(self.raw, name)
 
 
