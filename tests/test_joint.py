@@ -19,13 +19,15 @@ from torch import Tensor, nn
 
 from spikecli import checkpoint as checkpoints
 from spikecli import losses, models
-from spikecli.config import PAPERS, ModelConfig, TrainConfig
+from spikecli.config import PAPERS, ModelConfig, TrainConfig, train_settings
 from spikecli.datasets.event_prepared import prepare_events
 from spikecli.errors import SpikeError
 from spikecli.joint_loss import JointLoss, joint_loss
 from spikecli.models.joint import Joint, decomposed, shared_weights
+from spikecli.models.layers import BatchNorm
 from spikecli.models.resnet import ResNet
 from spikecli.neurons import Neuron
+from spikecli.reparameterize import reparameterize
 from spikecli.train import opened
 
 Cli = Callable[..., Outcome]
@@ -199,15 +201,32 @@ def test_the_ordinary_network_is_the_joint_one_spike_for_spike(name: str) -> Non
         assert all(torch.equal(a, b) for a, b in zip(spikes, others, strict=True))
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_folds_into_a_network_that_emits_spikes_alone(name: str) -> None:
+    model = network(name, neuron=PAPERS["mpbn"].neuron).eval()
+    folded = reparameterize(model)
+    for timesteps in (1, 4):
+        (first, spikes), (second, others) = (emitted(each, inputs(name), timesteps) for each in (model, folded))
+        assert (first - second).abs().max() <= 1e-9
+        assert all(torch.equal(a, b) for a, b in zip(spikes, others, strict=True))
+    assert not any(isinstance(module, BatchNorm | nn.BatchNorm1d) for module in folded.modules())
+
+
+def test_it_combines_with_other_papers() -> None:
+    both = train_settings("shapes", "mpbn+joint", "short", {}, {"fire": "ternary"}, {}).model
+    assert both.joint and both.neuron is not None and (both.neuron.norm, both.neuron.fire) == ("mpbn", "ternary")
+    assert not train_settings("shapes", "mpbn", "short", {}, {}, {}).model.joint
+
+
 def test_any_neuron_has_an_ann_beside_it() -> None:
-    for paper, neuron in ((name, paper.neuron) for name, paper in PAPERS.items()):
-        if neuron is not None:
-            model = network(neuron=neuron, batch_norm="tdbn").train()
+    for name, paper in PAPERS.items():
+        if paper.neuron is not None:
+            model = network(neuron=paper.neuron, batch_norm="tdbn").train()
             model(inputs("resnet20"), 2)
             torch.manual_seed(0)
             logits = model.eval()(inputs("resnet20"), 2)
             torch.manual_seed(0)
-            assert torch.equal(model.materialized()(inputs("resnet20"), 2), logits), paper
+            assert torch.equal(model.materialized()(inputs("resnet20"), 2), logits), name
 
 
 # Runs.
@@ -253,6 +272,11 @@ def test_a_run_on_frames_learns_stops_and_goes_on_to_the_same_bits(cli: Cli, rec
 
     scores = cli("eval", whole, "--timesteps", 2, "--runs", 1, *common).document
     assert scores["samples"] == 20 and 0 < scores["results"][0]["firing_rate"] < 1
+    out = tmp_path / "folded.safetensors"
+    fold = cli("reparameterize", whole, "--out", out, *common).document
+    assert fold["spikes_flipped"] == 0 and fold["max_logit_difference"] <= 1e-9
+    again = cli("eval", out, "--timesteps", 2, "--runs", 1, *common).document["results"][0]
+    assert again["instance_accuracy"] == scores["results"][0]["instance_accuracy"]
     trained, path = models.build(config.model).eval(), whole / "model.safetensors"
     trained.load_state_dict(first)
     loaded, frames = checkpoints.network(checkpoints.load(path), path), torch.rand(2, 5, 2, 8, 8)
@@ -296,6 +320,9 @@ def test_a_checkpoint_without_its_factors_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     checkpoints.network(checkpoints.Checkpoint(tensors, run, names), path)
     without_one = {name: tensor for name, tensor in tensors.items() if name != "bases.1.u"}
-    for damaged in (without_one, {**tensors, "snn.sigma.2": torch.ones(1, 7)}):
-        with pytest.raises(SpikeError, match=r"model\.safetensors(: snn\.sigma\.2 has shape| lacks bases\.1\.u)"):
+    for damaged, words in (
+        (without_one, r"lacks bases\.1\.u"),
+        ({**tensors, "snn.sigma.2": torch.ones(1, 7)}, r"snn\.sigma\.2 has shape"),
+    ):
+        with pytest.raises(SpikeError, match=words):
             checkpoints.network(checkpoints.Checkpoint(damaged, run, names), path)
