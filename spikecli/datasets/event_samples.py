@@ -21,8 +21,9 @@ _NARROW = (np.uint8, np.int16)
 class Framing:
     """How the events of a recording become frames: shared out by count or time, in maps of `size`.
 
-    `reference` is the T that a network was trained with. Its frames are plain counts; with any other T they are
-    multiplied by T / reference, so that a frame holds as much as the network has learned to expect.
+    `reference` is the T that a network was trained with. Frames are plain counts, up to that T; with a larger one they
+    are multiplied by T / reference, so that a frame holds as much as the network has learned to expect. With a smaller
+    one the fuller frames make up for what the membrane does not get to add up: docs/networks.md has both measured.
     """
 
     slicing: str
@@ -37,7 +38,7 @@ class Framing:
 
             pictures = torch.from_numpy(counts.reshape(-1, *counts.shape[2:]).astype(np.float32))
             counts = fitted(pictures, 0.0, self.size).numpy().reshape(*counts.shape[:3], *self.size)
-        if timesteps != self.reference:
+        if timesteps > self.reference:
             return counts * np.float32(timesteps / self.reference)
         if counts.dtype == np.int32:
             most = counts.max(initial=0)
