@@ -118,54 +118,6 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 @contextmanager
-def atomic_hdf5(path: Path) -> Iterator[Any]:
-    """Yield an h5py.File open for writing that becomes `path` when the block ends well; SpikeError on a full disk."""
-    import h5py
-
-    with atomic_path(path) as temporary, temporary.open("w+b", buffering=0) as raw:
-        sink = _Sink(raw)
-        try:
-            with h5py.File(sink, "w", libver="latest") as file:
-                yield file
-        except (OSError, RuntimeError):
-            if sink.failure is None:
-                raise
-        if sink.failure is not None:
-            raise sink.failure
-
-
-class _Sink:
-    """A file for HDF5, which cannot close what it could not write and may crash over it: the first failure is kept
-    for whoever asks, and what comes after it is dropped."""
-
-    def __init__(self, raw: io.FileIO) -> None:
-        self.raw = raw
-        self.failure: OSError | None = None
-
-    def write(self, data: memoryview) -> int:
-        """Write all of `data`, or remember why not."""
-        done = 0
-        try:
-            while self.failure is None and done < len(data):
-                done += self.raw.write(data[done:]) or 0
-        except OSError as error:
-            self.failure = error
-        return len(data)
-
-    def truncate(self, size: int) -> int:
-        """Cut or grow the file to `size`, as HDF5 does when it closes one, or remember why not."""
-        try:
-            if self.failure is None:
-                self.raw.truncate(size)
-        except OSError as error:
-            self.failure = error
-        return size
-
-    def __getattr__(self, name: str) -> Any:  # seek, readinto and the rest
-        return getattr(self.raw, name)
-
-
-@contextmanager
 def sole_writer(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold `folder` for one writing process; SpikeError naming the holder's process id when another has it.
 

@@ -332,7 +332,7 @@ def test_a_damaged_run_names_file_and_line(runs: dict[str, Path], tmp_path: Path
             read_run(folder)
     curve.write_text(whole)
     (folder / "config.json").write_text("{")
-    with pytest.raises(SpikeError, match=r"config.json is cut short, damaged"):
+    with pytest.raises(SpikeError, match=r"config.json is damaged, cut short"):
         read_run(folder)
     for name in ("config.json", "model.safetensors", "state.safetensors"):
         (folder / name).unlink()

@@ -12,11 +12,11 @@ import h5py
 import numpy as np
 
 from spikecli.datasets.event_columns import Size
-from spikecli.datasets.hdf5 import anew
+from spikecli.datasets.hdf5 import anew, atomic_hdf5
 from spikecli.datasets.record import file_hash
 from spikecli.errors import SpikeError
 from spikecli.reading import at_least, is_plain_name, read_json
-from spikecli.storage import atomic_hdf5, write_text
+from spikecli.storage import write_text
 
 FORMAT = 1  # raise it when the meaning of a prepared file changes
 _RECORD = "prepared.json"

@@ -1,7 +1,8 @@
-"""HDF5 files as they come in: nothing from outside the file, no claims beyond it, no values of another kind."""
+"""HDF5 files: written whole or not at all; read with nothing from outside the file and no claims beyond it."""
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import numpy as np
 
 from spikecli.errors import SpikeError
 from spikecli.reading import allowed_bytes, reading
+from spikecli.storage import atomic_path
 
 
 @dataclass(frozen=True)
@@ -91,3 +93,49 @@ def check_labels(path: Path, labels: np.ndarray, classes: int) -> np.ndarray:
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         raise SpikeError(f"{path} has the label {wrong}; wanted 0 to {classes - 1}; choose the right data set")
     return labels.astype(np.int64)
+
+
+@contextmanager
+def atomic_hdf5(path: Path) -> Iterator[Any]:
+    """Yield an h5py.File open for writing that becomes `path` when the block ends well; SpikeError on a full disk."""
+    with atomic_path(path) as temporary, temporary.open("w+b", buffering=0) as raw:
+        sink = _Sink(raw)
+        try:
+            with h5py.File(sink, "w", libver="latest") as file:
+                yield file
+        except (OSError, RuntimeError):
+            if sink.failure is None:
+                raise
+        if sink.failure is not None:
+            raise sink.failure
+
+
+class _Sink:
+    """A file for HDF5, which cannot close what it could not write and may crash over it: the first failure is kept
+    for whoever asks, and what comes after it is dropped."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self.raw = raw
+        self.failure: OSError | None = None
+
+    def write(self, data: memoryview) -> int:
+        """Write all of `data`, or remember why not."""
+        done = 0
+        try:
+            while self.failure is None and done < len(data):
+                done += self.raw.write(data[done:]) or 0
+        except OSError as error:
+            self.failure = error
+        return len(data)
+
+    def truncate(self, size: int) -> int:
+        """Cut or grow the file to `size`, as HDF5 does when it closes one, or remember why not."""
+        try:
+            if self.failure is None:
+                self.raw.truncate(size)
+        except OSError as error:
+            self.failure = error
+        return size
+
+    def __getattr__(self, name: str) -> Any:  # seek, readinto and the rest
+        return getattr(self.raw, name)

@@ -15,13 +15,13 @@ import numpy as np
 from spikecli.datasets.archive import open_source
 from spikecli.datasets.download import Fetching, fetch
 from spikecli.datasets.event_store import check_file, current_entry, read_record, write_record
-from spikecli.datasets.hdf5 import anew, check_labels, stored
+from spikecli.datasets.hdf5 import anew, atomic_hdf5, check_labels, stored
 from spikecli.datasets.image_sets import IMAGE_SETS, ImageSetFacts
 from spikecli.datasets.prepare import Order, Watch, identify
 from spikecli.datasets.record import file_hash
 from spikecli.errors import SpikeError
 from spikecli.reading import reading
-from spikecli.storage import atomic_hdf5, sole_writer
+from spikecli.storage import sole_writer
 
 SHAPE = (3, 32, 32)
 _FORMAT = 1  # raise it when the meaning of a prepared file changes
