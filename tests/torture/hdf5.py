@@ -34,9 +34,10 @@ def _change(file: h5py.File, name: str, rng: Rng) -> None:
     old = file.get(name)
     if not isinstance(old, h5py.Dataset) or old.external or old.size > 1 << 16:
         return
-    shape, values = old.shape, old[()]
-    if 0 in shape or values.dtype.kind not in "iufO":  # an earlier change: it may stay
+    shape, text = old.shape, old.dtype.kind == "O" and h5py.check_string_dtype(old.dtype) is not None
+    if 0 in shape or not (text or old.dtype.kind in "iuf"):  # an earlier change: it may stay
         return
+    values = np.asarray(old[()], object if text else None)
     del file[name]
     match int(rng.integers(9)):
         case 0:
@@ -70,7 +71,7 @@ def old_type(values: Any) -> Any:
 
 def _values(file: h5py.File, name: str, values: np.ndarray, rng: Rng) -> None:
     if values.dtype.kind == "O":
-        file.create_dataset(name, data=[b"\xff\xfe" * 2] * len(values), dtype=h5py.string_dtype("ascii"))
+        file.create_dataset(name, data=[b"\xff\xfe" * 2] * values.size, dtype=h5py.string_dtype("ascii"))
         return
     changed = np.array(values)
     flat = changed.reshape(-1)

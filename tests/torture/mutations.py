@@ -6,6 +6,7 @@ import json
 import re
 import struct
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ def _changed(value: Any, rng: Rng) -> Any:
         return value
     if rng.random() < 0.02:
         return json.loads("[" * 900 + "]" * 900)
-    return VALUES[int(rng.integers(len(VALUES)))]
+    return deepcopy(VALUES[int(rng.integers(len(VALUES)))])  # a later change must not reach the list of them
 
 
 def json_bytes(value: Any, rng: Rng) -> bytes:
