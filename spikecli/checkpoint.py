@@ -15,9 +15,12 @@ from spikecli.config import TrainConfig, validated
 from spikecli.errors import SpikeError
 from spikecli.models import joint
 from spikecli.reading import fits, reading
+from spikecli.reference import NAME, reference
 from spikecli.reparameterize import reparameterize
 
 FORMAT = "spikecli-1"
+_SHAPE: dict[str, Any] = {"data": {str: str}, "progress": {"epochs": [dict]}, "metrics": dict}  # of notes, if there
+_NOTES: dict[str, Any] = {"data": {}, "progress": {"epochs": []}, "metrics": {}}
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def load(path: Path) -> Checkpoint:
     with reading(path, "the file is damaged, copy it again"):
         config = validated(TrainConfig, json.loads(metadata["config"]))
         classnames, notes = json.loads(metadata["classnames"]), json.loads(metadata["notes"])
-    if not fits(classnames, [str]) or not fits(notes, dict):
+    if not fits(classnames, [str]) or not fits(notes, dict) or not fits({**_NOTES, **notes}, _SHAPE):
         raise SpikeError(f"the settings in {path} do not add up; the file is damaged, copy it again")
     return Checkpoint(found, config, tuple(classnames), notes)
 
@@ -87,7 +90,9 @@ def _values(found: dict[str, Tensor]) -> int:
 
 
 def resolve(given: Path | None, runs: Path = Path("checkpoints")) -> Path:
-    """Return the weights file that a file, a run folder, or nothing (the newest run) means."""
+    """Return the weights file that a file, a run folder, `reference`, or nothing (the newest run) means."""
+    if given == Path(NAME) and not given.exists():
+        given = reference()
     if given is None:
         found = sorted(runs.glob("*/model.safetensors"), key=lambda path: path.stat().st_mtime)
         if not found:

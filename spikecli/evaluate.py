@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +22,8 @@ from spikecli.energy import Operations, counted
 from spikecli.errors import SpikeError
 from spikecli.models.pointnet import PointNet
 from spikecli.models.pooled import linear_winners
-from spikecli.neurons import Neuron
+from spikecli.neurons import layers
+from spikecli.neurons.watch import watched
 from spikecli.samples import Samples, load_samples, to_network
 
 BATCH = 32
@@ -200,18 +200,16 @@ def point_spikes(checkpoint: Path, points: np.ndarray, timesteps: int, seed: int
     path = checkpoints.resolve(checkpoint)
     model = checkpoints.network(checkpoints.load(path), path)
     assert isinstance(model, PointNet)
-    spikes, channels = np.zeros((timesteps, len(points)), dtype=np.int64), 0
-
-    def on_fire(module: nn.Module, inputs: Any, output: Tensor) -> None:  # (T, 1, N, C)
-        nonlocal spikes, channels
-        spikes = spikes + (output != 0).sum((1, 3)).numpy()
-        channels += output.shape[3]
-
-    layers = [layer for layer in (model.fire1, model.fire2) if isinstance(layer, Neuron)]
-    if not layers:
+    trunk = [name for name in ("fire1", "fire2") if name in layers(model)]
+    if not trunk:
         raise SpikeError(f"{path} is a network of ReLUs, no neuron of it fires; color its points by wins")
-    handles = [layer.register_forward_hook(on_fire) for layer in layers]
-    step_logits(model, points[None], timesteps, torch.device("cpu"), "fp32", seed)
-    for handle in handles:
-        handle.remove()
-    return spikes, channels
+    counts, channels = np.zeros((timesteps, len(points)), dtype=np.int64), {}
+
+    def on_fire(name: str, step: int, u: Tensor, spikes: Tensor) -> None:  # (1, N, C)
+        if name in trunk:
+            counts[step] += (spikes != 0).sum((0, 2)).numpy()
+            channels[name] = spikes.shape[2]
+
+    with watched(model, on_fire):
+        step_logits(model, points[None], timesteps, torch.device("cpu"), "fp32", seed)
+    return counts, sum(channels.values())

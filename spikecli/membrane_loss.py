@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from spikecli.neurons import layers
+from spikecli.neurons.watch import watched
 
 
 class _Distance(torch.autograd.Function):
@@ -118,24 +118,11 @@ class Quantization:
 def quantization(model: nn.Module, timesteps: int) -> Iterator[Quantization]:
     """Yield the quantization error of the forward passes made in the block; the hooks are gone after it."""
     seen = Quantization(timesteps)
-    step: dict[str, int] = {}
 
-    def begin(name: str, module: nn.Module, inputs: Any) -> None:
-        step[name] = 0
-
-    def on_fire(name: str, module: nn.Module, inputs: tuple[Tensor], spikes: Tensor) -> None:
-        mean = mean_power(inputs[0] - spikes, 1)
+    def on_fire(name: str, step: int, u: Tensor, spikes: Tensor) -> None:
         sums = seen.layers.setdefault(name, torch.zeros(2, timesteps, dtype=torch.float64))
-        sums[0, step[name]] += mean.double().cpu() * spikes.numel()
-        sums[1, step[name]] += spikes.numel()
-        step[name] += 1
+        sums[0, step] += mean_power(u - spikes, 1).double().cpu() * spikes.numel()
+        sums[1, step] += spikes.numel()
 
-    handles: list[Any] = []
-    for name, neuron in layers(model).items():
-        handles.append(neuron.register_forward_pre_hook(partial(begin, name)))
-        handles.append(neuron.fire.register_forward_hook(partial(on_fire, name)))
-    try:
+    with watched(model, on_fire):
         yield seen
-    finally:
-        for handle in handles:
-            handle.remove()

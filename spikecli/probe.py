@@ -1,13 +1,9 @@
-"""What every layer's fire function sees and emits, read through forward hooks; the network itself is left as it is."""
+"""What the layers of a network do at a cloud: who fires when, and where membranes lie against the threshold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,39 +12,10 @@ from torch import Tensor, nn
 from spikecli import checkpoint as checkpoints
 from spikecli.errors import SpikeError
 from spikecli.evaluate import step_logits
-from spikecli.neurons import Neuron
+from spikecli.neurons import layers
 from spikecli.neurons.fire import Binary
 from spikecli.neurons.folded import NEVER, Upper, Window
-
-OnFire = Callable[[str, int, Tensor, Tensor], None]  # layer, time step from 0, u and spikes (B, ..., C)
-
-
-def layers_of(model: nn.Module) -> dict[str, Neuron]:
-    """Return the layers of spiking neurons by name, in the network's order; none for an ANN."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, Neuron)}
-
-
-@contextmanager
-def watched(model: nn.Module, on_fire: OnFire) -> Iterator[None]:
-    """Tell `on_fire` of each step of each layer in the forward passes of the block; the hooks are gone after it."""
-    steps: dict[str, int] = {}
-    handles = []
-
-    def begin(name: str, module: nn.Module, inputs: Any) -> None:
-        steps[name] = 0
-
-    def fire(name: str, module: nn.Module, inputs: tuple[Tensor, ...], spikes: Tensor) -> None:
-        on_fire(name, steps[name], inputs[0].detach(), spikes.detach())
-        steps[name] += 1
-
-    for name, neuron in layers_of(model).items():
-        handles.append(neuron.register_forward_pre_hook(partial(begin, name)))
-        handles.append(neuron.fire.register_forward_hook(partial(fire, name)))
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+from spikecli.neurons.watch import watched
 
 
 @dataclass
@@ -80,7 +47,7 @@ def firing(model: nn.Module, cloud: np.ndarray, timesteps: int, seed: int) -> di
 
     with watched(model, on_fire):
         step_logits(model, cloud[None], timesteps, _device(model), "fp32", seed)
-    return {name: found[name] for name in layers_of(model) if name in found}
+    return {name: found[name] for name in layers(model) if name in found}
 
 
 @dataclass
@@ -110,18 +77,18 @@ class Membranes:
 
 def membranes(model: nn.Module, points: np.ndarray, timesteps: int, seed: int) -> dict[str, Membranes]:
     """Return by layer what the fire functions see at clouds (S, N, 3), in `timesteps` steps."""
-    layers = layers_of(model)
+    neurons = layers(model)
     found: dict[str, Membranes] = {}
 
     def on_fire(name: str, step: int, u: Tensor, spikes: Tensor) -> None:
-        layer = found.get(name) or found.setdefault(name, Membranes(thresholds_of(layers[name].fire)))
+        layer = found.get(name) or found.setdefault(name, Membranes(thresholds_of(neurons[name].fire)))
         layer.parts.append(u.float().flatten().cpu().numpy().copy())
         layer.fired += int(torch.count_nonzero(spikes))
         layer.error += float((u.double() - spikes.double()).abs().sum())
 
     with watched(model, on_fire):
         step_logits(model, points, timesteps, _device(model), "fp32", seed)
-    return {name: found[name] for name in layers if name in found}
+    return {name: found[name] for name in neurons if name in found}
 
 
 def thresholds_of(fire: nn.Module) -> np.ndarray:
@@ -139,7 +106,7 @@ def spiking(given: Path) -> tuple[nn.Module, checkpoints.Checkpoint]:
     path = checkpoints.resolve(given)
     stored = checkpoints.load(path)
     model = checkpoints.network(stored, path)
-    if not layers_of(model):
+    if not layers(model):
         raise SpikeError(f"the network of {given} has no spiking neurons, so nothing fires; give another")
     return model, stored
 

@@ -62,7 +62,8 @@ class Folded:
     split: str
     samples: int
     float64: Comparison
-    float32: Comparison  # of the weights as written
+    written: Comparison  # of the weights as they were written, computing in float32
+    stored: str  # the type they were written in
 
 
 class _Record:
@@ -165,10 +166,12 @@ def fold_checkpoint(
     seed: int = 0,
     device: str = "auto",
     on_samples: OnSamples = lambda samples: None,
+    kind: torch.dtype = torch.float32,
 ) -> Folded:
     """Return what became of a checkpoint that was folded, proved equal on samples of a split, and written to `out`.
 
-    SpikeError when a fold is impossible, when the two are not equal in float64, or when `out` holds something else.
+    The network is proved in float64; its weights are then rounded to `kind`, and what that changes is told. SpikeError
+    when a fold is impossible, when the two are not equal in float64, or when `out` holds something else.
     """
     place = choose_device(device)
     place = torch.device("cpu") if place.type == "mps" else place  # which has no float64
@@ -186,10 +189,11 @@ def fold_checkpoint(
     folded = reparameterize(exact)
     float64 = compared(exact, folded)
     demand_equality(float64, path)
-    written = _written(source, folded, path)
-    float32 = compared(trained, checkpoints.network(written, out).to(place))
+    written = _written(source, folded, path, kind)
+    rounded = compared(trained, checkpoints.network(written, out).to(place))
     checkpoints.save(out, written)
-    return Folded(folds(trained), out, path, held.dataset, split, len(chosen), float64, float32)
+    stored = str(kind).removeprefix("torch.")
+    return Folded(folds(trained), out, path, held.dataset, split, len(chosen), float64, rounded, stored)
 
 
 def _demand_foldable(source: checkpoints.Checkpoint, path: Path, out: Path) -> None:
@@ -213,9 +217,11 @@ def _spread(count: int, wanted: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(np.int64))
 
 
-def _written(source: checkpoints.Checkpoint, folded: nn.Module, path: Path) -> checkpoints.Checkpoint:
-    """Return the checkpoint of a folded network in float32, as `checkpoints.network` reads it."""
-    tensors = {name: value.float() for name, value in folded.state_dict().items()}
+def _written(
+    source: checkpoints.Checkpoint, folded: nn.Module, path: Path, kind: torch.dtype
+) -> checkpoints.Checkpoint:
+    """Return the checkpoint of a folded network with weights of one type, as `checkpoints.network` reads it."""
+    tensors = {name: value.to(kind) for name, value in folded.state_dict().items()}
     model = source.config.model.model_copy(update={"folded": True, "joint": False})
     config = source.config.model_copy(update={"model": model})
     return replace(source, tensors=tensors, config=config, notes={**source.notes, "folded_from": path.name})

@@ -30,6 +30,7 @@ _CURES = {
     errno.EEXIST: "a part of the path is a file, not a folder; choose another path",
     errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
     errno.EISDIR: "there is a folder of that name; choose another path",
+    errno.ENAMETOOLONG: "the name is too long for the file system; choose a shorter one",
     errno.EIO: "the disk reported an input/output error; check it, then run the command again",
     errno.ESTALE: "the mount has gone; mount it again, then run the command again",
     errno.ENOENT: "a folder on the way has vanished; check the mount, then run the command again",

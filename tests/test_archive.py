@@ -120,7 +120,7 @@ def test_a_bomb_is_stopped_before_it_fills_the_disk(tmp_path: Path, name: str, m
 @pytest.mark.parametrize("name", ["a.zip", "a.tar.gz", "a.tar.xz", "a.tar"])
 def test_a_damaged_archive_is_one_line(tmp_path: Path, name: str) -> None:
     whole = make(tmp_path / name, {"set/one.txt": os.urandom(40_000)}).read_bytes()
-    for content in (whole[: len(whole) // 2], b"<html>not here</html>" * 99, b""):
+    for content in (whole[: len(whole) // 2], b"<html>not here</html>" * 99, whole[:3], b""):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(SpikeError, match=f"{name} is damaged") as problem:  # noqa: SIM117
             with open_source(tmp_path / name, tmp_path / "scratch"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,17 @@ def test_a_later_run_goes_on_where_an_earlier_one_stopped(server: Server, tmp_pa
     assert left(tmp_path) == ["set.zip.part", "set.zip.part.json"]
     assert fetch(remote(f"{base}/a"), tmp_path, QUICK).read_bytes() == CONTENT
     assert site.sent == len(CONTENT)
+
+
+@pytest.mark.parametrize("note", ["{", "[]", '{"url": 1}', "URL é"])
+def test_a_damaged_note_on_a_part_starts_over(server: Server, tmp_path: Path, note: str) -> None:
+    sites, base = server
+    sites["/a"] = Site()
+    (tmp_path / "set.zip.part").write_bytes(b"what")
+    damaged = note.replace("URL é", json.dumps({"url": f"{base}/a", "size": "4", "etag": "é\n"}, ensure_ascii=False))
+    (tmp_path / "set.zip.part.json").write_text(damaged, encoding="utf-8")
+    assert fetch(remote(f"{base}/a"), tmp_path, QUICK).read_bytes() == CONTENT
+    assert left(tmp_path) == ["set.zip"]
 
 
 def test_a_server_without_ranges_starts_over_cleanly(server: Server, tmp_path: Path) -> None:

@@ -228,6 +228,10 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path: Path) -> None:
     write(path, spoilt, read(path)[1], finite=False)
     with pytest.raises(SpikeError, match=r"out\.bias holds NaN"):
         checkpoints.network(checkpoints.load(path), path)
+    for notes in ({"data": "x"}, {"data": {"train": 1}}, {"progress": {"epochs": 3}}, {"metrics": []}):
+        saved(path, notes=notes)
+        with pytest.raises(SpikeError, match=r"settings in .* do not add up"):
+            checkpoints.load(path)
     saved(path, classnames=("a", "b"))
     with pytest.raises(SpikeError, match="2 classes for 4 outputs"):
         checkpoints.network(checkpoints.load(path), path)

@@ -153,6 +153,8 @@ def test_lists_that_disagree_with_the_files(tmp_path: Path) -> None:
     good = train.read_text()
     train.write_text(good + "cat_0099\n")
     refused(root, "names cat_0099, but .* has no such file")
+    train.write_text(good + f"cat_{'9' * 300}\n")
+    refused(root, r"cannot read .*pets_train\.txt: File name too long")
     train.write_text(good + "wolf_0001\n")
     refused(root, "'wolf_0001', which is of no class")
     train.write_text(good + "cat_0003\n")

@@ -17,6 +17,7 @@ from spikecli.config import ModelConfig, TrainConfig, neuron_of
 from spikecli.energy import counted
 from spikecli.errors import SpikeError
 from spikecli.evaluate import step_logits
+from spikecli.neurons import layers
 from spikecli.reparameterize import reparameterize
 from spikecli.view import membranes as histograms
 from spikecli.view import spikes as rasters
@@ -106,7 +107,7 @@ def test_every_step_of_every_layer_is_told_in_order() -> None:
         step_logits(model, cloud()[None], 2, CPU, "fp32", 0)
         step_logits(model, cloud()[None], 3, CPU, "fp32", 0)
     names = ["fire1", "fire2", "fire4", "fire5"]
-    assert list(probe.layers_of(model)) == names
+    assert list(layers(model)) == names
     assert told == [(name, step) for steps in (2, 3) for name in names for step in range(steps)]
 
 

@@ -17,18 +17,21 @@ from spikecli.errors import SpikeError
 if TYPE_CHECKING:
     from spikecli.stopping import Stop
 
-Checkpoint = Annotated[Path, typer.Argument(readable=False, help="A run folder or weights file.")]
-Files = Annotated[
+Given = Annotated[
     list[Path],
-    typer.Argument(readable=False, help="Meshes or clouds (.off .ply .pcd .npy .txt), recordings, or pictures."),
+    typer.Argument(
+        metavar="[CHECKPOINT] FILE...",
+        readable=False,
+        help="A run folder or weights file, by default the reference weights (ModelNet10); then meshes or clouds (.off "
+        ".ply .pcd .npy .txt), recordings, or pictures.",
+    ),
 ]
 Timesteps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps; auto: until each file's class is sure.")]
 Top = Annotated[int, typer.Option(min=1, help="How many classes to name.")]
 
 
 def predict(
-    checkpoint: Checkpoint,
-    files: Files,
+    given: Given,
     timesteps: Timesteps = "4",
     top: Top = 5,
     confidence: Confidence = 0.9,
@@ -42,17 +45,21 @@ def predict(
 ) -> None:
     """Name the most probable classes of one's own files, of the kind that the network or saved adapter was trained on.
 
-    Example: spikecli predict checkpoints/my-run chair.off --timesteps 4
+    Example: spikecli predict chair.off, or spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
     from spikecli import checkpoint as checkpoints
     from spikecli import fewshot
+    from spikecli.reference import NAME, is_checkpoint
     from spikecli.stopping import Stop
 
     steps, auto = parse_dial(timesteps)
     if len(steps) + auto != 1:
         raise SpikeError(f"found --timesteps {timesteps!r}; wanted one number, or auto")
     console = Console(as_json, quiet)
-    path = checkpoints.resolve(checkpoint)
+    named = is_checkpoint(given[0])
+    path, files = checkpoints.resolve(given[0] if named else Path(NAME)), given[named:]
+    if not files:
+        raise SpikeError(f"found {path} and no file to name; wanted spikecli predict {given[0]} chair.off")
     if path.suffix == ".safetensors" and path.is_file() and fewshot.is_adapter(path):
         if auto:
             raise SpikeError(f"{path} is an adapter, which sees all the slices it was fitted on; leave out auto")

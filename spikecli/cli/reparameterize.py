@@ -18,6 +18,7 @@ Out = Annotated[Path, typer.Option(help="The weights file to write, such as RUN/
 Data = Annotated[str | None, typer.Option(help="A prepared data set.", show_default="the one it was trained on")]
 Split = Annotated[Literal["train", "test"], typer.Option(help="Which split the samples are of.")]
 Samples = Annotated[int, typer.Option(min=1, help="Samples that the two networks are compared on.")]
+Half = Annotated[bool, typer.Option("--half", help="Write float16: half the size; what rounding changes is told.")]
 
 
 def reparameterize(
@@ -26,6 +27,7 @@ def reparameterize(
     data: Data = None,
     split: Split = "test",
     samples: Samples = 32,
+    half: Half = False,
     data_dir: options.DataDir = options.DATA_DIR,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -40,24 +42,26 @@ def reparameterize(
 
     Example: spikecli reparameterize checkpoints/my-run --out checkpoints/my-run/folded.safetensors
     """
+    import torch
+
     from spikecli import checkpoint as checkpoints
     from spikecli.proof import TIMESTEPS, fold_checkpoint
 
     console = Console(as_json, quiet)
-    path = checkpoints.resolve(checkpoint)
+    path, kind = checkpoints.resolve(checkpoint), torch.float16 if half else torch.float32
     with console.progress("comparing", total=2 * len(TIMESTEPS) * samples, unit="samples") as advance:
-        done = fold_checkpoint(path, out, data_dir, data, split, samples, seed, device, advance)
+        done = fold_checkpoint(path, out, data_dir, data, split, samples, seed, device, advance, kind)
     console.document({**_document(done), "timesteps": TIMESTEPS, "seed": seed})
     rows = [(fold.name, fold.part, f"{fold.place} of {', '.join(fold.into)}") for fold in done.folds]
     console.table(f"{path} → {out}", ("folded", "was", "is now in"), rows)
     steps = " and ".join(map(str, TIMESTEPS))
     console.say(f"{done.samples} samples of {done.dataset}, {split} split, at T = {steps}, seed {seed}")
     console.say(f"float64: {_said(done.float64)}")
-    console.say(f"float32: {_said(done.float32)}")
+    console.say(f"{done.stored}, as written: {_said(done.written)}")
 
 
 def _document(done: Folded) -> dict[str, Any]:
-    """Return the JSON: float64's figures at the top, float32's below."""
+    """Return the JSON: float64's figures at the top, those of the weights as written below."""
     return {
         "checkpoint": str(done.checkpoint),
         "out": str(done.out),
@@ -66,7 +70,7 @@ def _document(done: Folded) -> dict[str, Any]:
         "split": done.split,
         "samples": done.samples,
         **_figures(done.float64),
-        "float32": _figures(done.float32),
+        done.stored: _figures(done.written),
     }
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from spikecli.errors import SpikeError
+from spikecli.reading import DAMAGE, reason_of
 from spikecli.storage import make_folder, scratch_folder, unwritable
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz")
@@ -22,7 +21,8 @@ _FREE_BYTES = 256 << 20  # below this no archive is a bomb
 _LARGEST_RATIO = 100  # a text mesh packs about tenfold
 _MOST_FILES = 1_000_000
 _BLOCK = 1 << 20
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, NotImplementedError)
+# A password asked for and a disk that fails are neither: they have lines of their own.
+_DAMAGE = (*(kind for kind in DAMAGE if kind not in (OSError, RuntimeError)), NotImplementedError)
 
 Member = tuple[PurePosixPath, Callable[[], IO[bytes] | None]]
 
@@ -74,7 +74,7 @@ def _unpack(path: Path, folder: Path, on_step: Callable[[int], None]) -> None:
                     out.write(block)
             on_step(1)
     except _DAMAGE as error:
-        raise SpikeError(f"{path} is damaged or no archive ({error or 'it ends too soon'}); fetch it again") from None
+        raise SpikeError(f"{path} is damaged or no archive ({reason_of(error)}); fetch it again") from None
     except RuntimeError as error:
         raise SpikeError(f"{path} cannot be unpacked ({error}); unpack it yourself and give the folder") from None
     except OSError as error:

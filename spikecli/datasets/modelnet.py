@@ -12,7 +12,7 @@ from spikecli.datasets.items import Item
 from spikecli.datasets.modelnet_hdf5 import list_hdf5
 from spikecli.datasets.pointcloud import SUFFIXES
 from spikecli.errors import SpikeError
-from spikecli.reading import read_lines
+from spikecli.reading import read_lines, reading
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,10 @@ def _from_lists(folder: Path, facts: DatasetFacts) -> Iterator[Item]:
 
 
 def _listed(folder: Path, stem: str, place: Path) -> Path:
-    for suffix in (".txt", *SUFFIXES):
-        if (folder / f"{stem}{suffix}").is_file():
-            return folder / f"{stem}{suffix}"
+    with reading(place, "fetch it again"):  # a list may name what no file system can
+        for suffix in (".txt", *SUFFIXES):
+            if (folder / f"{stem}{suffix}").is_file():
+                return folder / f"{stem}{suffix}"
     raise SpikeError(f"{place} names {stem}, but {folder} has no such file; fetch the whole archive again")
 
 

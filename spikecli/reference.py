@@ -1,0 +1,28 @@
+"""The weights that come with the program, so that `predict` answers before anything was trained."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from spikecli.errors import SpikeError
+
+NAME = "reference"  # what stands for their path on the command line
+_PLACES = (Path(__file__).parent.parent, Path(sys.prefix) / "share" / "spikecli")  # a checkout, an installed wheel
+
+
+def reference() -> Path:
+    """Return the folder of the reference weights; SpikeError where they were not installed."""
+    for place in _PLACES:
+        folder = place / "checkpoints" / NAME
+        if (folder / "model.safetensors").is_file():
+            return folder
+    raise SpikeError(
+        "found no reference weights with this installation; install spikecli from its repository, or name a checkpoint "
+        "of `spikecli train`"
+    )
+
+
+def is_checkpoint(given: Path) -> bool:
+    """Return whether an argument that may be a sample's file means a checkpoint: a folder, weights, or a bare name."""
+    return given.is_dir() or given.suffix in ("", ".safetensors")
