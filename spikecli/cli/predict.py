@@ -76,16 +76,18 @@ def _name_files(
     from spikecli import checkpoint as checkpoints
     from spikecli.dial import predict_stopped
     from spikecli.evaluate import predict_clouds
+    from spikecli.reference import NAME
     from spikecli.samples import files_for
 
     loaded = checkpoints.load(path)
     inputs = files_for(loaded.config, files, when if isinstance(when, int) else when.most, seed)
-    title, taken = f"{path}, T = {when}", None
+    name = "reference weights" if path.parent.name == NAME else str(path)
+    title, taken = f"{name}, T = {when}", None
     if isinstance(when, int):
         probabilities = predict_clouds(path, inputs, when, seed, device)[-1]
     else:
         probabilities, taken = predict_stopped(path, inputs, when, seed, device)
         mean = sum(taken) / len(taken)
-        title = f"{path}, sure at {when.confidence:g} after {mean:.2f} of at most {when.most} time steps on average"
+        title = f"{name}, sure at {when.confidence:g} after {mean:.2f} of at most {when.most} time steps on average"
     rows = zip(files, probabilities.tolist(), strict=True)
     show_guesses(console, title, loaded.classnames, rows, top, taken)

@@ -1,0 +1,107 @@
+"""The weights that come with the program: what they are, and what they say of meshes they have never seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Outcome
+
+from spikecli import checkpoint as checkpoints
+from spikecli import reference
+from spikecli.errors import SpikeError
+
+Cli = Callable[..., Outcome]
+Box = tuple[float, float, float, float, float, float]  # x, y and z, each from and to
+
+CLASSES = ["bathtub", "bed", "chair", "desk", "dresser", "monitor", "night_stand", "sofa", "table", "toilet"]
+
+
+def mesh(path: Path, boxes: list[Box]) -> Path:
+    """Write boxes as a mesh of quadrilaterals."""
+    corners, faces = [], []
+    for x0, x1, y0, y1, z0, z1 in boxes:
+        first = len(corners)
+        corners += [(x, y, z) for x in (x0, x1) for y in (y0, y1) for z in (z0, z1)]
+        for face in ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)):
+            faces.append([first + corner for corner in face])
+    lines = [" ".join(map(str, corner)) for corner in corners] + [f"4 {' '.join(map(str, face))}" for face in faces]
+    path.write_text("\n".join(["OFF", f"{len(corners)} {len(faces)} 0", *lines]) + "\n")
+    return path
+
+
+def legs(x: float, y: float, height: float) -> list[Box]:
+    return [(a - 0.03, a + 0.03, b - 0.03, b + 0.03, 0, height) for a in (-x, x) for b in (-y, y)]
+
+
+def table(path: Path) -> Path:
+    return mesh(path, [*legs(0.8, 0.5, 0.7), (-0.85, 0.85, -0.55, 0.55, 0.7, 0.75)])
+
+
+def chair(path: Path) -> Path:
+    seat, back = (-0.27, 0.27, -0.27, 0.27, 0.45, 0.5), (-0.27, 0.27, 0.23, 0.27, 0.5, 1.0)
+    return mesh(path, [*legs(0.25, 0.25, 0.45), seat, back])
+
+
+def bed(path: Path) -> Path:
+    mattress, headboard = (-0.8, 0.8, -1.0, 1.0, 0.2, 0.5), (-0.8, 0.8, 0.95, 1.05, 0.0, 1.0)
+    return mesh(path, [mattress, headboard, *legs(0.75, 0.95, 0.2)])
+
+
+def test_they_are_small_folded_and_of_a_network_trained_with_one_step() -> None:
+    path = checkpoints.resolve(Path("reference"))
+    assert path.stat().st_size <= 8e6
+    found = checkpoints.load(path)
+    assert found.config.model.folded and found.config.timesteps == 1 and found.config.dataset == "modelnet10"
+    assert list(found.classnames) == CLASSES
+    assert {value.dtype for value in found.tensors.values()} == {torch.float16}
+    assert not any("norm" in name for name in found.tensors)
+
+
+def test_the_card_speaks_of_this_network() -> None:
+    card = (reference.reference() / "README.md").read_text(encoding="utf-8")
+    config = checkpoints.load(checkpoints.resolve(Path("reference"))).config
+    for option in (f"--paper {config.paper}", f"--epochs {config.epochs}", f"--seed {config.seed}"):
+        assert option in card, option
+    assert re.search(r"academic research", card)
+    assert all(re.search(rf"^\| {name} \|", card, re.MULTILINE) for name in CLASSES)
+
+
+@pytest.mark.parametrize("build", [table, chair, bed])
+def test_meshes_made_by_hand_are_known(cli: Cli, tmp_path: Path, build: Callable[[Path], Path]) -> None:
+    (answer,) = cli("predict", build(tmp_path / "mine.off"), "--json").document
+    assert answer["predictions"][0]["class"] == build.__name__
+    assert sum(guess["probability"] for guess in answer["predictions"]) <= 1 + 1e-6
+
+
+def test_real_meshes_are_known(cli: Cli, shared_data: Path) -> None:
+    files = sorted((shared_data / "samples").glob("*.off"))
+    answers = cli("predict", *files, "--timesteps", "auto", "--json").document
+    assert [answer["predictions"][0]["class"] for answer in answers] == ["bathtub", "bathtub", "toilet"]
+    assert all(1 <= answer["timesteps"] <= 8 for answer in answers)
+
+
+def test_a_checkpoint_may_be_named_before_the_files(cli: Cli, tmp_path: Path) -> None:
+    mine = table(tmp_path / "table.off")
+    named = cli("predict", "reference", mine, "--json").document
+    assert named == cli("predict", reference.reference(), mine, "--json").document
+    assert named == cli("predict", mine, "--json").document
+    alone = cli("predict", "reference")
+    assert alone.code == 1 and "no file to name" in alone.err
+    nowhere = cli("predict", "checkpoints/nowhere", mine)
+    assert nowhere.code == 1 and "no checkpoint at checkpoints/nowhere" in nowhere.err
+
+
+def test_without_them_the_line_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "_PLACES", (tmp_path,))
+    with pytest.raises(SpikeError, match="no reference weights with this installation"):
+        reference.reference()
+
+
+def test_a_run_named_reference_is_that_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "reference").mkdir()
+    assert checkpoints.resolve(Path("reference")) == Path("reference") / "model.safetensors"
