@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from spikecli import checkpoint as checkpoints
 from spikecli import metrics
 from spikecli.device import choose_device
 from spikecli.energy import MAC_PJ, counted
-from spikecli.evaluate import BATCH, OnClouds, Row, evaluate, step_logits
+from spikecli.evaluate import BATCH, OnClouds, Row, evaluate, mean_by_class, step_logits
 from spikecli.evaluate import passes as passes_of
 from spikecli.samples import Samples
 from spikecli.stopping import Stop, answers
@@ -44,6 +45,7 @@ class AutoRow:
     most: int
     mean_timesteps: float
     stopped_at: tuple[float, ...]
+    by_class: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -112,13 +114,18 @@ def _with_most(timesteps: Sequence[int], stop: Stop | None) -> list[int]:
     return sorted({*timesteps, *([stop.most] if stop is not None else [])})
 
 
-def results(dial: Dial) -> list[dict[str, Any]]:
-    """Return the rows as `spikecli eval --json` lists them."""
-    rows = [asdict(row) for row in dial.rows]
+def results(dial: Dial, classnames: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return the rows as `spikecli eval --json` lists them, with `by_class` by name where `classnames` are given."""
+    rows = [asdict(row) for row in dial.all_rows]
     for row, confidence in zip(rows, dial.confidences, strict=False):
         row["mean_confidence"] = confidence
-    if dial.auto is not None and dial.saved is not None:
-        rows.append({**asdict(dial.auto), "saved": asdict(dial.saved)})
+    if dial.saved is not None:
+        rows[-1]["saved"] = asdict(dial.saved)
+    for row in rows:
+        shares = row.pop("by_class")
+        if classnames:
+            told = (None if math.isnan(share) else share for share in shares)  # no sample is of that class
+            row["by_class"] = dict(zip(classnames, told, strict=True))
     return rows
 
 
@@ -159,6 +166,7 @@ def stopped(
         stop.most,
         steps.double().mean().item(),
         tuple((steps == step).double().mean().item() for step in range(1, stop.most + 1)),
+        mean_by_class([means.argmax(-1) for means, _ in done], samples),
     )
 
 

@@ -32,7 +32,10 @@ OnClouds = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Row:
-    """Scores at one number of time steps: accuracies and rates in 0…1, operations and energy of one sample."""
+    """Scores at one number of time steps: accuracies and rates in 0…1, operations and energy of one sample.
+
+    `by_class` holds the share of right samples of each class.
+    """
 
     timesteps: int
     instance_accuracy: float
@@ -42,6 +45,7 @@ class Row:
     synaptic_operations: float
     energy_uj: float
     seconds: float
+    by_class: tuple[float, ...]
 
 
 def step_logits(
@@ -118,7 +122,6 @@ def evaluate(
     first run; `seconds` is what the whole split takes at this number of steps, from the median of three passes over one
     batch.
     """
-    labels = torch.from_numpy(samples.labels)
     rows = []
     for longest, shorter in passes(samples, timesteps).items():
         inputs = samples.shown(longest)
@@ -130,7 +133,7 @@ def evaluate(
             predictions.append(metrics.cumulative_predictions(logits))
         for t in shorter:
             seconds = _seconds(model, inputs, t, device, precision)
-            rows.append(_row(t, [p[t - 1] for p in predictions], labels, counts, seconds))
+            rows.append(_row(t, [p[t - 1] for p in predictions], samples, counts, seconds))
     return rows
 
 
@@ -140,7 +143,8 @@ def passes(samples: Samples, timesteps: Sequence[int]) -> dict[int, list[int]]:
     return {max(timesteps): list(timesteps)} if samples.static else {t: [t] for t in timesteps}
 
 
-def _row(timesteps: int, predictions: list[Tensor], labels: Tensor, counts: Operations, seconds: float) -> Row:
+def _row(timesteps: int, predictions: list[Tensor], samples: Samples, counts: Operations, seconds: float) -> Row:
+    labels = torch.from_numpy(samples.labels)
     accuracies = [metrics.instance_accuracy(prediction, labels) for prediction in predictions]
     return Row(
         timesteps,
@@ -151,7 +155,15 @@ def _row(timesteps: int, predictions: list[Tensor], labels: Tensor, counts: Oper
         counts.synaptic_operations(timesteps) / len(labels),
         counts.energy_uj(timesteps) / len(labels),
         seconds,
+        mean_by_class(predictions, samples),
     )
+
+
+def mean_by_class(predictions: Sequence[Tensor], samples: Samples) -> tuple[float, ...]:
+    """Return each class's share of right samples, the mean over several predictions (S,) of the same samples."""
+    labels, classes = torch.from_numpy(samples.labels), len(samples.classnames)
+    found = [metrics.accuracy_by_class(prediction, labels, classes) for prediction in predictions]
+    return tuple(torch.stack(found).mean(0).tolist())
 
 
 def _seconds(model: nn.Module, inputs: np.ndarray, timesteps: int, device: torch.device, precision: str) -> float:

@@ -24,5 +24,10 @@ def instance_accuracy(predictions: Tensor, labels: Tensor) -> float:
 
 def class_accuracy(predictions: Tensor, labels: Tensor) -> float:
     """Return the mean over the classes present of each one's share of right samples (S,), in 0…1."""
-    right = (predictions == labels).double()
-    return torch.stack([right[labels == label].mean() for label in labels.unique()]).mean().item()
+    return accuracy_by_class(predictions, labels, int(labels.max()) + 1).nanmean().item()
+
+
+def accuracy_by_class(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Return each class's share of right samples (classes,), in 0…1; not a number for one that has no samples."""
+    right = torch.bincount(labels, (predictions == labels).double(), classes)
+    return right / torch.bincount(labels, minlength=classes)

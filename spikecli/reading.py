@@ -103,6 +103,11 @@ def is_plain_name(value: Any) -> bool:
     return isinstance(value, str) and value not in ("", ".", "..") and not set(value) & set("/\\\0:")
 
 
+def is_header(value: Any) -> bool:
+    """Return whether a value is text that may go into the header of a request."""
+    return isinstance(value, str) and value.isascii() and value.isprintable()
+
+
 def at_least(least: int) -> Callable[[Any], bool]:
     """Return the shape of whole numbers from `least` on."""
     return lambda value: fits(value, int) and value >= least

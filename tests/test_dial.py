@@ -252,4 +252,6 @@ def test_what_cannot_be_is_said_in_one_line(
 def test_results_hold_what_was_asked_for_and_no_more() -> None:
     plain = turn(network(), clouds(), [1], None, False, 1, 0, CPU, "fp32")
     assert plain.auto is None and plain.all_rows == plain.rows
-    assert results(plain) == [asdict(plain.rows[0])]
+    row = asdict(plain.rows[0])
+    shares = dict(zip("abcd", row.pop("by_class"), strict=True))
+    assert results(plain) == [row] and results(plain, "abcd") == [{**row, "by_class": shares}]

@@ -103,7 +103,8 @@ def test_scores_are_those_of_the_mean_logits() -> None:
     for row in rows:
         right = logits[: row.timesteps].mean(0).argmax(-1).numpy() == data.labels
         assert row.instance_accuracy == pytest.approx(right.mean())
-        assert row.class_accuracy == pytest.approx(np.mean([right[data.labels == k].mean() for k in range(4)]))
+        shares = [right[data.labels == k].mean() for k in range(4)]
+        assert row.class_accuracy == pytest.approx(np.mean(shares)) and row.by_class == pytest.approx(shares)
         assert row.instance_accuracy_std == 0  # without perturbation, nothing varies
     assert rows[1].synaptic_operations > rows[0].synaptic_operations > 0
     assert 0 < rows[0].firing_rate < 1 and rows[0].seconds > 0
@@ -113,6 +114,8 @@ def test_class_accuracy_weighs_classes_alike() -> None:
     predictions, labels = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 0, 2])
     assert metrics.instance_accuracy(predictions, labels) == 0.75
     assert metrics.class_accuracy(predictions, labels) == 0.5
+    shares = metrics.accuracy_by_class(predictions, labels, 4)
+    assert shares[[0, 2]].tolist() == [1.0, 0.0] and shares[[1, 3]].isnan().all()  # nobody is of these
 
 
 def test_operations_of_a_network_without_tnets_counted_by_hand() -> None:

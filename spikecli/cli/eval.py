@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,7 +11,7 @@ import typer
 
 from spikecli.cli import options
 from spikecli.cli.clip_options import with_groups
-from spikecli.cli.eval_options import Asked, DamageOptions, DialOptions
+from spikecli.cli.eval_options import Asked, ByClass, DamageOptions, DialOptions
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -46,6 +48,7 @@ def evaluate(
     runs: Runs = 3,
     precision: Precision = "fp32",
     out: Out = None,
+    by_class: ByClass = False,
     data_dir: options.DataDir = options.DATA_DIR,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -60,12 +63,12 @@ def evaluate(
     Example: spikecli eval checkpoints/demo --timesteps 1,2,3,4
     """
     console = Console(as_json, quiet)
-    asked = Asked(checkpoint, data, split, runs, precision, data_dir, seed, device, out)
+    asked = Asked(checkpoint, data, split, runs, precision, data_dir, seed, device, out, by_class)
     if damage.corrupt is not None:
         from spikecli.cli.damage import show_damage
 
-        if dial.figure is not None:
-            raise SpikeError("--figure draws the scores of whole samples; leave out --corrupt or --figure")
+        if dial.figure is not None or by_class:
+            raise SpikeError("--figure and --by-class are of whole samples; leave them out, or --corrupt")
         show_damage(console, asked, parse_steps(timesteps), damage)
     else:
         _show_scores(console, asked, timesteps, dial)
@@ -92,7 +95,7 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     with console.progress("evaluating", total=total, unit=samples.noun) as advance:
         how = (asked.runs, asked.seed, place, asked.precision, advance)
         dial = flow.turn(model, samples, steps, stop, drawn, *how)
-    results = flow.results(dial)
+    results = flow.results(dial, samples.classnames if asked.by_class else ())
     if asked.out is not None:
         write_rows(asked.out, results)
     if turned.figure is not None:
@@ -103,6 +106,18 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     title = f"{path} on {samples.dataset}, {asked.split} split, {dial.samples} {samples.noun}"
     caption = _caption(asked, dial, samples.noun)
     console.table(title, COLUMNS, [_cells(row, asked.runs) for row in dial.all_rows], caption)
+    if asked.by_class:
+        console.table(f"{title}, by class", *_by_class(dial, samples.classnames))
+
+
+def _by_class(dial: Dial, classnames: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows: each class's accuracy at each number of steps."""
+    shares = zip(*(row.by_class for row in dial.all_rows), strict=True)
+    rows = [
+        [name, *("–" if math.isnan(share) else f"{share:.1%}" for share in row)]
+        for name, row in zip(classnames, shares, strict=True)
+    ]
+    return ["class", *(f"T = {row.timesteps}" for row in dial.all_rows)], rows
 
 
 def _caption(asked: Asked, dial: Dial, noun: str) -> str:

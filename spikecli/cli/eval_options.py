@@ -43,6 +43,9 @@ class DialOptions:
     theme: Theme = "light"
 
 
+ByClass = Annotated[bool, typer.Option("--by-class", help="Show each class's accuracy too.")]
+
+
 @dataclass(frozen=True)
 class RecordingDamage:
     """What is done to recordings."""
@@ -74,3 +77,4 @@ class Asked:
     seed: int
     device: str
     out: Path | None
+    by_class: bool = False

@@ -22,7 +22,10 @@ _LARGEST_RATIO = 100  # a text mesh packs about tenfold
 _MOST_FILES = 1_000_000
 _BLOCK = 1 << 20
 # A password asked for and a disk that fails are neither: they have lines of their own.
-_DAMAGE = (*(kind for kind in DAMAGE if kind not in (OSError, RuntimeError)), NotImplementedError)
+_DAMAGE: tuple[type[Exception], ...] = (
+    *(kind for kind in DAMAGE if kind not in (OSError, RuntimeError)),
+    NotImplementedError,
+)
 
 Member = tuple[PurePosixPath, Callable[[], IO[bytes] | None]]
 

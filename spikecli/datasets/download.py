@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spikecli.datasets.catalog import Remote
 from spikecli.errors import SpikeError
-from spikecli.reading import read_json
+from spikecli.reading import is_header, read_json
 from spikecli.storage import sole_writer, unwritable, write_text
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class _Part:
     def origin(self, url: str) -> dict[str, str]:
         """Return what is known of the file this part belongs to; nothing when it is another address's."""
         try:
-            origin = read_json(self.note, {str: _goes_in_a_header}, "")
+            origin = read_json(self.note, {str: is_header}, "")
         except SpikeError:  # not written, or half of it: the part is fetched anew
             return {}
         return origin if origin.get("url") == url else {}
@@ -71,10 +71,6 @@ class _Part:
     def drop(self) -> None:
         self.path.unlink(missing_ok=True)
         self.note.unlink(missing_ok=True)
-
-
-def _goes_in_a_header(value: Any) -> bool:
-    return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
 def fetch_first(remotes: Sequence[Remote], folder: Path, how: Fetching = Fetching()) -> Path:
