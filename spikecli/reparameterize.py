@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
-from spikecli.models.convolution import pool_before
+from spikecli.models.convolution import MapNorm, pool_before
 from spikecli.models.layers import BatchNorm
 from spikecli.models.plain import Foldable, Pool, Reader
 from spikecli.models.unshared import unshared_numel
@@ -24,6 +24,7 @@ MOST_UNSHARED = 2e9  # bytes in float32 of kernels for each place of a map
 # What no folded network holds, and what of a layer or a neuron takes it over.
 PARTS: dict[type[nn.Module], tuple[str, str]] = {
     BatchNorm: ("batch norm", "weight and bias"),
+    MapNorm: ("batch norm", "weight and bias"),
     MembraneBatchNorm: ("membrane batch norm", "thresholds"),
     MembraneRectifier: ("membrane rectifier", "thresholds"),
     LearnedLeak: ("learned leak", "leak"),

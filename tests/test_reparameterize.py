@@ -28,6 +28,7 @@ from spikecli.config import (
     Start,
     TNet,
     TrainConfig,
+    neuron_of,
 )
 from spikecli.energy import Operations, counted
 from spikecli.errors import SpikeError
@@ -342,6 +343,14 @@ def test_what_was_folded_is_told() -> None:
     ]
     assert ("pool.norm", "batch norm", ("pool",)) in [(fold.name, fold.part, fold.into) for fold in told]
     assert len(told) == 2 * 14 + 15 == len({fold.name for fold in told})
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_batch_norm_of_maps_is_told(name: str) -> None:
+    config = ModelConfig(name=name, classes=4, neuron=neuron_of("lif"), width=0.05, inputs=2, size=(7, 10))
+    model = models.build(config)
+    norms = [path for path, module in model.named_modules() if isinstance(module, BatchNorm)]
+    assert [fold.name for fold in folds(model)] == norms and len(norms) >= 13
 
 
 @pytest.mark.parametrize("name", ["point1.weight", "fire2.fire.upper", "out.bias"])
