@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 
@@ -32,15 +33,26 @@ def keep_freed_memory() -> None:
     """Let the C library of Linux keep what tensors give back for the next ones, in this process, from now on.
 
     By default it returns every large block to the system, which hands the next one out page by page and clears each:
-    a tenth of a training step and a fifth of an evaluation in bfloat16. The peak stays what it is.
+    a tenth of a training step and a fifth of an evaluation in bfloat16. Where sizes change from step to step, gaps add
+    up: `return_freed_memory` now and then keeps them from it.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's own: musl has none
+    mallopt = _of_glibc("mallopt")
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, 2**30)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(_TOP_PAD, 64 * 2**20)
+
+
+def return_freed_memory() -> None:
+    """Return to the system what no tensor holds, also in the gaps between those that are held, where glibc can."""
+    malloc_trim = _of_glibc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _of_glibc(name: str) -> Any:
+    """Return a function of Linux's usual C library; None elsewhere, and in musl, which lacks it."""
+    return getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None
 
 
 def storage_type(precision: str) -> torch.dtype:

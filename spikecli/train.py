@@ -18,7 +18,7 @@ from spikecli.combinations import refuse
 from spikecli.config import TrainConfig
 from spikecli.datasets.prepare import Watch
 from spikecli.datasets.sets import kind_of
-from spikecli.device import autocast, choose_device, peak_memory, storage_type
+from spikecli.device import autocast, choose_device, peak_memory, return_freed_memory, storage_type
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluate import step_logits
 from spikecli.interruption import Stop, stoppable
@@ -164,6 +164,7 @@ class Trainer:
         if processes.rank() == 0:
             self.run.end_epoch(self.model, self.optimizer, epoch)
         processes.wait()
+        return_freed_memory()  # thinned clouds leave gaps: gigabytes after thirty epochs
         if number + 1 < self.config.epochs and self._all_stop(stop):
             raise self._stopped(f"after epoch {number + 1}")
         return epoch

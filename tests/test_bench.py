@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -155,3 +157,22 @@ def test_a_setting_that_cannot_be_is_named(cli: Callable, option: str, value: st
     outcome = cli("bench", option, value)
     assert outcome.code == 1
     assert found in outcome.err and outcome.err.count("\n") == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the C library of Linux alone keeps and returns")
+def test_memory_between_tensors_that_live_on_goes_back_to_the_system() -> None:
+    code = """if True:
+        import torch
+        from pathlib import Path
+        from spikecli.device import keep_freed_memory, return_freed_memory
+        pages = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+        keep_freed_memory()
+        blocks = [torch.ones(2**20) for _ in range(100)]
+        del blocks[::2]
+        before = pages()
+        return_freed_memory()
+        print(before - pages(), sum(block.sum().item() for block in blocks))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    returned, total = map(float, done.stdout.split())
+    assert returned > 45 * 4 * 2**20 and total == 50 * 2**20
