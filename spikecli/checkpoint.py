@@ -19,8 +19,7 @@ from spikecli.reference import NAME, reference
 from spikecli.reparameterize import reparameterize
 
 FORMAT = "spikecli-1"
-_SHAPE: dict[str, Any] = {"data": {str: str}, "progress": {"epochs": [dict]}, "metrics": dict}  # of notes, if there
-_NOTES: dict[str, Any] = {"data": {}, "progress": {"epochs": []}, "metrics": {}}
+_NOTES: dict[str, Any] = {"data": {str: str}, "progress": {"epochs": [dict]}, "metrics": dict}  # shapes, where there
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,8 @@ def load(path: Path) -> Checkpoint:
     with reading(path, "the file is damaged, copy it again"):
         config = validated(TrainConfig, json.loads(metadata["config"]))
         classnames, notes = json.loads(metadata["classnames"]), json.loads(metadata["notes"])
-    if not fits(classnames, [str]) or not fits(notes, dict) or not fits({**_NOTES, **notes}, _SHAPE):
+    told = fits(notes, dict) and all(fits(notes[name], shape) for name, shape in _NOTES.items() if name in notes)
+    if not fits(classnames, [str]) or not told:
         raise SpikeError(f"the settings in {path} do not add up; the file is damaged, copy it again")
     return Checkpoint(found, config, tuple(classnames), notes)
 

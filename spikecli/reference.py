@@ -11,16 +11,24 @@ NAME = "reference"  # what stands for their path on the command line
 _PLACES = (Path(__file__).parent.parent, Path(sys.prefix) / "share" / "spikecli")  # a checkout, an installed wheel
 
 
+def _folders() -> list[Path]:
+    return [place / "checkpoints" / NAME for place in _PLACES]
+
+
 def reference() -> Path:
     """Return the folder of the reference weights; SpikeError where they were not installed."""
-    for place in _PLACES:
-        folder = place / "checkpoints" / NAME
+    for folder in _folders():
         if (folder / "model.safetensors").is_file():
             return folder
     raise SpikeError(
         "found no reference weights with this installation; install spikecli from its repository, or name a checkpoint "
         "of `spikecli train`"
     )
+
+
+def name_of(weights: Path) -> str:
+    """Return how a weights file is called in a title: its path, unless it is the reference weights."""
+    return f"{NAME} weights" if weights.parent in _folders() else str(weights)
 
 
 def is_checkpoint(given: Path) -> bool:

@@ -104,4 +104,6 @@ def test_without_them_the_line_says_so(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_run_named_reference_is_that_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "reference").mkdir()
-    assert checkpoints.resolve(Path("reference")) == Path("reference") / "model.safetensors"
+    path = checkpoints.resolve(Path("reference"))
+    assert path == Path("reference") / "model.safetensors" and reference.name_of(path) == str(path)
+    assert reference.name_of(reference.reference() / "model.safetensors") == "reference weights"

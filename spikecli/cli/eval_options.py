@@ -31,6 +31,7 @@ Corrupt = Annotated[
 ]
 Severities = Annotated[str, typer.Option(help="How badly, 1 to 5.", rich_help_panel=_DAMAGE)]
 Beside = Annotated[Path | None, typer.Option(help="Another run, beside this one.", rich_help_panel=_DAMAGE)]
+ByClass = Annotated[bool, typer.Option("--by-class", help="Show each class's accuracy too.")]
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,6 @@ class DialOptions:
     most: Most = 8
     figure: Figure = None
     theme: Theme = "light"
-
-
-ByClass = Annotated[bool, typer.Option("--by-class", help="Show each class's accuracy too.")]
 
 
 @dataclass(frozen=True)

@@ -76,13 +76,13 @@ def _name_files(
     from spikecli import checkpoint as checkpoints
     from spikecli.dial import predict_stopped
     from spikecli.evaluate import predict_clouds
-    from spikecli.reference import NAME
+    from spikecli.reference import name_of
     from spikecli.samples import files_for
 
     loaded = checkpoints.load(path)
     inputs = files_for(loaded.config, files, when if isinstance(when, int) else when.most, seed)
-    name = "reference weights" if path.parent.name == NAME else str(path)
-    title, taken = f"{name}, T = {when}", None
+    name, taken = name_of(path), None
+    title = f"{name}, T = {when}"
     if isinstance(when, int):
         probabilities = predict_clouds(path, inputs, when, seed, device)[-1]
     else:
