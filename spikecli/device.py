@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from contextlib import AbstractContextManager
 from typing import Any
@@ -11,6 +12,8 @@ import torch
 
 from spikecli.errors import SpikeError
 
+_PRODUCT_CACHES = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")  # of torch's ideep and of oneDNN
+_CACHED_PRODUCTS = 128  # several times the products of one training step
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt, from malloc.h
 
 
@@ -26,6 +29,7 @@ def choose_device(name: str) -> torch.device:
         raise SpikeError(f"device {name!r} cannot be used ({reason}); choose auto, cpu, cuda, cuda:N or mps") from error
     if device.type == "cpu":
         keep_freed_memory()
+        bound_product_caches()
     return device
 
 
@@ -41,6 +45,16 @@ def keep_freed_memory() -> None:
         mallopt(_MMAP_THRESHOLD, 2**30)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(_TOP_PAD, 64 * 2**20)
+
+
+def bound_product_caches() -> None:
+    """Let torch keep the compiled products of 128 shapes, not of 1,024, unless the environment says how many.
+
+    Each takes up to some megabytes. A network whose shapes change from step to step meets no shape twice, so that its
+    memory would grow by gigabytes. The capacities are read at the first product, so this comes before it.
+    """
+    for name in _PRODUCT_CACHES:
+        os.environ.setdefault(name, str(_CACHED_PRODUCTS))
 
 
 def return_freed_memory() -> None:

@@ -176,3 +176,20 @@ def test_memory_between_tensors_that_live_on_goes_back_to_the_system() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     returned, total = map(float, done.stdout.split())
     assert returned > 45 * 4 * 2**20 and total == 50 * 2**20
+
+
+def test_memory_stays_flat_when_every_step_has_another_shape() -> None:
+    code = """if True:
+        import torch
+        from spikecli.device import choose_device, peak_memory
+        device, weights = choose_device("cpu"), torch.ones(64, 64, dtype=torch.bfloat16)
+        def products(shapes):
+            for rows in shapes:
+                torch.nn.functional.linear(torch.ones(rows, 64, dtype=torch.bfloat16), weights)
+            return peak_memory(device)
+        first = products(range(100, 300))
+        print(products(range(300, 1100)) - first)
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("CACHE_CAPACITY")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert float(done.stdout) < 100  # MB; it was 500 with the caches of torch
