@@ -20,9 +20,19 @@ from dataclasses import dataclass, field
 import released_pointnet as released
 import torch
 
-from spikecli.bench import DTYPES, INFERENCE, TRAINING, Plan, Workload, limited_to, random_clouds, timed, train_once
-from spikecli.floor import Floor, necessary
-from spikecli.peak import peak_above_imports
+from spikecli.speed.bench import (
+    DTYPES,
+    INFERENCE,
+    TRAINING,
+    Plan,
+    Workload,
+    limited_to,
+    random_clouds,
+    timed,
+    train_once,
+)
+from spikecli.speed.floor import Floor, necessary
+from spikecli.speed.peak import peak_above_imports
 
 RELEASED, RELEASED_ANN, JELLY, TORCH = "released structure", "released structure, ANN", "SpikingJelly", "snnTorch"
 PEERS = {JELLY: "spikingjelly_pointnet", TORCH: "snntorch_pointnet"}

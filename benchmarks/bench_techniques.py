@@ -20,7 +20,7 @@ import torch
 from spikecli.config import PAPERS, train_settings
 from spikecli.datasets.prepared import load_points
 from spikecli.device import choose_device
-from spikecli.train import Trainer
+from spikecli.training.train import Trainer
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from spikecli.datasets.pointcloud import load_points_of
 from spikecli.datasets.prepare import Watch
 from spikecli.datasets.prepared import load_points
 from spikecli.datasets.sets import kind_of
+from spikecli.errors import SpikeError
 
 
 class Samples(Protocol):
@@ -136,6 +137,26 @@ _LOADERS: dict[str, Callable[[Path, str, str, TrainConfig, bool, Watch], Samples
     "images": _images,
     "events": _events,
 }
+
+
+def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return sorted indices (rest, held out): `fraction` of each class of labels (S,), at least one, is held out."""
+    if fraction == 0:
+        return np.arange(len(labels)), np.arange(0)
+    rng = np.random.default_rng([seed, 0])
+    held = [
+        rng.permutation(np.flatnonzero(labels == label))[: max(1, round(fraction * int((labels == label).sum())))]
+        for label in np.unique(labels)
+    ]
+    held_out = np.sort(np.concatenate(held))
+    return np.setdiff1d(np.arange(len(labels)), held_out), held_out
+
+
+def held_out(samples: Samples, config: TrainConfig) -> Part:
+    """Return the part of a training split that a run of these settings was validated on; SpikeError without one."""
+    if not config.val_fraction:
+        raise SpikeError("nothing was held out in training (--val-fraction 0), so there is no split val; take test")
+    return Part(samples, stratified_split(samples.labels, config.val_fraction, config.seed)[1])
 
 
 def files_for(config: TrainConfig, files: Sequence[Path], timesteps: int, seed: int) -> np.ndarray:

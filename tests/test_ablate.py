@@ -14,15 +14,15 @@ import pytest
 import torch
 from conftest import Outcome
 
-from spikecli import ablate as flow
-from spikecli import train
-from spikecli.ablate import RECORD, Trial, trial
-from spikecli.checkpoint import load
 from spikecli.config import train_settings
-from spikecli.energy import are_spikes
 from spikecli.errors import SpikeError, Stopped
-from spikecli.interruption import stoppable
-from spikecli.scoring import Score, Scoring, as_csv, summarized
+from spikecli.evaluation.energy import are_spikes
+from spikecli.training import ablate as flow
+from spikecli.training import train
+from spikecli.training.ablate import RECORD, Trial, trial
+from spikecli.training.interruption import stoppable
+from spikecli.training.scoring import Score, Scoring, as_csv, summarized
+from spikecli.weights.checkpoint import load
 
 Cli = Callable[..., Outcome]
 COMMON = ("--points", 16, "--batch-size", 100, "--epochs", 1, "--quiet")

@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from spikecli import bench, models
+from spikecli import models
 from spikecli.config import ModelConfig, neuron_of
-from spikecli.floor import Floor, Product, multiply_adds, necessary
 from spikecli.models.layers import FireThenMax, LinearNorm, MaxThenNorm, NormThenMax, PointLinearNorm
 from spikecli.neurons import ReLU
-from spikecli.peak import peak_above_imports
+from spikecli.speed import bench
+from spikecli.speed.floor import Floor, Product, multiply_adds, necessary
+from spikecli.speed.peak import peak_above_imports
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Outcome
 
-from spikecli import checkpoint as checkpoints
+from spikecli.weights import checkpoint as checkpoints
 
 Cli = Callable[..., Outcome]
 

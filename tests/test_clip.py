@@ -12,10 +12,10 @@ import torch
 from clip_files import random_mini
 from safetensors.torch import load_file, save_file
 
-from spikecli import backbone
 from spikecli.errors import SpikeError
 from spikecli.models import clip_weights
 from spikecli.models.clip import ClipModel, build, find_weights, import_open_clip, load_clip
+from spikecli.neuroclip import backbone
 
 CPU = torch.device("cpu")
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from spikecli import models
 from spikecli.config import ModelConfig, NeuronConfig, neuron_of
-from spikecli.energy import counted
 from spikecli.errors import SpikeError
+from spikecli.evaluation.energy import counted
 from spikecli.models.convolution import AveragePool, ConvNorm, Convolution, Edge, GlobalPool, pool_before
 from spikecli.models.layers import BatchNorm
 from spikecli.models.resnet import ResNet

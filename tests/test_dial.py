@@ -14,18 +14,19 @@ from conftest import Outcome
 from PIL import Image
 from torch import nn
 
-from spikecli import checkpoint as checkpoints
-from spikecli import metrics, models
-from spikecli.checkpoint import Checkpoint
+from spikecli import models
 from spikecli.config import PAPERS, ModelConfig, TrainConfig
 from spikecli.datasets.prepared import PointClouds, load_points
-from spikecli.dial import Dial, mean_confidences, predict_stopped, results, saved, stopped, turn
 from spikecli.errors import SpikeError
-from spikecli.evaluate import evaluate, step_logits
+from spikecli.evaluation import metrics
+from spikecli.evaluation.dial import Dial, mean_confidences, predict_stopped, results, saved, stopped, turn
+from spikecli.evaluation.evaluate import evaluate, step_logits
+from spikecli.evaluation.stopping import Stop, answers, carried
 from spikecli.models.layers import BatchNorm
 from spikecli.models.pointnet import PointNet
-from spikecli.stopping import Stop, answers, carried
 from spikecli.view.dial import dial_figure, save_dial
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.checkpoint import Checkpoint
 
 CPU = torch.device("cpu")
 Cli = Callable[..., Outcome]

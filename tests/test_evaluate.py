@@ -11,16 +11,17 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from spikecli import checkpoint as checkpoints
-from spikecli import metrics, models
-from spikecli.checkpoint import Checkpoint
+from spikecli import models
 from spikecli.config import PAPERS, ModelConfig, TrainConfig, neuron_of
 from spikecli.datasets.prepared import PointClouds
-from spikecli.energy import counted
 from spikecli.errors import SpikeError
-from spikecli.evaluate import critical_points, evaluate, point_spikes, predict_clouds, step_logits
+from spikecli.evaluation import metrics
+from spikecli.evaluation.energy import counted
+from spikecli.evaluation.evaluate import critical_points, evaluate, point_spikes, predict_clouds, step_logits
 from spikecli.models.pointnet import PointNet
 from spikecli.tensors import read, write
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.checkpoint import Checkpoint
 
 CPU = torch.device("cpu")
 

@@ -15,17 +15,17 @@ import torch
 from conftest import Outcome
 from event_runs import TEST, TRAIN, prepared, settings
 
-from spikecli import evaluate as flow
-from spikecli.checkpoint import load
 from spikecli.combinations import refuse
 from spikecli.config import PAPERS, TrainConfig, train_settings
 from spikecli.datasets.event_samples import Framing
 from spikecli.datasets.event_split import load_events, split_frames
 from spikecli.datasets.frames import EqualCount
 from spikecli.errors import SpikeError, Stopped
-from spikecli.runs import Epoch
+from spikecli.evaluation import evaluate as flow
 from spikecli.samples import defaults, load_samples, to_network
-from spikecli.train import opened
+from spikecli.training.runs import Epoch
+from spikecli.training.train import opened
+from spikecli.weights.checkpoint import load
 
 CPU = torch.device("cpu")
 Cli = Callable[..., Outcome]

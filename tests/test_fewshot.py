@@ -13,14 +13,14 @@ import torch
 from clip_files import prepare_recordings, random_mini
 from torch.nn import functional
 
-from spikecli import fewshot, fitting
 from spikecli.datasets.event_split import load_events
 from spikecli.errors import SpikeError
-from spikecli.features import Viewing
-from spikecli.fewshot import Task, draw_shots, draws, is_adapter, load_adapter, mean_and_std, save_adapter
-from spikecli.fitting import Fitting, accuracy, fit, select, zero_shot_accuracy
 from spikecli.models.clip import load_clip
-from spikecli.zeroshot import ask_about
+from spikecli.neuroclip import fewshot, fitting
+from spikecli.neuroclip.features import Viewing
+from spikecli.neuroclip.fewshot import Task, draw_shots, draws, is_adapter, load_adapter, mean_and_std, save_adapter
+from spikecli.neuroclip.fitting import Fitting, accuracy, fit, select, zero_shot_accuracy
+from spikecli.neuroclip.zeroshot import ask_about
 
 Cli = Callable[..., Any]
 SHORT = Fitting(epochs=30)

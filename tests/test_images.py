@@ -19,7 +19,7 @@ from spikecli.datasets.image_sets import CIFAR10, CIFAR100
 from spikecli.datasets.images import load_images, read_binary, read_picture
 from spikecli.errors import SpikeError
 from spikecli.samples import to_network
-from spikecli.schedule import learning_rate, optimizer
+from spikecli.training.schedule import learning_rate, optimizer
 
 Cli = Callable[..., Outcome]
 

@@ -17,18 +17,19 @@ from event_bytes import bin_bytes, write
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from spikecli import checkpoint as checkpoints
-from spikecli import losses, models
+from spikecli import models
 from spikecli.config import PAPERS, ModelConfig, TrainConfig, train_settings
 from spikecli.datasets.event_prepared import prepare_events
 from spikecli.errors import SpikeError
-from spikecli.joint_loss import JointLoss, joint_loss
 from spikecli.models.joint import Joint, decomposed, shared_weights
 from spikecli.models.layers import BatchNorm
 from spikecli.models.resnet import ResNet
 from spikecli.neurons import Neuron
-from spikecli.reparameterize import reparameterize
-from spikecli.train import opened
+from spikecli.training import losses
+from spikecli.training.joint_loss import JointLoss, joint_loss
+from spikecli.training.train import opened
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.reparameterize import reparameterize
 
 Cli = Callable[..., Outcome]
 NETWORKS = ("resnet18", "resnet19", "resnet20", "vgg16", "pointnet")

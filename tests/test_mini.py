@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from spikecli.backbone import Telling, open_backbone
 from spikecli.datasets.digits import CLIP_IMAGES, RECORDED, digit_pictures
 from spikecli.models.clip import load_clip
 from spikecli.models.mini import Pictures, Recipe, ensure_mini, mini_source, picture_accuracy
 from spikecli.models.mini_lessons import NAMES, Variation, caption, plain
+from spikecli.neuroclip.backbone import Telling, open_backbone
 
 TINY = Recipe(steps=2, batch_size=8, caption_steps=1, warmup=1)
 

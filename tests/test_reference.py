@@ -10,9 +10,9 @@ import pytest
 import torch
 from conftest import Outcome
 
-from spikecli import checkpoint as checkpoints
-from spikecli import reference
 from spikecli.errors import SpikeError
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights import reference
 
 Cli = Callable[..., Outcome]
 Box = tuple[float, float, float, float, float, float]  # x, y and z, each from and to

@@ -15,7 +15,6 @@ import torch
 from conftest import Outcome
 from torch import Tensor, nn
 
-from spikecli import checkpoint as checkpoints
 from spikecli import models, neurons
 from spikecli.config import (
     PAPERS,
@@ -30,9 +29,10 @@ from spikecli.config import (
     TrainConfig,
     neuron_of,
 )
-from spikecli.energy import Operations, counted
 from spikecli.errors import SpikeError
-from spikecli.evaluate import critical_points, step_logits
+from spikecli.evaluation.energy import Operations, counted
+from spikecli.evaluation.evaluate import critical_points, step_logits
+from spikecli.evaluation.proof import Comparison, compare, demand_equality
 from spikecli.models.adapter import InterTimestepAdapter
 from spikecli.models.convolution import Convolution
 from spikecli.models.layers import BatchNorm, FireThenMax, MaxThenNorm
@@ -43,9 +43,9 @@ from spikecli.neurons.charge import LearnedLeak
 from spikecli.neurons.folded import Upper, Window
 from spikecli.neurons.folded import folded as folded_neuron
 from spikecli.neurons.norm import MembraneBatchNorm, MembraneRectifier
-from spikecli.proof import Comparison, compare, demand_equality
-from spikecli.reparameterize import PARTS, folds, reparameterize
-from spikecli.train import reestimate
+from spikecli.training.reestimation import reestimate
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.reparameterize import PARTS, folds, reparameterize
 
 Cli = Callable[..., Outcome]
 CPU = torch.device("cpu")
@@ -442,7 +442,7 @@ def test_an_unequal_fold_is_not_written(
         folded.get_submodule("fire2").fire.upper.neg_()  # type: ignore[union-attr, operator]
         return folded
 
-    monkeypatch.setattr("spikecli.proof.reparameterize", tampered)
+    monkeypatch.setattr("spikecli.evaluation.proof.reparameterize", tampered)
     out = tmp_path / "folded.safetensors"
     refused = cli("reparameterize", trained, "--out", out, "--samples", 2, "--data-dir", shapes_dir, "--quiet")
     assert refused.code == 1 and "spikes of fire2 flipped" in refused.err and refused.err.count("\n") == 1
@@ -450,7 +450,7 @@ def test_an_unequal_fold_is_not_written(
 
 
 def test_a_folded_network_is_not_trained(shapes_dir: Path, tmp_path: Path) -> None:
-    from spikecli.train import opened
+    from spikecli.training.train import opened
 
     config = TrainConfig(points=32, model=ModelConfig(folded=True))
     with (

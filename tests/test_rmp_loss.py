@@ -12,12 +12,13 @@ import torch
 from conftest import Outcome
 from torch import Tensor, nn
 
-from spikecli import models, neurons, schedule
+from spikecli import models, neurons
 from spikecli.config import PAPERS, ModelConfig, NeuronConfig, TrainConfig, neuron_of, train_settings
 from spikecli.errors import SpikeError
-from spikecli.membrane_loss import MembraneLoss, distance, quantization
 from spikecli.models.pointnet import PointNet
 from spikecli.neurons.fire import signed_step, step
+from spikecli.training import schedule
+from spikecli.training.membrane_loss import MembraneLoss, distance, quantization
 
 
 def layer(**parts: Any) -> nn.Module:

@@ -14,10 +14,7 @@ import torch
 from clip_files import prepare_recordings, random_mini
 from conftest import Outcome
 
-from spikecli import checkpoint as checkpoints
 from spikecli import models
-from spikecli.backbone import Telling
-from spikecli.checkpoint import Checkpoint
 from spikecli.config import PAPERS, ModelConfig, TrainConfig
 from spikecli.datasets.corrupt import CLOUD_CORRUPTIONS, EVENT_CORRUPTIONS, corrupt_clouds, corrupt_recording
 from spikecli.datasets.event_samples import EventSamples, Framing
@@ -27,13 +24,16 @@ from spikecli.datasets.images import Images
 from spikecli.datasets.prepare import Watch
 from spikecli.datasets.prepared import PointClouds, load_points
 from spikecli.errors import SpikeError
-from spikecli.evaluate import evaluate, step_logits
-from spikecli.event_robustness import zero_shot_robustness
-from spikecli.features import FeatureStore, Viewing, encode_frames
+from spikecli.evaluation.evaluate import evaluate, step_logits
+from spikecli.evaluation.robustness import Battery, Cell, corruptions_of, means, robustness
 from spikecli.models.clip import load_clip
 from spikecli.models.pointnet import PointNet
-from spikecli.robustness import Battery, Cell, corruptions_of, means, robustness
-from spikecli.zeroshot import ask_about, text_features, zero_shot_logits
+from spikecli.neuroclip.backbone import Telling
+from spikecli.neuroclip.event_robustness import zero_shot_robustness
+from spikecli.neuroclip.features import FeatureStore, Viewing, encode_frames
+from spikecli.neuroclip.zeroshot import ask_about, text_features, zero_shot_logits
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.checkpoint import Checkpoint
 
 CPU = torch.device("cpu")
 Cli = Callable[..., Outcome]

@@ -47,7 +47,7 @@ try:
             file.create_dataset("b", data=list(range(100_000)))
     else:
         import torch
-        from spikecli import checkpoint
+        from spikecli.weights import checkpoint
         from spikecli.config import TrainConfig
         checkpoint.save(path, checkpoint.Checkpoint({"a": torch.zeros(100_000)}, TrainConfig(), ("x",)))
 except SpikeError as problem:

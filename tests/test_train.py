@@ -14,14 +14,15 @@ import pytest
 import torch
 from torch import nn
 
-from spikecli import losses, schedule
-from spikecli.batches import stratified_split
-from spikecli.checkpoint import load
 from spikecli.config import RECIPES, ModelConfig, TrainConfig, train_settings
 from spikecli.errors import SpikeError, Stopped
 from spikecli.models.layers import BatchNorm
-from spikecli.runs import Epoch
-from spikecli.train import opened, reestimate
+from spikecli.samples import stratified_split
+from spikecli.training import losses, schedule
+from spikecli.training.reestimation import reestimate
+from spikecli.training.runs import Epoch
+from spikecli.training.train import opened
+from spikecli.weights.checkpoint import load
 
 
 def settings(paper: str = "spiking-pointnet", tnet: str = "none", **changes: Any) -> TrainConfig:

@@ -15,7 +15,6 @@ import pytest
 import torch
 from event_layouts import nmnist
 
-from spikecli import checkpoint as checkpoints
 from spikecli import tensors
 from spikecli.config import TrainConfig, train_settings
 from spikecli.datasets.event_prepared import prepare_events, verify_events
@@ -23,7 +22,8 @@ from spikecli.datasets.prepare import Order, prepare_points
 from spikecli.datasets.prepared import verify_points
 from spikecli.errors import SpikeError
 from spikecli.storage import sole_writer
-from spikecli.train import opened
+from spikecli.training.train import opened
+from spikecli.weights import checkpoint as checkpoints
 
 Cli = Callable[..., Any]
 COMMON = ("--points", 16, "--batch-size", 100, "--quiet")
@@ -117,7 +117,7 @@ def test_scores_are_read_while_training_writes(cli: Cli, shapes_dir: Path, tmp_p
     assert cli("train", "shapes", *COMMON, "--epochs", 1, "--data-dir", shapes_dir, "--out", out).code == 0
     # The same weights are published again and again by one process, and read by another.
     code = (
-        "import sys; from pathlib import Path; from spikecli import checkpoint as c\n"
+        "import sys; from pathlib import Path; from spikecli.weights import checkpoint as c\n"
         "path = Path(sys.argv[1]) / 'model.safetensors'; whole = c.load(path)\n"
         "while True: c.save(path, whole)"
     )

@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from spikecli import backbone
 from spikecli.datasets import event_formats
 from spikecli.datasets.events import EVENT, Recording, read_events
 from spikecli.datasets.frames import EqualCount, EqualTime, to_frames, to_images
 from spikecli.errors import SpikeError
 from spikecli.models.clip import ClipModel
+from spikecli.neuroclip import backbone
 from spikecli.view import events as flow
 from spikecli.view import window
 from spikecli.view.canvas import THEMES, pixels
@@ -427,8 +427,8 @@ def clip(monkeypatch: pytest.MonkeyPatch) -> ClipModel:
 def test_the_strip_is_what_clip_is_given_and_the_last_step_is_what_zeroshot_says(
     brightening: Path, tmp_path: Path, clip: ClipModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from spikecli.features import Viewing
-    from spikecli.zeroshot import FILE_TEMPLATES, Question, classify_files
+    from spikecli.neuroclip.features import Viewing
+    from spikecli.neuroclip.zeroshot import FILE_TEMPLATES, Question, classify_files
 
     sights: list[Sight] = []
     monkeypatch.setattr(flow, "clip_figure", lambda given, theme: sights.extend(given) or clip_figure(given, theme))

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spikecli import checkpoint, evaluate
 from spikecli.config import ModelConfig
 from spikecli.datasets.prepared import PointClouds
 from spikecli.errors import SpikeError
+from spikecli.evaluation import evaluate
 from spikecli.view import film, window
 from spikecli.view import look as flow
 from spikecli.view import sources as readers
@@ -30,6 +30,7 @@ from spikecli.view.look import Look, look_at_points
 from spikecli.view.page import MOST_POINTS, save_page
 from spikecli.view.points import Seen, cloud_panel, sheet_of, shown_steps, step_panels
 from spikecli.view.sources import Shape, kind_of, read_shape
+from spikecli.weights import checkpoint
 
 
 def ball(count: int, seed: int = 0) -> np.ndarray:

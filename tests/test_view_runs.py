@@ -20,8 +20,8 @@ from PIL import Image
 from spikecli.cli import run as command
 from spikecli.config import TrainConfig
 from spikecli.errors import SpikeError
-from spikecli.evaluate import evaluate, opened
-from spikecli.verdicts import Exam, Verdicts, judge, prepare_exam
+from spikecli.evaluation.evaluate import evaluate, opened
+from spikecli.evaluation.verdicts import Exam, Verdicts, judge, prepare_exam
 from spikecli.view import report as flow
 from spikecli.view import window
 from spikecli.view.canvas import THEMES

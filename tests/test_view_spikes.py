@@ -10,15 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from spikecli import checkpoint as checkpoints
-from spikecli import models, probe
-from spikecli.checkpoint import Checkpoint
+from spikecli import models
 from spikecli.config import ModelConfig, TrainConfig, neuron_of
-from spikecli.energy import counted
 from spikecli.errors import SpikeError
-from spikecli.evaluate import step_logits
+from spikecli.evaluation import probe
+from spikecli.evaluation.energy import counted
+from spikecli.evaluation.evaluate import step_logits
 from spikecli.neurons import layers
-from spikecli.reparameterize import reparameterize
 from spikecli.view import membranes as histograms
 from spikecli.view import spikes as rasters
 from spikecli.view import window
@@ -26,6 +24,9 @@ from spikecli.view.canvas import THEMES
 from spikecli.view.look import Look
 from spikecli.view.membranes import common_edges, histogram, look_at_membranes, membranes_figure
 from spikecli.view.spikes import ROWS, activity, look_at_spikes, raster, spikes_figure
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.checkpoint import Checkpoint
+from spikecli.weights.reparameterize import reparameterize
 
 CLASSES = tuple("abcdefghij")
 CPU = torch.device("cpu")

@@ -15,9 +15,9 @@ from clip_files import one_recording, prepare_recordings, random_mini, unit
 
 from spikecli.datasets.event_split import EventSplit, load_events
 from spikecli.errors import SpikeError
-from spikecli.features import FeatureStore, Twist, Viewing, encode_file
 from spikecli.models.clip import ClipModel, load_clip
-from spikecli.zeroshot import (
+from spikecli.neuroclip.features import FeatureStore, Twist, Viewing, encode_file
+from spikecli.neuroclip.zeroshot import (
     Question,
     ask_about,
     ask_of_files,
@@ -320,7 +320,7 @@ def test_prompts_from_a_file_are_used_and_told(cli: Cli, data_dir: Path, tmp_pat
 
 
 def test_digits_are_prepared_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from spikecli import zeroshot
+    from spikecli.neuroclip import zeroshot
 
     asked: list[str] = []
 

@@ -16,8 +16,8 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.ablate import Outcome
-    from spikecli.scoring import Cell, Layer, Score, Scoring
+    from spikecli.training.ablate import Outcome
+    from spikecli.training.scoring import Cell, Layer, Score, Scoring
 
 Papers = Annotated[str, typer.Option(help="Papers, a row each; `ann` is the baseline.")]
 Runs = Annotated[int, typer.Option(min=1, help="Training seeds a paper, from --seed on.")]
@@ -104,7 +104,7 @@ def settings(
 
 def scoring_of(wanted: list[TrainConfig], steps: list[int], split: str, perturbations: int) -> Scoring:
     """Return how the networks are scored; SpikeError for what would fail only after the first training."""
-    from spikecli.scoring import Scoring
+    from spikecli.training.scoring import Scoring
 
     if split == "val" and not wanted[0].val_fraction:
         raise SpikeError("--val-fraction 0 holds nothing out to score on; raise it, or take --split test")
@@ -117,10 +117,10 @@ def run_all(
     wanted: list[TrainConfig], scoring: Scoring, data_dir: Path, device: str, folder: Path, console: Console
 ) -> list[Outcome]:
     """Return every run's outcome; the CSV in `folder` grows with each."""
-    from spikecli.ablate import ablate as flow
-    from spikecli.ablate import trial
-    from spikecli.scoring import as_csv
     from spikecli.storage import write_text
+    from spikecli.training.ablate import ablate as flow
+    from spikecli.training.ablate import trial
+    from spikecli.training.scoring import as_csv
 
     trials = [trial(each, folder) for each in wanted]
     outcomes: list[Outcome] = []
@@ -147,7 +147,7 @@ def scores_of(outcomes: list[Outcome]) -> list[Score]:
 
 def show(outcomes: list[Outcome], scoring: Scoring, folder: Path, layers: bool, console: Console) -> None:
     """Print the table, the layers if asked for, and the JSON document."""
-    from spikecli.scoring import summarized
+    from spikecli.training.scoring import summarized
 
     first = outcomes[0].trial.config
     scores = scores_of(outcomes)

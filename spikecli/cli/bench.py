@@ -13,7 +13,7 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.bench import DataPath, Row
+    from spikecli.speed.bench import DataPath, Row
 
 PRECISIONS = ("fp32", "bf16")
 BatchSize = Annotated[int, typer.Option(help="Clouds a step.")]
@@ -49,8 +49,8 @@ def bench(
     console = Console(as_json, quiet)
     from dataclasses import asdict
 
-    from spikecli import bench as flow
     from spikecli.device import choose_device
+    from spikecli.speed import bench as flow
 
     plan = flow.Plan(batch_size, points, steps, precisions, repeats, tnet, choose_device(device))
     with flow.limited_to(threads) as used, console.progress("measuring", total=plan.rounds, unit="runs") as advance:

@@ -11,17 +11,17 @@ from spikecli.cli.eval_options import Asked, DamageOptions
 from spikecli.console import Console
 
 if TYPE_CHECKING:
-    from spikecli.robustness import Report
+    from spikecli.evaluation.robustness import Report
 
 
 def show_damage(console: Console, asked: Asked, timesteps: Sequence[int], damage: DamageOptions) -> None:
     """Show a row for each kind of damage and severity, a column for each run and number of time steps."""
-    from spikecli import checkpoint as checkpoints
-    from spikecli import robustness as flow
     from spikecli.datasets.corrupt import chosen_kinds, chosen_severities
     from spikecli.device import choose_device
-    from spikecli.evaluate import opened, passes
-    from spikecli.stopping import steps_of
+    from spikecli.evaluation import robustness as flow
+    from spikecli.evaluation.evaluate import opened, passes
+    from spikecli.evaluation.stopping import steps_of
+    from spikecli.weights import checkpoint as checkpoints
 
     severities, place = chosen_severities(damage.severities), choose_device(asked.device)
     paths = [checkpoints.resolve(asked.checkpoint)]

@@ -16,8 +16,8 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.dial import AutoRow, Dial
-    from spikecli.evaluate import Row
+    from spikecli.evaluation.dial import AutoRow, Dial
+    from spikecli.evaluation.evaluate import Row
 
 Given = Annotated[
     Path | None,
@@ -75,13 +75,13 @@ def evaluate(
 
 
 def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOptions) -> None:
-    from spikecli import checkpoint as checkpoints
-    from spikecli import dial as flow
     from spikecli.device import choose_device
-    from spikecli.evaluate import opened
-    from spikecli.stopping import Stop, steps_of
+    from spikecli.evaluation import dial as flow
+    from spikecli.evaluation.evaluate import opened
+    from spikecli.evaluation.stopping import Stop, steps_of
     from spikecli.storage import write_rows
     from spikecli.view.dial import check_picture, save_dial
+    from spikecli.weights import checkpoint as checkpoints
 
     steps, auto = parse_dial(timesteps)
     stop = Stop(turned.confidence, turned.most) if auto else None
@@ -137,8 +137,8 @@ def _caption(asked: Asked, dial: Dial, noun: str) -> str:
 
 def _warn(console: Console, path: Path, data_dir: Path, data: str | None) -> None:
     """Say which splits have changed since training."""
-    from spikecli import checkpoint as checkpoints
-    from spikecli import provenance
+    from spikecli.weights import checkpoint as checkpoints
+    from spikecli.weights import provenance
 
     for line in provenance.changes(checkpoints.load(path), data_dir, data):
         console.warn(f"{line}; these scores are not of the data it was trained for")

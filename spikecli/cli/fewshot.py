@@ -63,11 +63,11 @@ def fewshot(
 
     Example: spikecli fewshot digits --shots 16 --runs 3
     """
-    from spikecli import fewshot as flow
-    from spikecli import zeroshot
-    from spikecli.backbone import Telling, open_backbone
-    from spikecli.features import Viewing
-    from spikecli.fitting import Fitting
+    from spikecli.neuroclip import fewshot as flow
+    from spikecli.neuroclip import zeroshot
+    from spikecli.neuroclip.backbone import Telling, open_backbone
+    from spikecli.neuroclip.features import Viewing
+    from spikecli.neuroclip.fitting import Fitting
 
     begin = perf_counter()
     console = Console(speech.as_json, speech.quiet)

@@ -15,7 +15,7 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.stopping import Stop
+    from spikecli.evaluation.stopping import Stop
 
 Given = Annotated[
     list[Path],
@@ -47,10 +47,10 @@ def predict(
 
     Example: spikecli predict chair.off, or spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
-    from spikecli import checkpoint as checkpoints
-    from spikecli import fewshot
-    from spikecli.reference import NAME, is_checkpoint
-    from spikecli.stopping import Stop
+    from spikecli.evaluation.stopping import Stop
+    from spikecli.neuroclip import fewshot
+    from spikecli.weights import checkpoint as checkpoints
+    from spikecli.weights.reference import NAME, is_checkpoint
 
     steps, auto = parse_dial(timesteps)
     if len(steps) + auto != 1:
@@ -73,11 +73,11 @@ def predict(
 def _name_files(
     console: Console, path: Path, files: list[Path], when: int | Stop, top: int, seed: int, device: str
 ) -> None:
-    from spikecli import checkpoint as checkpoints
-    from spikecli.dial import predict_stopped
-    from spikecli.evaluate import predict_clouds
-    from spikecli.reference import name_of
+    from spikecli.evaluation.dial import predict_stopped
+    from spikecli.evaluation.evaluate import predict_clouds
     from spikecli.samples import files_for
+    from spikecli.weights import checkpoint as checkpoints
+    from spikecli.weights.reference import name_of
 
     loaded = checkpoints.load(path)
     inputs = files_for(loaded.config, files, when if isinstance(when, int) else when.most, seed)

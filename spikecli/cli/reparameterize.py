@@ -11,7 +11,7 @@ from spikecli.cli import options
 from spikecli.console import Console
 
 if TYPE_CHECKING:
-    from spikecli.proof import Comparison, Folded
+    from spikecli.evaluation.proof import Comparison, Folded
 
 Checkpoint = Annotated[Path, typer.Argument(help="A run folder or weights file.")]
 Out = Annotated[Path, typer.Option(help="The weights file to write, such as RUN/folded.safetensors.")]
@@ -44,8 +44,8 @@ def reparameterize(
     """
     import torch
 
-    from spikecli import checkpoint as checkpoints
-    from spikecli.proof import TIMESTEPS, fold_checkpoint
+    from spikecli.evaluation.proof import TIMESTEPS, fold_checkpoint
+    from spikecli.weights import checkpoint as checkpoints
 
     console = Console(as_json, quiet)
     path, kind = checkpoints.resolve(checkpoint), torch.float16 if half else torch.float32

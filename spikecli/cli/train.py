@@ -14,7 +14,7 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.train import Trainer
+    from spikecli.training.train import Trainer
 
 
 @shared.with_settings
@@ -64,7 +64,7 @@ def _train(
     settings: TrainConfig, out: Path | None, resume: bool, data_dir: Path, device: str, console: Console
 ) -> None:
     from spikecli.datasets.prepare import Watch
-    from spikecli.train import opened
+    from spikecli.training.train import opened
 
     with phases(console) as shown:
         loading = opened(settings, data_dir, out, resume, device, watch=Watch(shown.start, shown.step))

@@ -15,9 +15,9 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.features import Viewing
-    from spikecli.robustness import Battery, Cell
-    from spikecli.zeroshot import Question, Scores
+    from spikecli.evaluation.robustness import Battery, Cell
+    from spikecli.neuroclip.features import Viewing
+    from spikecli.neuroclip.zeroshot import Question, Scores
 
 Sources = Annotated[
     list[str] | None,
@@ -44,10 +44,10 @@ def zeroshot(
 
     Example: spikecli zeroshot gesture_1.bin --classes "hand clap,drums"
     """
-    from spikecli import zeroshot as flow
-    from spikecli.backbone import Telling, open_backbone
-    from spikecli.event_robustness import zero_shot_robustness
-    from spikecli.features import FeatureStore
+    from spikecli.neuroclip import zeroshot as flow
+    from spikecli.neuroclip.backbone import Telling, open_backbone
+    from spikecli.neuroclip.event_robustness import zero_shot_robustness
+    from spikecli.neuroclip.features import FeatureStore
 
     console = Console(speech.as_json, speech.quiet)
     dataset = _dataset(names := sources or ["digits"])
@@ -79,7 +79,7 @@ def _dataset(names: list[str]) -> str | None:
 
 
 def _asked(words: clip_options.Words, dataset: str | None, names: list[str]) -> Question:
-    from spikecli.zeroshot import ask_about, ask_of_files, read_words
+    from spikecli.neuroclip.zeroshot import ask_about, ask_of_files, read_words
 
     spoken = read_words(words.classes, words.templates)
     return ask_about(dataset, *spoken) if dataset else ask_of_files(names, *spoken)
@@ -87,7 +87,7 @@ def _asked(words: clip_options.Words, dataset: str | None, names: list[str]) -> 
 
 def _viewing(look: clip_options.Look, dataset: str | None) -> Viewing:
     from spikecli.datasets.event_sets import EVENT_SETS
-    from spikecli.features import Viewing
+    from spikecli.neuroclip.features import Viewing
 
     threshold = EVENT_SETS[dataset].threshold if dataset else 0
     return Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
@@ -98,7 +98,7 @@ def _battery(dataset: str | None, damage: RecordingDamage) -> Battery | None:
     if damage.corrupt is None:
         return None
     from spikecli.datasets.corrupt import EVENT_CORRUPTIONS, chosen_kinds, chosen_severities
-    from spikecli.robustness import Battery
+    from spikecli.evaluation.robustness import Battery
 
     if dataset is None:
         raise SpikeError("--corrupt needs a data set, whose labels it scores against; found files; name a data set")
@@ -108,7 +108,7 @@ def _battery(dataset: str | None, damage: RecordingDamage) -> Battery | None:
 
 def _show_damage(console: Console, cells: list[Cell], summary: dict[str, Any], seed: int) -> None:
     from spikecli.cli.damage import show_reports
-    from spikecli.robustness import Report, means
+    from spikecli.evaluation.robustness import Report, means
 
     names = ("clip", "weights", "dataset", "split", "samples", "timesteps", "image_preset", "slicing", "normalization")
     facts = {**{name: summary[name] for name in names}, "runs": 1, "seed": seed}

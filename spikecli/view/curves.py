@@ -68,7 +68,7 @@ def read_run(folder: Path) -> RunRecord:
 
 def _settings(folder: Path) -> tuple[TrainConfig, tuple[dict[str, Any], ...]]:
     """Return the settings, and the epochs that the state file notes where there is nothing else yet."""
-    from spikecli import checkpoint as checkpoints
+    from spikecli.weights import checkpoint as checkpoints
 
     path = folder / SETTINGS
     if path.is_file():

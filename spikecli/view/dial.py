@@ -14,7 +14,7 @@ from spikecli.view.points import DOTS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from spikecli.dial import AutoRow, Dial
+    from spikecli.evaluation.dial import AutoRow, Dial
 
 LINE: dict[str, Any] = {"markersize": 4.2, "linewidth": 1.5}
 STAR: dict[str, Any] = {"marker": "*", "markersize": 12, "linestyle": "none", "zorder": 4}

@@ -14,10 +14,10 @@ from spikecli.datasets.prepare import Watch
 from spikecli.view.event_sources import Take
 
 if TYPE_CHECKING:
-    from spikecli.features import Viewing
     from spikecli.models.clip import ClipModel
+    from spikecli.neuroclip.features import Viewing
+    from spikecli.neuroclip.zeroshot import Question
     from spikecli.view.look import Look
-    from spikecli.zeroshot import Question
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Sight:
 
 def look_through_clip(look: Look, takes: Sequence[Take], watch: Watch) -> list[Sight]:
     """Return what the CLIP that `look` names sees of each recording; SpikeError as `open_backbone` and `ask_about`."""
-    from spikecli.backbone import Telling, open_backbone
+    from spikecli.neuroclip.backbone import Telling, open_backbone
 
     asked = [_ask(look, source, take) for source, take in zip(look.sources, takes, strict=True)]
     how, telling = look.clip, Telling(watch.on_phase, watch.on_step)
@@ -52,8 +52,8 @@ def look_through_clip(look: Look, takes: Sequence[Take], watch: Watch) -> list[S
 
 def _ask(look: Look, source: str, take: Take) -> tuple[Question, Viewing]:
     """Return what CLIP is asked about a recording, and how it is shown; as `zeroshot` does."""
-    from spikecli import zeroshot
-    from spikecli.features import Viewing
+    from spikecli.neuroclip import zeroshot
+    from spikecli.neuroclip.features import Viewing
 
     how = look.clip
     spoken = zeroshot.read_words(how.classes, how.templates)
@@ -63,8 +63,8 @@ def _ask(look: Look, source: str, take: Take) -> tuple[Question, Viewing]:
 
 
 def _see(take: Take, question: Question, viewing: Viewing, model: ClipModel) -> Sight:
-    from spikecli.features import encode_frames
-    from spikecli.zeroshot import text_features, zero_shot_logits
+    from spikecli.neuroclip.features import encode_frames
+    from spikecli.neuroclip.zeroshot import text_features, zero_shot_logits
 
     frames = to_frames(take.recording, viewing.slices)
     features, texts = encode_frames(model, viewing, frames[None]), text_features(model, question)

@@ -60,8 +60,8 @@ def read_take(source: str, data_dir: Path, watch: Watch = Watch()) -> Take:
     """
     if source.split(":")[0] not in EVENT_SETS:
         return Take(Path(source).stem, read_events(source))
-    from spikecli.backbone import Telling
-    from spikecli.zeroshot import open_split
+    from spikecli.neuroclip.backbone import Telling
+    from spikecli.neuroclip.zeroshot import open_split
 
     dataset, split, index = split_source(source)
     recordings = open_split(data_dir, dataset, split, Telling(watch.on_phase, watch.on_step))

@@ -129,7 +129,7 @@ def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
     """Return how many points to show, and the classes: with a checkpoint, those that its network was trained with."""
     if not look.checkpoint:
         return look.points, ()
-    from spikecli import checkpoint as checkpoints
+    from spikecli.weights import checkpoint as checkpoints
 
     found = checkpoints.load(checkpoints.resolve(look.checkpoint))
     sees_clouds(look.checkpoint, found.config.model.name)
@@ -137,8 +137,8 @@ def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
 
 
 def _ask(look: Look, shape: Shape, classnames: tuple[str, ...]) -> Seen:
-    from spikecli import checkpoint as checkpoints
-    from spikecli import evaluate
+    from spikecli.evaluation import evaluate
+    from spikecli.weights import checkpoint as checkpoints
 
     path = checkpoints.resolve(look.checkpoint)
     chances = evaluate.predict_clouds(path, shape.points[None], look.timesteps, look.seed)[:, 0]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from spikecli.probe import Membranes
+    from spikecli.evaluation.probe import Membranes
 
 BINS = 80
 SHOWN = 0.999  # of the membranes of a layer lie within the chart; the outermost bins hold the others
@@ -41,7 +41,7 @@ class Seen:
 
 def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     """Draw the membranes of one or two networks over the same clouds, and return their record; SpikeError as parts."""
-    from spikecli import probe
+    from spikecli.evaluation import probe
 
     check_out(look, REPORTS)
     refuse_unused(look, "checkpoint", "points", "against")

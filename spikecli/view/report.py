@@ -16,7 +16,7 @@ from spikecli.view.sections import REPORTS, Report, Section, Table, picture
 from spikecli.view.window import show_picture
 
 if TYPE_CHECKING:
-    from spikecli.verdicts import Exam
+    from spikecli.evaluation.verdicts import Exam
 
 SCORES = ("run", "T", "accuracy", "± std", "firing rate", "energy of one")
 
@@ -47,7 +47,7 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
 
 def _score(look: Look, records: Sequence[RunRecord], warnings: list[str], on_work: Callable[..., None]) -> list[Scored]:
     """Return what the networks say of the split; why one of them cannot be asked is added to `warnings`."""
-    from spikecli.verdicts import judge, prepare_exam
+    from spikecli.evaluation.verdicts import judge, prepare_exam
 
     exams: list[tuple[int, RunRecord, Exam]] = []
     for index, record in enumerate(records):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from spikecli.verdicts import Exam, Verdicts
+    from spikecli.evaluation.verdicts import Exam, Verdicts
 
 COLUMNS = 6  # of small clouds
 MISTAKES = 2 * COLUMNS  # at most, of a run, that are drawn

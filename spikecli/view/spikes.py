@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from spikecli.probe import Firing
+    from spikecli.evaluation.probe import Firing
 
 ROWS = 64  # channels of a layer that are drawn
 BESIDE = 7  # layers in one row
@@ -39,7 +39,7 @@ class Fired:
 
 def look_at_spikes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     """Draw who fires when as a network sees the clouds, and return its record; SpikeError as its parts."""
-    from spikecli import probe
+    from spikecli.evaluation import probe
 
     check_out(look, REPORTS)
     refuse_unused(look, "checkpoint", "points")
@@ -63,8 +63,8 @@ def look_at_spikes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
 
 
 def _said(look: Look, shape: Shape, classnames: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    from spikecli import checkpoint as checkpoints
-    from spikecli import evaluate
+    from spikecli.evaluation import evaluate
+    from spikecli.weights import checkpoint as checkpoints
 
     path = checkpoints.resolve(look.checkpoint)
     chances = evaluate.predict_clouds(path, shape.points[None], look.timesteps, look.seed)[:, 0]

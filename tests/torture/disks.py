@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli import checkpoint as checkpoints
 from spikecli.datasets.sets import verify
 from spikecli.errors import SpikeError
 from spikecli.storage import UNFINISHED
+from spikecli.weights import checkpoint as checkpoints
 from torture import commands
 from torture.commands import Ended
 from torture.kills import clouds, events

@@ -17,10 +17,10 @@ import torch
 from cloud_files import CUBE
 from event_bytes import bin_bytes, some_events
 
-from spikecli import checkpoint as checkpoints
 from spikecli.datasets.catalog import POINT_SETS
 from spikecli.errors import SpikeError
 from spikecli.storage import UNFINISHED
+from spikecli.weights import checkpoint as checkpoints
 from torture import commands
 from torture.commands import Ended
 from torture.report import Tally

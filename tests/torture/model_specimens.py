@@ -14,16 +14,18 @@ import numpy as np
 import torch
 from clip_files import random_mini
 
-from spikecli import checkpoint as checkpoints
-from spikecli import fewshot, models, schedule
-from spikecli.checkpoint import Checkpoint
+from spikecli import models
 from spikecli.config import TrainConfig
 from spikecli.datasets.event_split import EventSplit
 from spikecli.errors import SpikeError
-from spikecli.features import FeatureStore, Viewing
-from spikecli.fitting import Fitting, build_adapter
-from spikecli.models.clip import find_weights, load_clip
-from spikecli.runs import Run
+from spikecli.models.clip import MINI_CONFIG, find_weights, load_clip
+from spikecli.neuroclip import fewshot
+from spikecli.neuroclip.features import FeatureStore, Viewing
+from spikecli.neuroclip.fitting import Fitting, build_adapter
+from spikecli.training import schedule
+from spikecli.training.runs import Run
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.checkpoint import Checkpoint
 from torture.formats import Format, of_wholes
 from torture.hdf5 import damaged_hdf5
 from torture.mutations import Rng, damaged, damaged_json, json_bytes
@@ -126,7 +128,7 @@ def _clip(folder: Path) -> list[Format]:
     fitted = cast(Any, SimpleNamespace(fitting=Fitting(), adapter=build_adapter(Fitting(), clip.dim)))
     fewshot.save_adapter(folder / "adapter.safetensors", fitted, task, "mini", str(source.path))
     adapter = (folder / "adapter.safetensors").read_bytes()
-    settings = {"model_cfg": json.loads((Path(checkpoints.__file__).parent / "models/mini.json").read_text())}
+    settings = {"model_cfg": json.loads(MINI_CONFIG.read_text())}
     settings["preprocess_cfg"] = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "interpolation": "bicubic"}
     place = folder / "local"
     place.mkdir()

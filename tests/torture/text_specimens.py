@@ -14,7 +14,7 @@ from spikecli.datasets.catalog import POINT_SETS, Remote
 from spikecli.datasets.download import Fetching, fetch
 from spikecli.datasets.modelnet import list_items
 from spikecli.errors import SpikeError
-from spikecli.zeroshot import Question, read_classes, read_words
+from spikecli.neuroclip.zeroshot import Question, read_classes, read_words
 from torture.formats import Format, of_texts
 from torture.mutations import Rng, damaged, damaged_json, json_bytes
 

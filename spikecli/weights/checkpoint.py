@@ -15,8 +15,8 @@ from spikecli.config import TrainConfig, validated
 from spikecli.errors import SpikeError
 from spikecli.models import joint
 from spikecli.reading import fits, reading
-from spikecli.reference import NAME, reference
-from spikecli.reparameterize import reparameterize
+from spikecli.weights.reference import NAME, reference
+from spikecli.weights.reparameterize import reparameterize
 
 FORMAT = "spikecli-1"
 _NOTES: dict[str, Any] = {"data": {str: str}, "progress": {"epochs": [dict]}, "metrics": dict}  # shapes, where there

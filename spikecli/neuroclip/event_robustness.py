@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikecli.backbone import Telling
 from spikecli.datasets.corrupt import corrupt_recording
 from spikecli.datasets.frames import to_frames
-from spikecli.features import FeatureStore, encode_frames
-from spikecli.robustness import CLEAN, Battery, Cell
-from spikecli.zeroshot import Question, score, spread, text_features, zero_shot_logits
+from spikecli.evaluation.robustness import CLEAN, Battery, Cell
+from spikecli.neuroclip.backbone import Telling
+from spikecli.neuroclip.features import FeatureStore, encode_frames
+from spikecli.neuroclip.zeroshot import Question, score, spread, text_features, zero_shot_logits
 
 AT_ONCE = 8  # recordings before the model
 

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikecli import losses, models, schedule
-from spikecli.batches import Batches
+from spikecli import models
 from spikecli.config import ModelConfig, TrainConfig, neuron_of
 from spikecli.device import autocast
-from spikecli.floor import Floor, multiply_adds, necessary
-from spikecli.peak import peak_above_imports
+from spikecli.speed.floor import Floor, multiply_adds, necessary
+from spikecli.speed.peak import peak_above_imports
+from spikecli.training import losses, schedule
+from spikecli.training.batches import Batches
 
 NETWORKS = {"SNN": "spiking-pointnet", "ANN": "ann"}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}

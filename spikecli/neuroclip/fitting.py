@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spikecli.errors import SpikeError
-from spikecli.metrics import instance_accuracy
+from spikecli.evaluation.metrics import instance_accuracy
 from spikecli.models.adapter import NEURONS, InterTimestepAdapter
-from spikecli.zeroshot import step_logits, zero_shot_logits
+from spikecli.neuroclip.zeroshot import step_logits, zero_shot_logits
 
 _WARMUP_RATE = 1e-5  # of the first epoch
 _SELECTION_EPOCHS = (50, 150)

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli import checkpoint as checkpoints
 from spikecli.device import choose_device
 from spikecli.errors import SpikeError
-from spikecli.evaluate import opened, step_logits
+from spikecli.evaluation.evaluate import opened, step_logits
 from spikecli.neurons import Neuron
-from spikecli.reparameterize import Fold, folds, reparameterize
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.reparameterize import Fold, folds, reparameterize
 
 TIMESTEPS = (1, 4)
 TOLERANCE = 1e-9  # of a logit in float64

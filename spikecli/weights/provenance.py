@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spikecli.checkpoint import Checkpoint
 from spikecli.datasets import event_store, record
 from spikecli.datasets.sets import kind_of
 from spikecli.reading import fits
+from spikecli.weights.checkpoint import Checkpoint
 
 
 def fingerprints(data_dir: Path, dataset: str) -> dict[str, str]:

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli import checkpoint as checkpoints
 from spikecli.errors import SpikeError
-from spikecli.evaluate import step_logits
+from spikecli.evaluation.evaluate import step_logits
 from spikecli.neurons import layers
 from spikecli.neurons.fire import Binary
 from spikecli.neurons.folded import NEVER, Upper, Window
 from spikecli.neurons.watch import watched
+from spikecli.weights import checkpoint as checkpoints
 
 
 @dataclass

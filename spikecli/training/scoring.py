@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, fields
 import torch
 from torch import nn
 
-from spikecli import evaluate
 from spikecli.config import TrainConfig
-from spikecli.energy import Operations, counted, energy_uj
-from spikecli.membrane_loss import Quantization, quantization
+from spikecli.evaluation import evaluate
+from spikecli.evaluation.energy import Operations, counted, energy_uj
 from spikecli.samples import Samples
+from spikecli.training.membrane_loss import Quantization, quantization
 
 PERTURBATION_SEED = 0  # the first, as of `eval`
 

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from spikecli import checkpoint as checkpoints
-from spikecli import metrics, provenance
 from spikecli.device import choose_device
-from spikecli.energy import Operations, counted
-from spikecli.evaluate import opened, passes, step_logits
+from spikecli.evaluation import metrics
+from spikecli.evaluation.energy import Operations, counted
+from spikecli.evaluation.evaluate import opened, passes, step_logits
 from spikecli.samples import Part, Samples
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights import provenance
 
 
 @dataclass(frozen=True)

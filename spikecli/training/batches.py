@@ -14,30 +14,9 @@ from spikecli.config import TrainConfig
 from spikecli.datasets.augment import AUGMENTATIONS
 from spikecli.datasets.augment_maps import EVENT_AUGMENTATIONS, IMAGE_AUGMENTATIONS
 from spikecli.device import storage_type
-from spikecli.errors import SpikeError
-from spikecli.samples import Part, Samples, to_network
+from spikecli.samples import to_network
 
 AUGMENTED = {**AUGMENTATIONS, **EVENT_AUGMENTATIONS, **IMAGE_AUGMENTATIONS}
-
-
-def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return sorted indices (rest, held out): `fraction` of each class of labels (S,), at least one, is held out."""
-    if fraction == 0:
-        return np.arange(len(labels)), np.arange(0)
-    rng = np.random.default_rng([seed, 0])
-    held = [
-        rng.permutation(np.flatnonzero(labels == label))[: max(1, round(fraction * int((labels == label).sum())))]
-        for label in np.unique(labels)
-    ]
-    held_out = np.sort(np.concatenate(held))
-    return np.setdiff1d(np.arange(len(labels)), held_out), held_out
-
-
-def held_out(samples: Samples, config: TrainConfig) -> Part:
-    """Return the part of a training split that a run of these settings was validated on; SpikeError without one."""
-    if not config.val_fraction:
-        raise SpikeError("nothing was held out in training (--val-fraction 0), so there is no split val; take test")
-    return Part(samples, stratified_split(samples.labels, config.val_fraction, config.seed)[1])
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from spikecli.errors import SpikeError
 
 NAME = "reference"  # what stands for their path on the command line
-_PLACES = (Path(__file__).parent.parent, Path(sys.prefix) / "share" / "spikecli")  # a checkout, an installed wheel
+_PLACES = (Path(__file__).parents[2], Path(sys.prefix) / "share" / "spikecli")  # a checkout, an installed wheel
 
 
 def _folders() -> list[Path]:

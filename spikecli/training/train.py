@@ -10,29 +10,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from spikecli import evidence, losses, metrics, models, processes, provenance, schedule
-from spikecli.batches import Batches, stratified_split
+from spikecli import models, processes
 from spikecli.combinations import refuse
 from spikecli.config import TrainConfig
 from spikecli.datasets.prepare import Watch
 from spikecli.datasets.sets import kind_of
 from spikecli.device import autocast, choose_device, peak_memory, return_freed_memory, storage_type
 from spikecli.errors import SpikeError, Stopped
-from spikecli.evaluate import step_logits
-from spikecli.interruption import Stop, stoppable
-from spikecli.joint_loss import JointLoss
-from spikecli.membrane_loss import MembraneLoss
+from spikecli.evaluation import metrics
+from spikecli.evaluation.evaluate import step_logits
 from spikecli.models.joint import Joint
-from spikecli.models.layers import BatchNorm
-from spikecli.runs import STATE, Epoch, Run, default_folder
-from spikecli.samples import Samples, flips, load_samples
+from spikecli.samples import Samples, flips, load_samples, stratified_split
 from spikecli.storage import sole_writer
+from spikecli.training import evidence, losses, schedule
+from spikecli.training.batches import Batches
+from spikecli.training.interruption import Stop, stoppable
+from spikecli.training.joint_loss import JointLoss
+from spikecli.training.membrane_loss import MembraneLoss
+from spikecli.training.reestimation import REESTIMATION_CLOUDS, reestimate
+from spikecli.training.runs import STATE, Epoch, Run, default_folder
+from spikecli.weights import provenance
 
 OnStep = Callable[[int, int, float, float, float], None]  # step of the epoch, steps, loss, accuracy, learning rate
-REESTIMATION_CLOUDS = 2048
-REESTIMATION_STEPS = 4  # membranes carry over: later steps have statistics of their own, and evaluation meets them
 
 
 @contextmanager
@@ -227,22 +228,3 @@ class Trainer:
 
     def _stopped(self, where: str) -> Stopped:
         return Stopped(f"stopped {where}; saved in {self.run.folder}: give the same command with --resume to go on")
-
-
-def reestimate(model: nn.Module, batches: Iterator[Tensor], config: TrainConfig, device: torch.device) -> None:
-    """Replace the running statistics of every batch norm by their mean over clean batches, dropout off."""
-    norms = [module for module in model.modules() if isinstance(module, BatchNorm | nn.BatchNorm1d)]
-    momenta = [norm.momentum for norm in norms]
-    torch.manual_seed(config.seed)
-    model.train()
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.eval()
-    with torch.no_grad(), autocast(device, config.precision):
-        for number, inputs in enumerate(batches, start=1):
-            for norm in norms:
-                norm.momentum = 1 / number  # the running mean over batches
-            model(inputs, max(config.timesteps, REESTIMATION_STEPS))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    model.eval()

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli import checkpoint as checkpoints
 from spikecli import tensors
-from spikecli.checkpoint import Checkpoint
 from spikecli.config import TrainConfig
 from spikecli.errors import SpikeError
 from spikecli.reading import at_least, fits
 from spikecli.storage import make_folder, unwritable, write_text
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.checkpoint import Checkpoint
 
 STATE = "state.safetensors"
 LAST = "model.safetensors"

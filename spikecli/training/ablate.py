@@ -9,16 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from spikecli import checkpoint as checkpoints
-from spikecli import evaluate, train
 from spikecli.config import TrainConfig
 from spikecli.datasets.record import file_hash
 from spikecli.device import choose_device
 from spikecli.errors import SpikeError, Stopped
-from spikecli.interruption import Stop, stoppable
-from spikecli.runs import LAST, STATE, differences
-from spikecli.scoring import Layer, Score, Scoring, score
+from spikecli.evaluation import evaluate
 from spikecli.storage import write_text
+from spikecli.training import train
+from spikecli.training.interruption import Stop, stoppable
+from spikecli.training.runs import LAST, STATE, differences
+from spikecli.training.scoring import Layer, Score, Scoring, score
+from spikecli.weights import checkpoint as checkpoints
 
 RECORD = "ablation.json"  # beside a finished run: the checksum of its weights, and their scores
 OF_DATA = ("classes", "inputs", "size")  # of a network: the data set decides them, not the command line

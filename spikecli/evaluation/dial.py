@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli import checkpoint as checkpoints
-from spikecli import metrics
 from spikecli.device import choose_device
-from spikecli.energy import MAC_PJ, counted
-from spikecli.evaluate import BATCH, OnClouds, Row, evaluate, mean_by_class, step_logits
-from spikecli.evaluate import passes as passes_of
+from spikecli.evaluation import metrics
+from spikecli.evaluation.energy import MAC_PJ, counted
+from spikecli.evaluation.evaluate import BATCH, OnClouds, Row, evaluate, mean_by_class, step_logits
+from spikecli.evaluation.evaluate import passes as passes_of
+from spikecli.evaluation.stopping import Stop, answers
 from spikecli.samples import Samples
-from spikecli.stopping import Stop, answers
+from spikecli.weights import checkpoint as checkpoints
 
 TIMED = 4 * BATCH  # samples that the seconds are measured on, spread over the split
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from spikecli.device import autocast
 from spikecli.errors import SpikeError
-from spikecli.evaluate import BATCH, OnClouds
+from spikecli.evaluation.evaluate import BATCH, OnClouds
 from spikecli.neurons import Neuron
 from spikecli.samples import to_network
 

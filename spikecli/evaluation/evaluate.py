@@ -13,18 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli import checkpoint as checkpoints
-from spikecli import metrics
-from spikecli.batches import held_out
 from spikecli.datasets.sets import kind_of
 from spikecli.device import autocast, choose_device
-from spikecli.energy import Operations, counted
 from spikecli.errors import SpikeError
+from spikecli.evaluation import metrics
+from spikecli.evaluation.energy import Operations, counted
 from spikecli.models.pointnet import PointNet
 from spikecli.models.pooled import linear_winners
 from spikecli.neurons import layers
 from spikecli.neurons.watch import watched
-from spikecli.samples import Samples, load_samples, to_network
+from spikecli.samples import Samples, held_out, load_samples, to_network
+from spikecli.weights import checkpoint as checkpoints
 
 BATCH = 32
 OnClouds = Callable[[int], None]

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli import metrics
 from spikecli.datasets.corrupt import (
     CLOUD_CORRUPTIONS,
     EVENT_CORRUPTIONS,
@@ -22,9 +21,10 @@ from spikecli.datasets.corrupt import (
 from spikecli.datasets.event_samples import EventSamples
 from spikecli.datasets.prepared import PointClouds
 from spikecli.errors import SpikeError
-from spikecli.evaluate import OnClouds, passes, step_logits
+from spikecli.evaluation import metrics
+from spikecli.evaluation.evaluate import OnClouds, passes, step_logits
+from spikecli.evaluation.stopping import steps_of
 from spikecli.samples import Samples
-from spikecli.stopping import steps_of
 
 CLEAN = "clean"
 

@@ -1,0 +1,1 @@
+"""What is asked of a trained network: answers, scores, energy, time, behavior under damage."""

@@ -1,0 +1,1 @@
+"""How fast and how large: timings, the floor under them, peak memory."""

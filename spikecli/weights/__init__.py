@@ -1,0 +1,1 @@
+"""Weights with their settings: checkpoints, folding, where they come from."""
