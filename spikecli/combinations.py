@@ -8,7 +8,11 @@ from spikecli.config import ModelConfig, TrainConfig
 from spikecli.errors import SpikeError
 
 POINT_NETWORKS = ("pointnet",)
-AUGMENTS = {"points": ("paper", "thin", "none"), "events": ("roll", "flip-roll", "none"), "images": ("cifar", "none")}
+AUGMENTS = {
+    "points": ("paper", "thin", "mirror", "none"),
+    "events": ("roll", "flip-roll", "none"),
+    "images": ("cifar", "none"),
+}
 
 # Each rule: what is refused, and why.
 Rule = tuple[Callable[[ModelConfig], bool], str]

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spikecli.datasets.augment import AUGMENTATIONS, overwrite_points, scale_and_shift, thin_points
+from spikecli.datasets.augment import (
+    AUGMENTATIONS,
+    mirror,
+    overwrite_points,
+    scale_and_shift,
+    stretch_and_shift,
+    thin_points,
+)
 
 
 def clouds(count: int = 6, points: int = 200) -> np.ndarray:
@@ -51,3 +58,20 @@ def test_scale_and_shift_stay_within_their_bounds() -> None:
     assert scale[:, 0].min() == pytest.approx(0.8, abs=0.02) and scale[:, 0].max() == pytest.approx(1.25, abs=0.02)
     shift = moved[:, 0] - scale[:, :1] * points[:, 0]
     assert np.abs(shift).max() == pytest.approx(0.1, abs=0.01)
+
+
+def test_mirrored_clouds_stand_upright_and_each_of_four_ways_is_as_likely() -> None:
+    points = clouds(4000, 3)
+    sign = mirror(points, np.random.default_rng(0)) / points
+    assert np.array_equal(sign, np.broadcast_to(sign[:, :1], sign.shape)) and set(np.unique(sign)) == {-1, 1}
+    assert (sign[..., 2] == 1).all()
+    _, ways = np.unique(sign[:, 0], axis=0, return_counts=True)
+    assert ways == pytest.approx(1000, abs=120) and len(ways) == 4
+
+
+def test_stretching_takes_a_factor_for_each_axis() -> None:
+    points = clouds(2000, 4)
+    moved = stretch_and_shift(points, np.random.default_rng(0))
+    scale = np.median(np.diff(moved, axis=1) / np.diff(points, axis=1), axis=1)
+    assert scale.min() == pytest.approx(0.8, abs=0.02) and scale.max() == pytest.approx(1.25, abs=0.02)
+    assert np.abs(np.corrcoef(scale.T) - np.eye(3)).max() < 0.1

@@ -56,7 +56,8 @@ TRAINING: dict[str, Any] = {
     "schedule": _training(str, "onecycle, cosine, or step: ×0.7 every 20 epochs."),
     "augment": _training(
         str,
-        "Points: paper (dropped ones are overwritten), thin (they are left out). Events: roll, flip-roll. "
+        "Points: paper (dropped ones are overwritten), thin (they are left out), mirror (paper's, reflected and "
+        "stretched; z upright). Events: roll, flip-roll. "
         "Images: cifar. All: none.",
     ),
     "slicing": _training(str, "Events a frame: as many in each (count), or those of as long a time (time)."),
