@@ -21,12 +21,13 @@ from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.dial import Dial, mean_confidences, predict_stopped, results, saved, stopped, turn
 from spikecli.evaluation.evaluate import evaluate, step_logits
-from spikecli.evaluation.stopping import Stop, answers, carried
+from spikecli.evaluation.stopping import Stop, answers, carried, runs_of
 from spikecli.models.layers import BatchNorm
 from spikecli.models.pointnet import PointNet
 from spikecli.view.dial import dial_figure, save_dial
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
+from spikecli.weights.reparameterize import reparameterize
 
 CPU = torch.device("cpu")
 Cli = Callable[..., Outcome]
@@ -55,6 +56,15 @@ def logits_of(*probabilities: list[float]) -> torch.Tensor:
     """Return mean logits (T, 1, 2) of one sample from the first class's probability after each step."""
     p = torch.tensor(probabilities, dtype=torch.float64).T[:, :, None]
     return torch.cat([p, 1 - p], -1).log()
+
+
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("paper", ["lif", "spiking-pointnet", "ternary", "mpbn", "ann"])
+def test_seeds_are_repeated_where_they_make_a_difference_and_only_there(paper: str, folded: bool) -> None:
+    model = reparameterize(network(paper)) if folded else network(paper)
+    first, second = (step_logits(model, clouds().points, 2, CPU, "fp32", seed) for seed in (0, 1))
+    assert runs_of(model, 3) == (1 if torch.equal(first, second) else 3)
+    assert runs_of(model, 3) == (3 if paper == "spiking-pointnet" else 1)
 
 
 def test_the_first_sure_step_ends_a_sample_by_hand() -> None:
@@ -215,6 +225,17 @@ def test_eval_puts_auto_beside_fixed_steps(cli: Cli, shapes_dir: Path, run: Path
     ]  # fmt: skip
     shown = cli("eval", run, "--timesteps", "auto", "--most", 2, *common, "--quiet")
     assert "auto" in shown.out and "of at most 2 on average" in " ".join(shown.out.split())
+
+
+def test_a_network_that_draws_nothing_is_asked_once(cli: Cli, shapes_dir: Path, tmp_path: Path) -> None:
+    names = load_points(shapes_dir, "shapes", "test").classnames
+    config = TrainConfig(
+        model=ModelConfig(classes=len(names), neuron=PAPERS["lif"].neuron, tnet="none"), points=64, paper="lif"
+    )
+    state = network("lif", classes=len(names)).state_dict()
+    checkpoints.save(tmp_path / "model.safetensors", Checkpoint(state, config, names))
+    shown = cli("eval", tmp_path / "model.safetensors", "--timesteps", 1, "--data-dir", shapes_dir, "--quiet")
+    assert shown.code == 0 and "±" not in shown.out and "the same for every seed" in " ".join(shown.out.split())
 
 
 def test_predict_says_how_many_steps_each_file_took(cli: Cli, shapes_dir: Path, run: Path) -> None:

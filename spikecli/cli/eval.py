@@ -78,7 +78,7 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     from spikecli.device import choose_device
     from spikecli.evaluation import dial as flow
     from spikecli.evaluation.evaluate import opened
-    from spikecli.evaluation.stopping import Stop, steps_of
+    from spikecli.evaluation.stopping import Stop, runs_of, steps_of
     from spikecli.storage import write_rows
     from spikecli.view.dial import check_picture, save_dial
     from spikecli.weights import checkpoint as checkpoints
@@ -89,11 +89,11 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     check_picture(turned.figure)
     path, place = checkpoints.resolve(asked.checkpoint), choose_device(asked.device)
     model, samples = opened(path, asked.data_dir, asked.data, asked.split, place)
-    steps = list(steps_of(model, steps))
+    steps, runs = list(steps_of(model, steps)), runs_of(model, asked.runs)
     _warn(console, path, asked.data_dir, asked.data)
-    total = flow.passes(samples, steps, stop, asked.runs, drawn) * len(samples.labels)
+    total = flow.passes(samples, steps, stop, runs, drawn) * len(samples.labels)
     with console.progress("evaluating", total=total, unit=samples.noun) as advance:
-        how = (asked.runs, asked.seed, place, asked.precision, advance)
+        how = (runs, asked.seed, place, asked.precision, advance)
         dial = flow.turn(model, samples, steps, stop, drawn, *how)
     results = flow.results(dial, samples.classnames if asked.by_class else ())
     if asked.out is not None:
@@ -104,8 +104,8 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     figure = {"figure": turned.figure} if turned.figure is not None else {}
     console.document({**document, "runs": asked.runs, "seed": asked.seed, "results": results, **figure})
     title = f"{path} on {samples.dataset}, {asked.split} split, {dial.samples} {samples.noun}"
-    caption = _caption(asked, dial, samples.noun)
-    console.table(title, COLUMNS, [_cells(row, asked.runs) for row in dial.all_rows], caption)
+    caption = _caption(asked, runs, dial, samples.noun)
+    console.table(title, COLUMNS, [_cells(row, runs) for row in dial.all_rows], caption)
     if asked.by_class:
         console.table(f"{title}, by class", *_by_class(dial, samples.classnames))
 
@@ -120,9 +120,13 @@ def _by_class(dial: Dial, classnames: Sequence[str]) -> tuple[list[str], list[li
     return ["class", *(f"T = {row.timesteps}" for row in dial.all_rows)], rows
 
 
-def _caption(asked: Asked, dial: Dial, noun: str) -> str:
-    drawn = f"mean ± std of {asked.runs} perturbation seeds from {asked.seed}"
-    spread = drawn if asked.runs > 1 else f"perturbation seed {asked.seed}"
+def _caption(asked: Asked, runs: int, dial: Dial, noun: str) -> str:
+    if runs < asked.runs:
+        spread = "no membrane starts at random: the same for every seed"
+    elif runs > 1:
+        spread = f"mean ± std of {runs} perturbation seeds from {asked.seed}"
+    else:
+        spread = f"perturbation seed {asked.seed}"
     counted = f"operations and energy of one of the {noun}: 4.6 pJ a multiply-add of real values, 0.9 pJ an addition"
     if dial.auto is None or dial.saved is None:
         return f"{spread}; {counted}"

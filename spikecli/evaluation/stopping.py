@@ -15,6 +15,7 @@ from spikecli.device import autocast
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import BATCH, OnClouds
 from spikecli.neurons import Neuron
+from spikecli.neurons.start import Perturbed
 from spikecli.samples import to_network
 
 
@@ -53,6 +54,11 @@ def spikes(model: nn.Module) -> bool:
 def steps_of(model: nn.Module, timesteps: Sequence[int]) -> Sequence[int]:
     """Return the numbers of time steps that make a difference to a network: for an ANN, 1."""
     return timesteps if spikes(model) else [1]
+
+
+def runs_of(model: nn.Module, runs: int) -> int:
+    """Return how many of `runs` perturbation seeds make a difference to a network: 1 where no start is drawn."""
+    return runs if any(isinstance(module, Perturbed) for module in model.modules()) else 1
 
 
 class Membrane(nn.Module):

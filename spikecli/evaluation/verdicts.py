@@ -15,6 +15,7 @@ from spikecli.device import choose_device
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
 from spikecli.evaluation.evaluate import opened, passes, step_logits
+from spikecli.evaluation.stopping import runs_of
 from spikecli.samples import Part, Samples
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights import provenance
@@ -96,10 +97,8 @@ def prepare_exam(weights: Path, data_dir: Path, split: str, repeats: int) -> Exa
     device = choose_device("auto")
     model, samples = opened(weights, data_dir, None, split, device)
     places = samples.places if isinstance(samples, Part) else np.arange(len(samples.labels))
-    neuron = loaded.config.model.neuron
-    drawn = neuron is not None and neuron.start == "perturbed"
     changes = tuple(provenance.changes(loaded, data_dir))
-    return Exam(model, samples, split, places, device, repeats if drawn else 1, changes)
+    return Exam(model, samples, split, places, device, runs_of(model, repeats), changes)
 
 
 def judge(exam: Exam, timesteps: int, seed: int, on_samples: Callable[[int], None] = lambda samples: None) -> Verdicts:
