@@ -88,6 +88,9 @@ def _name_files(
     else:
         probabilities, taken = predict_stopped(path, inputs, when, seed, device)
         mean = sum(taken) / len(taken)
-        title = f"{name}, sure at {when.confidence:g} after {mean:.2f} of at most {when.most} time steps on average"
+        title = (
+            f"{name}, sure at {when.confidence:g} after {mean:.2f} of at most {when.most} time steps on average: "
+            f"{1 - mean / when.most:.0%} of the steps saved"
+        )
     rows = zip(files, probabilities.tolist(), strict=True)
     show_guesses(console, title, loaded.classnames, rows, top, taken)
