@@ -28,9 +28,10 @@ def thin_points(points: Batch, rng: np.random.Generator) -> Batch:
     return points[:, rng.permutation(total)[:kept]]
 
 
-def scale_and_shift(points: Batch, rng: np.random.Generator) -> Batch:
-    """Return clouds each scaled by U(0.8, 1.25) and shifted by U(−0.1, 0.1)³."""
-    scale = rng.uniform(0.8, 1.25, (len(points), 1, 1)).astype(points.dtype)
+def scale_and_shift(points: Batch, rng: np.random.Generator, axes: int = 1) -> Batch:
+    """Return clouds each scaled by U(0.8, 1.25), all axes alike or with `axes` 3 each by its own, and shifted by
+    U(−0.1, 0.1)³."""
+    scale = rng.uniform(0.8, 1.25, (len(points), 1, axes)).astype(points.dtype)
     shift = rng.uniform(-0.1, 0.1, (len(points), 1, 3)).astype(points.dtype)
     return points * scale + shift
 
@@ -41,13 +42,6 @@ def mirror(points: Batch, rng: np.random.Generator) -> Batch:
     return points * np.concatenate([sign, np.ones_like(sign[..., :1])], axis=-1)
 
 
-def stretch_and_shift(points: Batch, rng: np.random.Generator) -> Batch:
-    """Return clouds each scaled by U(0.8, 1.25) along each axis of its own and shifted by U(−0.1, 0.1)³."""
-    scale = rng.uniform(0.8, 1.25, (len(points), 1, 3)).astype(points.dtype)
-    shift = rng.uniform(-0.1, 0.1, (len(points), 1, 3)).astype(points.dtype)
-    return points * scale + shift
-
-
 def untouched(points: Batch, rng: np.random.Generator) -> Batch:
     """Return the clouds as they are."""
     return points
@@ -56,6 +50,6 @@ def untouched(points: Batch, rng: np.random.Generator) -> Batch:
 AUGMENTATIONS: dict[str, Callable[[Batch, np.random.Generator], Batch]] = {
     "paper": lambda points, rng: scale_and_shift(overwrite_points(points, rng), rng),
     "thin": lambda points, rng: scale_and_shift(thin_points(points, rng), rng),
-    "mirror": lambda points, rng: stretch_and_shift(mirror(overwrite_points(points, rng), rng), rng),
+    "mirror": lambda points, rng: scale_and_shift(mirror(overwrite_points(points, rng), rng), rng, axes=3),
     "none": untouched,
 }
