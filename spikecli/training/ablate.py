@@ -14,6 +14,7 @@ from spikecli.datasets.record import file_hash
 from spikecli.device import choose_device
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluation import evaluate
+from spikecli.evaluation.stopping import runs_of, steps_of
 from spikecli.storage import write_text
 from spikecli.training import train
 from spikecli.training.interruption import Stop, stoppable
@@ -132,7 +133,7 @@ def _score(
     """Return a trained trial's outcome, from its record when that was made from the same weights, data and settings."""
     record, place = _record(one), choose_device(device)
     model, samples = evaluate.opened(one.folder / LAST, data_dir, None, scoring.split, place)
-    steps, runs = list(scoring.steps(one.config)), scoring.runs(one.config)
+    steps, runs = list(steps_of(model, scoring.timesteps)), runs_of(model, scoring.perturbations)
     key = {"timesteps": steps, "split": scoring.split, "perturbations": runs, "data": samples.fingerprint}
     if record.get("key") != key:
 

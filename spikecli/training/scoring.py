@@ -14,6 +14,7 @@ from torch import nn
 from spikecli.config import TrainConfig
 from spikecli.evaluation import evaluate
 from spikecli.evaluation.energy import Operations, counted, energy_uj
+from spikecli.evaluation.stopping import runs_of, steps_of
 from spikecli.samples import Samples
 from spikecli.training.membrane_loss import Quantization, quantization
 
@@ -27,15 +28,6 @@ class Scoring:
     timesteps: tuple[int, ...]
     split: str
     perturbations: int
-
-    def steps(self, config: TrainConfig) -> tuple[int, ...]:
-        """Return the numbers of time steps that a network is scored at: the ANN knows one alone."""
-        return self.timesteps if config.model.neuron is not None else (1,)
-
-    def runs(self, config: TrainConfig) -> int:
-        """Return how many seeds of the perturbation there are: one where nothing is perturbed."""
-        neuron = config.model.neuron
-        return self.perturbations if neuron is not None and neuron.start == "perturbed" else 1
 
 
 @dataclass(frozen=True)
@@ -96,11 +88,9 @@ def score(
     on_clouds: Callable[[int], None],
 ) -> tuple[list[Score], list[Layer]]:
     """Return a network's scores at each T and its layers at the longest."""
-    steps = scoring.steps(config)
+    steps, runs = steps_of(model, scoring.timesteps), runs_of(model, scoring.perturbations)
     precision = "bf16" if config.precision == "bf16" else "fp32"
-    rows = evaluate.evaluate(
-        model, samples, steps, scoring.runs(config), PERTURBATION_SEED, device, precision, on_clouds
-    )
+    rows = evaluate.evaluate(model, samples, steps, runs, PERTURBATION_SEED, device, precision, on_clouds)
     scores: list[Score] = []
     count = len(samples.labels)
     for longest, shorter in sorted(evaluate.passes(samples, steps).items()):
