@@ -20,9 +20,9 @@ from tonic.datasets import NMNIST
 from tonic.io import read_mnist_file
 from tonic.transforms import ToFrame
 
-from spikecli.datasets.archive import open_source
-from spikecli.datasets.events import read_events
-from spikecli.datasets.frames import EqualCount, to_frames
+from spikecli.datasets.events.frames import EqualCount, to_frames
+from spikecli.datasets.events.recording import read_events
+from spikecli.files.archive import open_source
 
 TIMESTEPS = 10
 ROUNDS = 7

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import torch
 
-from spikecli.config import PAPERS, train_settings
-from spikecli.datasets.prepared import load_points
-from spikecli.device import choose_device
+from spikecli.datasets.clouds.store import load_points
+from spikecli.machine.device import choose_device
+from spikecli.settings.papers import PAPERS
+from spikecli.settings.recipes import train_settings
 from spikecli.training.train import Trainer
 
 

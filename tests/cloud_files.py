@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.geometry import Cloud, Mesh
-from spikecli.datasets.pointcloud import read_cloud
+from spikecli.datasets.clouds.formats import read_cloud
+from spikecli.datasets.clouds.geometry import Cloud, Mesh
 
 CUBE = """8 12 0
 0 0 0

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from event_bytes import Event, aedat3_bytes, bin_bytes, some_events, write
 
-from spikecli.datasets.event_prepared import prepare_events
-from spikecli.datasets.event_split import EventSplit
+from spikecli.datasets.events.prepare import prepare_events
+from spikecli.datasets.events.split import EventSplit
 from spikecli.errors import SpikeError
 
 

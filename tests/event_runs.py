@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from event_bytes import bin_bytes, write
 
-from spikecli.config import TrainConfig, train_settings
-from spikecli.datasets.event_prepared import prepare_events
+from spikecli.datasets.events.prepare import prepare_events
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.recipes import train_settings
 
 TRAIN, TEST = 12, 4  # recordings of a digit
 

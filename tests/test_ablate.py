@@ -14,9 +14,9 @@ import pytest
 import torch
 from conftest import Outcome
 
-from spikecli.config import train_settings
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluation.energy import are_spikes
+from spikecli.settings.recipes import train_settings
 from spikecli.training import ablate as flow
 from spikecli.training import train
 from spikecli.training.ablate import RECORD, Trial, trial

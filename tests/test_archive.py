@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from spikecli.datasets import archive
-from spikecli.datasets.archive import is_archive, open_source
 from spikecli.errors import SpikeError
+from spikecli.files import archive
+from spikecli.files.archive import is_archive, open_source
 
 FILES = {"set/a/one.txt": b"1 2 3\n" * 50, "set/b/two.txt": b"4 5 6\n"}
 

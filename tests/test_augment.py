@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spikecli.datasets.augment import (
-    AUGMENTATIONS,
-    mirror,
-    overwrite_points,
-    scale_and_shift,
-    thin_points,
-)
+from spikecli.datasets.clouds.augment import AUGMENTATIONS, mirror, overwrite_points, scale_and_shift, thin_points
 
 
 def clouds(count: int = 6, points: int = 200) -> np.ndarray:

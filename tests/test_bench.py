@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from spikecli import models
-from spikecli.config import ModelConfig, neuron_of
 from spikecli.models.layers import FireThenMax, LinearNorm, MaxThenNorm, NormThenMax, PointLinearNorm
 from spikecli.neurons import ReLU
+from spikecli.settings.config import ModelConfig
+from spikecli.settings.papers import neuron_of
 from spikecli.speed import bench
 from spikecli.speed.floor import Floor, Product, multiply_adds, necessary
 from spikecli.speed.peak import peak_above_imports

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikecli.datasets.catalog import CATALOG, MODELNET10
-from spikecli.datasets.prepared import load_points
+from spikecli.datasets.catalog import CATALOG
+from spikecli.datasets.clouds.facts import MODELNET10
+from spikecli.datasets.clouds.store import load_points
 
 Cli = Callable[..., Any]
 

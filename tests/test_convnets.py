@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from spikecli import models
-from spikecli.config import ModelConfig, NeuronConfig, neuron_of
 from spikecli.errors import SpikeError
 from spikecli.evaluation.energy import counted
 from spikecli.models.convolution import AveragePool, ConvNorm, Convolution, Edge, GlobalPool, pool_before
@@ -18,6 +17,8 @@ from spikecli.models.resnet import ResNet
 from spikecli.models.vgg import VGG
 from spikecli.neurons import Neuron
 from spikecli.neurons.neuron import Amplitude
+from spikecli.settings.config import ModelConfig, NeuronConfig
+from spikecli.settings.papers import neuron_of
 
 NETWORKS = ["resnet18", "resnet19", "resnet20", "vgg16"]
 SIZE = (10, 13)  # neither even nor square

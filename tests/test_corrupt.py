@@ -9,17 +9,11 @@ import pytest
 from scipy.spatial import cKDTree
 
 from spikecli.datasets import corrupt
-from spikecli.datasets.corrupt import (
-    CLOUD_CORRUPTIONS,
-    EVENT_CORRUPTIONS,
-    SEVERITIES,
-    chosen_kinds,
-    chosen_severities,
-    corrupt_clouds,
-    corrupt_recording,
-)
-from spikecli.datasets.events import EVENT, Recording
-from spikecli.datasets.geometry import normalize_unit_sphere
+from spikecli.datasets.clouds.damage import CLOUD_CORRUPTIONS, corrupt_clouds
+from spikecli.datasets.clouds.geometry import normalize_unit_sphere
+from spikecli.datasets.corrupt import SEVERITIES, chosen_kinds, chosen_severities
+from spikecli.datasets.events.damage import EVENT_CORRUPTIONS, corrupt_recording
+from spikecli.datasets.events.recording import EVENT, Recording
 from spikecli.errors import SpikeError
 
 SHARE_LEFT = {"dropout-global": -1, "dropout-local": -1, "outliers-global": 1, "outliers-local": 1}

@@ -15,8 +15,7 @@ from PIL import Image
 from torch import nn
 
 from spikecli import models
-from spikecli.config import PAPERS, ModelConfig, TrainConfig
-from spikecli.datasets.prepared import PointClouds, load_points
+from spikecli.datasets.clouds.store import PointClouds, load_points
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.dial import Dial, mean_confidences, predict_stopped, results, saved, stopped, turn
@@ -24,7 +23,9 @@ from spikecli.evaluation.evaluate import evaluate, step_logits
 from spikecli.evaluation.stopping import Stop, answers, carried, runs_of
 from spikecli.models.layers import BatchNorm
 from spikecli.models.pointnet import PointNet
-from spikecli.view.dial import dial_figure, save_dial
+from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.papers import PAPERS
+from spikecli.view.runs.steps import dial_figure, save_dial
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
 from spikecli.weights.reparameterize import reparameterize
@@ -242,7 +243,7 @@ def test_predict_says_how_many_steps_each_file_took(cli: Cli, shapes_dir: Path, 
     files = sorted((shapes_dir / "shapes" / "raw").rglob("*.off"))[:6]
     done = cli("predict", run, *files, "--timesteps", "auto", "--most", 3, "--confidence", 0.6, "--json")
     assert done.code == 0, done.err
-    from spikecli.datasets.pointcloud import load_points_of
+    from spikecli.datasets.clouds.formats import load_points_of
 
     points = np.stack([load_points_of(file, 64, seed=0) for file in files])
     chances, steps = predict_stopped(run, points, Stop(0.6, 3), 0, "cpu")

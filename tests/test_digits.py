@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikecli.datasets import digits
-from spikecli.datasets.camera import Camera, film
-from spikecli.datasets.digits import CLIP_IMAGES, RECORDED, digit_pictures, write_digits
-from spikecli.datasets.events import EVENT, read_events
+from spikecli.datasets.events import digits
+from spikecli.datasets.events.camera import Camera, film
+from spikecli.datasets.events.digits import CLIP_IMAGES, RECORDED, digit_pictures, write_digits
+from spikecli.datasets.events.recording import EVENT, read_events
 
 QUIET = Camera(noise=0.0, mismatch=0.0)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from flaky_server import CONTENT, Server, Site, serving
 
-from spikecli.datasets.catalog import Remote
-from spikecli.datasets.download import Fetching, fetch, fetch_first
 from spikecli.errors import SpikeError
+from spikecli.files.download import Fetching, fetch, fetch_first
+from spikecli.files.remote import Remote
 
 QUICK = Fetching(attempts=3, pause=0.001)
 
@@ -190,6 +190,6 @@ def test_a_full_disk_is_one_line(server: Server, tmp_path: Path, monkeypatch: py
     def full(handle: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("spikecli.datasets.download.os.fsync", full)
+    monkeypatch.setattr("spikecli.files.download.os.fsync", full)
     with pytest.raises(SpikeError, match=r"cannot write .*set\.zip.*the disk is full"):
         fetch(remote(f"{base}/a"), tmp_path, QUICK)

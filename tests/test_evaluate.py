@@ -12,14 +12,15 @@ import torch
 from safetensors.torch import save_file
 
 from spikecli import models
-from spikecli.config import PAPERS, ModelConfig, TrainConfig, neuron_of
-from spikecli.datasets.prepared import PointClouds
+from spikecli.datasets.clouds.store import PointClouds
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import counted
 from spikecli.evaluation.evaluate import critical_points, evaluate, point_spikes, predict_clouds, step_logits
+from spikecli.files.tensors import read, write
 from spikecli.models.pointnet import PointNet
-from spikecli.tensors import read, write
+from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
 

@@ -24,7 +24,7 @@ from event_bytes import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spikecli.datasets.events import read_events
+from spikecli.datasets.events.recording import read_events
 from spikecli.errors import SpikeError
 
 SOME = some_events(250, 128, 128)

@@ -16,10 +16,10 @@ import pytest
 from event_bytes import aedat2_bytes, aedat4_bytes, bin_bytes, some_events, write
 from event_layouts import events_of, gestures, ncaltech101, nmnist, refused, zipped
 
-from spikecli.datasets.catalog import Remote
-from spikecli.datasets.event_prepared import prepare_events
-from spikecli.datasets.event_sets import EVENT_SETS
-from spikecli.datasets.event_split import load_events
+from spikecli.datasets.events.facts import EVENT_SETS
+from spikecli.datasets.events.prepare import prepare_events
+from spikecli.datasets.events.split import load_events
+from spikecli.files.remote import Remote
 
 
 def test_other_layouts_are_refused(tmp_path: Path) -> None:

@@ -12,14 +12,15 @@ import pytest
 from event_bytes import aedat4_bytes, bin_bytes, some_events, write
 from event_layouts import events_of, nmnist, refused, zipped
 
-from spikecli.datasets import digits, event_decoding
-from spikecli.datasets.event_prepared import describe_events, prepare_events, verify_events
-from spikecli.datasets.event_sets import EVENT_SETS
-from spikecli.datasets.event_split import load_events, split_frames
-from spikecli.datasets.events import read_events
-from spikecli.datasets.frames import EqualCount, EqualTime, to_frames
+from spikecli.datasets.events import decoding as event_decoding
+from spikecli.datasets.events import digits
+from spikecli.datasets.events.facts import EVENT_SETS
+from spikecli.datasets.events.frames import EqualCount, EqualTime, to_frames
+from spikecli.datasets.events.prepare import describe_events, prepare_events, verify_events
+from spikecli.datasets.events.recording import read_events
+from spikecli.datasets.events.split import load_events, split_frames
 from spikecli.errors import SpikeError
-from spikecli.storage import sole_writer
+from spikecli.files.atomic import sole_writer
 
 
 def test_facts_are_whole() -> None:

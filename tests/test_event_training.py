@@ -15,15 +15,19 @@ import torch
 from conftest import Outcome
 from event_runs import TEST, TRAIN, prepared, settings
 
-from spikecli.combinations import refuse
-from spikecli.config import PAPERS, TrainConfig, train_settings
-from spikecli.datasets.event_samples import Framing
-from spikecli.datasets.event_split import load_events, split_frames
-from spikecli.datasets.frames import EqualCount
+from spikecli.datasets.events.frames import EqualCount
+from spikecli.datasets.events.samples import Framing
+from spikecli.datasets.events.split import load_events, split_frames
+from spikecli.datasets.samples import load_samples
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluation import evaluate as flow
-from spikecli.samples import defaults, load_samples, to_network
+from spikecli.models.inputs import to_network
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.papers import PAPERS
+from spikecli.settings.recipes import train_settings
+from spikecli.settings.rules import refuse
 from spikecli.training.runs import Epoch
+from spikecli.training.settings import defaults
 from spikecli.training.train import opened
 from spikecli.weights.checkpoint import load
 

@@ -22,8 +22,8 @@ from event_bytes import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spikecli.datasets.event_formats import write_bin
-from spikecli.datasets.events import EVENT, Recording, read_events
+from spikecli.datasets.events.formats import write_bin
+from spikecli.datasets.events.recording import EVENT, Recording, read_events
 
 SOME = some_events(250, 128, 128)
 

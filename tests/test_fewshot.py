@@ -13,7 +13,7 @@ import torch
 from clip_files import prepare_recordings, random_mini
 from torch.nn import functional
 
-from spikecli.datasets.event_split import load_events
+from spikecli.datasets.events.split import load_events
 from spikecli.errors import SpikeError
 from spikecli.models.clip import load_clip
 from spikecli.neuroclip import fewshot, fitting

@@ -9,8 +9,8 @@ from event_bytes import Event, some_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikecli.datasets.events import EVENT, Recording
-from spikecli.datasets.frames import PRESETS, SLICINGS, EqualCount, EqualTime, Slicing, to_frames, to_images
+from spikecli.datasets.events.frames import PRESETS, SLICINGS, EqualCount, EqualTime, Slicing, to_frames, to_images
+from spikecli.datasets.events.recording import EVENT, Recording
 from spikecli.errors import SpikeError
 
 

@@ -10,7 +10,8 @@ from cloud_files import CUBE, POINTS, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikecli.datasets.geometry import (
+from spikecli.datasets.clouds.formats import load_points_of
+from spikecli.datasets.clouds.geometry import (
     Cloud,
     Mesh,
     draw_facing,
@@ -19,7 +20,6 @@ from spikecli.datasets.geometry import (
     normalize_unit_sphere,
     sample_surface,
 )
-from spikecli.datasets.pointcloud import load_points_of
 from spikecli.errors import SpikeError
 
 

@@ -13,12 +13,13 @@ import torch
 from conftest import Outcome
 from PIL import Image
 
-from spikecli.config import RECIPES, ModelConfig, TrainConfig, train_settings
 from spikecli.datasets.augment_maps import IMAGE_AUGMENTATIONS, auto_augment, crop, cut_out, flip, roll
-from spikecli.datasets.image_sets import CIFAR10, CIFAR100
-from spikecli.datasets.images import load_images, read_binary, read_picture
+from spikecli.datasets.images.facts import CIFAR10, CIFAR100
+from spikecli.datasets.images.prepare import load_images, read_binary, read_picture
 from spikecli.errors import SpikeError
-from spikecli.samples import to_network
+from spikecli.models.inputs import to_network
+from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.recipes import RECIPES, train_settings
 from spikecli.training.schedule import learning_rate, optimizer
 
 Cli = Callable[..., Outcome]

@@ -18,13 +18,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from spikecli import models
-from spikecli.config import PAPERS, ModelConfig, TrainConfig, train_settings
-from spikecli.datasets.event_prepared import prepare_events
+from spikecli.datasets.events.prepare import prepare_events
 from spikecli.errors import SpikeError
 from spikecli.models.joint import Joint, decomposed, shared_weights
 from spikecli.models.layers import BatchNorm
 from spikecli.models.resnet import ResNet
 from spikecli.neurons import Neuron
+from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.papers import PAPERS
+from spikecli.settings.recipes import train_settings
 from spikecli.training import losses
 from spikecli.training.joint_loss import JointLoss, joint_loss
 from spikecli.training.train import opened

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from spikecli import neurons
-from spikecli.config import NeuronConfig
 from spikecli.models.layers import BatchNorm, FireThenMax, LinearNorm, MaxThenNorm, NormThenMax, PointLinearNorm
 from spikecli.models.pooled import column_highest, column_max, linear_max, linear_winners
+from spikecli.settings.config import NeuronConfig
 
 SHAPES = [(1, 1, 7, 3, 5), (2, 3, 17, 4, 6), (1, 2, 1, 3, 4), (3, 1, 33, 5, 2), (1, 5, 64, 8, 16)]
 

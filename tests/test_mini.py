@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spikecli.datasets.digits import CLIP_IMAGES, RECORDED, digit_pictures
+from spikecli.datasets.events.digits import CLIP_IMAGES, RECORDED, digit_pictures
 from spikecli.models.clip import load_clip
 from spikecli.models.mini import Pictures, Recipe, ensure_mini, mini_source, picture_accuracy
 from spikecli.models.mini_lessons import NAMES, Variation, caption, plain

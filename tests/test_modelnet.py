@@ -9,9 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-from spikecli.datasets.catalog import CATALOG, MODELNET10, MODELNET40, POINT_SETS, DatasetFacts
-from spikecli.datasets.items import Draw, Item, draw_all, draw_item
-from spikecli.datasets.modelnet import list_items
+from spikecli.datasets.catalog import CATALOG
+from spikecli.datasets.clouds.facts import MODELNET10, MODELNET40, POINT_SETS, DatasetFacts
+from spikecli.datasets.clouds.items import Draw, Item, draw_all, draw_item
+from spikecli.datasets.clouds.layouts import list_items
 from spikecli.errors import SpikeError
 
 FACTS = DatasetFacts("pets", "pets", ("cat", "dog", "night_owl"), (("train", 6), ("test", 3)))

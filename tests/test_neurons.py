@@ -10,23 +10,12 @@ import torch
 from torch import Tensor
 
 from spikecli import neurons
-from spikecli.config import (
-    PAPERS,
-    Amplitude,
-    Charge,
-    Fire,
-    NeuronConfig,
-    Norm,
-    Reset,
-    Start,
-    Surrogate,
-    neuron_of,
-    paper_of,
-)
 from spikecli.errors import SpikeError
 from spikecli.neurons.norm import MembraneRectifier
 from spikecli.neurons.start import uniform_like
 from spikecli.neurons.surrogate import Rectangle, Tanh
+from spikecli.settings.config import Amplitude, Charge, Fire, NeuronConfig, Norm, Reset, Start, Surrogate
+from spikecli.settings.papers import PAPERS, neuron_of, paper_of
 
 
 def steps(*values: float) -> Tensor:

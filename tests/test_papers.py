@@ -9,10 +9,12 @@ import pytest
 import typer.main
 from conftest import Outcome
 
-from spikecli import config
-from spikecli.cli import app, train_options
-from spikecli.config import PAPERS, train_settings
-from spikecli.taxonomy import TAXONOMY, Branch, Method, methods
+from spikecli.cli import app
+from spikecli.cli.options import training as train_options
+from spikecli.settings import config
+from spikecli.settings.papers import PAPERS
+from spikecli.settings.recipes import train_settings
+from spikecli.settings.taxonomy import TAXONOMY, Branch, Method, methods
 
 PARTS = {
     "start": config.Start,

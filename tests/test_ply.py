@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cloud_files import area, mesh_of, ply, points_of, write
 
-from spikecli.datasets.pointcloud import read_cloud
+from spikecli.datasets.clouds.formats import read_cloud
 from spikecli.errors import SpikeError
 
 ENCODINGS = [("ascii", ""), ("binary_little_endian", "<"), ("binary_big_endian", ">")]

@@ -11,8 +11,8 @@ from cloud_files import CUBE, POINTS, area, lzf_literal, mesh_of, pcd, ply, poin
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikecli.datasets.geometry import Mesh, normalize_unit_sphere
-from spikecli.datasets.pointcloud import load_points_of, read_cloud
+from spikecli.datasets.clouds.formats import load_points_of, read_cloud
+from spikecli.datasets.clouds.geometry import Mesh, normalize_unit_sphere
 from spikecli.errors import SpikeError
 
 

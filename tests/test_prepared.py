@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikecli.datasets.catalog import MODELNET10
-from spikecli.datasets.prepare import Order, describe_points, prepare_points
-from spikecli.datasets.prepared import load_points, verify_points
+from spikecli.datasets.clouds.facts import MODELNET10
+from spikecli.datasets.clouds.prepare import describe_points, prepare_points
+from spikecli.datasets.clouds.store import load_points, verify_points
+from spikecli.datasets.order import Order
 from spikecli.errors import SpikeError
-from spikecli.storage import sole_writer
+from spikecli.files.atomic import sole_writer
 
 COUNTS = {"train": 3, "test": 2}
 
@@ -210,8 +211,8 @@ def test_what_a_killed_preparation_left_is_swept(tree: Path, data_dir: Path) -> 
 
 
 def test_shapes_are_built_in(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from spikecli.datasets import prepare
-    from spikecli.datasets.shapes import Recipe
+    from spikecli.datasets.clouds import prepare
+    from spikecli.datasets.clouds.shapes import Recipe
 
     monkeypatch.setattr(prepare, "Recipe", lambda seed: Recipe(seed, train=3, test=2))
     report = prepare_points(data_dir, "shapes", Order(points=64, seed=5))

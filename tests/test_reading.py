@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from spikecli import tensors
-from spikecli.datasets.arrays import plain_array
-from spikecli.datasets.hdf5 import stored
 from spikecli.errors import SpikeError
-from spikecli.reading import allowed_bytes, at_least, fits, is_plain_name, read_json, read_lines, reading
+from spikecli.files import tensors
+from spikecli.files.gate import allowed_bytes, at_least, fits, is_plain_name, read_json, read_lines, reading
+from spikecli.files.hdf5 import stored
+from spikecli.files.npy import plain_array
 
 
 @pytest.mark.parametrize(

@@ -16,19 +16,6 @@ from conftest import Outcome
 from torch import Tensor, nn
 
 from spikecli import models, neurons
-from spikecli.config import (
-    PAPERS,
-    Charge,
-    Fire,
-    ModelConfig,
-    ModelName,
-    NeuronConfig,
-    Reset,
-    Start,
-    TNet,
-    TrainConfig,
-    neuron_of,
-)
 from spikecli.errors import SpikeError
 from spikecli.evaluation.energy import Operations, counted
 from spikecli.evaluation.evaluate import critical_points, step_logits
@@ -43,6 +30,8 @@ from spikecli.neurons.charge import LearnedLeak
 from spikecli.neurons.folded import Upper, Window
 from spikecli.neurons.folded import folded as folded_neuron
 from spikecli.neurons.norm import MembraneBatchNorm, MembraneRectifier
+from spikecli.settings.config import Charge, Fire, ModelConfig, ModelName, NeuronConfig, Reset, Start, TNet, TrainConfig
+from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.training.reestimation import reestimate
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.reparameterize import PARTS, folds, reparameterize

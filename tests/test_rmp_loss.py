@@ -13,10 +13,12 @@ from conftest import Outcome
 from torch import Tensor, nn
 
 from spikecli import models, neurons
-from spikecli.config import PAPERS, ModelConfig, NeuronConfig, TrainConfig, neuron_of, train_settings
 from spikecli.errors import SpikeError
 from spikecli.models.pointnet import PointNet
 from spikecli.neurons.fire import signed_step, step
+from spikecli.settings.config import ModelConfig, NeuronConfig, TrainConfig
+from spikecli.settings.papers import PAPERS, neuron_of
+from spikecli.settings.recipes import train_settings
 from spikecli.training import schedule
 from spikecli.training.membrane_loss import MembraneLoss, distance, quantization
 

@@ -15,14 +15,13 @@ from clip_files import prepare_recordings, random_mini
 from conftest import Outcome
 
 from spikecli import models
-from spikecli.config import PAPERS, ModelConfig, TrainConfig
-from spikecli.datasets.corrupt import CLOUD_CORRUPTIONS, EVENT_CORRUPTIONS, corrupt_clouds, corrupt_recording
-from spikecli.datasets.event_samples import EventSamples, Framing
-from spikecli.datasets.event_split import load_events
-from spikecli.datasets.frames import to_frames
-from spikecli.datasets.images import Images
-from spikecli.datasets.prepare import Watch
-from spikecli.datasets.prepared import PointClouds, load_points
+from spikecli.datasets.clouds.damage import CLOUD_CORRUPTIONS, corrupt_clouds
+from spikecli.datasets.clouds.store import PointClouds, load_points
+from spikecli.datasets.events.damage import EVENT_CORRUPTIONS, corrupt_recording
+from spikecli.datasets.events.frames import to_frames
+from spikecli.datasets.events.samples import EventSamples, Framing
+from spikecli.datasets.events.split import load_events
+from spikecli.datasets.images.prepare import Images
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import evaluate, step_logits
 from spikecli.evaluation.robustness import Battery, Cell, corruptions_of, means, robustness
@@ -32,6 +31,9 @@ from spikecli.neuroclip.backbone import Telling
 from spikecli.neuroclip.event_robustness import zero_shot_robustness
 from spikecli.neuroclip.features import FeatureStore, Viewing, encode_frames
 from spikecli.neuroclip.zeroshot import ask_about, text_features, zero_shot_logits
+from spikecli.progress import Watch
+from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.papers import PAPERS
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
 

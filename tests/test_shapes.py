@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikecli.datasets.catalog import SHAPES
-from spikecli.datasets.geometry import Mesh, draw_points
-from spikecli.datasets.pointcloud import read_cloud
-from spikecli.datasets.shapes import Recipe, build_shape, write_shapes
+from spikecli.datasets.clouds.facts import SHAPES
+from spikecli.datasets.clouds.formats import read_cloud
+from spikecli.datasets.clouds.geometry import Mesh, draw_points
+from spikecli.datasets.clouds.shapes import Recipe, build_shape, write_shapes
 
 
 def nothing(steps: int) -> None:

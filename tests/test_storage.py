@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spikecli.errors import SpikeError
-from spikecli.storage import LOCK, UNFINISHED, atomic_path, sole_writer, write_text
+from spikecli.files.atomic import LOCK, UNFINISHED, atomic_path, sole_writer, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_file_that_does_not_fit_is_one_line_and_leaves_nothing(tmp_path: Path,
 
 def test_what_a_killed_writer_left_is_swept_away_and_nothing_else(tmp_path: Path) -> None:
     code = (
-        "import os, sys, pathlib; from spikecli.storage import atomic_path, scratch_folder\n"
+        "import os, sys, pathlib; from spikecli.files.atomic import atomic_path, scratch_folder\n"
         "f = pathlib.Path(sys.argv[1])\n"
         "with atomic_path(f / 'a.txt') as one, scratch_folder(f) as two, atomic_path(f / 'raw' / 'b.txt'):\n"
         "    (two / 'c').mkdir(); one.write_text('half'); os.kill(os.getpid(), 9)"
@@ -100,7 +100,8 @@ def test_a_lock_that_says_nothing_is_still_a_lock(tmp_path: Path) -> None:
 
 def test_a_second_writer_is_told_who_the_first_is_and_a_dead_one_leaves_no_lock(tmp_path: Path) -> None:
     code = (
-        "import os, sys, pathlib; from spikecli.storage import sole_writer; sole_writer(pathlib.Path(sys.argv[1]), 'x')"
+        "import os, sys, pathlib; from spikecli.files.atomic import sole_writer; "
+        "sole_writer(pathlib.Path(sys.argv[1]), 'x')"
     )
     with (
         sole_writer(tmp_path, "training"),

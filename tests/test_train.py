@@ -14,10 +14,11 @@ import pytest
 import torch
 from torch import nn
 
-from spikecli.config import RECIPES, ModelConfig, TrainConfig, train_settings
+from spikecli.datasets.samples import stratified_split
 from spikecli.errors import SpikeError, Stopped
 from spikecli.models.layers import BatchNorm
-from spikecli.samples import stratified_split
+from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.recipes import RECIPES, train_settings
 from spikecli.training import losses, schedule
 from spikecli.training.reestimation import reestimate
 from spikecli.training.runs import Epoch

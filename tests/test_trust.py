@@ -15,13 +15,15 @@ import pytest
 import torch
 from event_layouts import nmnist
 
-from spikecli import tensors
-from spikecli.config import TrainConfig, train_settings
-from spikecli.datasets.event_prepared import prepare_events, verify_events
-from spikecli.datasets.prepare import Order, prepare_points
-from spikecli.datasets.prepared import verify_points
+from spikecli.datasets.clouds.prepare import prepare_points
+from spikecli.datasets.clouds.store import verify_points
+from spikecli.datasets.events.prepare import prepare_events, verify_events
+from spikecli.datasets.order import Order
 from spikecli.errors import SpikeError
-from spikecli.storage import sole_writer
+from spikecli.files import tensors
+from spikecli.files.atomic import sole_writer
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.recipes import train_settings
 from spikecli.training.train import opened
 from spikecli.weights import checkpoint as checkpoints
 

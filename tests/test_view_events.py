@@ -15,26 +15,25 @@ import pytest
 import torch
 from PIL import Image
 
-from spikecli.datasets import event_formats
-from spikecli.datasets.events import EVENT, Recording, read_events
-from spikecli.datasets.frames import EqualCount, EqualTime, to_frames, to_images
+from spikecli.datasets.events import formats as event_formats
+from spikecli.datasets.events.frames import EqualCount, EqualTime, to_frames, to_images
+from spikecli.datasets.events.recording import EVENT, Recording, read_events
 from spikecli.errors import SpikeError
 from spikecli.models.clip import ClipModel
 from spikecli.neuroclip import backbone
-from spikecli.view import events as flow
-from spikecli.view import window
-from spikecli.view.canvas import THEMES, pixels
-from spikecli.view.event_clip import Sight, predictions_of
-from spikecli.view.event_colors import colored, full_count
-from spikecli.view.event_film import FADE, EventFilm, surfaces
-from spikecli.view.event_look import MOST_FRAMES, ClipLook, EventLook
-from spikecli.view.event_page import MOST_EVENTS, event_panel
-from spikecli.view.event_picture import EventSheet, strip_of
-from spikecli.view.event_sources import Take, rates, read_take, record_of, thinned
-from spikecli.view.event_table import clip_figure, shown_classes
-from spikecli.view.events import look_at_clip, look_at_events
-from spikecli.view.film import save_gif
-from spikecli.view.look import Look
+from spikecli.view.drawing import window
+from spikecli.view.drawing.canvas import THEMES, pixels
+from spikecli.view.drawing.film import save_gif
+from spikecli.view.look import MOST_FRAMES, ClipLook, EventLook, Look
+from spikecli.view.recordings import flow
+from spikecli.view.recordings.clip import Sight, predictions_of
+from spikecli.view.recordings.clip_figure import clip_figure, shown_classes
+from spikecli.view.recordings.colors import colored, full_count
+from spikecli.view.recordings.film import FADE, EventFilm, surfaces
+from spikecli.view.recordings.flow import look_at_clip, look_at_events
+from spikecli.view.recordings.page import MOST_EVENTS, event_panel
+from spikecli.view.recordings.picture import EventSheet, strip_of
+from spikecli.view.recordings.take import Take, rates, read_take, record_of, thinned
 from spikecli.view.sources import kind_of
 
 SIDE = 34
@@ -289,7 +288,7 @@ def test_odd_rates_are_kept_on_the_whole(tmp_path: Path) -> None:
 
 
 def test_a_video_plays(brightening: Path, tmp_path: Path) -> None:
-    from spikecli.view import film
+    from spikecli.view.drawing import film
 
     pytest.importorskip("imageio_ffmpeg", reason="MP4 needs imageio-ffmpeg")
     out = tmp_path / "film.mp4"

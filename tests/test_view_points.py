@@ -16,20 +16,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spikecli.config import ModelConfig
-from spikecli.datasets.prepared import PointClouds
+from spikecli.datasets.clouds.store import PointClouds
 from spikecli.errors import SpikeError
 from spikecli.evaluation import evaluate
-from spikecli.view import film, window
+from spikecli.settings.config import ModelConfig
 from spikecli.view import look as flow
 from spikecli.view import sources as readers
-from spikecli.view.canvas import AZIMUTH, THEMES, Panel, Sheet, paint, pixels, project
-from spikecli.view.facing import AXES, LEGEND, color_of, estimate_normals
-from spikecli.view.film import FRAMES
-from spikecli.view.look import Look, look_at_points
-from spikecli.view.page import MOST_POINTS, save_page
-from spikecli.view.points import Seen, cloud_panel, sheet_of, shown_steps, step_panels
-from spikecli.view.sources import Shape, kind_of, read_shape
+from spikecli.view.clouds.facing import AXES, LEGEND, color_of, estimate_normals
+from spikecli.view.clouds.flow import look_at_points
+from spikecli.view.clouds.panels import Seen, cloud_panel, sheet_of, step_panels
+from spikecli.view.clouds.shape import Shape, read_shape
+from spikecli.view.drawing import film, window
+from spikecli.view.drawing.canvas import AZIMUTH, THEMES, Panel, Sheet, paint, pixels, project
+from spikecli.view.drawing.chart import shown_steps
+from spikecli.view.drawing.film import FRAMES
+from spikecli.view.drawing.page import MOST_POINTS, save_page
+from spikecli.view.look import Look
+from spikecli.view.sources import kind_of
 from spikecli.weights import checkpoint
 
 

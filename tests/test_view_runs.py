@@ -18,20 +18,21 @@ import torch
 from PIL import Image
 
 from spikecli.cli import run as command
-from spikecli.config import TrainConfig
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import evaluate, opened
 from spikecli.evaluation.verdicts import Exam, Verdicts, judge, prepare_exam
-from spikecli.view import report as flow
-from spikecli.view import window
-from spikecli.view.canvas import THEMES
-from spikecli.view.chart import COLORS, color_of, mark_of
-from spikecli.view.curves import RunRecord, learning_curves, read_run
+from spikecli.settings.config import TrainConfig
+from spikecli.view.drawing import window
+from spikecli.view.drawing.canvas import THEMES
+from spikecli.view.drawing.chart import COLORS, color_of, mark_of
+from spikecli.view.drawing.report import Report, Section, Table, picture, save_report_page
 from spikecli.view.look import Look
-from spikecli.view.report import look_at_runs
-from spikecli.view.scores import Scored, mistakes_sheet, scores_figure
-from spikecli.view.sections import Report, Section, Table, picture, save_report_page
+from spikecli.view.runs import flow
+from spikecli.view.runs.curves import learning_curves
+from spikecli.view.runs.flow import look_at_runs
+from spikecli.view.runs.scores import Scored, mistakes_sheet, scores_figure
 from spikecli.view.sources import kind_of
+from spikecli.weights.run_folder import RunRecord, read_run
 
 LIGHT = THEMES["light"]
 
@@ -376,7 +377,7 @@ def test_bad_requests_are_one_line_and_begin_no_work(
 def test_a_picture_of_a_run_never_asks_for_a_screen(shapes_dir: Path, runs: dict[str, Path], tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from spikecli.view.look import Look\n"
-        "from spikecli.view.report import look_at_runs\n"
+        "from spikecli.view.runs.flow import look_at_runs\n"
         f"look = Look(({str(runs['second'])!r},), Path({str(shapes_dir)!r}), Path({str(tmp_path / 'x.png')!r}))\n"
         "look_at_runs(look, lambda *done, **fields: None)\n"
         "sys.exit('matplotlib.pyplot' in sys.modules or 'open3d' in sys.modules)"

@@ -11,19 +11,20 @@ import torch
 from PIL import Image
 
 from spikecli import models
-from spikecli.config import ModelConfig, TrainConfig, neuron_of
 from spikecli.errors import SpikeError
 from spikecli.evaluation import probe
 from spikecli.evaluation.energy import counted
 from spikecli.evaluation.evaluate import step_logits
 from spikecli.neurons import layers
-from spikecli.view import membranes as histograms
-from spikecli.view import spikes as rasters
-from spikecli.view import window
-from spikecli.view.canvas import THEMES
+from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.papers import neuron_of
+from spikecli.view.clouds import membranes as histograms
+from spikecli.view.clouds import spikes as rasters
+from spikecli.view.clouds.membranes import common_edges, histogram, look_at_membranes, membranes_figure
+from spikecli.view.clouds.spikes import ROWS, activity, look_at_spikes, raster, spikes_figure
+from spikecli.view.drawing import window
+from spikecli.view.drawing.canvas import THEMES
 from spikecli.view.look import Look
-from spikecli.view.membranes import common_edges, histogram, look_at_membranes, membranes_figure
-from spikecli.view.spikes import ROWS, activity, look_at_spikes, raster, spikes_figure
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
 from spikecli.weights.reparameterize import reparameterize

@@ -13,7 +13,7 @@ import pytest
 import torch
 from clip_files import one_recording, prepare_recordings, random_mini, unit
 
-from spikecli.datasets.event_split import EventSplit, load_events
+from spikecli.datasets.events.split import EventSplit, load_events
 from spikecli.errors import SpikeError
 from spikecli.models.clip import ClipModel, load_clip
 from spikecli.neuroclip.features import FeatureStore, Twist, Viewing, encode_file

@@ -78,7 +78,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         console.error(str(problem))
         return 1
     except OSError as problem:
-        from spikecli.storage import in_words
+        from spikecli.files.atomic import in_words
 
         line = in_words(problem)
         if line is None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from spikecli.cli import options
-from spikecli.cli import train_options as shared
-from spikecli.cli.eval import parse_steps
-from spikecli.config import TrainConfig, paper_of
+from spikecli.cli.options import common as options
+from spikecli.cli.options import training as shared
+from spikecli.cli.options.evaluation import parse_steps
+from spikecli.cli.options.groups import with_settings
 from spikecli.console import Console
 from spikecli.errors import SpikeError
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.papers import paper_of
 
 if TYPE_CHECKING:
     from spikecli.training.ablate import Outcome
@@ -31,7 +33,7 @@ Out = Annotated[Path | None, typer.Option(help="Folder of the runs.", show_defau
 Layers = Annotated[bool, typer.Option("--layers", help="Also a table of each paper's layers, of its first seed.")]
 
 
-@shared.with_settings
+@with_settings
 def ablate(
     parts: dict[str, Any],
     training: dict[str, Any],
@@ -89,15 +91,15 @@ def settings(
     network: dict[str, Any],
 ) -> TrainConfig:
     """Return a run's settings, the ANN's without those that mean nothing to it; SpikeError where they clash."""
-    from spikecli.combinations import refuse
     from spikecli.datasets.sets import kind_of
-    from spikecli.samples import flips
+    from spikecli.settings.rules import refuse
+    from spikecli.training.settings import flips, settings_of
 
     if paper_of(paper).neuron is None:
         training = {**training, "timesteps": 1, "rmp_weight": None}
         network = {**network, "batch_norm": None}
         parts = {}
-    chosen = shared.settings_of(dataset, paper, recipe, training, parts, network)
+    chosen = settings_of(dataset, paper, recipe, training, parts, network)
     refuse(chosen, kind_of(dataset), flips(dataset))
     return chosen
 
@@ -117,7 +119,7 @@ def run_all(
     wanted: list[TrainConfig], scoring: Scoring, data_dir: Path, device: str, folder: Path, console: Console
 ) -> list[Outcome]:
     """Return every run's outcome; the CSV in `folder` grows with each."""
-    from spikecli.storage import write_text
+    from spikecli.files.atomic import write_text
     from spikecli.training.ablate import ablate as flow
     from spikecli.training.ablate import trial
     from spikecli.training.scoring import as_csv

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikecli.cli import options
-from spikecli.cli.eval import parse_steps
-from spikecli.config import ModelConfig, TrainConfig, validated
+from spikecli.cli.options import common as options
+from spikecli.cli.options.evaluation import parse_steps
 from spikecli.console import Console
 from spikecli.errors import SpikeError
+from spikecli.settings.config import ModelConfig, TrainConfig, validated
 
 if TYPE_CHECKING:
     from spikecli.speed.bench import DataPath, Row
@@ -49,7 +49,7 @@ def bench(
     console = Console(as_json, quiet)
     from dataclasses import asdict
 
-    from spikecli.device import choose_device
+    from spikecli.machine.device import choose_device
     from spikecli.speed import bench as flow
 
     plan = flow.Plan(batch_size, points, steps, precisions, repeats, tnet, choose_device(device))

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from spikecli.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed
-from spikecli.cli.phases import phases
+from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed
+from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 
 data_app = typer.Typer(help="Fetch, prepare, describe and check data sets.", no_args_is_help=True)
@@ -61,7 +61,8 @@ def prepare(
     Example: spikecli data prepare modelnet10 --from ModelNet10.zip --points 1024
     """
     from spikecli.datasets import sets
-    from spikecli.datasets.prepare import Order, Watch
+    from spikecli.datasets.order import Order
+    from spikecli.progress import Watch
 
     console = Console(as_json=as_json, quiet=quiet)
     order = Order(source, points, sampling, seed, force, offline, skip_bad)
@@ -92,7 +93,7 @@ def verify(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, qu
     Example: spikecli data verify modelnet10
     """
     from spikecli.datasets import sets
-    from spikecli.datasets.prepare import Watch
+    from spikecli.progress import Watch
 
     console = Console(as_json=as_json, quiet=quiet)
     with phases(console) as bars:

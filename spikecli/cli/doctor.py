@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from spikecli.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet
+from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from spikecli.cli import options
-from spikecli.cli.clip_options import with_groups
-from spikecli.cli.eval_options import Asked, ByClass, DamageOptions, DialOptions
+from spikecli.cli.options import common as options
+from spikecli.cli.options.evaluation import Asked, ByClass, DamageOptions, DialOptions, parse_dial, parse_steps
+from spikecli.cli.options.groups import with_groups
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -65,7 +65,7 @@ def evaluate(
     console = Console(as_json, quiet)
     asked = Asked(checkpoint, data, split, runs, precision, data_dir, seed, device, out, by_class)
     if damage.corrupt is not None:
-        from spikecli.cli.damage import show_damage
+        from spikecli.cli.shown.damage import show_damage
 
         if dial.figure is not None or by_class:
             raise SpikeError("--figure and --by-class are of whole samples; leave them out, or --corrupt")
@@ -75,12 +75,12 @@ def evaluate(
 
 
 def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOptions) -> None:
-    from spikecli.device import choose_device
     from spikecli.evaluation import dial as flow
     from spikecli.evaluation.evaluate import opened
     from spikecli.evaluation.stopping import Stop, runs_of, steps_of
-    from spikecli.storage import write_rows
-    from spikecli.view.dial import check_picture, save_dial
+    from spikecli.files.atomic import write_rows
+    from spikecli.machine.device import choose_device
+    from spikecli.view.runs.steps import check_picture, save_dial
     from spikecli.weights import checkpoint as checkpoints
 
     steps, auto = parse_dial(timesteps)
@@ -158,21 +158,3 @@ def _cells(row: Row | AutoRow, runs: int) -> tuple[str, ...]:
         f"{row.energy_uj:.0f} µJ",
         f"{row.seconds:.1f} s",
     )
-
-
-def parse_steps(text: str) -> list[int]:
-    """Return the sorted numbers of time steps in "1,2,4"; SpikeError unless all are whole and at least 1."""
-    try:
-        steps = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        raise SpikeError(f"found --timesteps {text!r}; wanted whole numbers such as 1,2,4, or auto") from None
-    if steps[0] < 1:
-        raise SpikeError(f"found --timesteps {text!r}; a network needs at least 1 time step")
-    return steps
-
-
-def parse_dial(text: str) -> tuple[list[int], bool]:
-    """Return the fixed numbers of time steps in "1,2,auto", and whether auto is asked for; SpikeError as above."""
-    parts = [part.strip() for part in text.split(",")]
-    fixed = [part for part in parts if part != "auto"]
-    return parse_steps(",".join(fixed)) if fixed else [], "auto" in parts

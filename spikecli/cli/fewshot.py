@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from spikecli.cli import clip_options, options
-from spikecli.cli.phases import phases
+from spikecli.cli.options import clip as clip_options
+from spikecli.cli.options import common as options
+from spikecli.cli.options.groups import with_groups
+from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 
 _FITTING = "How the adapter is fitted"
@@ -46,13 +48,13 @@ class Fitted:
     select: Select = False
 
 
-@clip_options.with_groups
+@with_groups
 def fewshot(
     dataset: Annotated[str, typer.Argument(help="A prepared data set of event recordings.")],
     look: clip_options.Look,
     words: clip_options.Words,
     how: Fitted,
-    speech: clip_options.Speech,
+    speech: options.Speech,
     shots: Shots = 16,
     runs: Runs = 3,
     limit: clip_options.Limit = None,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spikecli.cli import options
+from spikecli.cli.options import common as options
 from spikecli.console import Console, Twig
 
 if TYPE_CHECKING:
-    from spikecli.taxonomy import Branch, Method
+    from spikecli.settings.taxonomy import Branch, Method
 
 
 def papers(as_json: options.AsJson = False, quiet: options.Quiet = False, config: options.ConfigFile = None) -> None:
@@ -16,7 +16,7 @@ def papers(as_json: options.AsJson = False, quiet: options.Quiet = False, config
 
     Example: spikecli papers
     """
-    from spikecli.taxonomy import TAXONOMY, methods, nested
+    from spikecli.settings.taxonomy import TAXONOMY, methods, nested
 
     console = Console(as_json, quiet)
     console.document(nested())
@@ -27,7 +27,7 @@ def papers(as_json: options.AsJson = False, quiet: options.Quiet = False, config
 
 def twig(one: Branch | Method) -> Twig:
     """Return a branch or method as the console draws it: what is not implemented is dim and says so."""
-    from spikecli.taxonomy import Branch
+    from spikecli.settings.taxonomy import Branch
 
     if isinstance(one, Branch):
         return Twig(one.title, below=tuple(twig(each) for each in one.below))

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikecli.cli import options
-from spikecli.cli.eval import parse_dial
-from spikecli.cli.eval_options import Confidence, Most
-from spikecli.cli.guesses import show_guesses
+from spikecli.cli.options import common as options
+from spikecli.cli.options.evaluation import Confidence, Most, parse_dial
+from spikecli.cli.shown.guesses import show_guesses
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -73,9 +72,9 @@ def predict(
 def _name_files(
     console: Console, path: Path, files: list[Path], when: int | Stop, top: int, seed: int, device: str
 ) -> None:
+    from spikecli.datasets.samples import files_for
     from spikecli.evaluation.dial import predict_stopped
     from spikecli.evaluation.evaluate import predict_clouds
-    from spikecli.samples import files_for
     from spikecli.weights import checkpoint as checkpoints
     from spikecli.weights.reference import name_of
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from spikecli.cli import options
+from spikecli.cli.options import common as options
 from spikecli.console import Console
 
 if TYPE_CHECKING:

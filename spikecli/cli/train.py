@@ -6,18 +6,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikecli.cli import options
-from spikecli.cli import train_options as shared
-from spikecli.cli.phases import phases
-from spikecli.config import TrainConfig
+from spikecli.cli.options import common as options
+from spikecli.cli.options import training as shared
+from spikecli.cli.options.groups import with_settings
+from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 from spikecli.errors import SpikeError
+from spikecli.settings.config import TrainConfig
 
 if TYPE_CHECKING:
     from spikecli.training.train import Trainer
 
 
-@shared.with_settings
+@with_settings
 def train(
     parts: dict[str, Any],
     training: dict[str, Any],
@@ -43,15 +44,17 @@ def train(
 
     Example: spikecli train modelnet10 --precision bf16 --epochs 30
     """
+    from spikecli.training.settings import settings_of
+
     training |= {"timesteps": timesteps, "val_fraction": val_fraction, "precision": precision, "seed": seed}
-    settings = shared.settings_of(dataset, paper, recipe, training, parts, {"name": model, **network})
+    settings = settings_of(dataset, paper, recipe, training, parts, {"name": model, **network})
     if not _in_processes(count):
         _train(settings, out, resume, data_dir, device, Console(as_json, quiet))
 
 
 def _in_processes(count: int) -> bool:
     """Return whether torchrun has done the work, in `count` processes; False when it is this process's own."""
-    from spikecli import processes
+    from spikecli.machine import processes
 
     if count == 1 or processes.started_by_torchrun():
         return False
@@ -63,7 +66,7 @@ def _in_processes(count: int) -> bool:
 def _train(
     settings: TrainConfig, out: Path | None, resume: bool, data_dir: Path, device: str, console: Console
 ) -> None:
-    from spikecli.datasets.prepare import Watch
+    from spikecli.progress import Watch
     from spikecli.training.train import opened
 
     with phases(console) as shown:
@@ -74,7 +77,7 @@ def _train(
 
 
 def _show(trainer: Trainer, console: Console) -> None:
-    from spikecli import processes
+    from spikecli.machine import processes
 
     if processes.rank() > 0:  # one process speaks for all
         for _ in trainer.epochs(lambda *_: None):

@@ -8,8 +8,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from spikecli.cli import clip_options, event_options, run_options
-from spikecli.cli.options import DATA_DIR, DataDir, Seed
+from spikecli.cli.options import common as options
+from spikecli.cli.options import evaluation as run_options
+from spikecli.cli.options import recordings as event_options
+from spikecli.cli.options.common import DATA_DIR, DataDir, Seed
+from spikecli.cli.options.groups import with_groups
 from spikecli.console import Advance, Console
 from spikecli.errors import SpikeError
 
@@ -52,13 +55,13 @@ TIMESTEPS = {"points": 4, "events": 10, "runs": 4}  # by kind of source, unless 
 Theme = Annotated[Literal["light", "dark"], typer.Option("--theme", help="Color of the paper.")]
 
 
-@clip_options.with_groups
+@with_groups
 def view(
     sources: Sources,
     recordings: event_options.Recordings,
     through: event_options.ThroughClip,
     evaluation: run_options.Evaluation,
-    speech: clip_options.Speech,
+    speech: options.Speech,
     out: Out = None,
     show: Show = None,
     checkpoint: Checkpoint = None,
@@ -78,8 +81,7 @@ def view(
 
     Example: spikecli view shapes:test:0 --checkpoint checkpoints/demo --out demo.png
     """
-    from spikecli.view.event_look import ClipLook, EventLook
-    from spikecli.view.look import Look
+    from spikecli.view.look import ClipLook, EventLook, Look
 
     console = Console(speech.as_json, speech.quiet)
     kind = _kind(sources)
@@ -105,11 +107,11 @@ def _kind(sources: list[str]) -> str:
 
 def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, Any]]:
     """Return what draws `show` of sources of a kind; SpikeError when there is nothing of the name."""
-    from spikecli.view.events import look_at_clip, look_at_events
-    from spikecli.view.look import look_at_points
-    from spikecli.view.membranes import look_at_membranes
-    from spikecli.view.report import look_at_runs
-    from spikecli.view.spikes import look_at_spikes
+    from spikecli.view.clouds.flow import look_at_points
+    from spikecli.view.clouds.membranes import look_at_membranes
+    from spikecli.view.clouds.spikes import look_at_spikes
+    from spikecli.view.recordings.flow import look_at_clip, look_at_events
+    from spikecli.view.runs.flow import look_at_runs
 
     lookers: dict[tuple[str, str | None], Callable[[Any, Any], dict[str, Any]]] = {
         ("points", None): look_at_points,

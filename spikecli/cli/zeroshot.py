@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spikecli.cli import clip_options
-from spikecli.cli.eval_options import RecordingDamage
-from spikecli.cli.guesses import show_guesses
-from spikecli.cli.phases import phases
+from spikecli.cli.options import clip as clip_options
+from spikecli.cli.options import common as options
+from spikecli.cli.options.evaluation import RecordingDamage
+from spikecli.cli.options.groups import with_groups
+from spikecli.cli.shown.guesses import show_guesses
+from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -28,11 +30,11 @@ Top = Annotated[int, typer.Option(min=1, help="How many classes to name for a fi
 PerStep = Annotated[bool, typer.Option("--per-step", help="Show also how the answer firms up with each step.")]
 
 
-@clip_options.with_groups
+@with_groups
 def zeroshot(
     look: clip_options.Look,
     words: clip_options.Words,
-    speech: clip_options.Speech,
+    speech: options.Speech,
     damage: RecordingDamage,
     sources: Sources = None,
     split: Split = "test",
@@ -73,7 +75,7 @@ def zeroshot(
 
 def _dataset(names: list[str]) -> str | None:
     """Return the data set that is named, None for files."""
-    from spikecli.datasets.event_sets import EVENT_SETS
+    from spikecli.datasets.events.facts import EVENT_SETS
 
     return names[0] if len(names) == 1 and names[0] in EVENT_SETS else None
 
@@ -86,7 +88,7 @@ def _asked(words: clip_options.Words, dataset: str | None, names: list[str]) -> 
 
 
 def _viewing(look: clip_options.Look, dataset: str | None) -> Viewing:
-    from spikecli.datasets.event_sets import EVENT_SETS
+    from spikecli.datasets.events.facts import EVENT_SETS
     from spikecli.neuroclip.features import Viewing
 
     threshold = EVENT_SETS[dataset].threshold if dataset else 0
@@ -97,7 +99,8 @@ def _battery(dataset: str | None, damage: RecordingDamage) -> Battery | None:
     """Return what is done to the recordings of a data set, None for nothing."""
     if damage.corrupt is None:
         return None
-    from spikecli.datasets.corrupt import EVENT_CORRUPTIONS, chosen_kinds, chosen_severities
+    from spikecli.datasets.corrupt import chosen_kinds, chosen_severities
+    from spikecli.datasets.events.damage import EVENT_CORRUPTIONS
     from spikecli.evaluation.robustness import Battery
 
     if dataset is None:
@@ -107,7 +110,7 @@ def _battery(dataset: str | None, damage: RecordingDamage) -> Battery | None:
 
 
 def _show_damage(console: Console, cells: list[Cell], summary: dict[str, Any], seed: int) -> None:
-    from spikecli.cli.damage import show_reports
+    from spikecli.cli.shown.damage import show_reports
     from spikecli.evaluation.robustness import Report, means
 
     names = ("clip", "weights", "dataset", "split", "samples", "timesteps", "image_preset", "slicing", "normalization")

@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from spikecli.datasets.augment import untouched
-
 Batch = np.ndarray
 FARTHEST = 5  # pixels that frames are rolled by
 BORDER = 4  # pixels around an image, of which as many are cropped away
@@ -41,7 +39,7 @@ def auto_augment(images: Batch, rng: np.random.Generator) -> Batch:
     """Return images changed by the policy that AutoAugment found for CIFAR-10 (1805.09501), as torchvision has it."""
     import torch
 
-    from spikecli.vision import import_torchvision
+    from spikecli.machine.torchvision import import_torchvision
 
     transforms = import_torchvision().transforms
     policy = transforms.AutoAugment(transforms.AutoAugmentPolicy.CIFAR10, fill=[GRAY] * 3)
@@ -67,6 +65,9 @@ def _cifar(images: Batch, rng: np.random.Generator) -> Batch:
 EVENT_AUGMENTATIONS: dict[str, Callable[[Batch, np.random.Generator], Batch]] = {
     "roll": roll,
     "flip-roll": lambda frames, rng: roll(flip(frames, rng), rng),
-    "none": untouched,
+    "none": lambda batch, rng: batch,
 }
-IMAGE_AUGMENTATIONS: dict[str, Callable[[Batch, np.random.Generator], Batch]] = {"cifar": _cifar, "none": untouched}
+IMAGE_AUGMENTATIONS: dict[str, Callable[[Batch, np.random.Generator], Batch]] = {
+    "cifar": _cifar,
+    "none": lambda batch, rng: batch,
+}

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from spikecli.datasets.catalog import CATALOG
-from spikecli.datasets.prepare import Order, Watch, describe_points, prepare_points
-from spikecli.datasets.prepared import verify_points
+from spikecli.datasets.clouds.prepare import describe_points, prepare_points
+from spikecli.datasets.clouds.store import verify_points
+from spikecli.datasets.order import Order
 from spikecli.errors import SpikeError
+from spikecli.progress import Watch
 
 
 def kind_of(name: str) -> str:
@@ -66,7 +68,7 @@ def _refuse_options_of_points(name: str, order: Order) -> None:
 
 
 def _prepare_events(data_dir: Path, name: str, order: Order, watch: Watch) -> dict[str, Any]:
-    from spikecli.datasets.event_prepared import prepare_events
+    from spikecli.datasets.events.prepare import prepare_events
 
     _refuse_options_of_points(name, order)
     return prepare_events(
@@ -83,7 +85,7 @@ def _prepare_events(data_dir: Path, name: str, order: Order, watch: Watch) -> di
 
 
 def _describe_events(data_dir: Path, name: str) -> dict[str, Any]:
-    from spikecli.datasets.event_prepared import describe_events
+    from spikecli.datasets.events.prepare import describe_events
 
     return describe_events(data_dir, name)
 
@@ -94,7 +96,7 @@ def _verify_points(data_dir: Path, name: str, watch: Watch) -> dict[str, Any]:
 
 
 def _verify_events(data_dir: Path, name: str, watch: Watch) -> dict[str, Any]:
-    from spikecli.datasets.event_prepared import verify_events
+    from spikecli.datasets.events.prepare import verify_events
 
     return verify_events(
         data_dir, name, on_total=lambda total: watch.on_phase(f"Verifying {name}", total), on_step=watch.on_step
@@ -102,20 +104,20 @@ def _verify_events(data_dir: Path, name: str, watch: Watch) -> dict[str, Any]:
 
 
 def _prepare_images(data_dir: Path, name: str, order: Order, watch: Watch) -> dict[str, Any]:
-    from spikecli.datasets.images import prepare_images
+    from spikecli.datasets.images.prepare import prepare_images
 
     _refuse_options_of_points(name, order)
     return prepare_images(data_dir, name, order, watch)
 
 
 def _describe_images(data_dir: Path, name: str) -> dict[str, Any]:
-    from spikecli.datasets.images import describe_images
+    from spikecli.datasets.images.prepare import describe_images
 
     return describe_images(data_dir, name)
 
 
 def _verify_images(data_dir: Path, name: str, watch: Watch) -> dict[str, Any]:
-    from spikecli.datasets.images import verify_images
+    from spikecli.datasets.images.prepare import verify_images
 
     return verify_images(data_dir, name, watch)
 

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli.device import choose_device
+from spikecli.datasets.samples import Samples
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import MAC_PJ, counted
 from spikecli.evaluation.evaluate import BATCH, OnClouds, Row, evaluate, mean_by_class, step_logits
 from spikecli.evaluation.evaluate import passes as passes_of
 from spikecli.evaluation.stopping import Stop, answers
-from spikecli.samples import Samples
+from spikecli.machine.device import choose_device
 from spikecli.weights import checkpoint as checkpoints
 
 TIMED = 4 * BATCH  # samples that the seconds are measured on, spread over the split

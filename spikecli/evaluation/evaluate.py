@@ -13,16 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikecli.datasets.samples import Samples, held_out, load_samples
 from spikecli.datasets.sets import kind_of
-from spikecli.device import autocast, choose_device
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
+from spikecli.machine.device import autocast, choose_device
+from spikecli.models.inputs import to_network
 from spikecli.models.pointnet import PointNet
 from spikecli.models.pooled import linear_winners
 from spikecli.neurons import layers
 from spikecli.neurons.watch import watched
-from spikecli.samples import Samples, held_out, load_samples, to_network
 from spikecli.weights import checkpoint as checkpoints
 
 BATCH = 32

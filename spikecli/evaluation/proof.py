@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli.device import choose_device
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import opened, step_logits
+from spikecli.machine.device import choose_device
 from spikecli.neurons import Neuron
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.reparameterize import Fold, folds, reparameterize

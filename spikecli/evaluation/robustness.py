@@ -10,21 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli.datasets.corrupt import (
-    CLOUD_CORRUPTIONS,
-    EVENT_CORRUPTIONS,
-    SEVERITIES,
-    Corruption,
-    corrupt_clouds,
-    corrupt_recording,
-)
-from spikecli.datasets.event_samples import EventSamples
-from spikecli.datasets.prepared import PointClouds
+from spikecli.datasets.clouds.damage import CLOUD_CORRUPTIONS, corrupt_clouds
+from spikecli.datasets.clouds.store import PointClouds
+from spikecli.datasets.corrupt import SEVERITIES, Corruption
+from spikecli.datasets.events.damage import EVENT_CORRUPTIONS, corrupt_recording
+from spikecli.datasets.events.samples import EventSamples
+from spikecli.datasets.samples import Samples
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.evaluate import OnClouds, passes, step_logits
 from spikecli.evaluation.stopping import steps_of
-from spikecli.samples import Samples
 
 CLEAN = "clean"
 

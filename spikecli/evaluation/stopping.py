@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli.device import autocast
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import BATCH, OnClouds
+from spikecli.machine.device import autocast
+from spikecli.models.inputs import to_network
 from spikecli.neurons import Neuron
 from spikecli.neurons.start import Perturbed
-from spikecli.samples import to_network
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from spikecli.device import choose_device
+from spikecli.datasets.samples import Part, Samples
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
 from spikecli.evaluation.evaluate import opened, passes, step_logits
 from spikecli.evaluation.stopping import runs_of
-from spikecli.samples import Part, Samples
+from spikecli.machine.device import choose_device
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights import provenance
 

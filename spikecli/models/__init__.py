@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from torch import nn
 
-from spikecli.combinations import refuse_network
-from spikecli.config import ModelConfig
 from spikecli.models import joint, pointnet, resnet, vgg
+from spikecli.settings.config import ModelConfig
+from spikecli.settings.rules import refuse_network
 
 MODELS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "pointnet": pointnet.build,

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spikecli import neurons
-from spikecli.config import NeuronConfig
 from spikecli.models.plain import Linear
+from spikecli.settings.config import NeuronConfig
 
 # θ = ½, λ = ¼, hard reset, rectangle surrogate. The paper fires at v ≥ θ, our neuron at v > θ: the same but on a point.
 SPIKING = NeuronConfig(decay=0.25, threshold=0.5, reset="hard", surrogate="rectangle")

@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from spikecli.errors import SpikeError
+from spikecli.files.gate import DAMAGE, reading, reason_of
+from spikecli.files.tensors import check
+from spikecli.machine.torchvision import import_torchvision
 from spikecli.models.clip_weights import Source, check_depth, file_sum, from_openai, locate, read_tensors
-from spikecli.reading import DAMAGE, reading, reason_of
-from spikecli.tensors import check
-from spikecli.vision import import_torchvision
 
 if TYPE_CHECKING:
     from types import ModuleType

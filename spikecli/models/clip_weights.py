@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikecli import tensors
 from spikecli.errors import SpikeError
-from spikecli.reading import allowed_bytes, at_least, fits, read_json, reading
+from spikecli.files import tensors
+from spikecli.files.gate import allowed_bytes, at_least, fits, read_json, reading
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spikecli import processes
-from spikecli.config import ModelConfig
+from spikecli.machine import processes
 from spikecli.models.layers import BatchNorm
 from spikecli.models.plain import Linear
 from spikecli.models.unshared import UnsharedConvolution
+from spikecli.settings.config import ModelConfig
 
 Size = tuple[int, int]  # height, width
 NeuronFactory = Callable[[int, Size], nn.Module]

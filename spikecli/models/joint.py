@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from spikecli.config import ModelConfig
 from spikecli.models.convolution import Classifier, GlobalPool
 from spikecli.models.layers import LinearNorm
+from spikecli.settings.config import ModelConfig
 
 Exits = list[tuple[Tensor, Tensor]]  # logits (T, B, K) and feature (T, B, F) of each exit, the network's end last
 LAST = "out"  # the last layer of every network

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from spikecli import tensors
+from spikecli.files import tensors
+from spikecli.files.atomic import sole_writer
 from spikecli.models.clip import MINI_CONFIG, ClipModel, build, import_open_clip
 from spikecli.models.clip_weights import Source
 from spikecli.models.mini_lessons import NAMES, Variation, caption, plain
-from spikecli.storage import sole_writer
 
 _CLASSES = len(NAMES)
 _CONFIG = json.loads(MINI_CONFIG.read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikecli import processes
+from spikecli.machine import processes
 
 EXACT = 256  # bfloat16 holds every whole number up to here
 

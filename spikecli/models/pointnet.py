@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from spikecli import neurons
-from spikecli.config import ModelConfig
 from spikecli.models.layers import (
     CoordinateLinearNorm,
     FireThenMax,
@@ -19,6 +18,7 @@ from spikecli.models.layers import (
     PointLinearNorm,
 )
 from spikecli.models.plain import Linear, MatrixLinear, MaxThenFire, TransformLinear
+from spikecli.settings.config import ModelConfig
 
 NeuronFactory = Callable[[int], nn.Module]
 Widths = tuple[int, int, int, int, int]

@@ -10,7 +10,6 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from spikecli import neurons
-from spikecli.config import ModelConfig
 from spikecli.models.convolution import (
     MEETING,
     AveragePool,
@@ -26,6 +25,7 @@ from spikecli.models.convolution import (
     norm_scale,
     scaled,
 )
+from spikecli.settings.config import ModelConfig
 
 
 @dataclass(frozen=True)

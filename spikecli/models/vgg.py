@@ -8,7 +8,6 @@ from functools import partial
 from torch import Tensor, nn
 
 from spikecli import neurons
-from spikecli.config import ModelConfig
 from spikecli.models.convolution import (
     AveragePool,
     Classifier,
@@ -22,6 +21,7 @@ from spikecli.models.convolution import (
     norm_scale,
     scaled,
 )
+from spikecli.settings.config import ModelConfig
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # (channels, layers); each stage but the first pools first
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
-from spikecli.datasets.catalog import Remote
-from spikecli.datasets.digits import CLIP_IMAGES, RECORDED, digit_pictures
-from spikecli.datasets.download import Fetching, fetch_first
-from spikecli.datasets.prepare import Watch
-from spikecli.device import choose_device
+from spikecli.datasets.events.digits import CLIP_IMAGES, RECORDED, digit_pictures
 from spikecli.errors import SpikeError
+from spikecli.files.download import Fetching, fetch_first
+from spikecli.files.remote import Remote
+from spikecli.machine.device import choose_device
 from spikecli.models.clip import ClipModel, find_weights, load_clip
 from spikecli.models.clip_weights import Source
 from spikecli.models.mini import Pictures, Recipe, ensure_mini, picture_accuracy
+from spikecli.progress import Watch
 
 
 @dataclass(frozen=True)

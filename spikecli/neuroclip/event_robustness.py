@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikecli.datasets.corrupt import corrupt_recording
-from spikecli.datasets.frames import to_frames
+from spikecli.datasets.events.damage import corrupt_recording
+from spikecli.datasets.events.frames import to_frames
 from spikecli.evaluation.robustness import CLEAN, Battery, Cell
 from spikecli.neuroclip.backbone import Telling
 from spikecli.neuroclip.features import FeatureStore, encode_frames

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from spikecli.datasets.event_split import EventSplit, split_frames
-from spikecli.datasets.events import read_events
-from spikecli.datasets.frames import PRESETS, SLICINGS, Slicing, to_frames, to_images
-from spikecli.datasets.hdf5 import atomic_hdf5, stored
+from spikecli.datasets.events.frames import PRESETS, SLICINGS, Slicing, to_frames, to_images
+from spikecli.datasets.events.recording import read_events
+from spikecli.datasets.events.split import EventSplit, split_frames
 from spikecli.errors import SpikeError
+from spikecli.files.atomic import make_folder, sole_writer, write_text
+from spikecli.files.gate import read_json
+from spikecli.files.hdf5 import atomic_hdf5, stored
 from spikecli.models.clip import NORMALIZATIONS, ClipModel
-from spikecli.reading import read_json
-from spikecli.storage import make_folder, sole_writer, write_text
 
 _FORMAT = 1
 _PART = 64  # recordings in a file: what an interruption can lose

@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli import tensors
-from spikecli.datasets.event_sets import EVENT_SETS
-from spikecli.datasets.event_split import EventSplit
+from spikecli.datasets.events.facts import EVENT_SETS
+from spikecli.datasets.events.split import EventSplit
 from spikecli.errors import SpikeError
 from spikecli.evaluation.metrics import instance_accuracy
+from spikecli.files import tensors
+from spikecli.files.gate import at_least, fits, reading
 from spikecli.models.clip import ClipModel
 from spikecli.neuroclip.backbone import Telling, open_backbone
 from spikecli.neuroclip.features import FeatureStore, Twist, Viewing, encode_file
 from spikecli.neuroclip.fitting import Fitting, accuracy, adapted_logits, build_adapter, fit, select, selection_epochs
 from spikecli.neuroclip.zeroshot import Question, spread, text_features, zero_shot_logits
-from spikecli.reading import at_least, fits, reading
 
 FORMAT = "spikecli-adapter-1"
 _FITTING = {"adapter": str, "epochs": at_least(1), "blend": float}

@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from spikecli.datasets.event_prepared import prepare_events
-from spikecli.datasets.event_sets import DIGITS, EVENT_SETS, EventSetFacts
-from spikecli.datasets.event_split import EventSplit, load_events
-from spikecli.datasets.event_store import read_record
+from spikecli.datasets.events.facts import DIGITS, EVENT_SETS, EventSetFacts
+from spikecli.datasets.events.prepare import prepare_events
+from spikecli.datasets.events.split import EventSplit, load_events
+from spikecli.datasets.splits_record import read_record
 from spikecli.errors import SpikeError
 from spikecli.evaluation.metrics import class_accuracy, cumulative_predictions, instance_accuracy
+from spikecli.files.gate import read_lines
 from spikecli.models.clip import ClipModel
 from spikecli.neuroclip.backbone import Telling
 from spikecli.neuroclip.features import FeatureStore, Viewing, encode_file
-from spikecli.reading import read_lines
 
 # For recordings of which nothing is known: the paper's prompt for things of all kinds.
 FILE_TEMPLATES = ("A low quality point cloud image of {}.",)

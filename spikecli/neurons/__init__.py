@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from spikecli.config import NeuronConfig
 from spikecli.neurons import charge, fire, norm, reset, start
 from spikecli.neurons.neuron import Amplitude, Neuron
+from spikecli.settings.config import NeuronConfig
 
 Size = tuple[int, int]  # height and width of a map
 

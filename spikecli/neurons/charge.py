@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from spikecli.config import NeuronConfig
+from spikecli.settings.config import NeuronConfig
 
 
 class Leak(nn.Module):

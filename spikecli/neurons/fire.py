@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli.config import NeuronConfig
 from spikecli.neurons import surrogate as surrogates
+from spikecli.settings.config import NeuronConfig
 
 
 class _Step(torch.autograd.Function):

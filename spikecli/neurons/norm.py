@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from spikecli.config import NeuronConfig
+from spikecli.settings.config import NeuronConfig
 
 
 class MembraneBatchNorm(nn.Module):

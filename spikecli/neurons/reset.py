@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from spikecli.config import NeuronConfig
+from spikecli.settings.config import NeuronConfig
 
 
 class HardReset(nn.Module):

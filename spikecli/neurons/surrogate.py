@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spikecli.config import NeuronConfig
+from spikecli.settings.config import NeuronConfig
 
 
 @dataclass(frozen=True)

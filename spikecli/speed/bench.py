@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from spikecli import models
-from spikecli.config import ModelConfig, TrainConfig, neuron_of
-from spikecli.device import autocast
+from spikecli.machine.device import autocast
+from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.papers import neuron_of
 from spikecli.speed.floor import Floor, multiply_adds, necessary
 from spikecli.speed.peak import peak_above_imports
 from spikecli.training import losses, schedule

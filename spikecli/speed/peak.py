@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from spikecli.device import peak_memory
 from spikecli.errors import SpikeError
+from spikecli.machine.device import peak_memory
 
 
 def peak_above_imports(work: Callable[..., None], *arguments: Any, device: torch.device) -> float:

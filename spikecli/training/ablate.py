@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from spikecli.config import TrainConfig
-from spikecli.datasets.record import file_hash
-from spikecli.device import choose_device
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluation import evaluate
 from spikecli.evaluation.stopping import runs_of, steps_of
-from spikecli.storage import write_text
+from spikecli.files.atomic import write_text
+from spikecli.files.gate import file_hash
+from spikecli.machine.device import choose_device
+from spikecli.settings.config import TrainConfig
 from spikecli.training import train
 from spikecli.training.interruption import Stop, stoppable
 from spikecli.training.runs import LAST, STATE, differences

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikecli import processes
-from spikecli.config import TrainConfig
-from spikecli.datasets.augment import AUGMENTATIONS
 from spikecli.datasets.augment_maps import EVENT_AUGMENTATIONS, IMAGE_AUGMENTATIONS
-from spikecli.device import storage_type
-from spikecli.samples import to_network
+from spikecli.datasets.clouds.augment import AUGMENTATIONS
+from spikecli.machine import processes
+from spikecli.machine.device import storage_type
+from spikecli.models.inputs import to_network
+from spikecli.settings.config import TrainConfig
 
 AUGMENTED = {**AUGMENTATIONS, **EVENT_AUGMENTATIONS, **IMAGE_AUGMENTATIONS}
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from spikecli import processes, tensors
 from spikecli.errors import SpikeError
+from spikecli.files import tensors
+from spikecli.machine import processes
 
 FORMAT = "spikecli-batch-1"
 

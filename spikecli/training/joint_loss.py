@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spikecli import processes
+from spikecli.machine import processes
 
 ALPHA, TEMPERATURE, BETA = 0.1, 3.0, 1e-6  # the teachers' share, how soft they speak, the weight of features
 Exits = list[tuple[Tensor, Tensor]]  # logits (T, B, K) and feature (T, B, F) of each exit, the network's end last

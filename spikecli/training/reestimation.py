@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from spikecli.config import TrainConfig
-from spikecli.device import autocast
+from spikecli.machine.device import autocast
 from spikecli.models.layers import BatchNorm
+from spikecli.settings.config import TrainConfig
 
 REESTIMATION_CLOUDS = 2048
 REESTIMATION_STEPS = 4  # membranes carry over: later steps have statistics of their own, and evaluation meets them

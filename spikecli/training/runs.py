@@ -12,17 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli import tensors
-from spikecli.config import TrainConfig
 from spikecli.errors import SpikeError
-from spikecli.reading import at_least, fits
-from spikecli.storage import make_folder, unwritable, write_text
+from spikecli.files import tensors
+from spikecli.files.atomic import make_folder, unwritable, write_text
+from spikecli.files.gate import at_least, fits
+from spikecli.settings.config import TrainConfig
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
-
-STATE = "state.safetensors"
-LAST = "model.safetensors"
-BEST = "best.safetensors"
+from spikecli.weights.run_folder import BEST, CURVE, LAST, SETTINGS, STATE
 
 
 @dataclass(frozen=True)
@@ -150,9 +147,9 @@ class Run:
 
     def _draw(self) -> None:
         """Write settings and learning curve."""
-        write_text(self.folder / "config.json", self.config.model_dump_json(indent=2) + "\n")
+        write_text(self.folder / SETTINGS, self.config.model_dump_json(indent=2) + "\n")
         lines = [json.dumps(epoch) + "\n" for epoch in self.progress.epochs]
-        write_text(self.folder / "metrics.jsonl", "".join(lines))
+        write_text(self.folder / CURVE, "".join(lines))
 
     def _improved(self) -> bool:
         if not self.progress.epochs:

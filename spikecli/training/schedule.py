@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from spikecli.config import TrainConfig
 from spikecli.neurons import Neuron
+from spikecli.settings.config import TrainConfig
 
 WARM_UP = 0.2  # share of a one-cycle run in which the rate rises
 MOMENTUM = 0.9  # of sgd

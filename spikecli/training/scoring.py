@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass, fields
 import torch
 from torch import nn
 
-from spikecli.config import TrainConfig
+from spikecli.datasets.samples import Samples
 from spikecli.evaluation import evaluate
 from spikecli.evaluation.energy import Operations, counted, energy_uj
 from spikecli.evaluation.stopping import runs_of, steps_of
-from spikecli.samples import Samples
+from spikecli.settings.config import TrainConfig
 from spikecli.training.membrane_loss import Quantization, quantization
 
 PERTURBATION_SEED = 0  # the first, as of `eval`

@@ -12,18 +12,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from spikecli import models, processes
-from spikecli.combinations import refuse
-from spikecli.config import TrainConfig
-from spikecli.datasets.prepare import Watch
+from spikecli import models
+from spikecli.datasets.samples import Samples, load_samples, stratified_split
 from spikecli.datasets.sets import kind_of
-from spikecli.device import autocast, choose_device, peak_memory, return_freed_memory, storage_type
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluation import metrics
 from spikecli.evaluation.evaluate import step_logits
+from spikecli.files.atomic import sole_writer
+from spikecli.machine import processes
+from spikecli.machine.device import autocast, choose_device, peak_memory, return_freed_memory, storage_type
 from spikecli.models.joint import Joint
-from spikecli.samples import Samples, flips, load_samples, stratified_split
-from spikecli.storage import sole_writer
+from spikecli.progress import Watch
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.rules import refuse
 from spikecli.training import evidence, losses, schedule
 from spikecli.training.batches import Batches
 from spikecli.training.interruption import Stop, stoppable
@@ -31,6 +32,7 @@ from spikecli.training.joint_loss import JointLoss
 from spikecli.training.membrane_loss import MembraneLoss
 from spikecli.training.reestimation import REESTIMATION_CLOUDS, reestimate
 from spikecli.training.runs import STATE, Epoch, Run, default_folder
+from spikecli.training.settings import flips
 from spikecli.weights import provenance
 
 OnStep = Callable[[int, int, float, float, float], None]  # step of the epoch, steps, loss, accuracy, learning rate

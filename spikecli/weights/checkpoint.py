@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli import models, tensors
-from spikecli.config import TrainConfig, validated
+from spikecli import models
 from spikecli.errors import SpikeError
+from spikecli.files import tensors
+from spikecli.files.gate import fits, reading
 from spikecli.models import joint
-from spikecli.reading import fits, reading
+from spikecli.settings.config import TrainConfig, validated
 from spikecli.weights.reference import NAME, reference
 from spikecli.weights.reparameterize import reparameterize
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spikecli.datasets import event_store, record
+from spikecli.datasets import splits_record
+from spikecli.datasets.clouds import record
 from spikecli.datasets.sets import kind_of
-from spikecli.reading import fits
+from spikecli.files.gate import fits
 from spikecli.weights.checkpoint import Checkpoint
 
 
@@ -40,7 +41,7 @@ def _of_points(data_dir: Path, dataset: str) -> dict[str, str]:
 
 
 def _of_others(data_dir: Path, dataset: str) -> dict[str, str]:
-    _, entry = event_store.current_entry(data_dir, dataset, kind_of(dataset))
+    _, entry = splits_record.current_entry(data_dir, dataset, kind_of(dataset))
     return {split: part["sha256"] for split, part in sorted(entry["splits"].items())}
 
 

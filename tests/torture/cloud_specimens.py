@@ -11,12 +11,12 @@ import h5py
 import numpy as np
 from cloud_files import CUBE, POINTS, lzf_literal, pcd, ply
 
-from spikecli.datasets.catalog import POINT_SETS
-from spikecli.datasets.items import Draw, draw_item
-from spikecli.datasets.modelnet import list_items
-from spikecli.datasets.pointcloud import load_points_of
-from spikecli.datasets.prepared import PointClouds, content_hash, load_points, verify_points, write_split
-from spikecli.datasets.record import write_record
+from spikecli.datasets.clouds.facts import POINT_SETS
+from spikecli.datasets.clouds.formats import load_points_of
+from spikecli.datasets.clouds.items import Draw, draw_item
+from spikecli.datasets.clouds.layouts import list_items
+from spikecli.datasets.clouds.record import write_record
+from spikecli.datasets.clouds.store import PointClouds, content_hash, load_points, verify_points, write_split
 from torture.formats import Format, of_wholes
 from torture.hdf5 import damaged_hdf5
 from torture.mutations import Rng, damaged, damaged_json, json_bytes
@@ -116,7 +116,7 @@ def _prepared(folder: Path) -> list[Format]:
     def read_json(path: Path) -> object:
         file.write_bytes(whole)
         path.replace(place / "prepared.json")
-        from spikecli.datasets.prepare import Order
+        from spikecli.datasets.order import Order
         from spikecli.datasets.sets import describe, list_sets, prepare
 
         list_sets(folder)
@@ -168,7 +168,7 @@ def _modelnet(folder: Path) -> list[Format]:
         return target
 
     def read_data(path: Path) -> object:
-        from spikecli.datasets.items import _rows
+        from spikecli.datasets.clouds.items import _rows
 
         _rows.cache_clear()
         path.replace(folder / "ply_data_test_0.h5")

@@ -16,7 +16,7 @@ import numpy as np
 
 from spikecli.datasets.sets import verify
 from spikecli.errors import SpikeError
-from spikecli.storage import UNFINISHED
+from spikecli.files.atomic import UNFINISHED
 from spikecli.weights import checkpoint as checkpoints
 from torture import commands
 from torture.commands import Ended

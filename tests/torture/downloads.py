@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 from flaky_server import CONTENT, MOODS, Server, Site, serving
 
-from spikecli.datasets.catalog import Remote
-from spikecli.datasets.download import Fetching, fetch
 from spikecli.errors import SpikeError
+from spikecli.files.download import Fetching, fetch
+from spikecli.files.remote import Remote
 from torture import commands
 from torture.report import Tally
 

@@ -12,12 +12,12 @@ import h5py
 import numpy as np
 from event_bytes import aedat2_bytes, aedat3_bytes, aedat4_bytes, bin_bytes, dat_bytes, some_events, structured, write
 
-from spikecli.datasets.event_layouts import find_items
-from spikecli.datasets.event_prepared import describe_events, prepare_events, verify_events
-from spikecli.datasets.event_sets import DVSGESTURE
-from spikecli.datasets.event_split import load_events, split_frames
-from spikecli.datasets.events import read_events
-from spikecli.datasets.frames import EqualCount, EqualTime, to_frames
+from spikecli.datasets.events.facts import DVSGESTURE
+from spikecli.datasets.events.frames import EqualCount, EqualTime, to_frames
+from spikecli.datasets.events.layouts import find_items
+from spikecli.datasets.events.prepare import describe_events, prepare_events, verify_events
+from spikecli.datasets.events.recording import read_events
+from spikecli.datasets.events.split import load_events, split_frames
 from torture.cloud_specimens import REAL, attempt
 from torture.formats import Format, of_texts, of_wholes
 from torture.hdf5 import damaged_hdf5

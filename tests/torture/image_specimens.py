@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.image_sets import CIFAR10
-from spikecli.datasets.images import describe_images, load_images, prepare_images, read_binary, verify_images
-from spikecli.datasets.prepare import Order
+from spikecli.datasets.images.facts import CIFAR10
+from spikecli.datasets.images.prepare import describe_images, load_images, prepare_images, read_binary, verify_images
+from spikecli.datasets.order import Order
 from torture.cloud_specimens import attempt
 from torture.formats import Format, of_wholes
 from torture.hdf5 import damaged_hdf5

@@ -17,9 +17,9 @@ import torch
 from cloud_files import CUBE
 from event_bytes import bin_bytes, some_events
 
-from spikecli.datasets.catalog import POINT_SETS
+from spikecli.datasets.clouds.facts import POINT_SETS
 from spikecli.errors import SpikeError
-from spikecli.storage import UNFINISHED
+from spikecli.files.atomic import UNFINISHED
 from spikecli.weights import checkpoint as checkpoints
 from torture import commands
 from torture.commands import Ended

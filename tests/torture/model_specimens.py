@@ -15,13 +15,13 @@ import torch
 from clip_files import random_mini
 
 from spikecli import models
-from spikecli.config import TrainConfig
-from spikecli.datasets.event_split import EventSplit
+from spikecli.datasets.events.split import EventSplit
 from spikecli.errors import SpikeError
 from spikecli.models.clip import MINI_CONFIG, find_weights, load_clip
 from spikecli.neuroclip import fewshot
 from spikecli.neuroclip.features import FeatureStore, Viewing
 from spikecli.neuroclip.fitting import Fitting, build_adapter
+from spikecli.settings.config import TrainConfig
 from spikecli.training import schedule
 from spikecli.training.runs import Run
 from spikecli.weights import checkpoint as checkpoints

@@ -9,11 +9,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from spikecli.datasets.archive import open_source
-from spikecli.datasets.catalog import POINT_SETS, Remote
-from spikecli.datasets.download import Fetching, fetch
-from spikecli.datasets.modelnet import list_items
+from spikecli.datasets.clouds.facts import POINT_SETS
+from spikecli.datasets.clouds.layouts import list_items
 from spikecli.errors import SpikeError
+from spikecli.files.archive import open_source
+from spikecli.files.download import Fetching, fetch
+from spikecli.files.remote import Remote
 from spikecli.neuroclip.zeroshot import Question, read_classes, read_words
 from torture.formats import Format, of_texts
 from torture.mutations import Rng, damaged, damaged_json, json_bytes

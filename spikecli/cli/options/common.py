@@ -1,0 +1,73 @@
+"""Options that several commands share, each defined once."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spikecli.cli.options import common as options
+from spikecli.errors import SpikeError
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make the file's values the defaults of this command: defaults < file < environment < option."""
+    if path is None:
+        return None
+    from spikecli.files.gate import reading
+
+    with reading(path, "write TOML such as `epochs = 30`"):
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    names = {
+        option.lstrip("-"): parameter.name
+        for parameter in context.command.params
+        if parameter.param_type_name == "option"
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    unknown = sorted({key.replace("_", "-") for key in settings} - set(names))
+    if unknown:
+        known = ", ".join(sorted(names))
+        raise SpikeError(f"{path} sets {unknown[0]!r}, which is no option of this command; its options are {known}")
+    context.default_map = {
+        **(context.default_map or {}),
+        **{names[key.replace("_", "-")]: value for key, value in settings.items()},
+    }
+    return path
+
+
+# Paths are `readable=False`: what may not be read is no wrong usage, and is said in one line by whoever tries.
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir", readable=False, envvar="SPIKECLI_DATA_DIR", help="Where data sets are kept.", show_default=True
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, everything else on stderr.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and notes.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        readable=False,
+        callback=_read_config,
+        is_eager=True,
+        help="TOML file; its keys are the option names.",
+    ),
+]
+
+DATA_DIR = Path("data")
+
+
+@dataclass(frozen=True)
+class Speech:
+    """How the command talks."""
+
+    as_json: options.AsJson = False
+    quiet: options.Quiet = False
+    config: options.ConfigFile = None

@@ -1,0 +1,117 @@
+"""The options of `spikecli eval` that turn its table into another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from spikecli.cli.options import common as options
+from spikecli.errors import SpikeError
+
+_DIAL = "Time as a dial"
+_DAMAGE = "Damaged samples"
+
+Confidence = Annotated[
+    float, typer.Option(min=0, max=1, help="With auto: the probability at which a sample stops.", rich_help_panel=_DIAL)
+]
+Most = Annotated[int, typer.Option(min=1, help="With auto: steps at most.", rich_help_panel=_DIAL)]
+Figure = Annotated[
+    Path | None,
+    typer.Option(help="PNG of accuracy, confidence, energy and milliseconds against T.", rich_help_panel=_DIAL),
+]
+Theme = Annotated[Literal["light", "dark"], typer.Option(help="Color of the figure's paper.", rich_help_panel=_DIAL)]
+Corrupt = Annotated[
+    str | None,
+    typer.Option(
+        help="Score damaged samples too: all, or kinds by name, such as jitter,rotation or noise,dead-pixels.",
+        rich_help_panel=_DAMAGE,
+    ),
+]
+Severities = Annotated[str, typer.Option(help="How badly, 1 to 5.", rich_help_panel=_DAMAGE)]
+Beside = Annotated[Path | None, typer.Option(help="Another run, beside this one.", rich_help_panel=_DAMAGE)]
+ByClass = Annotated[bool, typer.Option("--by-class", help="Show each class's accuracy too.")]
+
+
+@dataclass(frozen=True)
+class DialOptions:
+    """When a sample stops, and where the dial is drawn."""
+
+    confidence: Confidence = 0.9
+    most: Most = 8
+    figure: Figure = None
+    theme: Theme = "light"
+
+
+@dataclass(frozen=True)
+class RecordingDamage:
+    """What is done to recordings."""
+
+    corrupt: Corrupt = None
+    severities: Severities = "1,2,3,4,5"
+    seed: options.Seed = 0
+
+
+@dataclass(frozen=True)
+class DamageOptions:
+    """What is done to the samples, and who else is asked about them."""
+
+    corrupt: Corrupt = None
+    severities: Severities = "1,2,3,4,5"
+    beside: Beside = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is evaluated on what, and how: the options that all tables share."""
+
+    checkpoint: Path | None
+    data: str | None
+    split: str
+    runs: int
+    precision: str
+    data_dir: Path
+    seed: int
+    device: str
+    out: Path | None
+    by_class: bool = False
+
+
+def parse_steps(text: str) -> list[int]:
+    """Return the sorted numbers of time steps in "1,2,4"; SpikeError unless all are whole and at least 1."""
+    try:
+        steps = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        raise SpikeError(f"found --timesteps {text!r}; wanted whole numbers such as 1,2,4, or auto") from None
+    if steps[0] < 1:
+        raise SpikeError(f"found --timesteps {text!r}; a network needs at least 1 time step")
+    return steps
+
+
+def parse_dial(text: str) -> tuple[list[int], bool]:
+    """Return the fixed numbers of time steps in "1,2,auto", and whether auto is asked for; SpikeError as above."""
+    parts = [part.strip() for part in text.split(",")]
+    fixed = [part for part in parts if part != "auto"]
+    return parse_steps(",".join(fixed)) if fixed else [], "auto" in parts
+
+
+_RUNS = "Training runs"
+
+
+Split = Annotated[
+    Literal["train", "val", "test"],
+    typer.Option(help="What to evaluate on; val: the part of train held out in training.", rich_help_panel=_RUNS),
+]
+
+
+Runs = Annotated[int, typer.Option(min=1, help="Seeds of the perturbation to evaluate with.", rich_help_panel=_RUNS)]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a training run is evaluated."""
+
+    split: Split = "test"
+    runs: Runs = 3

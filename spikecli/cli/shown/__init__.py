@@ -1,0 +1,1 @@
+"""Tables, phases and hints that commands share."""

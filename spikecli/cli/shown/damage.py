@@ -1,0 +1,84 @@
+"""`spikecli eval --corrupt`: scores on damaged samples, two runs side by side if asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikecli.cli.options.evaluation import Asked, DamageOptions
+from spikecli.console import Console
+
+if TYPE_CHECKING:
+    from spikecli.evaluation.robustness import Report
+
+
+def show_damage(console: Console, asked: Asked, timesteps: Sequence[int], damage: DamageOptions) -> None:
+    """Show a row for each kind of damage and severity, a column for each run and number of time steps."""
+    from spikecli.datasets.corrupt import chosen_kinds, chosen_severities
+    from spikecli.evaluation import robustness as flow
+    from spikecli.evaluation.evaluate import opened, passes
+    from spikecli.evaluation.stopping import steps_of
+    from spikecli.machine.device import choose_device
+    from spikecli.weights import checkpoint as checkpoints
+
+    severities, place = chosen_severities(damage.severities), choose_device(asked.device)
+    paths = [checkpoints.resolve(asked.checkpoint)]
+    runs = [opened(paths[0], asked.data_dir, asked.data, asked.split, place)]
+    samples = runs[0][1]
+    kinds = chosen_kinds(str(damage.corrupt), flow.corruptions_of(samples))
+    battery = flow.Battery(kinds, severities, asked.runs, asked.seed)
+    if damage.beside is not None:
+        paths.append(checkpoints.resolve(damage.beside))
+        runs.append(opened(paths[1], asked.data_dir, samples.dataset, asked.split, place))
+    through = sum(len(passes(split, steps_of(model, timesteps))) for model, split in runs)
+    total = through * asked.runs * len(battery.cases) * len(samples.labels)
+    reports = []
+    with console.progress("evaluating damaged samples", total=total, unit=samples.noun) as advance:
+        for path, (model, split) in zip(paths, runs, strict=True):
+            cells = flow.robustness(model, split, battery, timesteps, place, asked.precision, advance)
+            reports.append(flow.Report(str(path), cells, flow.means(cells)))
+    facts: dict[str, Any] = {"checkpoint": str(paths[0]), "dataset": samples.dataset, "split": asked.split}
+    facts |= {"samples": len(samples.labels), "runs": asked.runs, "seed": asked.seed}
+    show_reports(console, reports, facts, samples.noun, asked.out)
+
+
+def show_reports(
+    console: Console, reports: Sequence[Report], facts: dict[str, Any], noun: str, out: Path | None
+) -> None:
+    """Show one network's rows, with another's beside them if there are two; `out` gets them as CSV."""
+    from spikecli.files.atomic import write_rows
+
+    if out is not None:
+        write_rows(out, [{"name": report.name, **asdict(cell)} for report in reports for cell in report.cells])
+    first, *others = [_document(report) for report in reports]
+    console.document({**facts, **first, **({"beside": {"checkpoint": reports[1].name, **others[0]}} if others else {})})
+    rows: dict[tuple[str, str], list[str]] = {}
+    for report in reports:
+        for cell in report.cells:
+            spread = f" ± {100 * cell.instance_accuracy_std:.1f}" if facts["runs"] > 1 else ""
+            key = (cell.corruption, str(cell.severity or "–"))
+            rows.setdefault(key, []).append(f"{cell.instance_accuracy:.1%}{spread}")
+        for mean in report.means:
+            rows.setdefault(("mean", str(mean.severity or "all")), []).append(f"{mean.instance_accuracy:.1%}")
+    columns = [f"{_name(report)}, T = {t}" for report in reports for t in sorted({c.timesteps for c in report.cells})]
+    drawn = f"{facts['runs']} seeds of damage and perturbation from {facts['seed']}"
+    console.table(
+        f"{facts['dataset']}, {facts['split']} split, {facts['samples']} {noun}: instance accuracy",
+        ("damage", "severity", *columns),
+        [(*key, *cells) for key, cells in rows.items()],
+        f"mean: over the kinds of damage; {drawn if facts['runs'] > 1 else 'seed ' + str(facts['seed'])}",
+    )
+
+
+def _document(report: Report) -> dict[str, Any]:
+    return {
+        "results": [asdict(cell) for cell in report.cells],
+        "means": [asdict(mean) for mean in report.means],
+    }
+
+
+def _name(report: Report) -> str:
+    path = Path(report.name)
+    return path.parent.name if path.name == "model.safetensors" else path.name

@@ -1,0 +1,1 @@
+"""Point clouds: formats, layouts, preparation, augmentation."""

@@ -1,0 +1,50 @@
+"""Augmentation of whole batches of clouds (B, N, 3); the random draws come from the generator given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Batch = np.ndarray
+MAX_DROPOUT = 0.875
+
+
+def overwrite_points(points: Batch, rng: np.random.Generator) -> Batch:
+    """Return clouds in which a share U(0, 0.875) of each one's points is overwritten by its first (2310.06232)."""
+    share = rng.uniform(0, MAX_DROPOUT, (len(points), 1))
+    gone = rng.random(points.shape[:2]) <= share
+    return np.where(gone[..., None], points[:, :1], points)
+
+
+def thin_points(points: Batch, rng: np.random.Generator) -> Batch:
+    """Return clouds (B, n, 3) of a random n = N·(1 − U(0, 0.875)) points: the same loss of points, without the copies.
+
+    A copy wins no maximum and costs as much as a point; it also pulls the batch statistics toward itself, away from
+    those of the clean clouds that are met in evaluation.
+    """
+    total = points.shape[1]
+    kept = max(1, int(np.ceil(total * (1 - rng.uniform(0, MAX_DROPOUT)))))
+    return points[:, rng.permutation(total)[:kept]]
+
+
+def scale_and_shift(points: Batch, rng: np.random.Generator, axes: int = 1) -> Batch:
+    """Return clouds each scaled by U(0.8, 1.25), all axes alike or with `axes` 3 each by its own, and shifted by
+    U(−0.1, 0.1)³."""
+    scale = rng.uniform(0.8, 1.25, (len(points), 1, axes)).astype(points.dtype)
+    shift = rng.uniform(-0.1, 0.1, (len(points), 1, 3)).astype(points.dtype)
+    return points * scale + shift
+
+
+def mirror(points: Batch, rng: np.random.Generator) -> Batch:
+    """Return clouds each reflected, with probability ½ each, along x and along y: z is upright, as in ModelNet."""
+    sign = rng.choice(np.array([-1, 1], points.dtype), (len(points), 1, 2))
+    return points * np.concatenate([sign, np.ones_like(sign[..., :1])], axis=-1)
+
+
+AUGMENTATIONS: dict[str, Callable[[Batch, np.random.Generator], Batch]] = {
+    "paper": lambda points, rng: scale_and_shift(overwrite_points(points, rng), rng),
+    "thin": lambda points, rng: scale_and_shift(thin_points(points, rng), rng),
+    "mirror": lambda points, rng: scale_and_shift(mirror(overwrite_points(points, rng), rng), rng, axes=3),
+    "none": lambda points, rng: points,
+}

@@ -1,0 +1,111 @@
+"""Clouds before they are read, and reading them all with every core."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from spikecli.datasets.clouds.formats import read_cloud
+from spikecli.datasets.clouds.geometry import Cloud, Mesh, Sampling, draw_points
+from spikecli.errors import SpikeError
+from spikecli.files.hdf5 import stored
+from spikecli.machine.workers import cores, pool
+
+_CHUNK = 32  # clouds a worker takes at a time
+_WORTH_A_POOL = 200  # fewer clouds are read before a pool has started
+
+
+@dataclass(frozen=True)
+class Item:
+    """One cloud before it is read: a file, or a row of an HDF5 file."""
+
+    name: str
+    label: int
+    split: str
+    path: Path
+    row: int | None = None
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How points are drawn from a shape: how many, how, and from which seed."""
+
+    points: int
+    sampling: Sampling
+    seed: int
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What became of the items: points float32 (S, points, 3), the items they are of, and why others were left out."""
+
+    points: np.ndarray
+    items: tuple[Item, ...]
+    skipped: tuple[str, ...]
+
+
+def draw_item(item: Item, draw: Draw) -> np.ndarray:
+    """Return the item's points float32 (points, 3), normalized; the same whatever else is read, and in which order."""
+    name = f"{draw.seed}/{item.split}/{item.label}/{item.name}".encode()
+    generator = np.random.default_rng(list(hashlib.sha256(name).digest()[:16]))
+    try:
+        return draw_points(_read(item), draw.points, draw.sampling, generator)
+    except SpikeError as problem:
+        text = str(problem)
+        raise problem if str(item.path) in text else SpikeError(f"{item.path}: {text}") from None
+
+
+def draw_all(items: Sequence[Item], draw: Draw, on_step: Callable[[int], None], workers: int | None = None) -> Drawn:
+    """Return the points of all items that can be read, in their order, and a line on each that cannot."""
+    points = np.empty((len(items), draw.points, 3), dtype=np.float32)
+    kept: list[Item] = []
+    skipped: list[str] = []
+    chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
+    for chunk, answers in zip(chunks, _answers(chunks, draw, workers or _cores(len(items))), strict=True):
+        for item, answer in zip(chunk, answers, strict=True):
+            if isinstance(answer, str):
+                skipped.append(answer)
+            else:
+                points[len(kept)] = answer
+                kept.append(item)
+        on_step(len(chunk))
+    return Drawn(points[: len(kept)], tuple(kept), tuple(skipped))
+
+
+def _answers(chunks: list[Sequence[Item]], draw: Draw, workers: int) -> Iterator[list[np.ndarray | str]]:
+    if workers == 1:
+        yield from (_draw_chunk(chunk, draw) for chunk in chunks)
+        return
+    with pool(workers) as executor:
+        yield from executor.map(_draw_chunk, chunks, [draw] * len(chunks))
+
+
+def _draw_chunk(chunk: Sequence[Item], draw: Draw) -> list[np.ndarray | str]:
+    answers: list[np.ndarray | str] = []
+    for item in chunk:
+        try:
+            answers.append(draw_item(item, draw))
+        except SpikeError as problem:
+            answers.append(str(problem))
+    return answers
+
+
+def _read(item: Item) -> Cloud | Mesh:
+    if item.row is None:
+        return read_cloud(item.path)
+    return Cloud(_rows(item.path)[item.row])
+
+
+@lru_cache(maxsize=1)
+def _rows(path: Path) -> np.ndarray:
+    with stored(path, "fetch it again") as file:
+        return file.array("data", "f", None, None, 3).astype(np.float32, copy=False)
+
+
+def _cores(items: int) -> int:
+    return 1 if items < _WORTH_A_POOL else cores()

@@ -1,0 +1,140 @@
+"""The layouts in which ModelNet and its like are passed around, listed alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikecli.datasets.clouds.facts import DatasetFacts
+from spikecli.datasets.clouds.formats import SUFFIXES
+from spikecli.datasets.clouds.items import Item
+from spikecli.datasets.clouds.layout_hdf5 import list_hdf5
+from spikecli.errors import SpikeError
+from spikecli.files.gate import read_lines, reading
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All clouds of a data set in a fixed order, and the layout they were found in."""
+
+    layout: str
+    items: tuple[Item, ...]
+
+
+def list_items(root: Path, facts: DatasetFacts) -> Listing:
+    """Return the clouds of the folder `root`, or of its one folder down, sorted by split, class and name.
+
+    SpikeError when no known layout is found, a class is missing or unknown, or labels disagree with the list files.
+    """
+    for folder in (root, *_folders(root)):
+        if any(folder.glob("ply_data_*.h5")):
+            return _complete(root, facts, Listing("hdf5", tuple(list_hdf5(folder, facts))))
+        if any(folder.glob("*_train.txt")) and _folders(folder):
+            return _complete(root, facts, Listing("lists", tuple(_from_lists(folder, facts))))
+        by_class, by_split = _is_by_class(folder, facts), _is_by_split(folder, facts)
+        if by_class or by_split:
+            _no_strangers(folder, facts, by_split)
+            layout = "class/split" if by_class else "split/class"
+            return _complete(root, facts, Listing(layout, tuple(_from_tree(folder, facts, by_split))))
+    raise SpikeError(
+        f"{root} holds no {facts.name} in a known layout; wanted <class>/<split>/<file>, <split>/<class>/<file>, "
+        f"<class>/<file>.txt with {facts.name}_train.txt, or ply_data_train*.h5; the classes are "
+        + ", ".join(facts.classnames)
+    )
+
+
+def _folders(folder: Path) -> list[Path]:
+    found = [path for path in folder.iterdir() if path.is_dir()]
+    return sorted(path for path in found if not path.name.startswith(".") and path.name != "__MACOSX")
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+    return sorted(path for path in found if not path.name.startswith("."))
+
+
+def _is_by_class(folder: Path, facts: DatasetFacts) -> bool:
+    return any((folder / name / split).is_dir() for name in facts.classnames for split in facts.splits)
+
+
+def _is_by_split(folder: Path, facts: DatasetFacts) -> bool:
+    return any((folder / split / name).is_dir() for name in facts.classnames for split in facts.splits)
+
+
+def _no_strangers(folder: Path, facts: DatasetFacts, by_split: bool) -> None:
+    tops = [folder / split for split in facts.splits] if by_split else [folder]
+    names = {path.name for top in tops if top.is_dir() for path in _folders(top)}
+    strangers = sorted(names - set(facts.classnames))
+    if strangers:
+        raise SpikeError(
+            f"{folder} has the folder {strangers[0]}, which is no class of {facts.name}; "
+            f"its classes are {', '.join(facts.classnames)}"
+        )
+
+
+def _from_tree(folder: Path, facts: DatasetFacts, by_split: bool) -> Iterator[Item]:
+    for split in facts.splits:
+        for label, classname in enumerate(facts.classnames):
+            place = folder / split / classname if by_split else folder / classname / split
+            for path in _files(place):
+                _agrees(path, path.stem, classname, facts.classnames)
+                yield Item(path.stem, label, split, path)
+
+
+def _from_lists(folder: Path, facts: DatasetFacts) -> Iterator[Item]:
+    """Yield what the list files of `folder` name: `<class>_0001` a line, beside `<class>/<class>_0001.txt`."""
+    named = folder / f"{facts.name}_shape_names.txt"
+    if named.exists() and sorted(_lines(named)) != sorted(facts.classnames):
+        raise SpikeError(f"{named} does not name the {len(facts.classnames)} classes of {facts.name}; fetch it again")
+    seen: dict[str, str] = {}
+    for split in facts.splits:
+        place = folder / f"{facts.name}_{split}.txt"
+        if not place.exists():
+            raise SpikeError(f"found no {place}; wanted the list of the {split} part; fetch the whole archive again")
+        for stem in sorted(_lines(place)):
+            classname = stem.rsplit("_", 1)[0]
+            if classname not in facts.classnames:
+                raise SpikeError(f"{place} names {stem!r}, which is of no class of {facts.name}; fetch it again")
+            if stem in seen:
+                raise SpikeError(
+                    f"{stem} is named twice in the lists of {folder} ({seen[stem]}, {split}); fetch them again"
+                )
+            seen[stem] = split
+            yield Item(stem, facts.classnames.index(classname), split, _listed(folder / classname, stem, place))
+
+
+def _listed(folder: Path, stem: str, place: Path) -> Path:
+    with reading(place, "fetch it again"):  # a list may name what no file system can
+        for suffix in (".txt", *SUFFIXES):
+            if (folder / f"{stem}{suffix}").is_file():
+                return folder / f"{stem}{suffix}"
+    raise SpikeError(f"{place} names {stem}, but {folder} has no such file; fetch the whole archive again")
+
+
+def _lines(path: Path) -> list[str]:
+    return read_lines(path, "fetch it again")
+
+
+def _agrees(path: Path, stem: str, classname: str, classnames: Sequence[str]) -> None:
+    """SpikeError when a file named after one class lies in the folder of another."""
+    named = re.sub(r"_\d+$", "", stem)
+    if named != classname and named in classnames:
+        raise SpikeError(f"{path} is named after {named} but lies with {classname}; put it where it belongs")
+
+
+def _complete(root: Path, facts: DatasetFacts, listing: Listing) -> Listing:
+    for split in facts.splits:
+        present = {item.label for item in listing.items if item.split == split}
+        missing = [name for label, name in enumerate(facts.classnames) if label not in present]
+        if missing:
+            raise SpikeError(
+                f"{root} has no {split} files of {', '.join(missing)}; wanted all {len(facts.classnames)} classes "
+                f"of {facts.name}; fetch the whole data set again"
+            )
+    order = {split: place for place, split in enumerate(facts.splits)}
+    items = sorted(listing.items, key=lambda item: (order[item.split], item.label, item.name, item.row or 0))
+    return Listing(listing.layout, tuple(items))

@@ -1,0 +1,1 @@
+"""Event recordings: formats, layouts, preparation, frames."""

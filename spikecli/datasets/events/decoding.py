@@ -1,0 +1,93 @@
+"""Decoding all recordings of a data set, with every core where that is worth it, in an order that never changes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from spikecli.datasets.events.columns import Columns, Size
+from spikecli.datasets.events.layouts import EventItem
+from spikecli.datasets.events.recording import check_events, decode
+from spikecli.datasets.events.store import Batch
+from spikecli.errors import SpikeError
+from spikecli.machine.workers import cores, pool
+
+_TASK_BYTES = 4 << 20  # of files, for a worker to take at a time
+_TASK_ITEMS = 256
+_WORTH_A_POOL = 64 << 20  # bytes; less is decoded before a pool has started
+_LONGEST = (1 << 32) - 1  # µs, 71 minutes: the time since the first event is kept in 32 bits
+
+
+def decode_all(
+    items: Sequence[EventItem], size: Size, on_step: Callable[[int], None], workers: int | None = None
+) -> Iterator[Batch]:
+    """Yield the recordings of `items` in their order; SpikeError at the first that is broken."""
+    tasks, total = _tasks(items)
+    for batch in _decoded(tasks, size, workers or (1 if total < _WORTH_A_POOL else cores())):
+        on_step(len(batch.counts))
+        yield batch
+
+
+def _tasks(items: Sequence[EventItem]) -> tuple[list[list[EventItem]], int]:
+    """Return shares of the work, all recordings of one file in the same, and the bytes of all files."""
+    tasks: list[list[EventItem]] = []
+    room, total = 0, 0
+    for path, group in groupby(items, key=lambda item: item.path):
+        size, parts = path.stat().st_size, list(group)
+        if room <= 0 or len(tasks[-1]) >= _TASK_ITEMS:
+            tasks.append([])
+            room = _TASK_BYTES
+        tasks[-1].extend(parts)
+        room -= size
+        total += size
+    return tasks, total
+
+
+def _decoded(tasks: list[list[EventItem]], size: Size, workers: int) -> Iterator[Batch]:
+    if workers == 1:
+        yield from (decode_batch(task, size) for task in tasks)
+        return
+    ahead: deque[Future[Batch]] = deque()
+    with pool(workers) as executor:
+        for task in tasks:
+            ahead.append(executor.submit(decode_batch, task, size))
+            if len(ahead) > 4 * workers:  # the writer must not be outrun by more than fits in memory
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def decode_batch(items: Sequence[EventItem], size: Size) -> Batch:
+    """Return the recordings of `items`, each checked against the sensor `size`; SpikeError naming the file."""
+    narrow = np.dtype("u1" if max(size) <= 256 else "<u2")
+    parts: list[np.ndarray] = []
+    for path, group in groupby(items, key=lambda item: item.path):
+        columns = decode(path)
+        parts.extend(_part(columns, item, path, size) for item in group)
+    counts = np.array([len(events) for events in parts], np.int64)
+    starts = np.array([events["t"][0] for events in parts], np.int64)
+    events = np.concatenate(parts)
+    since = events["t"] - np.repeat(starts, counts)
+    return Batch(
+        events["x"].astype(narrow), events["y"].astype(narrow), since.astype("<u4"), events["p"].copy(), counts, starts
+    )
+
+
+def _part(columns: Columns, item: EventItem, path: Path, size: Size) -> np.ndarray:
+    if item.start is not None and item.end is not None:
+        columns = columns.between(item.start, item.end)
+        if not len(columns.t):
+            raise SpikeError(
+                f"{path} holds no events from {item.start} to {item.end} µs, where its labels have a recording; "
+                "wanted some; unpack the data set again"
+            )
+    events = check_events(columns, path, size).events
+    length = int(events["t"][-1] - events["t"][0])
+    if length > _LONGEST:
+        raise SpikeError(f"{path} lasts {length} µs; wanted at most {_LONGEST} (71 minutes); cut the recording")
+    return events

@@ -1,0 +1,95 @@
+"""Decoders of event files by suffix: a path in, plain columns out, as the file has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from spikecli.datasets.events.aedat import read_aedat, read_aedat4
+from spikecli.datasets.events.arrays import read_h5, read_npy, read_npz
+from spikecli.datasets.events.columns import Columns, Size, broken, unwrapped
+
+OVERFLOW_ROW = 240  # no sensor of this format has such a row: the event only says that the clock went round
+OVERFLOW_STEP = 1 << 13  # µs
+
+
+def read_bin(path: Path) -> Columns:
+    """Return the events of N-MNIST's and N-Caltech101's format: five bytes an event, x, y, and p and t in 24 bits."""
+    data = path.read_bytes()
+    count, rest = divmod(len(data), 5)
+    if rest:
+        broken(path, f"{len(data)} bytes", "five bytes an event")
+    if not count:
+        none = np.empty(0, np.int64)
+        return Columns(none, none, none, none)
+    x, y = (np.ndarray(count, "u1", data, axis, (5,)) for axis in (0, 1))
+    # The last three bytes and y before them are one big-endian word: a single read for p and t.
+    word = np.ndarray(count, ">u4", data, 1, (5,)).astype(np.uint32)
+    t, p = (word & 0x7FFFFF).astype(np.int64), ((word >> 23) & 1).astype(np.uint8)
+    marks = y == OVERFLOW_ROW
+    if marks.any():
+        t += np.cumsum(marks) * OVERFLOW_STEP
+        x, y, t, p = x[~marks], y[~marks], t[~marks], p[~marks]
+    return Columns(x, y, t, p)
+
+
+def write_bin(path: Path, events: np.ndarray) -> None:
+    """Write `events` (EVENT dtype, t in 0 … 2²³ − 1 µs, y never 240) in the format of `read_bin`."""
+    if len(events) and (events["t"].max() >> 23 or events["t"].min() < 0 or (events["y"] == OVERFLOW_ROW).any()):
+        raise ValueError("a .bin without overflow marks holds 0 ≤ t < 2²³ µs and no row 240")
+    rows = np.empty((len(events), 5), np.uint8)
+    word = events["t"].astype(np.uint32) | (events["p"].astype(np.uint32) << 23)
+    rows[:, 0], rows[:, 1] = events["x"], events["y"]
+    rows[:, 2], rows[:, 3], rows[:, 4] = word >> 16, (word >> 8) & 0xFF, word & 0xFF
+    path.write_bytes(rows.tobytes())
+
+
+def read_dat(path: Path) -> Columns:
+    """Return the events of Prophesee's .dat: a header of % lines, type and size of an event, then 32 + 32 bits each."""
+    data = path.read_bytes()
+    start, fields = 0, {}
+    while data[start : start + 1] == b"%":
+        end = data.find(b"\n", start)
+        if end < 0:
+            broken(path, "a header without an end", "lines that begin with %, then events")
+        match = re.match(r"%\s*(\w+)\s+(\S+)", data[start:end].decode("latin-1"))
+        if match:
+            fields[match[1].lower()] = match[2]
+        start = end + 1
+    if not start or len(data) < start + 2:
+        broken(path, "no header", "lines that begin with %, then events")
+    kind, step = data[start], data[start + 1]
+    # Type 0 is the 2-D event of the old files, 12 the contrast-detection event of the new ones: the same 64 bits.
+    if kind not in (0, 12) or step != 8:
+        broken(path, f"events of type {kind} and {step} bytes", "type 0 or 12 and 8 bytes")
+    body = data[start + 2 :]
+    if len(body) % 8:
+        broken(path, f"{len(body)} bytes of events", "eight bytes an event")
+    words = np.frombuffer(body, "<u4").reshape(-1, 2)
+    address = words[:, 1]
+    x, y = (address & 0x3FFF).astype(np.uint16), ((address >> 14) & 0x3FFF).astype(np.uint16)
+    return Columns(x, y, unwrapped(words[:, 0], 32), ((address >> 28) & 1).astype(np.uint8), _dat_size(path, fields))
+
+
+def _dat_size(path: Path, fields: dict[str, str]) -> Size | None:
+    width, height = fields.get("width"), fields.get("height")
+    if width is None or height is None:
+        return None
+    if not (width.isdecimal() and height.isdecimal() and 0 < int(width) <= 1 << 14 and 0 < int(height) <= 1 << 14):
+        broken(path, f"a sensor of {width[:20]} x {height[:20]} pixels", "a width and height of at most 16384")
+    return int(width), int(height)
+
+
+DECODERS: dict[str, Callable[[Path], Columns]] = {
+    ".bin": read_bin,
+    ".aedat": read_aedat,
+    ".aedat4": read_aedat4,
+    ".dat": read_dat,
+    ".npy": read_npy,
+    ".npz": read_npz,
+    ".h5": read_h5,
+    ".hdf5": read_h5,
+}

@@ -1,0 +1,148 @@
+"""Where the recordings of a data set lie in a folder: which file, which class, which split, which part of the file."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from spikecli.datasets.events.facts import EventSetFacts
+from spikecli.errors import SpikeError
+from spikecli.files.gate import read_text, reading
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class EventItem:
+    """One recording before it is read: a file, or the part of it from `start` to before `end`, µs."""
+
+    path: Path
+    label: int
+    split: str
+    name: str
+    start: int | None = None
+    end: int | None = None
+
+
+def find_items(facts: EventSetFacts, folder: Path) -> list[EventItem]:
+    """Return the recordings of a data set in `folder`, at any depth; none is no error.
+
+    SpikeError when a class is unknown, or a file that a list names is missing.
+    """
+    files = [path for path in sorted(folder.rglob("*")) if re.fullmatch(facts.pattern, path.name) and path.is_file()]
+    return list(_LAYOUTS[facts.name](facts, folder, files))
+
+
+def in_order(facts: EventSetFacts, items: Iterable[EventItem]) -> list[EventItem]:
+    """Return `items` by split, class and number; SpikeError when a recording is there twice."""
+    ordered = sorted(items, key=_place)
+    for one, other in pairwise(ordered):
+        if _place(one) == _place(other):
+            raise SpikeError(
+                f"found {one.path} and {other.path}, both {one.split} recording {one.name} of {facts.name}; "
+                "wanted each once; give the folder that holds one copy"
+            )
+    return ordered
+
+
+def _place(item: EventItem) -> tuple[int, int, list[tuple[int, str]]]:
+    return SPLITS.index(item.split), item.label, _natural(item.name)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a sorting key in which image_2 comes before image_10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _class_of(facts: EventSetFacts, path: Path) -> int:
+    if path.parent.name not in facts.folders:
+        raise SpikeError(
+            f"found {path} in a folder {path.parent.name!r}; wanted one of the {len(facts.folders)} classes of "
+            f"{facts.name} ({', '.join(facts.folders[:5])} …); check that this is {facts.name}"
+        )
+    return facts.folders.index(path.parent.name)
+
+
+def _split_folders(facts: EventSetFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
+    """Yield N-MNIST's recordings: Train|Test/<digit>/<index>.bin."""
+    for path in files:
+        split = path.parent.parent.name.lower()
+        if split not in SPLITS:
+            raise SpikeError(
+                f"found {path}, in neither a folder Train nor Test; wanted Train/<digit>/<index>.bin and "
+                f"Test/<digit>/<index>.bin; give the folder above Train and Test"
+            )
+        yield EventItem(path, _class_of(facts, path), split, f"{path.parent.name}/{path.stem}")
+
+
+def _ninety_ten(facts: EventSetFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
+    """Yield the recordings of <class>/<name><number>.<suffix>: of each class the first 90 % train, the rest test."""
+    classes: dict[int, list[Path]] = {}
+    for path in files:
+        classes.setdefault(_class_of(facts, path), []).append(path)
+    for label, paths in sorted(classes.items()):
+        paths.sort(key=lambda path: _natural(path.stem))
+        tests = max(1, len(paths) // 10) if len(paths) > 1 else 0
+        for index, path in enumerate(paths):
+            split = SPLITS[index >= len(paths) - tests]
+            yield EventItem(path, label, split, f"{path.parent.name}/{path.stem}")
+
+
+def _gestures(facts: EventSetFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
+    """Yield DVS128 Gesture's trials: cut from .aedat by lists and labels, or cut already in .npy."""
+    arrays = [path for path in files if path.suffix == ".npy"]
+    lists = {split: sorted(folder.rglob(f"trials_to_{split}.txt")) for split in SPLITS}
+    if arrays and not any(lists.values()):
+        yield from _cut_gestures(facts, arrays)
+        return
+    if not files:
+        return
+    there = {path.name: path for path in files}
+    for split, found in lists.items():
+        if len(found) != 1:
+            raise SpikeError(f"found {len(found)} files trials_to_{split}.txt in {folder}; wanted one; give its folder")
+        for line in read_text(found[0], "unpack it again").split():
+            if line not in there:
+                raise SpikeError(f"{found[0]} names {line}, which is not in {folder}; wanted it there; unpack it again")
+            yield from _trials(facts, there[line], split)
+
+
+def _trials(facts: EventSetFacts, path: Path, split: str) -> Iterable[EventItem]:
+    labels = path.with_name(f"{path.stem}_labels.csv")
+    if not labels.is_file():
+        raise SpikeError(f"found no {labels}; wanted the labels beside {path.name}; unpack the data set again")
+    with reading(labels, "unpack the data set again"), labels.open(encoding="utf-8", newline="") as file:
+        for index, row in enumerate(csv.DictReader(file)):
+            try:
+                label, start, end = (int(row[key]) for key in ("class", "startTime_usec", "endTime_usec"))
+            except (KeyError, TypeError, ValueError):
+                raise SpikeError(f"{labels} has a row {row}; wanted class,startTime_usec,endTime_usec") from None
+            if not 1 <= label <= len(facts.classnames):
+                raise SpikeError(f"{labels} has a class {label}; wanted 1 to {len(facts.classnames)}; check the file")
+            yield EventItem(path, label - 1, split, f"{path.stem}/{index}", start, end)
+
+
+def _cut_gestures(facts: EventSetFacts, arrays: list[Path]) -> Iterable[EventItem]:
+    """Yield tonic's trials: ibmGestureTrain|ibmGestureTest/<user>_<lighting>/<label>.npy."""
+    for path in arrays:
+        split = path.parent.parent.name.lower().removeprefix("ibmgesture")
+        if split not in SPLITS or not path.stem.isdecimal() or int(path.stem) >= len(facts.classnames):
+            raise SpikeError(
+                f"found {path}; wanted ibmGestureTrain|ibmGestureTest/<user>_<lighting>/<label 0 to "
+                f"{len(facts.classnames) - 1}>.npy; give the folder above the two"
+            )
+        yield EventItem(path, int(path.stem), split, f"{path.parent.name}/{path.stem}")
+
+
+_Layout = Callable[[EventSetFacts, Path, list[Path]], Iterable[EventItem]]
+_LAYOUTS: dict[str, _Layout] = {
+    "digits": _split_folders,
+    "nmnist": _split_folders,
+    "ncaltech101": _ninety_ten,
+    "cifar10dvs": _ninety_ten,
+    "dvsgesture": _gestures,
+}

@@ -1,0 +1,111 @@
+"""Event-camera recordings: one structured array and the size of its sensor, whatever file they came in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikecli.datasets.events.formats import DECODERS, Columns, Size
+from spikecli.errors import SpikeError
+from spikecli.files.gate import reading
+
+EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("t", "<i8"), ("p", "u1")])
+
+# Cameras deliver packets, and two packets may overlap by a little: steps back of up to a millisecond are sorted out,
+# anything longer is a broken file (a timestamp reset, two recordings in one, a wrong format).
+BACKWARD_TOLERANCE = 1_000
+
+# The sensors behind the data sets in the field, for files that do not name theirs: the first that holds every event.
+SENSORS: tuple[Size, ...] = ((34, 34), (128, 128), (240, 180), (304, 240), (346, 260), (640, 480), (1280, 720))
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The events of one recording in time order, EVENT dtype: x, y in pixels, t in µs, p 0 (darker) or 1 (brighter)."""
+
+    events: np.ndarray
+    width: int
+    height: int
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+
+def read_events(path: Path | str, size: Size | None = None) -> Recording:
+    """Return the recording in `path`; `size` (width, height) overrules the file's or the guessed sensor.
+
+    SpikeError when the format is unknown, the file is broken or empty, a coordinate lies outside the sensor, or time
+    runs backwards by more than BACKWARD_TOLERANCE.
+    """
+    path = Path(path)
+    return check_events(decode(path), path, size)
+
+
+def decode(path: Path) -> Columns:
+    """Return the columns of `path` as they lie in the file, in the file's own order; SpikeError as `read_events`."""
+    decoder = DECODERS.get(path.suffix.lower())
+    if decoder is None:
+        known = " ".join(DECODERS)
+        raise SpikeError(f"{path} is no event recording that can be read here; wanted one of {known}; convert it")
+    with reading(path, "fetch the file again, or cut it into shorter recordings"):
+        return decoder(path)
+
+
+def check_events(columns: Columns, path: Path, size: Size | None = None) -> Recording:
+    """Return the checked recording of `columns`, sorted by time where steps back are small; SpikeError otherwise."""
+    count = len(columns.t)
+    if count == 0:
+        raise SpikeError(f"{path} holds no events; wanted at least one; leave this recording out or fetch it again")
+    width, height = size or columns.size or _sensor_around(columns, path)
+    _check_inside(columns, width, height, path)
+    events = np.empty(count, EVENT)
+    order = _time_order(columns.t, path)
+    for name, column in zip("xytp", (columns.x, columns.y, columns.t, columns.p), strict=True):
+        events[name] = column if order is None else column[order]
+    return Recording(events, width, height)
+
+
+def _sensor_around(columns: Columns, path: Path) -> Size:
+    right, bottom = int(columns.x.max()), int(columns.y.max())
+    for width, height in SENSORS:
+        if right < width and bottom < height:
+            return width, height
+    raise SpikeError(
+        f"{path} has an event at ({right}, {bottom}), outside every known sensor; wanted at most 1280 x 720 pixels; "
+        "check that the file is of the format its name says"
+    )
+
+
+def _check_inside(columns: Columns, width: int, height: int, path: Path) -> None:
+    (left, right), (top, bottom), (least, most) = (_range(column) for column in (columns.x, columns.y, columns.p))
+    if left < 0 or top < 0 or right >= width or bottom >= height:
+        corner = (left if left < 0 else right, top if top < 0 else bottom)
+        raise SpikeError(
+            f"{path} has events out to {corner}, outside its sensor; wanted 0 to {width - 1} and 0 to {height - 1}; "
+            "check that the recording is of this data set and format"
+        )
+    if least < 0 or most > 1:
+        raise SpikeError(f"{path} has polarities beyond 0 and 1; wanted 0 for darker and 1 for brighter; convert them")
+
+
+def _range(column: np.ndarray) -> tuple[int, int]:
+    return 0 if column.dtype.kind == "u" else int(column.min()), int(column.max())
+
+
+def _time_order(t: np.ndarray, path: Path) -> np.ndarray | None:
+    """Return the stable order by time, or None where time never runs backwards."""
+    backward = t[1:] < t[:-1]
+    if not backward.any():
+        return None
+    # Against the latest time so far: many small steps back must not add up to a large one unseen.
+    latest = np.maximum.accumulate(t)
+    worst = int(np.argmax(latest - t))
+    step = int(latest[worst] - t[worst])
+    if step > BACKWARD_TOLERANCE:
+        raise SpikeError(
+            f"{path}: time runs backwards by {step} µs at event {worst}; wanted events in order of time "
+            f"(up to {BACKWARD_TOLERANCE} µs are sorted out); cut or sort the recording"
+        )
+    return np.argsort(t, kind="stable")

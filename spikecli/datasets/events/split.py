@@ -1,0 +1,135 @@
+"""A prepared split of event recordings: what is known of it, its recordings, and its frames by the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikecli.datasets.events.frames import Slicing, count_frames
+from spikecli.datasets.events.recording import EVENT, Recording
+from spikecli.datasets.events.store import Batch, begin_hash, hash_batch
+from spikecli.datasets.splits_record import current_entry
+from spikecli.errors import SpikeError
+from spikecli.files.hdf5 import Stored, anew, check_labels, stored
+
+_EVENTS_AT_ONCE = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class EventSplit:
+    """A prepared split: what is known of its recordings; the events stay in the file until they are asked for."""
+
+    path: Path
+    dataset: str
+    split: str
+    classnames: tuple[str, ...]
+    labels: np.ndarray  # int64 (S,), places in classnames
+    names: tuple[str, ...]
+    offsets: np.ndarray  # int64 (S + 1,): recording i holds events offsets[i] … offsets[i + 1] − 1
+    starts: np.ndarray  # int64 (S,), time of the first event, µs
+    width: int
+    height: int
+    fingerprint: str  # sha256 of the content
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def recording(self, index: int) -> Recording:
+        """Return recording `index`, 0 … len − 1; SpikeError when there is no such one."""
+        if not 0 <= index < len(self):
+            raise SpikeError(f"found no recording {index} in {self.dataset}:{self.split}; wanted 0 to {len(self) - 1}")
+        with stored(self.path, anew(self.path)) as file:
+            begin, end = int(self.offsets[index]), int(self.offsets[index + 1])
+            events = np.empty(end - begin, EVENT)
+            for axis, column in zip("xytp", self.columns(file, begin, end), strict=True):
+                events[axis] = column
+        events["t"] += self.starts[index]
+        return Recording(events, self.width, self.height)
+
+    def columns(self, file: Stored, begin: int, end: int) -> list[np.ndarray]:
+        """Return x, y, t, p of the events from `begin` to before `end`, all of them on the sensor."""
+        x, y, t, p = (file.dataset(axis, "u", int(self.offsets[-1]))[begin:end] for axis in "xytp")
+        for column, side in ((x, self.width), (y, self.height), (p, 2)):
+            if len(column) and int(column.max()) >= side:
+                raise ValueError(f"an event at {int(column.max())} of {side}")
+        return [x, y, t, p]
+
+
+def split_frames(split: EventSplit, slicing: Slicing, indices: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
+    """Return the counts (S, T, 2, H, W) int32 of the recordings at `indices` (all unless given), in that order.
+
+    SpikeError when a recording has fewer events than there are slices, or an index is out of range.
+    """
+    chosen = np.arange(len(split)) if indices is None else np.asarray(indices, np.int64)
+    if len(chosen) and not (chosen.min() >= 0 and chosen.max() < len(split)):
+        raise SpikeError(f"found an index out of {split.dataset}:{split.split}; wanted 0 to {len(split) - 1}")
+    counts = np.diff(split.offsets)[chosen]
+    short = np.flatnonzero(counts < slicing.timesteps)
+    if len(short):
+        raise SpikeError(
+            f"{split.dataset}:{split.split} recording {split.names[chosen[short[0]]]} has {counts[short[0]]} events; "
+            f"wanted at least one for each of {slicing.timesteps} slices; use fewer time steps"
+        )
+    frames = np.empty((len(chosen), slicing.timesteps, 2, split.height, split.width), np.int32)
+    with stored(split.path, anew(split.path)) as file:
+        for first, last in _runs(chosen, split.offsets):
+            base, end = int(split.offsets[chosen[first]]), int(split.offsets[chosen[last - 1] + 1])
+            x, y, t, p = split.columns(file, base, end)
+            for place in range(first, last):
+                begin, stop = split.offsets[chosen[place]] - base, split.offsets[chosen[place] + 1] - base
+                part = slice(begin, stop)
+                frames[place] = count_frames(x[part], y[part], t[part], p[part], slicing, split.height, split.width)
+    return frames
+
+
+def _runs(chosen: np.ndarray, offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield stretches of `chosen` that lie one after the other in the file and are short enough to read at once."""
+    first = 0
+    for place in range(1, len(chosen) + 1):
+        ends = place == len(chosen) or chosen[place] != chosen[place - 1] + 1
+        if ends or offsets[chosen[place] + 1] - offsets[chosen[first]] > _EVENTS_AT_ONCE:
+            yield first, place
+            first = place
+
+
+def load_events(data_dir: Path, name: str, split: str) -> EventSplit:
+    """Return a split of `name` as prepared last; SpikeError when it is not prepared or its file is damaged."""
+    place, entry = current_entry(data_dir, name)
+    if split not in entry["splits"]:
+        raise SpikeError(f"{name} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
+    path = place / entry["splits"][split]["file"]
+    with stored(path, anew(path)) as file:
+        classnames, offsets = file.texts("classnames"), file.array("offsets", "i", None).astype(np.int64)
+        count = len(offsets) - 1
+        if count < 0 or offsets[0] != 0 or (np.diff(offsets) < 0).any():
+            raise ValueError("offsets that do not rise from 0")
+        if file.text("sha256") != entry["splits"][split]["sha256"]:
+            raise SpikeError(f"{path} holds other recordings than its record says; {anew(path)}")
+        return EventSplit(
+            path=path,
+            dataset=name,
+            split=split,
+            classnames=classnames,
+            labels=check_labels(path, file.array("labels", "i", count), len(classnames)),
+            names=file.texts("names", count),
+            offsets=offsets,
+            starts=file.array("starts", "i", count).astype(np.int64),
+            width=file.number("width", 1, 1 << 15),
+            height=file.number("height", 1, 1 << 15),
+            fingerprint=file.text("sha256"),
+        )
+
+
+def split_hash(split: EventSplit, on_step: Callable[[int], None]) -> str:
+    """Return the sha256 of a split's content as the file has it now, its fingerprint unless it is damaged."""
+    digest = begin_hash(split.labels.tolist(), split.names, split.classnames, (split.width, split.height))
+    counts = np.diff(split.offsets)
+    with stored(split.path, anew(split.path)) as file:
+        for index in range(len(split)):
+            x, y, t, p = split.columns(file, int(split.offsets[index]), int(split.offsets[index + 1]))
+            hash_batch(digest, Batch(x, y, t, p, counts[index : index + 1], split.starts[index : index + 1]))
+            on_step(1)
+    return digest.hexdigest()

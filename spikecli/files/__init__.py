@@ -1,0 +1,1 @@
+"""Files: read behind one gate, written atomically, unpacked, downloaded."""

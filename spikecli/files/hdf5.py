@@ -1,0 +1,141 @@
+"""HDF5 files: written whole or not at all; read with nothing from outside the file and no claims beyond it."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from spikecli.errors import SpikeError
+from spikecli.files.atomic import atomic_path
+from spikecli.files.gate import allowed_bytes, reading
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An HDF5 file open for reading. What is wrong with it is a ValueError, which the gate makes one line."""
+
+    path: Path
+    file: h5py.File
+
+    def names(self) -> set[str]:
+        """Return the names of all data sets that lie in this file, with their groups."""
+        found: set[str] = set()
+        self.file.visititems(lambda name, item: found.add(name) if isinstance(item, h5py.Dataset) else None)
+        return found
+
+    def dataset(self, name: str, kinds: str, *shape: int | None) -> h5py.Dataset:
+        """Return a data set that lies in this file, of one of numpy's `kinds`, with the sides `shape`, None for any."""
+        place: Any = self.file
+        for part in name.split("/"):
+            # A link may lead to another file, or to whatever the user who runs this may read.
+            if not isinstance(place, h5py.Group) or not isinstance(place.get(part, getlink=True), h5py.HardLink):
+                raise ValueError(f"no {name} in the file itself")
+            place = place[part]
+        if not isinstance(place, h5py.Dataset) or place.external or place.is_virtual:
+            raise ValueError(f"{name} does not lie in the file itself")
+        if place.dtype.kind not in kinds:
+            raise ValueError(f"{name} is of type {place.dtype}")
+        sides = place.shape or ()
+        if shape and (
+            len(sides) != len(shape) or any(n not in (None, side) for n, side in zip(shape, sides, strict=True))
+        ):
+            raise ValueError(f"{name} has the shape {sides}")
+        if math.prod(sides) * place.dtype.itemsize > allowed_bytes(self.path):
+            raise ValueError(f"{name} claims {math.prod(sides)} values, far more than the file can hold")
+        return place
+
+    def array(self, name: str, kinds: str, *shape: int | None) -> np.ndarray:
+        """Return the values of a data set, which is as `dataset` wants it."""
+        return np.asarray(self.dataset(name, kinds, *shape)[()])
+
+    def texts(self, name: str, count: int | None = None) -> tuple[str, ...]:
+        """Return the `count` texts, or as many as there are, of a data set."""
+        return tuple(self.dataset(name, "OS", count).asstr()[()])
+
+    def text(self, name: str) -> str:
+        """Return an attribute that is text."""
+        value = self.file.attrs[name]
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is no text")
+        return value
+
+    def number(self, name: str, least: int, most: int) -> int:
+        """Return an attribute that is a whole number in least … most."""
+        value = self.file.attrs[name]
+        if not isinstance(value, int | np.integer) or not least <= value <= most:
+            raise ValueError(f"{name} is {str(value)[:20]!r}")
+        return int(value)
+
+
+@contextmanager
+def stored(path: Path, cure: str) -> Iterator[Stored]:
+    """Yield the HDF5 file at `path`; SpikeError with the `cure` for whatever is wrong with it in the block."""
+    with reading(path, cure), h5py.File(path, "r") as file:
+        yield Stored(path, file)
+
+
+def anew(path: Path) -> str:
+    """Return the cure for a prepared file that is damaged."""
+    return f"run `spikecli data prepare {path.parent.name} --force`"
+
+
+def check_labels(path: Path, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return labels (S,) as int64; SpikeError when one is none of 0 … classes − 1."""
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        wrong = labels[(labels < 0) | (labels >= classes)][0]
+        raise SpikeError(f"{path} has the label {wrong}; wanted 0 to {classes - 1}; choose the right data set")
+    return labels.astype(np.int64)
+
+
+@contextmanager
+def atomic_hdf5(path: Path) -> Iterator[Any]:
+    """Yield an h5py.File open for writing that becomes `path` when the block ends well; SpikeError on a full disk."""
+    with atomic_path(path) as temporary, temporary.open("w+b", buffering=0) as raw:
+        sink = _Sink(raw)
+        try:
+            with h5py.File(sink, "w", libver="latest") as file:
+                yield file
+        except (OSError, RuntimeError):
+            if sink.failure is None:
+                raise
+        if sink.failure is not None:
+            raise sink.failure
+
+
+class _Sink:
+    """A file for HDF5, which cannot close what it could not write and may crash over it: the first failure is kept
+    for whoever asks, and what comes after it is dropped."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self.raw = raw
+        self.failure: OSError | None = None
+
+    def write(self, data: memoryview) -> int:
+        """Write all of `data`, or remember why not."""
+        done = 0
+        try:
+            while self.failure is None and done < len(data):
+                done += self.raw.write(data[done:]) or 0
+        except OSError as error:
+            self.failure = error
+        return len(data)
+
+    def truncate(self, size: int) -> int:
+        """Cut or grow the file to `size`, as HDF5 does when it closes one, or remember why not."""
+        try:
+            if self.failure is None:
+                self.raw.truncate(size)
+        except OSError as error:
+            self.failure = error
+        return size
+
+    def __getattr__(self, name: str) -> Any:  # seek, readinto and the rest
+        return getattr(self.raw, name)

@@ -1,0 +1,14 @@
+"""Files to download: mirrors, checksums, sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Remote:
+    """One file on the net: its name here, where it lies (mirrors in the order tried), and its checksum if known."""
+
+    filename: str
+    urls: tuple[str, ...]
+    checksum: str = ""  # "md5:…" or "sha256:…"

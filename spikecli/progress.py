@@ -1,0 +1,14 @@
+"""How a long flow reports its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told how far a preparation is: a phase with its number of steps, if known, then each step."""
+
+    on_phase: Callable[[str, int | None], None] = lambda what, total: None
+    on_step: Callable[[int], None] = lambda steps: None

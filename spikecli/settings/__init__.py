@@ -1,0 +1,1 @@
+"""Settings: validated once, frozen, saved with every run."""

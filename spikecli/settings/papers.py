@@ -1,0 +1,86 @@
+"""The papers as values: a neuron, and the settings of training and network that its method needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import Field
+
+from spikecli.errors import SpikeError
+from spikecli.settings.config import NeuronConfig, Settings, validated
+
+
+class Paper(Settings):
+    """What `--paper` stands for: a neuron (None: ReLUs), and what else of training and network the method needs."""
+
+    neuron: NeuronConfig | None
+    arxiv: str | None = None  # number at https://arxiv.org/abs/
+    training: dict[str, Any] = Field(default_factory=dict)
+    model: dict[str, Any] = Field(default_factory=dict)
+
+
+# A paper is a value.
+PAPERS: dict[str, Paper] = {
+    "lif": Paper(neuron=NeuronConfig()),
+    "spiking-pointnet": Paper(neuron=NeuronConfig(start="perturbed"), arxiv="2310.06232"),
+    "ternary": Paper(neuron=NeuronConfig(fire="ternary", surrogate="rectangle"), arxiv="2312.06372"),
+    "ternary-trainable": Paper(
+        neuron=NeuronConfig(fire="ternary", surrogate="rectangle", amplitude="scalar"), arxiv="2312.06372"
+    ),
+    "mpbn": Paper(neuron=NeuronConfig(norm="mpbn", slope=3.0), arxiv="2308.08359"),
+    "rmp-loss": Paper(neuron=NeuronConfig(), arxiv="2308.06787", training={"rmp_weight": 0.1}),
+    "soft-reset-mpr": Paper(
+        neuron=NeuronConfig(norm="rectifier", decay=1.0, reset="soft", reset_amount=1.0), arxiv="2307.04356"
+    ),
+    "real-spike": Paper(neuron=NeuronConfig(amplitude="channel"), arxiv="2210.06686"),
+    "joint": Paper(neuron=NeuronConfig(), arxiv="2305.02099", model={"joint": True}),
+    "ann": Paper(neuron=None),
+}
+
+
+def paper_of(name: str) -> Paper:
+    """Return the paper of that name, or what several joined by + come to: `mpbn+ternary`; SpikeError on a clash.
+
+    What a paper changes of the plain LIF neuron and of training, the combination changes too.
+    """
+    found: dict[tuple[str, str], tuple[Any, str]] = {}  # (what, its name): its value, whose it is
+    for one in (names := name.split("+")):
+        if one not in PAPERS:
+            raise SpikeError(
+                f"no paper is named {one!r}; choose one of {', '.join(PAPERS)}, or several as in mpbn+ternary"
+            )
+        paper = PAPERS[one]
+        if len(names) == 1:
+            return paper
+        if paper.neuron is None:
+            raise SpikeError(f"found {name}: {one} has no neurons that another paper could change; take it alone")
+        for key, value in _changes(paper):
+            if found.setdefault(key, (value, one))[0] != value:
+                raise SpikeError(
+                    f"found {name}: {found[key][1]} and {one} want another {key[1]}; leave one of them out"
+                )
+    chosen: dict[str, dict[str, Any]] = {"neuron": {}, "training": {}, "model": {}}
+    for (what, field), (value, _) in found.items():
+        chosen[what][field] = value
+    return Paper(neuron=NeuronConfig(**chosen["neuron"]), training=chosen["training"], model=chosen["model"])
+
+
+def _changes(paper: Paper) -> Iterator[tuple[tuple[str, str], Any]]:
+    """Yield (neuron, training or model; the field's name) and value of all that a paper does not leave as it is."""
+    assert paper.neuron is not None
+    yield from ((("neuron", name), value) for name, value in paper.neuron.model_dump(exclude_defaults=True).items())
+    yield from ((("training", name), value) for name, value in paper.training.items())
+    yield from ((("model", name), value) for name, value in paper.model.items())
+
+
+def neuron_of(paper: str, **changes: Any) -> NeuronConfig | None:
+    """Return the neuron of a paper with the given parts changed; SpikeError when the name or a value is not known."""
+    neuron = paper_of(paper).neuron
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if neuron is None:
+        if changes:
+            part = next(iter(changes))
+            raise SpikeError(f"--{part} has no meaning for the ANN, whose neurons are ReLUs; leave it out")
+        return None
+    return validated(NeuronConfig, {**neuron.model_dump(), **changes})

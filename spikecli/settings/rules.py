@@ -1,0 +1,116 @@
+"""Which settings make no sense together, each with its reason: the one place that refuses a combination."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from spikecli.errors import SpikeError
+from spikecli.settings.config import ModelConfig, TrainConfig
+
+POINT_NETWORKS = ("pointnet",)
+AUGMENTS = {
+    "points": ("paper", "thin", "mirror", "none"),
+    "events": ("roll", "flip-roll", "none"),
+    "images": ("cifar", "none"),
+}
+
+# Each rule: what is refused, and why.
+Rule = tuple[Callable[[ModelConfig], bool], str]
+
+
+def _of_points(model: ModelConfig) -> bool:
+    return model.name in POINT_NETWORKS
+
+
+NETWORK_RULES: tuple[Rule, ...] = (
+    (
+        lambda model: _of_points(model) and model.neuron is not None and model.neuron.amplitude == "element",
+        "--amplitude element gives each place of a map its own, but the points of a cloud have no order; take channel",
+    ),
+    (
+        lambda model: _of_points(model) and model.neuron is not None and model.neuron.norm == "mpbn-element",
+        "--norm mpbn-element gives each place of a map its own, but the points of a cloud have no order; take mpbn",
+    ),
+    (
+        lambda model: _of_points(model) and model.batch_norm != "plain",
+        "--batch-norm tdbn scales what two branches bring together, but PointNet has one branch; take plain",
+    ),
+    (
+        lambda model: model.neuron is None and model.batch_norm != "plain",
+        "--batch-norm tdbn scales by the threshold, but the ANN has none; take plain",
+    ),
+    (
+        lambda model: _of_points(model) and model.width != 1,
+        "--width is for ResNet and VGG; PointNet has the width that was published; leave it away",
+    ),
+    (
+        lambda model: model.joint and model.tnet != "none",
+        "--paper joint has no penalty on the transforms of two networks, without which T-Nets fail; take --tnet none",
+    ),
+    (
+        lambda model: model.joint and model.neuron is None,
+        "--paper joint trains an ANN beside a spiking network, and there is none; take --paper ann without it",
+    ),
+    (
+        lambda model: not _of_points(model) and model.tnet != "none",
+        "--tnet is for PointNet: there are no points to transform in images and frames; leave it away",
+    ),
+    (
+        lambda model: not _of_points(model) and model.dropout != ModelConfig().dropout,
+        "--dropout is for PointNet's head; ResNet and VGG have no such layer; leave it away",
+    ),
+)
+NEURON_RULES: tuple[Rule, ...] = (
+    (
+        lambda model: model.neuron is not None and model.neuron.norm == "rectifier" and model.neuron.fire != "binary",
+        "--norm rectifier pulls the membrane toward 0 and 1, but ternary spikes are −1, 0 and 1; take --fire binary",
+    ),
+    (
+        lambda model: model.neuron is not None and model.neuron.norm == "rectifier" and model.neuron.threshold != 0.5,
+        "--norm rectifier leaves the spikes of --threshold 0.5 alone, and no other's; take that threshold",
+    ),
+    (
+        lambda model: model.folded,
+        "a folded network has no norms left to train with; train the network that it was folded from",
+    ),
+)
+
+
+def refuse_network(model: ModelConfig) -> None:
+    """Raise SpikeError when no network can be built of these settings, with the reason."""
+    _apply(NETWORK_RULES, model)
+
+
+def refuse(config: TrainConfig, kind: str, flips: bool = True) -> None:
+    """Raise SpikeError when these settings make no sense together, or with data of this kind, with the reason.
+
+    `kind` is what the data set holds, points, events or images; `flips` whether a mirrored sample keeps its class.
+    """
+    _refuse_data(config, kind, flips)
+    _apply(NETWORK_RULES + NEURON_RULES, config.model)
+
+
+def _apply(rules: tuple[Rule, ...], model: ModelConfig) -> None:
+    for refused, reason in rules:
+        if refused(model):
+            raise SpikeError(reason)
+
+
+def _refuse_data(config: TrainConfig, kind: str, flips: bool) -> None:
+    name, dataset = config.model.name, config.dataset
+    if _of_points(config.model) and kind != "points":
+        raise SpikeError(f"--model {name} takes points, but {dataset} holds {kind}; take resnet20, or leave it away")
+    if not _of_points(config.model) and kind == "points":
+        raise SpikeError(
+            f"--model {name} takes images and event frames, but {dataset} holds points; take pointnet, or leave it away"
+        )
+    if config.augment not in AUGMENTS[kind]:
+        raise SpikeError(
+            f"--augment {config.augment} is not for {kind}, which {dataset} holds; take one of "
+            f"{', '.join(AUGMENTS[kind])}"
+        )
+    if config.augment == "flip-roll" and not flips:
+        raise SpikeError(f"--augment flip-roll mirrors what is then no longer of its class in {dataset}; take roll")
+    for option, given in (("--slicing", config.slicing != "count"), ("--size", config.size is not None)):
+        if given and kind != "events":
+            raise SpikeError(f"{option} is for recordings of events, but {dataset} holds {kind}; leave it away")

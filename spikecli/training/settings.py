@@ -1,0 +1,56 @@
+"""The settings of a run: what the data set, the paper and the command line come to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from spikecli.datasets.events.facts import EVENT_SETS
+from spikecli.datasets.sets import kind_of
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.papers import paper_of
+from spikecli.settings.recipes import train_settings
+
+
+def settings_of(
+    dataset: str,
+    paper: str | None,
+    recipe: str | None,
+    training: dict[str, Any],
+    parts: dict[str, Any],
+    network: dict[str, Any],
+) -> TrainConfig:
+    """Return the settings of the run, with what suits the data set where nothing was given."""
+
+    fitting = defaults(dataset)
+    paper = paper or fitting.paper
+    norm = "plain" if paper_of(paper).neuron is None else fitting.batch_norm
+    training = {**training, "augment": training["augment"] or fitting.augment}
+    network = {**network, "name": network["name"] or fitting.model, "batch_norm": network["batch_norm"] or norm}
+    return train_settings(dataset, paper, recipe or fitting.recipe, training, parts, network)
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a run on a data set takes unless something else is asked for."""
+
+    model: str
+    recipe: str
+    paper: str
+    batch_norm: str  # of a spiking network; the ANN's is plain
+    augment: str | None = None  # None: the recipe's
+
+
+def defaults(dataset: str) -> Defaults:
+    """Return the network, recipe and neuron for a data set; SpikeError when there is no such data set."""
+    kind = kind_of(dataset)
+    if kind == "points":
+        return Defaults("pointnet", "short", "spiking-pointnet", "plain")
+    if kind == "images":
+        return Defaults("resnet20", "cifar", "lif", "tdbn")
+    return Defaults("resnet20", "events", "lif", "tdbn", "flip-roll" if flips(dataset) else "roll")
+
+
+def flips(dataset: str) -> bool:
+    """Return whether a mirrored sample is still of its class."""
+    return dataset not in EVENT_SETS or EVENT_SETS[dataset].flip

@@ -1,0 +1,124 @@
+"""Look at clouds: options checked, network asked, panels drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from spikecli.errors import SpikeError
+from spikecli.view.clouds.panels import Seen, sheet_of
+from spikecli.view.clouds.shape import Shape, read_shape
+from spikecli.view.drawing.canvas import AZIMUTH, THEMES, Sheet
+from spikecli.view.drawing.film import AZIMUTHS, FILMS, turn
+from spikecli.view.drawing.page import save_page
+from spikecli.view.drawing.picture import save_picture
+from spikecli.view.drawing.window import show
+from spikecli.view.look import ClipLook, EventLook, Look, OnStep, check_out, refuse_unused
+
+COLORS = ("height", "normal", "wins", "spikes")
+
+
+STILLS: dict[str, Callable[[Sheet, Path], None]] = {".png": save_picture, ".html": save_page}
+
+
+def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
+    """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
+    check_out(look)
+    check_out(look)
+    _check_options(look)
+    refuse_unused(look, "checkpoint", "points", "color")
+    points, classnames = _expected(look)
+    shapes = []
+    for source in look.sources:
+        shapes.append(read_shape(source, look.data_dir, points, look.seed))
+        on_step(1)
+    seen = []
+    if look.checkpoint:
+        for shape in shapes:
+            seen.append(_ask(look, shape, classnames))
+            on_step(1)
+    films = look.suffix in FILMS
+    sheet = sheet_of(shapes, seen, THEMES[look.theme], AZIMUTHS if films else (AZIMUTH,), look.color or "height")
+    if look.out is None:
+        show(sheet.panels, sheet.theme)
+    elif films:
+        FILMS[look.suffix](turn(sheet, on_step), look.out)
+    else:
+        STILLS[look.suffix](sheet, look.out)
+    if not films:
+        on_step(1)
+    records = [_record(shape) for shape in shapes]
+    for record, sight in zip(records, seen, strict=False):
+        record["predictions"] = _predictions(sight)
+    return {"out": look.out, "sources": records}
+
+
+def needs_network(look: Look, what: str) -> Path:
+    """Return the checkpoint that `what` is to be shown of; SpikeError where none is given."""
+    if look.checkpoint is None:
+        raise SpikeError(f"--show {what} needs a network; give one with --checkpoint RUN")
+    return look.checkpoint
+
+
+def sees_clouds(given: Path, model: str) -> None:
+    """Refuse the network of a checkpoint that takes images or frames: SpikeError."""
+    if model != "pointnet":
+        raise SpikeError(f"{given} is a {model}, which sees no clouds; give a pointnet")
+
+
+def _check_options(look: Look) -> None:
+    if (look.events, look.clip) != (EventLook(), ClipLook()):
+        raise SpikeError("found options of recordings and a cloud to show; leave them out, or give a recording")
+    if look.color not in (None, *COLORS):
+        raise SpikeError(f"found color {look.color!r}; wanted one of {', '.join(COLORS)}")
+    if look.color in ("wins", "spikes") and not look.checkpoint:
+        raise SpikeError(f"found --color {look.color} and no network to look into; add --checkpoint RUN")
+
+
+def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
+    """Return how many points to show, and the classes: with a checkpoint, those that its network was trained with."""
+    if not look.checkpoint:
+        return look.points, ()
+    from spikecli.weights import checkpoint as checkpoints
+
+    found = checkpoints.load(checkpoints.resolve(look.checkpoint))
+    sees_clouds(look.checkpoint, found.config.model.name)
+    return look.points or found.config.points, found.classnames
+
+
+def _ask(look: Look, shape: Shape, classnames: tuple[str, ...]) -> Seen:
+    from spikecli.evaluation import evaluate
+    from spikecli.weights import checkpoint as checkpoints
+
+    path = checkpoints.resolve(look.checkpoint)
+    chances = evaluate.predict_clouds(path, shape.points[None], look.timesteps, look.seed)[:, 0]
+    wins = evaluate.critical_points(path, shape.points, look.timesteps, look.seed)
+    spikes, neurons = None, 0
+    if look.color == "spikes":
+        spikes, neurons = evaluate.point_spikes(path, shape.points, look.timesteps, look.seed)
+    return Seen(chances, wins, classnames, spikes, neurons)
+
+
+def _record(shape: Shape) -> dict[str, Any]:
+    low, high = shape.points.min(axis=0), shape.points.max(axis=0)
+    return {
+        "name": shape.name,
+        "label": shape.label or None,
+        "points": len(shape.points),
+        "extent": [float(size) for size in high - low],
+    }
+
+
+def _predictions(seen: Seen) -> list[dict[str, Any]]:
+    best = seen.probabilities.argmax(axis=1)
+    return [
+        {
+            "timesteps": step + 1,
+            "class": seen.classnames[index],
+            "probability": float(seen.probabilities[step, index]),
+            "deciding_points": int((seen.wins[: step + 1].sum(axis=0) > 0).sum()),
+            **({} if seen.spikes is None else {"point_spikes": int(seen.spikes[step].sum())}),
+        }
+        for step, index in enumerate(best)
+    ]

@@ -1,0 +1,55 @@
+"""The cloud or mesh that a source names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikecli.datasets.clouds.formats import SUFFIXES, read_cloud
+from spikecli.datasets.clouds.geometry import Mesh, draw_facing
+from spikecli.datasets.clouds.store import load_points
+from spikecli.errors import SpikeError
+from spikecli.view.sources import split_source
+
+MESH_POINTS = 4096  # drawn on a mesh unless told otherwise
+
+
+MOST_POINTS = 20_000  # shown of a larger cloud unless told otherwise
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A cloud with its name: points float32 (N, 3), centered, in the unit sphere; `label` is its class where known."""
+
+    name: str
+    points: np.ndarray
+    label: str = ""
+    normals: np.ndarray | None = None  # (N, 3), of length 1, where the file says them
+
+
+def read_shape(source: str, data_dir: Path, points: int | None, seed: int) -> Shape:
+    """Return the cloud that `source` names, with `points` of its points, or as many as there are."""
+    if Path(source).suffix.lower() in SUFFIXES:
+        return _of_file(Path(source), points, seed)
+    return _of_dataset(source, data_dir, points)
+
+
+def _of_file(path: Path, points: int | None, seed: int) -> Shape:
+    found = read_cloud(path)
+    if points is None:
+        points = MESH_POINTS if isinstance(found, Mesh) else min(len(found.points), MOST_POINTS)
+    try:
+        drawn, normals = draw_facing(found, points, "uniform", np.random.default_rng(seed))
+    except SpikeError as problem:
+        raise SpikeError(f"{path}: {problem}") from None
+    return Shape(path.stem, drawn, normals=normals)
+
+
+def _of_dataset(source: str, data_dir: Path, points: int | None) -> Shape:
+    dataset, split, index = split_source(source)
+    clouds = load_points(data_dir, dataset, split, points)
+    if index >= len(clouds.labels):
+        raise SpikeError(f"{dataset}:{split} has clouds 0 to {len(clouds.labels) - 1}, not {index}; give one of those")
+    return Shape(source, clouds.points[index], clouds.classnames[int(clouds.labels[index])])

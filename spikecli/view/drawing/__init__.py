@@ -1,0 +1,1 @@
+"""Drawing: canvas, charts, films, pages, windows, reports."""

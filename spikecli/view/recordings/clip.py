@@ -1,0 +1,99 @@
+"""The pictures that CLIP is given of a recording, and what it makes of them step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikecli.datasets.events.facts import EVENT_SETS
+from spikecli.datasets.events.frames import to_frames, to_images
+from spikecli.progress import Watch
+from spikecli.view.recordings.take import Take
+
+if TYPE_CHECKING:
+    from spikecli.models.clip import ClipModel
+    from spikecli.neuroclip.features import Viewing
+    from spikecli.neuroclip.zeroshot import Question
+    from spikecli.view.look import Look
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What CLIP sees of a recording: images (T, 3, S, S) in 0…1, and probabilities (T, K).
+
+    `alone` is what each picture says by itself, `so_far` what the pictures up to it say together.
+    """
+
+    take: Take
+    images: np.ndarray
+    alone: np.ndarray
+    so_far: np.ndarray
+    classnames: tuple[str, ...]
+    clip: str
+
+
+def look_through_clip(look: Look, takes: Sequence[Take], watch: Watch) -> list[Sight]:
+    """Return what the CLIP that `look` names sees of each recording; SpikeError as `open_backbone` and `ask_about`."""
+    from spikecli.neuroclip.backbone import Telling, open_backbone
+
+    asked = [_ask(look, source, take) for source, take in zip(look.sources, takes, strict=True)]
+    how, telling = look.clip, Telling(watch.on_phase, watch.on_step)
+    model = open_backbone(how.clip, how.weights, look.data_dir, how.device, how.quick_gelu, telling)
+    watch.on_phase("looking through CLIP", len(takes))
+    sights = []
+    for take, (question, viewing) in zip(takes, asked, strict=True):
+        sights.append(_see(take, question, viewing, model))
+        watch.on_step(1)
+    return sights
+
+
+def _ask(look: Look, source: str, take: Take) -> tuple[Question, Viewing]:
+    """Return what CLIP is asked about a recording, and how it is shown; as `zeroshot` does."""
+    from spikecli.neuroclip import zeroshot
+    from spikecli.neuroclip.features import Viewing
+
+    how = look.clip
+    spoken = zeroshot.read_words(how.classes, how.templates)
+    question = zeroshot.ask_about(take.dataset, *spoken) if take.dataset else zeroshot.ask_of_files([source], *spoken)
+    threshold = EVENT_SETS[take.dataset].threshold if take.dataset else 0
+    return question, Viewing(look.timesteps, look.events.slicing, how.image_preset, how.normalization, threshold)
+
+
+def _see(take: Take, question: Question, viewing: Viewing, model: ClipModel) -> Sight:
+    from spikecli.neuroclip.features import encode_frames
+    from spikecli.neuroclip.zeroshot import text_features, zero_shot_logits
+
+    frames = to_frames(take.recording, viewing.slices)
+    features, texts = encode_frames(model, viewing, frames[None]), text_features(model, question)
+
+    def chances(first: int, end: int) -> np.ndarray:
+        logits = zero_shot_logits(features[:, first:end], texts, model.logit_scale)
+        return logits.mean(dim=0)[0].softmax(dim=0).cpu().numpy()
+
+    steps = range(viewing.timesteps)
+    return Sight(
+        take,
+        to_images(frames, viewing.preset, model.size, viewing.threshold).numpy(),
+        np.stack([chances(step, step + 1) for step in steps]),
+        np.stack([chances(0, step + 1) for step in steps]),
+        question.classnames,
+        f"{model.name} ({model.weights}), {model.size} × {model.size} pixels",
+    )
+
+
+def predictions_of(sight: Sight) -> list[dict[str, Any]]:
+    """Return the best class after each step, and the best of the step alone."""
+    names = sight.classnames
+    return [
+        {
+            "timesteps": step + 1,
+            "class": names[int(so_far.argmax())],
+            "probability": float(so_far.max()),
+            "class_alone": names[int(alone.argmax())],
+            "probability_alone": float(alone.max()),
+        }
+        for step, (so_far, alone) in enumerate(zip(sight.so_far, sight.alone, strict=True))
+    ]

@@ -1,0 +1,124 @@
+"""From recordings to a picture, a film, a page or a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from spikecli.errors import SpikeError
+from spikecli.files.atomic import atomic_path
+from spikecli.progress import Watch
+from spikecli.view.drawing.canvas import THEMES, pixels
+from spikecli.view.drawing.film import FILMS
+from spikecli.view.drawing.picture import DOTS
+from spikecli.view.drawing.window import show
+from spikecli.view.look import ClipLook, Look, check_out, refuse_unused
+from spikecli.view.recordings.clip import look_through_clip, predictions_of
+from spikecli.view.recordings.clip_figure import clip_figure
+from spikecli.view.recordings.film import EventFilm
+from spikecli.view.recordings.page import event_panel, save_event_page
+from spikecli.view.recordings.picture import EventSheet
+from spikecli.view.recordings.take import Take, read_take, record_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Advance = Callable[..., None]  # steps, or a new text and a new total, for one bar
+
+
+def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
+    """Draw recordings as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
+    check_out(look)
+    refuse_unused(look, "checkpoint", "color", "points", "events", "clip")
+    _check_options(look)
+    _check_alone(look)
+    if look.clip != ClipLook():
+        raise SpikeError("found options of what CLIP sees; add --show clip, or leave them out")
+    watch = _watching(advance)
+    takes = _read(look, watch)
+    if look.out is None:
+        show([event_panel(takes[0], THEMES[look.theme])], THEMES[look.theme])
+    elif look.suffix in FILMS:
+        _film(look, takes[0], watch)
+    elif look.suffix == ".html":
+        save_event_page(takes[0], look.out, THEMES[look.theme], look.seed)
+    else:
+        _check_lengths(look, takes)
+        slices = look.events.slices(look.timesteps)
+        _save(look, EventSheet(takes, slices, THEMES[look.theme], look.seed).figure())
+    return {"out": look.out, "sources": [record_of(take) for take in takes]}
+
+
+def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
+    """Draw what CLIP is given of recordings, and what it makes of it step by step; as `look_at_events`."""
+    if look.suffix != ".png":
+        found = f"found {look.out}" if look.out else "found no --out"
+        raise SpikeError(f"{found}; wanted a .png: what CLIP sees is shown in a still picture; give --out FILE.png")
+    _check_options(look)
+    watch = _watching(advance)
+    takes = _read(look, watch)
+    _check_lengths(look, takes)
+    sights = look_through_clip(look, takes, watch)
+    _save(look, clip_figure(sights, THEMES[look.theme]))
+    records = [{**record_of(sight.take), "predictions": predictions_of(sight)} for sight in sights]
+    return {"out": look.out, "sources": records}
+
+
+def _watching(advance: Advance) -> Watch:
+    """Return who is told of phases that are not known beforehand: each makes the one bar longer."""
+    total = 0
+
+    def on_phase(what: str, steps: int | None) -> None:
+        nonlocal total
+        total += steps or 0
+        advance(0, fields=what, total=total)
+
+    return Watch(on_phase, advance)
+
+
+def _check_options(look: Look) -> None:
+    """Refuse what would be ignored."""
+    if look.checkpoint or look.color or look.points:
+        given = "--checkpoint" if look.checkpoint else "--color" if look.color else "--points"
+        raise SpikeError(f"found {given} and a recording to show; wanted a cloud for it; leave it out")
+
+
+def _check_alone(look: Look) -> None:
+    if len(look.sources) > 1 and look.suffix != ".png":
+        what = f"a {look.suffix}" if look.out else "a window"
+        raise SpikeError(
+            f"found {len(look.sources)} recordings for {what}; wanted one; give one at a time, or name a .png"
+        )
+
+
+def _check_lengths(look: Look, takes: list[Take]) -> None:
+    for source, take in zip(look.sources, takes, strict=True):
+        if len(take.recording) < look.timesteps:
+            raise SpikeError(
+                f"{source} holds {len(take.recording)} events; wanted at least one for each of {look.timesteps} "
+                "slices; lower --timesteps"
+            )
+
+
+def _read(look: Look, watch: Watch) -> list[Take]:
+    watch.on_phase("reading", len(look.sources))
+    takes = []
+    for source in look.sources:
+        takes.append(read_take(source, look.data_dir, watch))
+        watch.on_step(1)
+    return takes
+
+
+def _film(look: Look, take: Take, watch: Watch) -> None:
+    assert look.out is not None
+    frames = look.events.frames(take.name, take.duration)
+    watch.on_phase("filming", frames)
+    film = EventFilm(take, frames, look.events.speed, THEMES[look.theme])
+    FILMS[look.suffix](film.images(watch.on_step), look.out, look.events.fps, film.sample())
+
+
+def _save(look: Look, figure: Figure) -> None:
+    assert look.out is not None
+    image = pixels(figure, DOTS)
+    with atomic_path(look.out) as temporary:
+        image.save(temporary, format="PNG", optimize=True)

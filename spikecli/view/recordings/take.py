@@ -1,0 +1,101 @@
+"""Recordings that `view` is asked to look at, and what can be counted in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikecli.datasets.events.facts import EVENT_SETS
+from spikecli.datasets.events.recording import Recording, read_events
+from spikecli.errors import SpikeError
+from spikecli.progress import Watch
+from spikecli.view.sources import split_source
+
+BINS = 120  # of the rate over time
+
+
+@dataclass(frozen=True)
+class Take:
+    """A recording with its name; `label` is its class and `dataset` its data set where they are known."""
+
+    name: str
+    recording: Recording
+    label: str = ""
+    dataset: str = ""
+
+    @property
+    def ms(self) -> np.ndarray:
+        """Return the time (N,) of each event in ms since the first, float64."""
+        t = self.recording.events["t"]
+        return (t - t[0]) / 1e3
+
+    @property
+    def duration(self) -> float:
+        """Return the time from the first event to the last in ms."""
+        t = self.recording.events["t"]
+        return float(t[-1] - t[0]) / 1e3
+
+    @property
+    def facts(self) -> str:
+        """Return size, length and rate in one line."""
+        size = f"{self.recording.width} × {self.recording.height} pixels"
+        words = [self.name] if self.label else []
+        words += [f"{len(self.recording):,} events", size, f"{self.duration:,.0f} ms"]
+        if self.duration:
+            words.append(f"{len(self.recording) / self.duration:,.1f} events a ms")
+        return " · ".join(words)
+
+    @property
+    def title(self) -> str:
+        return self.label or self.name
+
+
+def read_take(source: str, data_dir: Path, watch: Watch = Watch()) -> Take:
+    """Return the recording that `source`, a file or DATASET:SPLIT:INDEX, names; SpikeError when there is none.
+
+    `digits`, which is built in, is prepared on the way.
+    """
+    if source.split(":")[0] not in EVENT_SETS:
+        return Take(Path(source).stem, read_events(source))
+    from spikecli.neuroclip.backbone import Telling
+    from spikecli.neuroclip.zeroshot import open_split
+
+    dataset, split, index = split_source(source)
+    recordings = open_split(data_dir, dataset, split, Telling(watch.on_phase, watch.on_step))
+    found = recordings.recording(index)
+    if not len(found):
+        raise SpikeError(f"{source} holds no events; wanted at least one; look at another recording")
+    return Take(source, found, recordings.classnames[int(recordings.labels[index])], dataset)
+
+
+def rates(take: Take) -> tuple[np.ndarray, np.ndarray]:
+    """Return bin edges (B + 1,) in ms and the events a ms in each bin, (2, B): darker, brighter."""
+    edges = np.linspace(0, max(take.duration, 1e-3), BINS + 1)
+    counts = [np.histogram(take.ms[take.recording.events["p"] == p], edges)[0] for p in (0, 1)]
+    return edges, np.stack(counts) / (edges[1] - edges[0])
+
+
+def thinned(take: Take, most: int, seed: int) -> np.ndarray:
+    """Return the numbers of at most `most` events in order of time, drawn at random where there are more."""
+    count = len(take.recording)
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
+
+
+def record_of(take: Take) -> dict[str, Any]:
+    """Return what `view --json` says of a recording."""
+    events = take.recording.events
+    return {
+        "name": take.name,
+        "label": take.label or None,
+        "events": len(events),
+        "brighter": int(events["p"].sum()),
+        "duration_ms": take.duration,
+        "events_per_ms": len(events) / take.duration if take.duration else None,
+        "width": take.recording.width,
+        "height": take.recording.height,
+    }

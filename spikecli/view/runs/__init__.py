@@ -1,0 +1,1 @@
+"""Reports of training runs: curves, scores, accuracy against time steps."""

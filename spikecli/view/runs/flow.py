@@ -1,0 +1,185 @@
+"""Training runs as one picture or one page: the flow of `spikecli view RUN`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikecli.errors import SpikeError
+from spikecli.view.drawing.canvas import THEMES
+from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
+from spikecli.view.drawing.window import show_picture
+from spikecli.view.look import Look, check_out, refuse_unused
+from spikecli.view.runs.curves import learning_curves
+from spikecli.view.runs.scores import Scored, mistakes_sheet, scores_figure, tell_mistakes
+from spikecli.weights.run_folder import RunRecord, read_run
+
+if TYPE_CHECKING:
+    from spikecli.evaluation.verdicts import Exam
+
+SCORES = ("run", "T", "accuracy", "± std", "firing rate", "energy of one")
+
+
+def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
+    """Draw training runs as `look` says and return their record; what cannot be drawn is told in `warnings`.
+
+    `on_work(steps, total=…)` is told of samples judged. SpikeError when a run is damaged, or nothing can be drawn.
+    """
+    check_out(look, REPORTS)
+    refuse_unused(look, "split", "runs")
+    records = [read_run(Path(source)) for source in look.sources]
+    if len({record.name for record in records}) < len(records):
+        records = [replace(record, name=str(record.folder)) for record in records]
+    warnings = [f"{record.name} has no epoch yet: no curves" for record in records if not record.epochs]
+    scored = _score(look, records, warnings, on_work)
+    if not scored and not any(record.epochs for record in records):
+        raise SpikeError(warnings[-1])
+    warnings += [f"what {one.record.name} gets wrong is not drawn" for one in scored[:1] if one.noun != "cloud"]
+    report = build_report(records, scored, look)
+    if look.out is None:
+        show_picture(picture(report), report.title)
+    else:
+        REPORTS[look.suffix](report, look.out)
+    on_work(1)
+    return {"out": look.out, "runs": _record(records, scored), "warnings": warnings}
+
+
+def _score(look: Look, records: Sequence[RunRecord], warnings: list[str], on_work: Callable[..., None]) -> list[Scored]:
+    """Return what the networks say of the split; why one of them cannot be asked is added to `warnings`."""
+    from spikecli.evaluation.verdicts import judge, prepare_exam
+
+    exams: list[tuple[int, RunRecord, Exam]] = []
+    for index, record in enumerate(records):
+        try:
+            if record.weights is None:
+                raise SpikeError(f"found no weights in {record.folder} yet")
+            exams.append((index, record, prepare_exam(record.weights, look.data_dir, look.split, look.runs)))
+            warnings += [f"{record.name}: {change}" for change in exams[-1][2].changes]
+        except SpikeError as problem:
+            warnings.append(f"{record.name} is not evaluated: {problem}")
+    on_work(0, total=1 + sum(exam.work(look.timesteps) for _, _, exam in exams))
+    return [
+        Scored(index, record, exam, judge(exam, look.timesteps, look.seed, on_work)) for index, record, exam in exams
+    ]
+
+
+def build_report(records: Sequence[RunRecord], scored: Sequence[Scored], look: Look) -> Report:
+    """Return the report of runs, at least one of which has epochs or scores."""
+    theme = THEMES[look.theme]
+    drawn = [record for record in records if record.epochs]
+    sections = []
+    if drawn:
+        figure = learning_curves(records, theme)
+        sections.append(Section("Learning curves", "Learning rate: at the end of each epoch.", figure))
+    if scored:
+        sections.append(
+            Section("Evaluation", _told(scored, look), scores_figure(scored, theme), _scores(scored), headed=True)
+        )
+        sheet = mistakes_sheet(scored[0], theme)
+        if sheet is not None:
+            sections.append(Section(*tell_mistakes(scored[0]), sheet.figure(), flat=True, headed=True))
+    sections.append(Section("Settings", table=_settings(records)))
+    return Report(" · ".join(record.name for record in records), _summary(records), theme, tuple(sections))
+
+
+def _told(scored: Sequence[Scored], look: Look) -> str:
+    exam, repeats = scored[0].exam, max(one.exam.repeats for one in scored)
+    part = "the held-out part of the training split" if look.split == "val" else f"the {look.split} split"
+    seeds = f"mean ± std of {repeats} perturbation seeds from {look.seed}" if repeats > 1 else f"seed {look.seed}"
+    confusion = f" · confusion of {scored[0].record.name}" if len(scored) > 1 else " · confusion"
+    shade = "shade by the root of the share"
+    return f"{len(exam.places):,} {exam.samples.noun} of {part} of {exam.samples.dataset} · {seeds}{confusion}: {shade}"
+
+
+def _summary(records: Sequence[RunRecord]) -> str:
+    if len(records) > 1:
+        return f"{len(records)} runs on {', '.join(sorted({record.config.dataset for record in records}))}"
+    record, config = records[0], records[0].config
+    points = f"{config.points:,} points · " if config.model.name == "pointnet" else ""
+    epochs = f"{len(record.epochs)} of {config.epochs} epochs"
+    return (
+        f"{config.dataset} · {config.model.name}, {config.paper} · trained at T = {config.timesteps} · {epochs} · "
+        f"{points}{config.precision} · seed {config.seed}"
+    )
+
+
+def _scores(scored: Sequence[Scored]) -> Table:
+    rows = [
+        (
+            one.record.name,
+            str(result["timesteps"]),
+            f"{result['instance_accuracy']:.2%}",
+            f"{100 * result['instance_accuracy_std']:.2f}",
+            f"{result['firing_rate']:.2%}",
+            f"{result['energy_uj']:.1f} µJ",
+        )
+        for one in scored
+        for result in _results(one)
+    ]
+    return Table(SCORES, rows)
+
+
+def _settings(records: Sequence[RunRecord]) -> Table:
+    """Return the settings of the runs, a column each; those that differ stand out."""
+    flat = [_flat(record.config.model_dump()) for record in records]
+    names = list(dict.fromkeys(name for settings in flat for name in settings))
+    rows = [(name, *(str(settings.get(name, "–")) for settings in flat)) for name in names]
+    differing = frozenset(number for number, row in enumerate(rows) if len(set(row[1:])) > 1)
+    return Table(("setting", *(record.name for record in records)), rows, differing)
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _record(records: Sequence[RunRecord], scored: Sequence[Scored]) -> list[dict[str, Any]]:
+    found = {one.index: one for one in scored}
+    documents = []
+    for index, record in enumerate(records):
+        document: dict[str, Any] = {"run": str(record.folder), "settings": record.config.model_dump()}
+        document["epochs"] = list(record.epochs)
+        documents.append(document | (_judged(found[index]) if index in found else {}))
+    return documents
+
+
+def _judged(one: Scored) -> dict[str, Any]:
+    samples, verdicts = one.exam.samples, one.verdicts
+    mistakes = [
+        {
+            "index": int(one.exam.places[sample]),
+            "class": samples.classnames[verdicts.labels[sample]],
+            "predicted": samples.classnames[verdicts.predictions[0, -1, sample]],
+            "probability": float(verdicts.chances[sample, verdicts.predictions[0, -1, sample]]),
+        }
+        for sample in verdicts.mistakes
+    ]
+    return {
+        "dataset": samples.dataset,
+        "split": one.exam.split,
+        "samples": len(verdicts.labels),
+        "repeats": one.exam.repeats,
+        "results": _results(one),
+        "classnames": list(samples.classnames),
+        "confusion": verdicts.confusion.tolist(),
+        "mistakes": mistakes,
+    }
+
+
+def _results(one: Scored) -> list[dict[str, Any]]:
+    verdicts = one.verdicts
+    means = verdicts.accuracies.mean(axis=0)
+    return [
+        {
+            "timesteps": step + 1,
+            "instance_accuracy": float(means[step]),
+            "instance_accuracy_std": float(verdicts.accuracy_std[step]),
+            "firing_rate": verdicts.firing_rate[step],
+            "energy_uj": verdicts.energy_uj[step],
+        }
+        for step in range(verdicts.timesteps)
+    ]

@@ -1,0 +1,171 @@
+"""What runs score: accuracy against time steps and energy, the confusion of classes, and the clouds that go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from spikecli.view.clouds.panels import cloud_panel
+from spikecli.view.clouds.shape import Shape
+from spikecli.view.drawing.canvas import WIDTH, Sheet, Theme
+from spikecli.view.drawing.chart import (
+    LABEL,
+    TICK,
+    blank,
+    color_of,
+    dress,
+    in_percent,
+    legend,
+    mark_of,
+    place,
+    shades,
+    whole_steps,
+)
+from spikecli.weights.run_folder import RunRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from spikecli.evaluation.verdicts import Exam, Verdicts
+
+COLUMNS = 6  # of small clouds
+MISTAKES = 2 * COLUMNS  # at most, of a run, that are drawn
+COUNTED = 20  # classes, at most, whose confusions are written out
+SIDE = 3.95  # inches of the matrix
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A run with what it was asked and what it said; `index` is its place among the runs shown, which colors it."""
+
+    index: int
+    record: RunRecord
+    exam: Exam
+    verdicts: Verdicts
+
+    @property
+    def noun(self) -> str:
+        """What one sample is called: cloud, recording or image."""
+        return self.exam.samples.noun.removesuffix("s")
+
+
+def scores_figure(scored: Sequence[Scored], theme: Theme) -> Figure:
+    """Return accuracy against time steps and against energy for all runs, and the confusion matrix of the first."""
+    figure = blank(SIDE + 1.26, theme)
+    steps, energy = place(figure, 0.56, 0.3, 2.5, 1.85), place(figure, 0.56, 2.83, 2.5, 1.85)
+    dress(steps, theme, "Accuracy against time", "time steps T")
+    dress(energy, theme, "Accuracy against energy", f"energy of one {scored[0].noun}, µJ")
+    for one in scored:
+        mean, std = one.verdicts.accuracies.mean(axis=0), one.verdicts.accuracy_std
+        aside = 0.05 * (one.index - (scored[-1].index + scored[0].index) / 2)  # bars beside, not on, one another
+        numbers = np.arange(1, len(mean) + 1) + aside
+        for axes, across in ((steps, numbers), (energy, np.array(one.verdicts.energy_uj))):
+            _points(axes, theme, one, across, mean, std)
+    most = max(one.verdicts.timesteps for one in scored)
+    whole_steps(steps, range(1, most + 1))
+    _same_scale(steps, energy, theme)
+    if len(scored) == 1:
+        _name_steps(energy, theme, scored[0])
+    else:
+        legend(steps, theme, loc="best")
+    _confusion(place(figure, WIDTH - SIDE - 0.15, 0.3, SIDE, SIDE), theme, scored[0])
+    return figure
+
+
+def _points(axes: Axes, theme: Theme, one: Scored, across: np.ndarray, mean: np.ndarray, std: np.ndarray) -> None:
+    axes.errorbar(
+        across,
+        mean,
+        yerr=std if std.any() else None,
+        color=color_of(theme, one.index),
+        marker=mark_of(one.index),
+        markersize=4.2,
+        linewidth=1.5,
+        elinewidth=1.1,
+        capsize=2.6,
+        label=one.record.name,
+    )
+
+
+def _name_steps(axes: Axes, theme: Theme, one: Scored) -> None:
+    """Write T beside each point of a curve, on the side that its next piece leaves free."""
+    mean = one.verdicts.accuracies.mean(axis=0)
+    falls = np.append(np.diff(mean) < 0, False)
+    for step, energy in enumerate(one.verdicts.energy_uj):
+        offset, side = ((5, 3), "bottom") if falls[step] else ((5, -3), "top")
+        style: dict[str, Any] = {"fontsize": TICK, "color": theme.ink, "alpha": 0.8, "ha": "left", "va": side}
+        axes.annotate(f"T = {step + 1}", (energy, mean[step]), offset, textcoords="offset points", **style)
+
+
+def _same_scale(steps: Axes, energy: Axes, theme: Theme) -> None:
+    """Give both charts one scale, in percent, with room for what is written at the points."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = (edge(axes.get_ylim()[place] for axes in (steps, energy)) for place, edge in ((0, min), (1, max)))
+    room = max(high - low, 0.01)
+    for axes in (steps, energy):
+        axes.set_ylim(low - 0.3 * room, high + 0.05 * room)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
+        axes.yaxis.set_major_formatter(in_percent)
+    energy.set_xlim(0, 1.17 * energy.get_xlim()[1])
+
+
+def _confusion(axes: Axes, theme: Theme, one: Scored) -> None:
+    names, counts = one.exam.samples.classnames, one.verdicts.confusion
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    colors = shades(theme, one.index)
+    edges = np.arange(len(names) + 1) - 0.5
+    axes.pcolormesh(edges, edges, np.sqrt(shares), cmap=colors, vmin=0, vmax=1, edgecolors=theme.paper, linewidth=0.8)
+    axes.set(aspect="equal", ylim=(len(names) - 0.5, -0.5))
+    accuracy = f"{one.verdicts.accuracies[0, -1]:.2%} of {counts.sum():,} right"
+    dress(axes, theme, f"Confusion at T = {one.verdicts.timesteps}: {accuracy}", "predicted", "true", grid="none")
+    size = min(TICK, 0.85 * SIDE * 72 / len(names))
+    turn, side = (45, "top") if len(names) <= COUNTED else (90, "center")
+    axes.set_xticks(range(len(names)), names, rotation=turn, ha="right", va=side, rotation_mode="anchor", fontsize=size)
+    axes.set_yticks(range(len(names)), names, fontsize=size)
+    axes.tick_params(length=0)
+    axes.set_xlabel("predicted", fontsize=LABEL, color=theme.ink, labelpad=1)
+    if len(names) > COUNTED:
+        return
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        ink = _readable(colors(np.sqrt(shares[row, column]))[:3])
+        axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=size, color=ink)
+
+
+def _readable(ground: Sequence[float]) -> str:
+    """Return black or white, whichever stands out from a color in 0…1 (the WCAG's luminance)."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in ground]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"
+
+
+def mistakes_sheet(one: Scored, theme: Theme) -> Sheet | None:
+    """Return small clouds that the run gets wrong, the most confident mistakes first; None where no clouds do."""
+    wrong, samples, panels = one.verdicts.mistakes[:MISTAKES], one.exam.samples, []
+    if not len(wrong) or one.noun != "cloud":
+        return None
+    points, labels = samples.shown(one.verdicts.timesteps), one.verdicts.labels
+    for sample in wrong:
+        given = one.verdicts.predictions[0, -1, sample]
+        said = f"{samples.classnames[given]} {one.verdicts.chances[sample, given]:.0%}"
+        note = f"is {samples.classnames[labels[sample]]} · {one.exam.places[sample]}"
+        panels.append(replace(cloud_panel(Shape("", points[sample])), title=said, note=note))
+    sheet = Sheet(panels, theme, COLUMNS)
+    sheet.side = WIDTH / COLUMNS
+    sheet.frames = [(middle, 1.1 * half) for middle, half in sheet.frames]
+    return sheet
+
+
+def tell_mistakes(one: Scored) -> tuple[str, str]:
+    """Return the heading above the clouds that go wrong, and how to read them."""
+    count = len(one.verdicts.mistakes)
+    heading = f"The {MISTAKES} most confident of {count} mistakes" if count > MISTAKES else f"All {count} mistakes"
+    return (
+        f"{heading} at T = {one.verdicts.timesteps}",
+        f"bold: what {one.record.name} says, how surely · below: what the cloud is, its place in "
+        f"{one.exam.samples.dataset}:{one.exam.stored}",
+    )

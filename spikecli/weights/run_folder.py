@@ -1,0 +1,81 @@
+"""A run folder: the names of its files, and what they record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spikecli.errors import SpikeError
+from spikecli.files.gate import fits, read_json, read_lines, reading
+from spikecli.settings.config import TrainConfig, validated
+
+CURVE, STATE, SETTINGS = "metrics.jsonl", "state.safetensors", "config.json"
+LAST = "model.safetensors"  # the weights after the last epoch
+BEST = "best.safetensors"  # the weights that scored best on the validation part
+NOTHING = type(None)
+
+
+EPOCH = {"epoch": int, "loss": float, "train_accuracy": float, "val_accuracy": (float, NOTHING), "lr": float}
+
+
+CURE = "copy the run again, or resume it"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as its folder tells it: a dictionary an epoch with the fields of `runs.Epoch`; `weights` where they are."""
+
+    name: str
+    folder: Path
+    config: TrainConfig
+    epochs: tuple[dict[str, Any], ...]
+    weights: Path | None
+
+    @property
+    def label(self) -> str:
+        """The name, and how far the run has come where it is not done."""
+        done = len(self.epochs)
+        return self.name if done in (0, self.config.epochs) else f"{self.name} ({done} of {self.config.epochs} epochs)"
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder holds a training run, be it at work or done."""
+    return any((folder / name).is_file() for name in (CURVE, LAST, STATE))
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Return the run in a folder; one that was stopped in its first epoch has no epochs. SpikeError when damaged."""
+    weights = folder / LAST
+    config, noted = _settings(folder)
+    epochs = _epochs(folder / CURVE) if (folder / CURVE).is_file() else noted
+    name = folder.resolve().name
+    return RunRecord(name, folder, config, epochs, weights if weights.is_file() else None)
+
+
+def _settings(folder: Path) -> tuple[TrainConfig, tuple[dict[str, Any], ...]]:
+    """Return the settings, and the epochs that the state file notes where there is nothing else yet."""
+    from spikecli.weights import checkpoint as checkpoints
+
+    path = folder / SETTINGS
+    if path.is_file():
+        return validated(TrainConfig, read_json(path, dict, CURE)), ()
+    for name in (LAST, STATE):
+        if (folder / name).is_file():
+            stored = checkpoints.load(folder / name)
+            epochs = stored.notes.get("progress", {}).get("epochs", [])
+            if not fits(epochs, [EPOCH]):
+                raise SpikeError(f"{folder / name} does not say how its epochs went; {CURE}")
+            return stored.config, tuple(epochs)
+    raise SpikeError(f"{folder} holds {CURVE}, but neither {SETTINGS} nor weights; copy the whole run folder")
+
+
+def _epochs(path: Path) -> tuple[dict[str, Any], ...]:
+    epochs = []
+    for number, line in enumerate(read_lines(path, CURE), start=1):
+        with reading(path, f"look at line {number}, or {CURE}"):
+            epochs.append(json.loads(line))
+        if not fits(epochs[-1], EPOCH):
+            raise SpikeError(f"{path} does not say in line {number} how an epoch went; {CURE}")
+    return tuple(epochs)
