@@ -1,0 +1,27 @@
+"""What a user says of files that do not say it themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+TimeUnit = Literal["s", "ms", "us", "ns"]
+Axis = Literal["x", "y", "z"]
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What to take for granted when a file is read; None where the file, or its values, shall say.
+
+    Recordings: `time_unit` of their times, `sensor` (width, height) in pixels, `stream` number of several in one file,
+    `columns` the order of the columns of a table, such as "xytp". Clouds: `up`, the axis that points up in the file.
+    """
+
+    time_unit: TimeUnit | None = None
+    sensor: tuple[int, int] | None = None
+    stream: int | None = None
+    columns: str | None = None
+    up: Axis | None = None
+
+
+AS_FOUND = ReadOptions()
