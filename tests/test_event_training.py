@@ -102,14 +102,14 @@ def test_frames_hold_every_event_at_any_number_of_steps(data: Path) -> None:
     split = load_events(data, "nmnist", "test")
     samples = load_samples(data, "nmnist", "test", settings(size=None, timesteps=3))
     for steps in (1, 3, 4):
-        frames = samples.shown(steps)
+        frames = samples.inputs(steps)
         assert frames.shape == (10 * TEST, steps, 2, 34, 34)
         # With more steps than the network's own, each frame still holds as much as it has learned to expect.
         expected = np.diff(split.offsets) * max(1, steps / 3)
         np.testing.assert_allclose(frames.sum(axis=(1, 2, 3, 4), dtype=np.float64), expected, rtol=1e-6)
     counts = split_frames(split, EqualCount(3))
-    assert np.array_equal(samples.shown(3), counts)
-    x = to_network(samples.shown(3)[:5], CPU, torch.float32)
+    assert np.array_equal(samples.inputs(3), counts)
+    x = to_network(samples.inputs(3)[:5], CPU, torch.float32)
     assert x.shape == (3, 5, 2, 34, 34) and np.array_equal(x[1, 4].numpy(), counts[4, 1])
 
 
@@ -132,7 +132,7 @@ def test_one_set_of_weights_answers_at_every_t_from_frames_of_that_t(data: Path,
     assert [row.timesteps for row in rows] == [1, 4]
     labels = samples.labels
     for row in rows:
-        logits = flow.step_logits(model, samples.shown(row.timesteps), row.timesteps, CPU, "fp32", 0)
+        logits = flow.step_logits(model, samples.inputs(row.timesteps), row.timesteps, CPU, "fp32", 0)
         assert logits.shape == (row.timesteps, 10 * TEST, 10)
         assert row.instance_accuracy == pytest.approx((logits.mean(0).argmax(-1).numpy() == labels).mean())
     assert rows[0].instance_accuracy > 0.25  # chance is 0.1
@@ -152,7 +152,7 @@ def test_the_command_line_trains_scores_and_predicts(cli: Cli, data: Path, tmp_p
     recording = sorted((data.parent / "N-MNIST" / "Test").rglob("*.bin"))[0]
     (answer,) = cli("predict", tmp_path / "run", recording, "--timesteps", 2, "--json").document
     model, samples = flow.opened(tmp_path / "run" / "model.safetensors", data, None, "test", CPU)
-    logits = flow.step_logits(model, samples.shown(2)[:1], 2, CPU, "fp32", 0).mean(0).softmax(-1)
+    logits = flow.step_logits(model, samples.inputs(2)[:1], 2, CPU, "fp32", 0).mean(0).softmax(-1)
     assert answer["predictions"][0]["probability"] == pytest.approx(logits.max().item(), rel=1e-4)
 
 

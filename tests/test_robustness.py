@@ -106,7 +106,7 @@ def test_damaged_recordings_become_frames_anew_for_each_number_of_steps(data_dir
     for cell in cells[2:]:
         hurt = [corrupt_recording(split.recording(index), "dead-pixels", 5, 1, index) for index in range(len(split))]
         frames = np.stack([samples.framing.of_recording(one, cell.timesteps) for one in hurt])
-        assert 0 < frames.sum() < samples.shown(cell.timesteps).sum()
+        assert 0 < frames.sum() < samples.inputs(cell.timesteps).sum()
         logits = step_logits(model, frames, cell.timesteps, CPU, "fp32", 1)
         assert cell.instance_accuracy == (logits.mean(0).argmax(-1).numpy() == split.labels).mean()
 

@@ -20,7 +20,7 @@ from PIL import Image
 from spikecli.cli import run as command
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import evaluate, opened
-from spikecli.evaluation.verdicts import Exam, Verdicts, judge, prepare_exam
+from spikecli.evaluation.predictions import Evaluation, Predictions, evaluate_each, open_evaluation
 from spikecli.settings.config import TrainConfig
 from spikecli.view.drawing import window
 from spikecli.view.drawing.canvas import THEMES
@@ -62,8 +62,8 @@ def runs(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 @pytest.fixture(scope="module")
 def scored(shapes_dir: Path, runs: dict[str, Path]) -> Scored:
-    exam = prepare_exam(runs["first"] / "model.safetensors", shapes_dir, "test", 2)
-    return Scored(0, read_run(runs["first"]), exam, judge(exam, 3, 0))
+    evaluation = open_evaluation(runs["first"] / "model.safetensors", shapes_dir, "test", 2)
+    return Scored(0, read_run(runs["first"]), evaluation, evaluate_each(evaluation, 3, 0))
 
 
 def curve_of(folder: Path) -> list[dict]:
@@ -100,23 +100,23 @@ def test_accuracy_and_energy_are_those_of_eval(shapes_dir: Path, runs: dict[str,
     device = torch.device("cpu")
     model, clouds = opened(runs["first"] / "model.safetensors", shapes_dir, None, "test", device)
     rows = evaluate(model, clouds, [1, 2, 3], 2, 0, device, "fp32")
-    verdicts = scored.verdicts
-    assert verdicts.accuracies.mean(axis=0).tolist() == pytest.approx([row.instance_accuracy for row in rows])
-    assert verdicts.accuracy_std.tolist() == pytest.approx([row.instance_accuracy_std for row in rows])
-    assert verdicts.energy_uj == pytest.approx([row.energy_uj for row in rows])
-    assert verdicts.firing_rate == pytest.approx([row.firing_rate for row in rows])
+    predictions = scored.predictions
+    assert predictions.accuracies.mean(axis=0).tolist() == pytest.approx([row.instance_accuracy for row in rows])
+    assert predictions.accuracy_std.tolist() == pytest.approx([row.instance_accuracy_std for row in rows])
+    assert predictions.energy_uj == pytest.approx([row.energy_uj for row in rows])
+    assert predictions.firing_rate == pytest.approx([row.firing_rate for row in rows])
 
 
-def test_the_score_charts_hold_what_was_judged(scored: Scored) -> None:
+def test_the_score_charts_hold_what_was_scored(scored: Scored) -> None:
     steps, energy, confusion = scores_figure([scored], LIGHT).axes
-    mean = scored.verdicts.accuracies.mean(axis=0)
+    mean = scored.predictions.accuracies.mean(axis=0)
     assert steps.lines[0].get_ydata().tolist() == energy.lines[0].get_ydata().tolist() == mean.tolist()
     assert steps.lines[0].get_xdata().tolist() == [1, 2, 3]
-    assert tuple(energy.lines[0].get_xdata()) == scored.verdicts.energy_uj
+    assert tuple(energy.lines[0].get_xdata()) == scored.predictions.energy_uj
     bars = steps.collections[0].get_segments()
     lengths = [float(np.ptp(bar[:, 1])) for bar in bars]
-    assert lengths == pytest.approx((2 * scored.verdicts.accuracy_std).tolist())
-    counts = scored.verdicts.confusion
+    assert lengths == pytest.approx((2 * scored.predictions.accuracy_std).tolist())
+    counts = scored.predictions.confusion
     written = {(round(text.get_position()[1]), round(text.get_position()[0])): text for text in confusion.texts}
     assert {place: int(text.get_text()) for place, text in written.items()} == {
         (row, column): counts[row, column] for row, column in zip(*np.nonzero(counts), strict=True)
@@ -125,46 +125,46 @@ def test_the_score_charts_hold_what_was_judged(scored: Scored) -> None:
 
 
 def test_the_confusion_matrix_counts_every_cloud_and_its_diagonal_the_right_ones(scored: Scored) -> None:
-    verdicts = scored.verdicts
-    counts = verdicts.confusion
-    assert counts.sum() == len(verdicts.labels) == 300
-    assert np.trace(counts) / 300 == pytest.approx(verdicts.accuracies[0, -1])
+    predictions = scored.predictions
+    counts = predictions.confusion
+    assert counts.sum() == len(predictions.labels) == 300
+    assert np.trace(counts) / 300 == pytest.approx(predictions.accuracies[0, -1])
     assert counts.sum(axis=1).tolist() == [30] * 10
-    assert len(verdicts.mistakes) == 300 - np.trace(counts)
+    assert len(predictions.mistakes) == 300 - np.trace(counts)
 
 
 def test_mistakes_come_most_confident_first_and_none_when_all_is_right() -> None:
     chances = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.7, 0.3]])
     predictions = np.array([[[1, 1, 1, 1], [0, 1, 1, 0]]])
-    verdicts = Verdicts(predictions, chances, np.array([0, 0, 0, 0]), (0.1, 0.1), (1.0, 2.0))
-    assert verdicts.mistakes.tolist() == [2, 1]
-    assert verdicts.confusion.tolist() == [[2, 2], [0, 0]]
-    assert verdicts.accuracies.tolist() == [[0.0, 0.5]]
-    assert verdicts.accuracy_std.tolist() == [0.0, 0.0]
+    predictions = Predictions(predictions, chances, np.array([0, 0, 0, 0]), (0.1, 0.1), (1.0, 2.0))
+    assert predictions.mistakes.tolist() == [2, 1]
+    assert predictions.confusion.tolist() == [[2, 2], [0, 0]]
+    assert predictions.accuracies.tolist() == [[0.0, 0.5]]
+    assert predictions.accuracy_std.tolist() == [0.0, 0.0]
 
 
 def test_the_clouds_that_go_wrong_are_drawn_with_both_classes(scored: Scored) -> None:
     sheet = mistakes_sheet(scored, LIGHT)
     assert sheet is not None
-    clouds, verdicts = scored.exam.samples, scored.verdicts
-    assert len(sheet.panels) == min(12, len(verdicts.mistakes))
-    for panel, sample in zip(sheet.panels, verdicts.mistakes, strict=False):
+    clouds, predictions = scored.evaluation.samples, scored.predictions
+    assert len(sheet.panels) == min(12, len(predictions.mistakes))
+    for panel, sample in zip(sheet.panels, predictions.mistakes, strict=False):
         np.testing.assert_array_equal(panel.points, clouds.points[sample])
-        said = verdicts.predictions[0, -1, sample]
-        assert panel.title == f"{clouds.classnames[said]} {verdicts.chances[sample, said]:.0%}"
+        said = predictions.classes[0, -1, sample]
+        assert panel.title == f"{clouds.classnames[said]} {predictions.probabilities[sample, said]:.0%}"
         assert panel.note == f"is {clouds.classnames[clouds.labels[sample]]} · {sample}"
         assert said != clouds.labels[sample]
-    right = replace(verdicts, labels=verdicts.predictions[0, -1])
-    assert mistakes_sheet(replace(scored, verdicts=right), LIGHT) is None
+    right = replace(predictions, labels=predictions.classes[0, -1])
+    assert mistakes_sheet(replace(scored, predictions=right), LIGHT) is None
 
 
 def test_the_held_out_part_is_what_training_held_out(shapes_dir: Path, runs: dict[str, Path]) -> None:
-    exam = prepare_exam(runs["second"] / "model.safetensors", shapes_dir, "val", 3)
-    assert exam.repeats == 1  # --paper lif draws nothing
-    assert len(exam.places) == 100 and np.bincount(exam.samples.labels).tolist() == [10] * 10
-    assert set(exam.places) != set(range(100))
+    evaluation = open_evaluation(runs["second"] / "model.safetensors", shapes_dir, "val", 3)
+    assert evaluation.repeats == 1  # --paper lif draws nothing
+    assert len(evaluation.places) == 100 and np.bincount(evaluation.samples.labels).tolist() == [10] * 10
+    assert set(evaluation.places) != set(range(100))
     with pytest.raises(SpikeError, match=r"nothing was held out in training.*take test"):
-        prepare_exam(runs["ann"] / "model.safetensors", shapes_dir, "val", 3)
+        open_evaluation(runs["ann"] / "model.safetensors", shapes_dir, "val", 3)
 
 
 # The files.
@@ -421,21 +421,21 @@ class Recordings:
 
     labels = np.array([1, 2, 2])
     classnames = ("one", "two", "three", "four")
-    dataset, noun, static, fingerprint = "digits", "recordings", False, ""
+    dataset, unit_name, static, fingerprint = "digits", "recordings", False, ""
 
-    def shown(self, timesteps: int) -> np.ndarray:
+    def inputs(self, timesteps: int) -> np.ndarray:
         return np.zeros((3, timesteps, 2, 5, 5), np.float32)
 
 
 def test_recordings_are_sliced_anew_for_each_number_of_steps_and_their_mistakes_only_counted(
     runs: dict[str, Path],
 ) -> None:
-    exam = Exam(Meter(), Recordings(), "test", np.arange(3), torch.device("cpu"), 1)  # type: ignore[arg-type]
-    assert exam.work(3) == 9
+    evaluation = Evaluation(Meter(), Recordings(), "test", np.arange(3), torch.device("cpu"), 1)  # type: ignore[arg-type]
+    assert evaluation.work(3) == 9
     done: list[int] = []
-    verdicts = judge(exam, 3, 0, done.append)
-    assert verdicts.predictions.tolist() == [[[0, 0, 0], [1, 1, 1], [2, 2, 2]]] and sum(done) == 9
-    assert verdicts.accuracies.tolist() == [[0, pytest.approx(1 / 3), pytest.approx(2 / 3)]]
-    one = Scored(0, read_run(runs["first"]), exam, verdicts)
+    predictions = evaluate_each(evaluation, 3, 0, done.append)
+    assert predictions.classes.tolist() == [[[0, 0, 0], [1, 1, 1], [2, 2, 2]]] and sum(done) == 9
+    assert predictions.accuracies.tolist() == [[0, pytest.approx(1 / 3), pytest.approx(2 / 3)]]
+    one = Scored(0, read_run(runs["first"]), evaluation, predictions)
     assert mistakes_sheet(one, LIGHT) is None
     assert scores_figure([one], LIGHT).axes[1].get_xlabel() == "energy of one recording, µJ"

@@ -16,8 +16,8 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.evaluation.dial import AutoRow, Dial
     from spikecli.evaluation.evaluate import Row
+    from spikecli.evaluation.step_scores import AutoRow, StepScores
 
 Given = Annotated[
     Path | None,
@@ -39,7 +39,7 @@ COLUMNS = ("T", "instance acc.", "class acc.", "firing", "synaptic ops", "energy
 
 @with_groups
 def evaluate(
-    dial: DialOptions,
+    stopping: DialOptions,
     damage: DamageOptions,
     checkpoint: Given = None,
     timesteps: Steps = "1,2,3,4",
@@ -67,24 +67,24 @@ def evaluate(
     if damage.corrupt is not None:
         from spikecli.cli.shown.damage import show_damage
 
-        if dial.figure is not None or by_class:
+        if stopping.figure is not None or by_class:
             raise SpikeError("--figure and --by-class are of whole samples; leave them out, or --corrupt")
         show_damage(console, asked, parse_steps(timesteps), damage)
     else:
-        _show_scores(console, asked, timesteps, dial)
+        _show_scores(console, asked, timesteps, stopping)
 
 
 def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOptions) -> None:
-    from spikecli.evaluation import dial as flow
+    from spikecli.evaluation import step_scores as flow
     from spikecli.evaluation.evaluate import opened
-    from spikecli.evaluation.stopping import Stop, runs_of, steps_of
+    from spikecli.evaluation.stopping import StopRule, runs_of, steps_of
     from spikecli.files.atomic import write_rows
     from spikecli.machine.device import choose_device
-    from spikecli.view.runs.steps import check_picture, save_dial
+    from spikecli.view.runs.steps import check_picture, save_steps
     from spikecli.weights import checkpoint as checkpoints
 
     steps, auto = parse_dial(timesteps)
-    stop = Stop(turned.confidence, turned.most) if auto else None
+    stop = StopRule(turned.confidence, turned.most) if auto else None
     drawn = turned.figure is not None
     check_picture(turned.figure)
     path, place = checkpoints.resolve(asked.checkpoint), choose_device(asked.device)
@@ -92,45 +92,47 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     steps, runs = list(steps_of(model, steps)), runs_of(model, asked.runs)
     _warn(console, path, asked.data_dir, asked.data)
     total = flow.passes(samples, steps, stop, runs, drawn) * len(samples.labels)
-    with console.progress("evaluating", total=total, unit=samples.noun) as advance:
+    with console.progress("evaluating", total=total, unit=samples.unit_name) as advance:
         how = (runs, asked.seed, place, asked.precision, advance)
-        dial = flow.turn(model, samples, steps, stop, drawn, *how)
-    results = flow.results(dial, samples.classnames if asked.by_class else ())
+        scores = flow.evaluate_steps(model, samples, steps, stop, drawn, *how)
+    results = flow.results(scores, samples.classnames if asked.by_class else ())
     if asked.out is not None:
         write_rows(asked.out, results)
     if turned.figure is not None:
-        save_dial(turned.figure, dial, turned.theme)
-    document = {"checkpoint": str(path), "dataset": samples.dataset, "split": asked.split, "samples": dial.samples}
+        save_steps(turned.figure, scores, turned.theme)
+    document = {"checkpoint": str(path), "dataset": samples.dataset, "split": asked.split, "samples": scores.samples}
     figure = {"figure": turned.figure} if turned.figure is not None else {}
     console.document({**document, "runs": asked.runs, "seed": asked.seed, "results": results, **figure})
-    title = f"{path} on {samples.dataset}, {asked.split} split, {dial.samples} {samples.noun}"
-    caption = _caption(asked, runs, dial, samples.noun)
-    console.table(title, COLUMNS, [_cells(row, runs) for row in dial.all_rows], caption)
+    title = f"{path} on {samples.dataset}, {asked.split} split, {scores.samples} {samples.unit_name}"
+    caption = _caption(asked, runs, scores, samples.unit_name)
+    console.table(title, COLUMNS, [_cells(row, runs) for row in scores.all_rows], caption)
     if asked.by_class:
-        console.table(f"{title}, by class", *_by_class(dial, samples.classnames))
+        console.table(f"{title}, by class", *_by_class(scores, samples.classnames))
 
 
-def _by_class(dial: Dial, classnames: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+def _by_class(scores: StepScores, classnames: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows: each class's accuracy at each number of steps."""
-    shares = zip(*(row.by_class for row in dial.all_rows), strict=True)
+    shares = zip(*(row.by_class for row in scores.all_rows), strict=True)
     rows = [
         [name, *("–" if math.isnan(share) else f"{share:.1%}" for share in row)]
         for name, row in zip(classnames, shares, strict=True)
     ]
-    return ["class", *(f"T = {row.timesteps}" for row in dial.all_rows)], rows
+    return ["class", *(f"T = {row.timesteps}" for row in scores.all_rows)], rows
 
 
-def _caption(asked: Asked, runs: int, dial: Dial, noun: str) -> str:
+def _caption(asked: Asked, runs: int, scores: StepScores, unit_name: str) -> str:
     if runs < asked.runs:
         spread = "no membrane starts at random: the same for every seed"
     elif runs > 1:
         spread = f"mean ± std of {runs} perturbation seeds from {asked.seed}"
     else:
         spread = f"perturbation seed {asked.seed}"
-    counted = f"operations and energy of one of the {noun}: 4.6 pJ a multiply-add of real values, 0.9 pJ an addition"
-    if dial.auto is None or dial.saved is None:
+    counted = (
+        f"operations and energy of one of the {unit_name}: 4.6 pJ a multiply-add of real values, 0.9 pJ an addition"
+    )
+    if scores.auto is None or scores.saved is None:
         return f"{spread}; {counted}"
-    auto, saved = dial.auto, dial.saved
+    auto, saved = scores.auto, scores.saved
     return (
         f"{spread}; {counted}; auto: each stops at the first step at which a class has a probability of "
         f"{auto.confidence:g}, at {auto.mean_timesteps:.2f} of at most {auto.most} on average; of T = {auto.most} that "

@@ -14,7 +14,7 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.evaluation.stopping import Stop
+    from spikecli.evaluation.stopping import StopRule
 
 Given = Annotated[
     list[Path],
@@ -46,7 +46,7 @@ def predict(
 
     Example: spikecli predict chair.off, or spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
-    from spikecli.evaluation.stopping import Stop
+    from spikecli.evaluation.stopping import StopRule
     from spikecli.neuroclip import fewshot
     from spikecli.weights import checkpoint as checkpoints
     from spikecli.weights.reference import NAME, is_checkpoint
@@ -65,16 +65,16 @@ def predict(
         adapted = fewshot.load_adapter(path, data_dir, device)
         show_guesses(console, str(path), adapted.question.classnames, adapted.classify(files), top)
     else:
-        when = Stop(confidence, most) if auto else steps[0]
+        when = StopRule(confidence, most) if auto else steps[0]
         _name_files(console, path, files, when, top, seed, device)
 
 
 def _name_files(
-    console: Console, path: Path, files: list[Path], when: int | Stop, top: int, seed: int, device: str
+    console: Console, path: Path, files: list[Path], when: int | StopRule, top: int, seed: int, device: str
 ) -> None:
     from spikecli.datasets.samples import files_for
-    from spikecli.evaluation.dial import predict_stopped
     from spikecli.evaluation.evaluate import predict_clouds
+    from spikecli.evaluation.step_scores import predict_stopped
     from spikecli.weights import checkpoint as checkpoints
     from spikecli.weights.reference import name_of
 

@@ -84,7 +84,7 @@ def _show(trainer: Trainer, console: Console) -> None:
             pass
         return
     config = trainer.config
-    shares = f"{len(trainer.batches.labels)} {trainer.noun} to train on, {len(trainer.held_out.labels)} held out"
+    shares = f"{len(trainer.batches.labels)} {trainer.unit_name} to train on, {len(trainer.held_out.labels)} held out"
     console.note(f"{config.dataset}: {shares}")
     if not trainer.steps_left:
         console.note(f"all {config.epochs} epochs are done; a larger --epochs would go on")
@@ -97,7 +97,7 @@ def _show(trainer: Trainer, console: Console) -> None:
             held_out = "" if epoch.val_accuracy is None else f"  held out {epoch.val_accuracy:.1%}"
             console.note(
                 f"epoch {epoch.epoch:3d}/{config.epochs}  loss {epoch.loss:.4f}  accuracy {epoch.train_accuracy:.1%}"
-                f"{held_out}  {epoch.seconds:.1f} s  {epoch.clouds_per_second:.0f} {trainer.noun}/s"
+                f"{held_out}  {epoch.seconds:.1f} s  {epoch.clouds_per_second:.0f} {trainer.unit_name}/s"
             )
     summary = trainer.summary()
     console.document(summary)

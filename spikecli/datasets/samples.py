@@ -34,11 +34,11 @@ class Samples(Protocol):
     @property
     def fingerprint(self) -> str: ...
     @property
-    def noun(self) -> str: ...  # clouds, recordings or images
+    def unit_name(self) -> str: ...  # clouds, recordings or images
     @property
     def static(self) -> bool: ...  # whether each time step shows the same
 
-    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+    def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
         """Return what a network is shown in so many steps, samples first, of those at the `chosen` indices or all."""
 
 
@@ -66,16 +66,16 @@ class Part:
         return self.whole.fingerprint
 
     @property
-    def noun(self) -> str:
-        return self.whole.noun
+    def unit_name(self) -> str:
+        return self.whole.unit_name
 
     @property
     def static(self) -> bool:
         return self.whole.static
 
-    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+    def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
         """Return what a network is shown of these samples in so many steps, or of those `chosen` among them."""
-        return self.whole.shown(timesteps, self.places if chosen is None else self.places[chosen])
+        return self.whole.inputs(timesteps, self.places if chosen is None else self.places[chosen])
 
 
 def load_samples(

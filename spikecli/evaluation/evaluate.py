@@ -27,7 +27,7 @@ from spikecli.neurons.watch import watched
 from spikecli.weights import checkpoint as checkpoints
 
 BATCH = 32
-OnClouds = Callable[[int], None]
+OnSamples = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def step_logits(
     device: torch.device,
     precision: str,
     seed: int,
-    on_clouds: OnClouds = lambda clouds: None,
+    on_samples: OnSamples = lambda samples: None,
 ) -> Tensor:
     """Return each step's logits (T, S, K), float32 on the CPU, of points, images or frames (S, ...).
 
@@ -71,7 +71,7 @@ def step_logits(
             part = inputs[start : start + BATCH]
             with autocast(device, precision):
                 parts.append(model(to_network(part, device, kind), timesteps).float().cpu())
-            on_clouds(len(part))
+            on_samples(len(part))
     model.train(was_training)
     return torch.cat(parts, 1)
 
@@ -114,7 +114,7 @@ def evaluate(
     seed: int,
     device: torch.device,
     precision: str,
-    on_clouds: OnClouds = lambda clouds: None,
+    on_samples: OnSamples = lambda samples: None,
 ) -> list[Row]:
     """Return a row for each number of time steps, over `runs` seeds of the perturbation.
 
@@ -124,12 +124,12 @@ def evaluate(
     """
     rows = []
     for longest, shorter in passes(samples, timesteps).items():
-        inputs = samples.shown(longest)
+        inputs = samples.inputs(longest)
         predictions = []
         counts = Operations(longest)
         for run in range(runs):
             with counted(model, longest) if run == 0 else nullcontext(counts) as counts:
-                logits = step_logits(model, inputs, longest, device, precision, seed + run, on_clouds)
+                logits = step_logits(model, inputs, longest, device, precision, seed + run, on_samples)
             predictions.append(metrics.cumulative_predictions(logits))
         for t in shorter:
             seconds = _seconds(model, inputs, t, device, precision)

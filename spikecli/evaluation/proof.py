@@ -179,10 +179,10 @@ def fold_checkpoint(
     _demand_foldable(source, path, out)
     trained, held = opened(path, data_dir, dataset, split, place)
     chosen = _spread(len(held.labels), samples)
-    shown = {timesteps: held.shown(timesteps, chosen) for timesteps in TIMESTEPS}
+    inputs = {timesteps: held.inputs(timesteps, chosen) for timesteps in TIMESTEPS}
 
     def compared(first: nn.Module, second: nn.Module) -> Comparison:
-        parts = (compare(first, second, inputs, t, seed, place, on_samples) for t, inputs in shown.items())
+        parts = (compare(first, second, frames, t, seed, place, on_samples) for t, frames in inputs.items())
         return sum(parts, Comparison())
 
     exact = copy.deepcopy(trained).double()

@@ -18,7 +18,7 @@ from spikecli.datasets.events.samples import EventSamples
 from spikecli.datasets.samples import Samples
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
-from spikecli.evaluation.evaluate import OnClouds, passes, step_logits
+from spikecli.evaluation.evaluate import OnSamples, passes, step_logits
 from spikecli.evaluation.stopping import steps_of
 
 CLEAN = "clean"
@@ -77,7 +77,7 @@ def robustness(
     timesteps: Sequence[int],
     device: torch.device,
     precision: str,
-    on_clouds: OnClouds = lambda clouds: None,
+    on_samples: OnSamples = lambda samples: None,
 ) -> list[Cell]:
     """Return a cell for each case of `battery` and number of time steps; a run's seed draws damage and perturbation.
 
@@ -91,7 +91,7 @@ def robustness(
             predictions = []
             for seed in range(battery.seed, battery.seed + battery.runs):
                 inputs = damaged(samples, kind, severity, seed, longest)
-                logits = step_logits(model, inputs, longest, device, precision, seed, on_clouds)
+                logits = step_logits(model, inputs, longest, device, precision, seed, on_samples)
                 predictions.append(metrics.cumulative_predictions(logits))
             cells += [_cell(kind, severity, t, [steps[t - 1] for steps in predictions], labels) for t in shorter]
     return cells
@@ -100,7 +100,7 @@ def robustness(
 def damaged(samples: Samples, kind: str, severity: int, seed: int, timesteps: int) -> np.ndarray:
     """Return what a network is shown of damaged samples in so many steps; of the samples as they are for CLEAN."""
     if kind == CLEAN:
-        return samples.shown(timesteps)
+        return samples.inputs(timesteps)
     if isinstance(samples, PointClouds):
         return corrupt_clouds(samples.points, kind, severity, seed)
     assert isinstance(samples, EventSamples)
@@ -115,7 +115,7 @@ def corruptions_of(samples: Samples) -> dict[str, Corruption]:
         return CLOUD_CORRUPTIONS
     if isinstance(samples, EventSamples):
         return EVENT_CORRUPTIONS
-    raise SpikeError(f"--corrupt damages points and recordings, but {samples.dataset} holds {samples.noun}")
+    raise SpikeError(f"--corrupt damages points and recordings, but {samples.dataset} holds {samples.unit_name}")
 
 
 def _cell(kind: str, severity: int, timesteps: int, predictions: list[Tensor], labels: Tensor) -> Cell:

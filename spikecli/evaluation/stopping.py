@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
-from spikecli.evaluation.evaluate import BATCH, OnClouds
+from spikecli.evaluation.evaluate import BATCH, OnSamples
 from spikecli.machine.device import autocast
 from spikecli.models.inputs import to_network
 from spikecli.neurons import Neuron
@@ -20,7 +20,7 @@ from spikecli.neurons.start import Perturbed
 
 
 @dataclass(frozen=True)
-class Stop:
+class StopRule:
     """When to stop: at the first step whose mean logits so far give a class this probability, or after `most` steps.
 
     The confidence is a fixed default, never fitted to the split that it is reported on.
@@ -119,11 +119,11 @@ def carried(model: nn.Module) -> Iterator[list[Membrane]]:
 def answers(
     model: nn.Module,
     inputs: np.ndarray,
-    stop: Stop,
+    stop: StopRule,
     device: torch.device,
     precision: str,
     seed: int,
-    on_clouds: OnClouds = lambda clouds: None,
+    on_samples: OnSamples = lambda samples: None,
 ) -> tuple[Tensor, Tensor]:
     """Return each sample's mean logits (S, K), float32 on the CPU, and the steps (S,) that it took.
 
@@ -140,12 +140,12 @@ def answers(
             part = inputs[start : start + BATCH]
             with carried(model) as membranes, autocast(device, precision):
                 parts.append(_answer(model, to_network(part, device, kind), stop, membranes))
-            on_clouds(len(part))
+            on_samples(len(part))
     means, steps = zip(*parts, strict=True)
     return torch.cat(means), torch.cat(steps)
 
 
-def _answer(model: nn.Module, x: Tensor, stop: Stop, membranes: list[Membrane]) -> tuple[Tensor, Tensor]:
+def _answer(model: nn.Module, x: Tensor, stop: StopRule, membranes: list[Membrane]) -> tuple[Tensor, Tensor]:
     frames = x.dim() == 5  # (T, B, C, H, W): each step has its own; all else is the same at every step
     count = x.shape[1] if frames else len(x)
     alive = torch.arange(count, device=x.device)

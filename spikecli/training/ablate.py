@@ -137,12 +137,12 @@ def _score(
     key = {"timesteps": steps, "split": scoring.split, "perturbations": runs, "data": samples.fingerprint}
     if record.get("key") != key:
 
-        def on_clouds(count: int) -> None:
+        def on_samples(count: int) -> None:
             if stop.asked:
                 raise Stopped("stopped while scoring")
 
         on_text("scoring")
-        scores, layers = score(model, samples, one.config, scoring, place, on_clouds)
+        scores, layers = score(model, samples, one.config, scoring, place, on_samples)
         rows = {"scores": [asdict(row) for row in scores], "layers": [asdict(layer) for layer in layers]}
         record = {"weights": record["weights"], "key": key, **rows}
         _write_record(one, record)

@@ -22,7 +22,9 @@ def is_sound(loss: float, model: nn.Module) -> bool:
     return math.isfinite(loss) and math.isfinite(float(torch.nn.utils.get_total_norm(gradients)))
 
 
-def kept(folder: Path, model: nn.Module, batch: Mapping[str, Tensor], loss: float, epoch: int, step: int) -> SpikeError:
+def save_bad_batch(
+    folder: Path, model: nn.Module, batch: Mapping[str, Tensor], loss: float, epoch: int, step: int
+) -> SpikeError:
     """Return the error for a step that cannot be taken, after keeping its batch and the weights in `folder`.
 
     `batch` is this process's share: whatever went into the step, and the logits; epoch and step count from 0.

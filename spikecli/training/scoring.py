@@ -85,18 +85,18 @@ def score(
     config: TrainConfig,
     scoring: Scoring,
     device: torch.device,
-    on_clouds: Callable[[int], None],
+    on_samples: Callable[[int], None],
 ) -> tuple[list[Score], list[Layer]]:
     """Return a network's scores at each T and its layers at the longest."""
     steps, runs = steps_of(model, scoring.timesteps), runs_of(model, scoring.perturbations)
     precision = "bf16" if config.precision == "bf16" else "fp32"
-    rows = evaluate.evaluate(model, samples, steps, runs, PERTURBATION_SEED, device, precision, on_clouds)
+    rows = evaluate.evaluate(model, samples, steps, runs, PERTURBATION_SEED, device, precision, on_samples)
     scores: list[Score] = []
     count = len(samples.labels)
     for longest, shorter in sorted(evaluate.passes(samples, steps).items()):
         with counted(model, longest) as operations, quantization(model, longest) as errors:
-            shown = samples.shown(longest)
-            evaluate.step_logits(model, shown, longest, device, precision, PERTURBATION_SEED, on_clouds)
+            shown = samples.inputs(longest)
+            evaluate.step_logits(model, shown, longest, device, precision, PERTURBATION_SEED, on_samples)
         scores += [_score(config, scoring.split, count, row, errors) for row in rows if row.timesteps in shorter]
     return scores, list(_layers(model, operations, errors, count))
 

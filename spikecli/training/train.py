@@ -52,7 +52,7 @@ def opened(
     device = processes.own_device(choose_device(device_name))
     refuse(config, kind_of(config.dataset), flips(config.dataset))
     samples = load_samples(data_dir, config.dataset, "train", config, watch=watch)
-    inputs = samples.shown(config.timesteps)
+    inputs = samples.inputs(config.timesteps)
     config = _settled(config, samples, inputs)
     with processes.joined(device):
         folder = out or default_folder(runs, config, resume)
@@ -95,7 +95,7 @@ class Trainer:
         self.device = device
         self.model = models.build(config.model).to(device, storage_type(config.precision))
         self.optimizer = schedule.optimizer(config, self.model)
-        self.noun = samples.noun
+        self.unit_name = samples.unit_name
         self.batches = Batches(inputs[kept], samples.labels[kept], config, device)
         self.held_out = Batches(inputs[held_out], samples.labels[held_out], config, device)
         self.run = Run(folder, config, samples.classnames)
@@ -197,7 +197,7 @@ class Trainer:
         sums = processes.summed(torch.stack([loss.detach().double() * count, right.double(), error.double() * count]))
         if not evidence.is_sound(float(sums[0]), self.model):
             batch = {"inputs": inputs, "labels": labels, "logits": logits, "indices": torch.from_numpy(indices)}
-            raise evidence.kept(self.run.folder, self.model, batch, float(sums[0]), epoch, step)
+            raise evidence.save_bad_batch(self.run.folder, self.model, batch, float(sums[0]), epoch, step)
         self.optimizer.step()
         loss_sum, right_sum, error_sum = sums.tolist()
         return loss_sum, right_sum, error_sum

@@ -35,17 +35,17 @@ def show_damage(console: Console, asked: Asked, timesteps: Sequence[int], damage
     through = sum(len(passes(split, steps_of(model, timesteps))) for model, split in runs)
     total = through * asked.runs * len(battery.cases) * len(samples.labels)
     reports = []
-    with console.progress("evaluating damaged samples", total=total, unit=samples.noun) as advance:
+    with console.progress("evaluating damaged samples", total=total, unit=samples.unit_name) as advance:
         for path, (model, split) in zip(paths, runs, strict=True):
             cells = flow.robustness(model, split, battery, timesteps, place, asked.precision, advance)
             reports.append(flow.Report(str(path), cells, flow.means(cells)))
     facts: dict[str, Any] = {"checkpoint": str(paths[0]), "dataset": samples.dataset, "split": asked.split}
     facts |= {"samples": len(samples.labels), "runs": asked.runs, "seed": asked.seed}
-    show_reports(console, reports, facts, samples.noun, asked.out)
+    show_reports(console, reports, facts, samples.unit_name, asked.out)
 
 
 def show_reports(
-    console: Console, reports: Sequence[Report], facts: dict[str, Any], noun: str, out: Path | None
+    console: Console, reports: Sequence[Report], facts: dict[str, Any], unit_name: str, out: Path | None
 ) -> None:
     """Show one network's rows, with another's beside them if there are two; `out` gets them as CSV."""
     from spikecli.files.atomic import write_rows
@@ -65,7 +65,7 @@ def show_reports(
     columns = [f"{_name(report)}, T = {t}" for report in reports for t in sorted({c.timesteps for c in report.cells})]
     drawn = f"{facts['runs']} seeds of damage and perturbation from {facts['seed']}"
     console.table(
-        f"{facts['dataset']}, {facts['split']} split, {facts['samples']} {noun}: instance accuracy",
+        f"{facts['dataset']}, {facts['split']} split, {facts['samples']} {unit_name}: instance accuracy",
         ("damage", "severity", *columns),
         [(*key, *cells) for key, cells in rows.items()],
         f"mean: over the kinds of damage; {drawn if facts['runs'] > 1 else 'seed ' + str(facts['seed'])}",

@@ -34,9 +34,9 @@ class PointClouds:
     fingerprint: str  # sha256 of the content as stored, whatever number of points was asked for
 
     static: ClassVar[bool] = True
-    noun: ClassVar[str] = "clouds"
+    unit_name: ClassVar[str] = "clouds"
 
-    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+    def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
         """Return the points (S, N, 3) of all clouds or of the chosen, the same at every step."""
         return self.points if chosen is None else self.points[chosen]
 

@@ -59,7 +59,7 @@ class EventSamples:
     watch: Watch
 
     static: ClassVar[bool] = False
-    noun: ClassVar[str] = "recordings"
+    unit_name: ClassVar[str] = "recordings"
 
     @property
     def labels(self) -> np.ndarray:
@@ -77,7 +77,7 @@ class EventSamples:
     def fingerprint(self) -> str:
         return self.source.fingerprint
 
-    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+    def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
         """Return the frames (S, T, 2, H, W) of all recordings or of the chosen; the watch is told of each part."""
         chosen = np.arange(len(self.labels)) if chosen is None else chosen
         slicing = SLICINGS[self.framing.slicing](timesteps)

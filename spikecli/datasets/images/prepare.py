@@ -40,9 +40,9 @@ class Images:
     fingerprint: str  # sha256 of the content
 
     static: ClassVar[bool] = True
-    noun: ClassVar[str] = "images"
+    unit_name: ClassVar[str] = "images"
 
-    def shown(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+    def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
         """Return all images (S, 3, 32, 32) or the chosen, the same at every step."""
         return self.images if chosen is None else self.images[chosen]
 

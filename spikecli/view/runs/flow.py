@@ -17,7 +17,7 @@ from spikecli.view.runs.scores import Scored, mistakes_sheet, scores_figure, tel
 from spikecli.weights.run_folder import RunRecord, read_run
 
 if TYPE_CHECKING:
-    from spikecli.evaluation.verdicts import Exam
+    from spikecli.evaluation.predictions import Evaluation
 
 SCORES = ("run", "T", "accuracy", "± std", "firing rate", "energy of one")
 
@@ -25,7 +25,7 @@ SCORES = ("run", "T", "accuracy", "± std", "firing rate", "energy of one")
 def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     """Draw training runs as `look` says and return their record; what cannot be drawn is told in `warnings`.
 
-    `on_work(steps, total=…)` is told of samples judged. SpikeError when a run is damaged, or nothing can be drawn.
+    `on_work(steps, total=…)` is told of samples evaluated. SpikeError when a run is damaged, or nothing can be drawn.
     """
     check_out(look, REPORTS)
     refuse_unused(look, "split", "runs")
@@ -36,7 +36,7 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     scored = _score(look, records, warnings, on_work)
     if not scored and not any(record.epochs for record in records):
         raise SpikeError(warnings[-1])
-    warnings += [f"what {one.record.name} gets wrong is not drawn" for one in scored[:1] if one.noun != "cloud"]
+    warnings += [f"what {one.record.name} gets wrong is not drawn" for one in scored[:1] if one.unit_name != "cloud"]
     report = build_report(records, scored, look)
     if look.out is None:
         show_picture(picture(report), report.title)
@@ -48,20 +48,21 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
 
 def _score(look: Look, records: Sequence[RunRecord], warnings: list[str], on_work: Callable[..., None]) -> list[Scored]:
     """Return what the networks say of the split; why one of them cannot be asked is added to `warnings`."""
-    from spikecli.evaluation.verdicts import judge, prepare_exam
+    from spikecli.evaluation.predictions import evaluate_each, open_evaluation
 
-    exams: list[tuple[int, RunRecord, Exam]] = []
+    asked: list[tuple[int, RunRecord, Evaluation]] = []
     for index, record in enumerate(records):
         try:
             if record.weights is None:
                 raise SpikeError(f"found no weights in {record.folder} yet")
-            exams.append((index, record, prepare_exam(record.weights, look.data_dir, look.split, look.runs)))
-            warnings += [f"{record.name}: {change}" for change in exams[-1][2].changes]
+            asked.append((index, record, open_evaluation(record.weights, look.data_dir, look.split, look.runs)))
+            warnings += [f"{record.name}: {change}" for change in asked[-1][2].changes]
         except SpikeError as problem:
             warnings.append(f"{record.name} is not evaluated: {problem}")
-    on_work(0, total=1 + sum(exam.work(look.timesteps) for _, _, exam in exams))
+    on_work(0, total=1 + sum(evaluation.work(look.timesteps) for _, _, evaluation in asked))
     return [
-        Scored(index, record, exam, judge(exam, look.timesteps, look.seed, on_work)) for index, record, exam in exams
+        Scored(index, record, evaluation, evaluate_each(evaluation, look.timesteps, look.seed, on_work))
+        for index, record, evaluation in asked
     ]
 
 
@@ -85,12 +86,13 @@ def build_report(records: Sequence[RunRecord], scored: Sequence[Scored], look: L
 
 
 def _told(scored: Sequence[Scored], look: Look) -> str:
-    exam, repeats = scored[0].exam, max(one.exam.repeats for one in scored)
+    evaluation, repeats = scored[0].evaluation, max(one.evaluation.repeats for one in scored)
     part = "the held-out part of the training split" if look.split == "val" else f"the {look.split} split"
     seeds = f"mean ± std of {repeats} perturbation seeds from {look.seed}" if repeats > 1 else f"seed {look.seed}"
     confusion = f" · confusion of {scored[0].record.name}" if len(scored) > 1 else " · confusion"
     shade = "shade by the root of the share"
-    return f"{len(exam.places):,} {exam.samples.noun} of {part} of {exam.samples.dataset} · {seeds}{confusion}: {shade}"
+    asked = f"{len(evaluation.places):,} {evaluation.samples.unit_name} of {part} of {evaluation.samples.dataset}"
+    return f"{asked} · {seeds}{confusion}: {shade}"
 
 
 def _summary(records: Sequence[RunRecord]) -> str:
@@ -143,43 +145,43 @@ def _record(records: Sequence[RunRecord], scored: Sequence[Scored]) -> list[dict
     for index, record in enumerate(records):
         document: dict[str, Any] = {"run": str(record.folder), "settings": record.config.model_dump()}
         document["epochs"] = list(record.epochs)
-        documents.append(document | (_judged(found[index]) if index in found else {}))
+        documents.append(document | (_scored(found[index]) if index in found else {}))
     return documents
 
 
-def _judged(one: Scored) -> dict[str, Any]:
-    samples, verdicts = one.exam.samples, one.verdicts
+def _scored(one: Scored) -> dict[str, Any]:
+    samples, predictions = one.evaluation.samples, one.predictions
     mistakes = [
         {
-            "index": int(one.exam.places[sample]),
-            "class": samples.classnames[verdicts.labels[sample]],
-            "predicted": samples.classnames[verdicts.predictions[0, -1, sample]],
-            "probability": float(verdicts.chances[sample, verdicts.predictions[0, -1, sample]]),
+            "index": int(one.evaluation.places[sample]),
+            "class": samples.classnames[predictions.labels[sample]],
+            "predicted": samples.classnames[predictions.classes[0, -1, sample]],
+            "probability": float(predictions.probabilities[sample, predictions.classes[0, -1, sample]]),
         }
-        for sample in verdicts.mistakes
+        for sample in predictions.mistakes
     ]
     return {
         "dataset": samples.dataset,
-        "split": one.exam.split,
-        "samples": len(verdicts.labels),
-        "repeats": one.exam.repeats,
+        "split": one.evaluation.split,
+        "samples": len(predictions.labels),
+        "repeats": one.evaluation.repeats,
         "results": _results(one),
         "classnames": list(samples.classnames),
-        "confusion": verdicts.confusion.tolist(),
+        "confusion": predictions.confusion.tolist(),
         "mistakes": mistakes,
     }
 
 
 def _results(one: Scored) -> list[dict[str, Any]]:
-    verdicts = one.verdicts
-    means = verdicts.accuracies.mean(axis=0)
+    predictions = one.predictions
+    means = predictions.accuracies.mean(axis=0)
     return [
         {
             "timesteps": step + 1,
             "instance_accuracy": float(means[step]),
-            "instance_accuracy_std": float(verdicts.accuracy_std[step]),
-            "firing_rate": verdicts.firing_rate[step],
-            "energy_uj": verdicts.energy_uj[step],
+            "instance_accuracy_std": float(predictions.accuracy_std[step]),
+            "firing_rate": predictions.firing_rate[step],
+            "energy_uj": predictions.energy_uj[step],
         }
-        for step in range(verdicts.timesteps)
+        for step in range(predictions.timesteps)
     ]

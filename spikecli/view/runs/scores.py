@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from spikecli.evaluation.verdicts import Exam, Verdicts
+    from spikecli.evaluation.predictions import Evaluation, Predictions
 
 COLUMNS = 6  # of small clouds
 MISTAKES = 2 * COLUMNS  # at most, of a run, that are drawn
@@ -44,13 +44,13 @@ class Scored:
 
     index: int
     record: RunRecord
-    exam: Exam
-    verdicts: Verdicts
+    evaluation: Evaluation
+    predictions: Predictions
 
     @property
-    def noun(self) -> str:
+    def unit_name(self) -> str:
         """What one sample is called: cloud, recording or image."""
-        return self.exam.samples.noun.removesuffix("s")
+        return self.evaluation.samples.unit_name.removesuffix("s")
 
 
 def scores_figure(scored: Sequence[Scored], theme: Theme) -> Figure:
@@ -58,14 +58,14 @@ def scores_figure(scored: Sequence[Scored], theme: Theme) -> Figure:
     figure = blank(SIDE + 1.26, theme)
     steps, energy = place(figure, 0.56, 0.3, 2.5, 1.85), place(figure, 0.56, 2.83, 2.5, 1.85)
     dress(steps, theme, "Accuracy against time", "time steps T")
-    dress(energy, theme, "Accuracy against energy", f"energy of one {scored[0].noun}, µJ")
+    dress(energy, theme, "Accuracy against energy", f"energy of one {scored[0].unit_name}, µJ")
     for one in scored:
-        mean, std = one.verdicts.accuracies.mean(axis=0), one.verdicts.accuracy_std
+        mean, std = one.predictions.accuracies.mean(axis=0), one.predictions.accuracy_std
         aside = 0.05 * (one.index - (scored[-1].index + scored[0].index) / 2)  # bars beside, not on, one another
         numbers = np.arange(1, len(mean) + 1) + aside
-        for axes, across in ((steps, numbers), (energy, np.array(one.verdicts.energy_uj))):
+        for axes, across in ((steps, numbers), (energy, np.array(one.predictions.energy_uj))):
             _points(axes, theme, one, across, mean, std)
-    most = max(one.verdicts.timesteps for one in scored)
+    most = max(one.predictions.timesteps for one in scored)
     whole_steps(steps, range(1, most + 1))
     _same_scale(steps, energy, theme)
     if len(scored) == 1:
@@ -93,9 +93,9 @@ def _points(axes: Axes, theme: Theme, one: Scored, across: np.ndarray, mean: np.
 
 def _name_steps(axes: Axes, theme: Theme, one: Scored) -> None:
     """Write T beside each point of a curve, on the side that its next piece leaves free."""
-    mean = one.verdicts.accuracies.mean(axis=0)
+    mean = one.predictions.accuracies.mean(axis=0)
     falls = np.append(np.diff(mean) < 0, False)
-    for step, energy in enumerate(one.verdicts.energy_uj):
+    for step, energy in enumerate(one.predictions.energy_uj):
         offset, side = ((5, 3), "bottom") if falls[step] else ((5, -3), "top")
         style: dict[str, Any] = {"fontsize": TICK, "color": theme.ink, "alpha": 0.8, "ha": "left", "va": side}
         axes.annotate(f"T = {step + 1}", (energy, mean[step]), offset, textcoords="offset points", **style)
@@ -115,14 +115,14 @@ def _same_scale(steps: Axes, energy: Axes, theme: Theme) -> None:
 
 
 def _confusion(axes: Axes, theme: Theme, one: Scored) -> None:
-    names, counts = one.exam.samples.classnames, one.verdicts.confusion
+    names, counts = one.evaluation.samples.classnames, one.predictions.confusion
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     colors = shades(theme, one.index)
     edges = np.arange(len(names) + 1) - 0.5
     axes.pcolormesh(edges, edges, np.sqrt(shares), cmap=colors, vmin=0, vmax=1, edgecolors=theme.paper, linewidth=0.8)
     axes.set(aspect="equal", ylim=(len(names) - 0.5, -0.5))
-    accuracy = f"{one.verdicts.accuracies[0, -1]:.2%} of {counts.sum():,} right"
-    dress(axes, theme, f"Confusion at T = {one.verdicts.timesteps}: {accuracy}", "predicted", "true", grid="none")
+    accuracy = f"{one.predictions.accuracies[0, -1]:.2%} of {counts.sum():,} right"
+    dress(axes, theme, f"Confusion at T = {one.predictions.timesteps}: {accuracy}", "predicted", "true", grid="none")
     size = min(TICK, 0.85 * SIDE * 72 / len(names))
     turn, side = (45, "top") if len(names) <= COUNTED else (90, "center")
     axes.set_xticks(range(len(names)), names, rotation=turn, ha="right", va=side, rotation_mode="anchor", fontsize=size)
@@ -145,14 +145,14 @@ def _readable(ground: Sequence[float]) -> str:
 
 def mistakes_sheet(one: Scored, theme: Theme) -> Sheet | None:
     """Return small clouds that the run gets wrong, the most confident mistakes first; None where no clouds do."""
-    wrong, samples, panels = one.verdicts.mistakes[:MISTAKES], one.exam.samples, []
-    if not len(wrong) or one.noun != "cloud":
+    wrong, samples, panels = one.predictions.mistakes[:MISTAKES], one.evaluation.samples, []
+    if not len(wrong) or one.unit_name != "cloud":
         return None
-    points, labels = samples.shown(one.verdicts.timesteps), one.verdicts.labels
+    points, labels = samples.inputs(one.predictions.timesteps), one.predictions.labels
     for sample in wrong:
-        given = one.verdicts.predictions[0, -1, sample]
-        said = f"{samples.classnames[given]} {one.verdicts.chances[sample, given]:.0%}"
-        note = f"is {samples.classnames[labels[sample]]} · {one.exam.places[sample]}"
+        given = one.predictions.classes[0, -1, sample]
+        said = f"{samples.classnames[given]} {one.predictions.probabilities[sample, given]:.0%}"
+        note = f"is {samples.classnames[labels[sample]]} · {one.evaluation.places[sample]}"
         panels.append(replace(cloud_panel(Shape("", points[sample])), title=said, note=note))
     sheet = Sheet(panels, theme, COLUMNS)
     sheet.side = WIDTH / COLUMNS
@@ -162,10 +162,10 @@ def mistakes_sheet(one: Scored, theme: Theme) -> Sheet | None:
 
 def tell_mistakes(one: Scored) -> tuple[str, str]:
     """Return the heading above the clouds that go wrong, and how to read them."""
-    count = len(one.verdicts.mistakes)
+    count = len(one.predictions.mistakes)
     heading = f"The {MISTAKES} most confident of {count} mistakes" if count > MISTAKES else f"All {count} mistakes"
     return (
-        f"{heading} at T = {one.verdicts.timesteps}",
+        f"{heading} at T = {one.predictions.timesteps}",
         f"bold: what {one.record.name} says, how surely · below: what the cloud is, its place in "
-        f"{one.exam.samples.dataset}:{one.exam.stored}",
+        f"{one.evaluation.samples.dataset}:{one.evaluation.stored}",
     )

@@ -14,7 +14,7 @@ from spikecli.view.drawing.picture import DOTS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from spikecli.evaluation.dial import AutoRow, Dial
+    from spikecli.evaluation.step_scores import AutoRow, StepScores
 
 LINE: dict[str, Any] = {"markersize": 4.2, "linewidth": 1.5}
 STAR: dict[str, Any] = {"marker": "*", "markersize": 12, "linestyle": "none", "zorder": 4}
@@ -26,14 +26,14 @@ def check_picture(path: Path | None) -> None:
         raise SpikeError(f"cannot write {path}: its suffix is {path.suffix!r}; name a file that ends in .png")
 
 
-def save_dial(path: Path, dial: Dial, theme: str) -> None:
-    """Write the picture of `dial_figure` as a PNG."""
-    image = pixels(dial_figure(dial, theme), DOTS)
+def save_steps(path: Path, scores: StepScores, theme: str) -> None:
+    """Write the picture of `steps_figure` as a PNG."""
+    image = pixels(steps_figure(scores, theme), DOTS)
     with atomic_path(path) as temporary:
         image.save(temporary, format="PNG", optimize=True)
 
 
-def dial_figure(dial: Dial, theme: str) -> Figure:
+def steps_figure(scores: StepScores, theme: str) -> Figure:
     """Return three charts against the time steps: accuracy and mean confidence, energy, and time of one sample.
 
     A star stands where each sample stops when it is sure, at the mean number of steps.
@@ -41,19 +41,19 @@ def dial_figure(dial: Dial, theme: str) -> Figure:
     paper = THEMES[theme]
     figure = blank(2.75, paper)
     shares, energy, time = (place(figure, left, 0.4, 2.15, 1.85) for left in (0.56, 3.42, 6.3))
-    steps = [row.timesteps for row in dial.rows]
-    accuracies, spread = zip(*((row.instance_accuracy, row.instance_accuracy_std) for row in dial.rows), strict=True)
+    steps = [row.timesteps for row in scores.rows]
+    accuracies, spread = zip(*((row.instance_accuracy, row.instance_accuracy_std) for row in scores.rows), strict=True)
     bars: dict[str, Any] = {"yerr": spread, "capsize": 2.6} if any(spread) else {}
     first: dict[str, Any] = {"color": color_of(paper, 0), "marker": mark_of(0), **LINE}
     second: dict[str, Any] = {"color": color_of(paper, 1), "marker": mark_of(1), "linestyle": "--", **LINE}
     shares.errorbar(steps, accuracies, label="accuracy", **bars, **first)
-    shares.plot(steps, dial.confidences, label="mean confidence", **second)
-    energy.plot(steps, [row.energy_uj for row in dial.rows], **first)
-    time.plot(steps, [1e3 * row.seconds / dial.samples for row in dial.rows], **first)
-    if dial.auto is not None:
-        for axes, value in zip((shares, energy, time), _heights(dial.auto, dial.samples), strict=True):
-            name = f"auto: sure at {dial.auto.confidence:g}"
-            axes.plot(dial.auto.mean_timesteps, value, color=paper.ink, label=name, **STAR)
+    shares.plot(steps, scores.confidences, label="mean confidence", **second)
+    energy.plot(steps, [row.energy_uj for row in scores.rows], **first)
+    time.plot(steps, [1e3 * row.seconds / scores.samples for row in scores.rows], **first)
+    if scores.auto is not None:
+        for axes, value in zip((shares, energy, time), _heights(scores.auto, scores.samples), strict=True):
+            name = f"auto: sure at {scores.auto.confidence:g}"
+            axes.plot(scores.auto.mean_timesteps, value, color=paper.ink, label=name, **STAR)
     titles = ("Accuracy and confidence", "Energy of one sample, µJ", "Time of one sample, ms")
     for axes, title in zip((shares, energy, time), titles, strict=True):
         dress(axes, paper, title, "time steps T")

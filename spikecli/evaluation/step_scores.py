@@ -1,4 +1,4 @@
-"""Time as a dial: what a network scores and saves that stops each sample when it is sure, beside fixed steps."""
+"""Scores at fixed numbers of time steps, and of early stopping per sample: what it saves of the longest run."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from spikecli.datasets.samples import Samples
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import MAC_PJ, counted
-from spikecli.evaluation.evaluate import BATCH, OnClouds, Row, evaluate, mean_by_class, step_logits
+from spikecli.evaluation.evaluate import BATCH, OnSamples, Row, evaluate, mean_by_class, step_logits
 from spikecli.evaluation.evaluate import passes as passes_of
-from spikecli.evaluation.stopping import Stop, answers
+from spikecli.evaluation.stopping import StopRule, answers
 from spikecli.machine.device import choose_device
 from spikecli.weights import checkpoint as checkpoints
 
@@ -59,7 +59,7 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class Dial:
+class StepScores:
     """Rows of fixed steps in their order, the row of auto and what it saves of the longest run, if it was asked for.
 
     `confidences` are the mean probabilities of the class that is named, a row each; empty where nothing is drawn.
@@ -77,50 +77,50 @@ class Dial:
         return [*self.rows, self.auto] if self.auto is not None else [*self.rows]
 
 
-def turn(
+def evaluate_steps(
     model: nn.Module,
     samples: Samples,
     timesteps: Sequence[int],
-    stop: Stop | None,
+    stop: StopRule | None,
     drawn: bool,
     runs: int,
     seed: int,
     device: torch.device,
     precision: str,
-    on_clouds: OnClouds = lambda clouds: None,
-) -> Dial:
+    on_samples: OnSamples = lambda samples: None,
+) -> StepScores:
     """Return the scores at each number of time steps, and where `stop` is given also those of stopping by it.
 
     The most steps that `stop` allows get a row too, against which the saving is counted. `drawn` asks for confidences.
     SpikeError for an ANN that is to stop.
     """
     timesteps = _with_most(timesteps, stop)
-    how = (seed, device, precision, on_clouds)
+    how = (seed, device, precision, on_samples)
     auto = None if stop is None else stopped(model, samples, stop, runs, *how)
     rows = evaluate(model, samples, timesteps, runs, *how)
     sure = mean_confidences(model, samples, timesteps, *how) if drawn else []
     longest = next((row for row in rows if stop is not None and row.timesteps == stop.most), None)
     saving = saved(auto, longest) if auto is not None and longest is not None else None
-    return Dial(rows, auto, saving, sure, len(samples.labels))
+    return StepScores(rows, auto, saving, sure, len(samples.labels))
 
 
-def passes(samples: Samples, timesteps: Sequence[int], stop: Stop | None, runs: int, drawn: bool) -> int:
-    """Return how many times `turn` goes through the split."""
+def passes(samples: Samples, timesteps: Sequence[int], stop: StopRule | None, runs: int, drawn: bool) -> int:
+    """Return how many times `evaluate_steps` goes through the split."""
     steps = _with_most(timesteps, stop)
     return (runs + drawn) * len(passes_of(samples, steps)) + (runs if stop is not None else 0)
 
 
-def _with_most(timesteps: Sequence[int], stop: Stop | None) -> list[int]:
+def _with_most(timesteps: Sequence[int], stop: StopRule | None) -> list[int]:
     return sorted({*timesteps, *([stop.most] if stop is not None else [])})
 
 
-def results(dial: Dial, classnames: Sequence[str] = ()) -> list[dict[str, Any]]:
+def results(scores: StepScores, classnames: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the rows as `spikecli eval --json` lists them, with `by_class` by name where `classnames` are given."""
-    rows = [asdict(row) for row in dial.all_rows]
-    for row, confidence in zip(rows, dial.confidences, strict=False):
+    rows = [asdict(row) for row in scores.all_rows]
+    for row, confidence in zip(rows, scores.confidences, strict=False):
         row["mean_confidence"] = confidence
-    if dial.saved is not None:
-        rows[-1]["saved"] = asdict(dial.saved)
+    if scores.saved is not None:
+        rows[-1]["saved"] = asdict(scores.saved)
     for row in rows:
         shares = row.pop("by_class")
         if classnames:
@@ -132,24 +132,24 @@ def results(dial: Dial, classnames: Sequence[str] = ()) -> list[dict[str, Any]]:
 def stopped(
     model: nn.Module,
     samples: Samples,
-    stop: Stop,
+    stop: StopRule,
     runs: int,
     seed: int,
     device: torch.device,
     precision: str,
-    on_clouds: OnClouds = lambda clouds: None,
+    on_samples: OnSamples = lambda samples: None,
 ) -> AutoRow:
     """Return the row of a network that stops each sample when it is sure, over `runs` seeds of the perturbation.
 
     Operations are counted in the first run; `seconds` is what the whole split takes, from the median of three passes
     over samples spread evenly over it. SpikeError for an ANN.
     """
-    labels, inputs = torch.from_numpy(samples.labels), samples.shown(stop.most)
+    labels, inputs = torch.from_numpy(samples.labels), samples.inputs(stop.most)
     with counted(model, 1) as counts:  # each call is a step of the samples still under way, so the sum is over all
-        first = answers(model, inputs, stop, device, precision, seed, on_clouds)
+        first = answers(model, inputs, stop, device, precision, seed, on_samples)
     done = [first]
     for run in range(1, runs):
-        done.append(answers(model, inputs, stop, device, precision, seed + run, on_clouds))
+        done.append(answers(model, inputs, stop, device, precision, seed + run, on_samples))
     steps = torch.stack([taken for _, taken in done])
     accuracies = [metrics.instance_accuracy(means.argmax(-1), labels) for means, _ in done]
     again = (first[1] - 1).sum().item() * _computed_once(model, inputs[:1], device, precision)
@@ -182,7 +182,7 @@ def _computed_once(model: nn.Module, one: np.ndarray, device: torch.device, prec
     return (counts.multiplies[0] - counts.multiplies[1]).item()
 
 
-def _seconds(model: nn.Module, inputs: np.ndarray, stop: Stop, device: torch.device, precision: str) -> float:
+def _seconds(model: nn.Module, inputs: np.ndarray, stop: StopRule, device: torch.device, precision: str) -> float:
     # The splits are sorted by class, and classes differ in how soon they are sure.
     chosen = np.unique(np.linspace(0, len(inputs) - 1, TIMED).astype(np.int64))
     taken = []
@@ -214,19 +214,19 @@ def mean_confidences(
     seed: int,
     device: torch.device,
     precision: str,
-    on_clouds: OnClouds = lambda clouds: None,
+    on_samples: OnSamples = lambda samples: None,
 ) -> list[float]:
     """Return at each number of time steps the mean probability of the class that is named."""
     found = []
     for longest, shorter in passes_of(samples, timesteps).items():
-        logits = step_logits(model, samples.shown(longest), longest, device, precision, seed, on_clouds)
+        logits = step_logits(model, samples.inputs(longest), longest, device, precision, seed, on_samples)
         surest: Tensor = metrics.cumulative_mean(logits).softmax(-1).amax(-1)
         found += [surest[step - 1].mean().item() for step in shorter]
     return found
 
 
 def predict_stopped(
-    checkpoint: Path, points: np.ndarray, stop: Stop, seed: int, device: str = "auto"
+    checkpoint: Path, points: np.ndarray, stop: StopRule, seed: int, device: str = "auto"
 ) -> tuple[np.ndarray, list[int]]:
     """Return probabilities (S, K) of clouds (S, N, 3) where each stops, and the steps that each took."""
     path, place = checkpoints.resolve(checkpoint), choose_device(device)

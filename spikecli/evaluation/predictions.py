@@ -22,7 +22,7 @@ from spikecli.weights import provenance
 
 
 @dataclass(frozen=True)
-class Exam:
+class Evaluation:
     """A network and the samples of a split that it is asked about; `places` (S,) are theirs in the split as stored."""
 
     model: nn.Module
@@ -39,32 +39,32 @@ class Exam:
         return "train" if self.split == "val" else self.split
 
     def work(self, timesteps: int) -> int:
-        """Return how many answers `judge` waits for."""
+        """Return how many answers `evaluate_each` waits for."""
         return self.repeats * len(self.places) * len(passes(self.samples, range(1, timesteps + 1)))
 
 
 @dataclass(frozen=True)
-class Verdicts:
-    """What came of it: predictions int (R, T, S), over R seeds and after 1 to T steps; the rest is of the first seed.
+class Predictions:
+    """What came of it: `classes` int (R, T, S), over R seeds and after 1 to T steps; the rest is of the first seed.
 
-    `chances` (S, K) are probabilities after T steps; `firing_rate` and `energy_uj` (T,) are of one sample and all steps
+    `probabilities` (S, K) are those after T steps; `firing_rate` and `energy_uj` (T,) are of one sample and all steps
     so far.
     """
 
-    predictions: np.ndarray
-    chances: np.ndarray
+    classes: np.ndarray
+    probabilities: np.ndarray
     labels: np.ndarray
     firing_rate: tuple[float, ...]
     energy_uj: tuple[float, ...]
 
     @property
     def timesteps(self) -> int:
-        return self.predictions.shape[1]
+        return self.classes.shape[1]
 
     @property
     def accuracies(self) -> np.ndarray:
         """The share of right answers (R, T), in 0…1."""
-        return (self.predictions == self.labels).mean(axis=2)
+        return (self.classes == self.labels).mean(axis=2)
 
     @property
     def accuracy_std(self) -> np.ndarray:
@@ -75,20 +75,20 @@ class Verdicts:
     @property
     def confusion(self) -> np.ndarray:
         """Counts (K, K), true classes down and predicted ones across, after T steps with the first seed."""
-        classes = self.chances.shape[1]
-        counts = np.zeros((classes, classes), dtype=np.int64)
-        np.add.at(counts, (self.labels, self.predictions[0, -1]), 1)
+        count = self.probabilities.shape[1]
+        counts = np.zeros((count, count), dtype=np.int64)
+        np.add.at(counts, (self.labels, self.classes[0, -1]), 1)
         return counts
 
     @property
     def mistakes(self) -> np.ndarray:
         """Which samples are wrong after T steps with the first seed, the most confident mistake first."""
-        given = self.predictions[0, -1]
+        given = self.classes[0, -1]
         wrong = np.flatnonzero(given != self.labels)
-        return wrong[np.argsort(-self.chances[wrong, given[wrong]], kind="stable")]
+        return wrong[np.argsort(-self.probabilities[wrong, given[wrong]], kind="stable")]
 
 
-def prepare_exam(weights: Path, data_dir: Path, split: str, repeats: int) -> Exam:
+def open_evaluation(weights: Path, data_dir: Path, split: str, repeats: int) -> Evaluation:
     """Return a run's network with a split of its data set: "train", "test", or "val", the part of train held out.
 
     SpikeError when the weights or the data cannot be read, or when nothing was held out.
@@ -98,23 +98,27 @@ def prepare_exam(weights: Path, data_dir: Path, split: str, repeats: int) -> Exa
     model, samples = opened(weights, data_dir, None, split, device)
     places = samples.places if isinstance(samples, Part) else np.arange(len(samples.labels))
     changes = tuple(provenance.changes(loaded, data_dir))
-    return Exam(model, samples, split, places, device, runs_of(model, repeats), changes)
+    return Evaluation(model, samples, split, places, device, runs_of(model, repeats), changes)
 
 
-def judge(exam: Exam, timesteps: int, seed: int, on_samples: Callable[[int], None] = lambda samples: None) -> Verdicts:
+def evaluate_each(
+    evaluation: Evaluation, timesteps: int, seed: int, on_samples: Callable[[int], None] = lambda samples: None
+) -> Predictions:
     """Return what the network says after 1 to `timesteps` steps; an ANN of points or images has no time: one step."""
-    predictions: list[list[np.ndarray]] = [[] for _ in range(exam.repeats)]
+    predictions: list[list[np.ndarray]] = [[] for _ in range(evaluation.repeats)]
     firing_rate, energy = [], []
-    for longest, wanted in passes(exam.samples, range(1, timesteps + 1)).items():
-        inputs = exam.samples.shown(longest)
+    for longest, wanted in passes(evaluation.samples, range(1, timesteps + 1)).items():
+        inputs = evaluation.samples.inputs(longest)
         counts = Operations(longest)
         for number, given in enumerate(predictions):
-            with counted(exam.model, longest) if number == 0 else nullcontext(counts) as counts:
-                logits = step_logits(exam.model, inputs, longest, exam.device, "fp32", seed + number, on_samples)
+            with counted(evaluation.model, longest) if number == 0 else nullcontext(counts) as counts:
+                logits = step_logits(
+                    evaluation.model, inputs, longest, evaluation.device, "fp32", seed + number, on_samples
+                )
             steps = [step for step in wanted if step <= len(logits)]
             given += [metrics.cumulative_predictions(logits)[step - 1].numpy() for step in steps]
             if number == 0:
                 chances = metrics.cumulative_mean(logits)[-1].softmax(-1).numpy()
         firing_rate += [counts.firing_rate(step) for step in steps]
-        energy += [counts.energy_uj(step) / len(exam.places) for step in steps]
-    return Verdicts(np.array(predictions), chances, exam.samples.labels, tuple(firing_rate), tuple(energy))
+        energy += [counts.energy_uj(step) / len(evaluation.places) for step in steps]
+    return Predictions(np.array(predictions), chances, evaluation.samples.labels, tuple(firing_rate), tuple(energy))

@@ -1,4 +1,4 @@
-"""Time as a dial: when a sample stops, that carried membranes give what a long run gives, and what stopping saves."""
+"""Early stopping: when a sample stops, that carried membranes give what a long run gives, and what stopping saves."""
 
 from __future__ import annotations
 
@@ -18,14 +18,22 @@ from spikecli import models
 from spikecli.datasets.clouds.store import PointClouds, load_points
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
-from spikecli.evaluation.dial import Dial, mean_confidences, predict_stopped, results, saved, stopped, turn
 from spikecli.evaluation.evaluate import evaluate, step_logits
-from spikecli.evaluation.stopping import Stop, answers, carried, runs_of
+from spikecli.evaluation.step_scores import (
+    StepScores,
+    evaluate_steps,
+    mean_confidences,
+    predict_stopped,
+    results,
+    saved,
+    stopped,
+)
+from spikecli.evaluation.stopping import StopRule, answers, carried, runs_of
 from spikecli.models.layers import BatchNorm
 from spikecli.models.pointnet import PointNet
 from spikecli.settings.config import ModelConfig, TrainConfig
 from spikecli.settings.papers import PAPERS
-from spikecli.view.runs.steps import dial_figure, save_dial
+from spikecli.view.runs.steps import save_steps, steps_figure
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
 from spikecli.weights.reparameterize import reparameterize
@@ -70,17 +78,17 @@ def test_seeds_are_repeated_where_they_make_a_difference_and_only_there(paper: s
 
 def test_the_first_sure_step_ends_a_sample_by_hand() -> None:
     means = logits_of([0.95, 0.5, 0.5], [0.5, 0.05, 0.5], [0.6, 0.7, 0.8], [0.6, 0.7, 0.99])
-    assert Stop(0.9, 3).steps(means).tolist() == [1, 2, 3, 3]  # sure of the second class is sure
-    assert Stop(0.9, 2).steps(means).tolist() == [1, 2, 2, 2]
-    assert Stop(0.65, 3).steps(means).tolist() == [1, 2, 2, 2]
-    assert Stop(0, 3).steps(means).tolist() == [1, 1, 1, 1]
+    assert StopRule(0.9, 3).steps(means).tolist() == [1, 2, 3, 3]  # sure of the second class is sure
+    assert StopRule(0.9, 2).steps(means).tolist() == [1, 2, 2, 2]
+    assert StopRule(0.65, 3).steps(means).tolist() == [1, 2, 2, 2]
+    assert StopRule(0, 3).steps(means).tolist() == [1, 1, 1, 1]
 
 
 def test_a_confidence_of_one_is_never_reached_even_where_the_softmax_rounds_to_it() -> None:
     means = torch.tensor([60.0, 0.0]).expand(3, 1, 2)
     assert means.softmax(-1).max() == 1
-    assert Stop(1.0, 3).steps(means).tolist() == [3]
-    assert Stop(0.9, 3).steps(means).tolist() == [1]
+    assert StopRule(1.0, 3).steps(means).tolist() == [3]
+    assert StopRule(0.9, 3).steps(means).tolist() == [1]
 
 
 @pytest.mark.parametrize("paper", [name for name in PAPERS if PAPERS[name].neuron is not None])
@@ -91,7 +99,7 @@ def test_carried_membranes_give_what_a_long_run_gives(paper: str, tnet: str) -> 
     means = metrics.cumulative_mean(step_logits(model, data.points, 3, CPU, "fp32", 3))
     level = means[1].softmax(-1).amax(-1).quantile(0.5).item()
     for confidence in (level, 1.0):
-        stop = Stop(confidence, 3)
+        stop = StopRule(confidence, 3)
         expected = stop.steps(means)
         answer, taken = answers(model, data.points, stop, CPU, "fp32", 3)
         assert taken.tolist() == expected.tolist()
@@ -107,7 +115,7 @@ def test_frames_and_images_are_carried_on_as_points_are(paper: str, shape: tuple
         inputs *= 60  # as pixels
     means = metrics.cumulative_mean(step_logits(model, inputs, 3, CPU, "fp32", 3))
     for confidence in (means[0].softmax(-1).amax(-1).quantile(0.5).item(), 1.0):
-        stop = Stop(confidence, 3)
+        stop = StopRule(confidence, 3)
         expected = stop.steps(means)
         answer, taken = answers(model, inputs, stop, CPU, "fp32", 3)
         assert taken.tolist() == expected.tolist() and taken.max() == 3
@@ -139,7 +147,7 @@ def test_an_interrupted_block_leaves_the_network_as_it_was() -> None:
 def test_auto_equals_fixed_steps_at_both_ends(confidence: float, fixed: int) -> None:
     model, data = network(), clouds()
     (row,) = evaluate(model, data, [fixed], 2, 5, CPU, "fp32")
-    auto = stopped(model, data, Stop(confidence, 3), 2, 5, CPU, "fp32")
+    auto = stopped(model, data, StopRule(confidence, 3), 2, 5, CPU, "fp32")
     assert auto.mean_timesteps == fixed and auto.stopped_at[fixed - 1] == 1
     for name, value in asdict(row).items():
         if name not in ("timesteps", "seconds"):
@@ -152,11 +160,11 @@ def test_auto_equals_fixed_steps_at_both_ends(confidence: float, fixed: int) -> 
 def test_auto_lies_between_its_neighbors_and_counts_each_samples_own_steps() -> None:
     model, data = network(), clouds()
     means = metrics.cumulative_mean(step_logits(model, data.points, 4, CPU, "fp32", 0))
-    stop = Stop(means[1].softmax(-1).amax(-1).quantile(0.5).item(), 4)
+    stop = StopRule(means[1].softmax(-1).amax(-1).quantile(0.5).item(), 4)
     taken = stop.steps(means)
-    dial = turn(model, data, [1, 2, 3], stop, False, 1, 0, CPU, "fp32")
-    auto, rows = dial.auto, {row.timesteps: row for row in dial.rows}
-    assert auto is not None and dial.saved is not None
+    scores = evaluate_steps(model, data, [1, 2, 3], stop, False, 1, 0, CPU, "fp32")
+    auto, rows = scores.auto, {row.timesteps: row for row in scores.rows}
+    assert auto is not None and scores.saved is not None
     assert list(rows) == [1, 2, 3, 4]  # the most steps are beside it unasked
     assert auto.mean_timesteps == pytest.approx(taken.double().mean().item()) and 1 < auto.mean_timesteps < 4
     assert auto.stopped_at == tuple((taken == step).double().mean().item() for step in range(1, 5))
@@ -165,8 +173,8 @@ def test_auto_lies_between_its_neighbors_and_counts_each_samples_own_steps() -> 
     low, high = rows[floor(auto.mean_timesteps)], rows[ceil(auto.mean_timesteps)]
     assert low.energy_uj < auto.energy_uj < high.energy_uj
     assert low.synaptic_operations < auto.synaptic_operations < high.synaptic_operations
-    assert dial.saved.timesteps == pytest.approx(1 - auto.mean_timesteps / 4)
-    assert dial.saved.energy_uj == pytest.approx(1 - auto.energy_uj / rows[4].energy_uj)
+    assert scores.saved.timesteps == pytest.approx(1 - auto.mean_timesteps / 4)
+    assert scores.saved.energy_uj == pytest.approx(1 - auto.energy_uj / rows[4].energy_uj)
 
 
 def test_the_mean_confidence_is_that_of_the_class_named() -> None:
@@ -178,19 +186,19 @@ def test_the_mean_confidence_is_that_of_the_class_named() -> None:
 
 def test_an_ann_has_no_dial() -> None:
     with pytest.raises(SpikeError, match="the ANN knows no time"):
-        stopped(network("ann"), clouds(), Stop(), 1, 0, CPU, "fp32")
+        stopped(network("ann"), clouds(), StopRule(), 1, 0, CPU, "fp32")
 
 
 def test_a_picture_has_three_charts_with_a_star_each(tmp_path: Path) -> None:
-    dial = turn(network(), clouds(), [1, 2], Stop(0.7, 2), True, 1, 0, CPU, "fp32")
-    assert dial.auto is not None
-    figure = dial_figure(dial, "dark")
+    scores = evaluate_steps(network(), clouds(), [1, 2], StopRule(0.7, 2), True, 1, 0, CPU, "fp32")
+    assert scores.auto is not None
+    figure = steps_figure(scores, "dark")
     assert len(figure.axes) == 3
-    heights = (dial.auto.instance_accuracy, dial.auto.energy_uj, 1e3 * dial.auto.seconds / 40)
+    heights = (scores.auto.instance_accuracy, scores.auto.energy_uj, 1e3 * scores.auto.seconds / 40)
     for axes, height in zip(figure.axes, heights, strict=True):
         star = next(line for line in axes.lines if line.get_marker() == "*")
-        assert (star.get_xdata()[0], star.get_ydata()[0]) == (dial.auto.mean_timesteps, height)  # type: ignore[index]
-    save_dial(tmp_path / "dial.png", Dial(dial.rows, None, None, dial.confidences, dial.samples), "light")
+        assert (star.get_xdata()[0], star.get_ydata()[0]) == (scores.auto.mean_timesteps, height)  # type: ignore[index]
+    save_steps(tmp_path / "dial.png", StepScores(scores.rows, None, None, scores.confidences, scores.samples), "light")
     with Image.open(tmp_path / "dial.png") as image:
         assert image.width == pytest.approx(8.6 * 200, abs=2)
 
@@ -210,8 +218,8 @@ def run(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_eval_puts_auto_beside_fixed_steps(cli: Cli, shapes_dir: Path, run: Path, tmp_path: Path) -> None:
     common = ("--data-dir", shapes_dir, "--runs", 1)
-    dial = ("--timesteps", "1,auto", "--most", 2, "--confidence", 0.6)
-    done = cli("eval", run, *dial, "--figure", tmp_path / "dial.png", "--out", tmp_path / "t.csv", *common, "--json")
+    scores = ("--timesteps", "1,auto", "--most", 2, "--confidence", 0.6)
+    done = cli("eval", run, *scores, "--figure", tmp_path / "dial.png", "--out", tmp_path / "t.csv", *common, "--json")
     assert done.code == 0, done.err
     rows = done.document["results"]
     assert [row["timesteps"] for row in rows] == [1, 2, "auto"]
@@ -246,7 +254,7 @@ def test_predict_says_how_many_steps_each_file_took(cli: Cli, shapes_dir: Path, 
     from spikecli.datasets.clouds.formats import load_points_of
 
     points = np.stack([load_points_of(file, 64, seed=0) for file in files])
-    chances, steps = predict_stopped(run, points, Stop(0.6, 3), 0, "cpu")
+    chances, steps = predict_stopped(run, points, StopRule(0.6, 3), 0, "cpu")
     assert [answer["timesteps"] for answer in done.document] == steps
     for answer, row in zip(done.document, chances, strict=True):
         assert answer["predictions"][0]["probability"] == pytest.approx(row.max(), abs=1e-6)
@@ -273,7 +281,7 @@ def test_what_cannot_be_is_said_in_one_line(
 
 
 def test_results_hold_what_was_asked_for_and_no_more() -> None:
-    plain = turn(network(), clouds(), [1], None, False, 1, 0, CPU, "fp32")
+    plain = evaluate_steps(network(), clouds(), [1], None, False, 1, 0, CPU, "fp32")
     assert plain.auto is None and plain.all_rows == plain.rows
     row = asdict(plain.rows[0])
     shares = dict(zip("abcd", row.pop("by_class"), strict=True))
