@@ -342,8 +342,8 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 HELP_NEEDS = {
-    "annotated_doc", "annotated_types", "attr", "click", "markdown_it", "mdurl", "pydantic", "pydantic_core", "pygments",
-    "rich", "shellingham", "spikecli", "typer", "typing_extensions", "typing_inspection",
+    "annotated_doc", "annotated_types", "attr", "click", "markdown_it", "mdurl", "pydantic", "pydantic_core",
+    "pygments", "rich", "shellingham", "spikecli", "typer", "typing_extensions", "typing_inspection",
 }  # fmt: skip
 
 
