@@ -166,7 +166,7 @@ def test_memory_between_tensors_that_live_on_goes_back_to_the_system() -> None:
     code = """if True:
         import torch
         from pathlib import Path
-        from spikecli.device import keep_freed_memory, return_freed_memory
+        from spikecli.machine.device import keep_freed_memory, return_freed_memory
         pages = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * 4096
         keep_freed_memory()
         blocks = [torch.ones(2**20) for _ in range(100)]
@@ -183,7 +183,7 @@ def test_memory_between_tensors_that_live_on_goes_back_to_the_system() -> None:
 def test_memory_stays_flat_when_every_step_has_another_shape() -> None:
     code = """if True:
         import torch
-        from spikecli.device import choose_device, peak_memory
+        from spikecli.machine.device import choose_device, peak_memory
         device, weights = choose_device("cpu"), torch.ones(64, 64, dtype=torch.bfloat16)
         def products(shapes):
             for rows in shapes:

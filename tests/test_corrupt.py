@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from spikecli.datasets import corrupt
+from spikecli.datasets.clouds import damage as corrupt
 from spikecli.datasets.clouds.damage import CLOUD_CORRUPTIONS, corrupt_clouds
 from spikecli.datasets.clouds.geometry import normalize_unit_sphere
 from spikecli.datasets.corrupt import SEVERITIES, chosen_kinds, chosen_severities

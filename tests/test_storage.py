@@ -41,14 +41,14 @@ from spikecli.errors import SpikeError
 path = Path(sys.argv[2])
 try:
     if sys.argv[1] == "hdf5":
-        from spikecli.datasets.hdf5 import atomic_hdf5
+        from spikecli.files.hdf5 import atomic_hdf5
         with atomic_hdf5(path) as file:
             file.create_dataset("a", data=[1.5] * 100_000)
             file.create_dataset("b", data=list(range(100_000)))
     else:
         import torch
         from spikecli.weights import checkpoint
-        from spikecli.config import TrainConfig
+        from spikecli.settings.config import TrainConfig
         checkpoint.save(path, checkpoint.Checkpoint({"a": torch.zeros(100_000)}, TrainConfig(), ("x",)))
 except SpikeError as problem:
     print(problem)
