@@ -15,7 +15,7 @@ import torch
 from conftest import Outcome
 
 from spikecli.errors import SpikeError, Stopped
-from spikecli.evaluation.energy import are_spikes
+from spikecli.evaluation.readings import spikes_in
 from spikecli.settings.recipes import train_settings
 from spikecli.training import ablate as flow
 from spikecli.training import train
@@ -216,6 +216,10 @@ def test_a_block_within_a_block_hands_its_wish_to_stop_on() -> None:
 def test_spikes_times_an_amplitude_are_known_from_real_values() -> None:
     spikes = torch.tensor([[1.0, 0.0, -1.0], [0.0, 1.0, 1.0]])
     amplitude = torch.tensor([0.3, -1.7, 2.0])
+
+    def are_spikes(x: torch.Tensor, amplitudes: list[torch.Tensor]) -> bool:
+        return bool(spikes_in(x[:, None], [1.0], amplitudes)[0].all())
+
     assert are_spikes(spikes, []) and not are_spikes(spikes * 0.3, [])
     assert are_spikes(spikes * amplitude, [amplitude]) and not are_spikes(spikes * amplitude.flip(0), [amplitude])
     assert are_spikes((spikes * amplitude).bfloat16().float(), [torch.ones(5), amplitude])

@@ -26,6 +26,7 @@ from spikecli.models.layers import BatchNorm, FireThenMax, MaxThenNorm
 from spikecli.models.pointnet import PointNet
 from spikecli.models.unshared import UnsharedConvolution
 from spikecli.neurons import Amplitude, Neuron
+from spikecli.neurons.answers import Leaves
 from spikecli.neurons.charge import LearnedLeak
 from spikecli.neurons.folded import Upper, Window
 from spikecli.neurons.folded import folded as folded_neuron
@@ -34,7 +35,7 @@ from spikecli.settings.config import Charge, Fire, ModelConfig, ModelName, Neuro
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.training.reestimation import reestimate
 from spikecli.weights import checkpoint as checkpoints
-from spikecli.weights.reparameterize import PARTS, folds, reparameterize
+from spikecli.weights.reparameterize import folds, reparameterize
 
 Cli = Callable[..., Outcome]
 CPU = torch.device("cpu")
@@ -82,7 +83,7 @@ def tiny(neuron: NeuronConfig | None, tnet: str = "none", seed: int = 0) -> Poin
 def differences(model: nn.Module, inputs: np.ndarray = CLOUDS, steps: tuple[int, ...] = (1, 3)) -> Comparison:
     """Fold a network, see that no norm and no amplitude is left, and compare at each number of steps."""
     folded = reparameterize(model)
-    assert not [name for name, module in folded.named_modules() if type(module) in PARTS]
+    assert not [name for name, module in folded.named_modules() if isinstance(module, Leaves)]
     assert not [module for module in folded.modules() if isinstance(module, BatchNorm | nn.BatchNorm1d | Amplitude)]
     return sum((compare(model, folded, inputs, t, 5, CPU) for t in steps), Comparison())
 

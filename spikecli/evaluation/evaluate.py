@@ -20,9 +20,8 @@ from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
 from spikecli.machine.device import autocast, choose_device
 from spikecli.models.inputs import to_network
-from spikecli.models.pointnet import PointNet
-from spikecli.models.pooled import linear_winners
 from spikecli.neurons import layers
+from spikecli.neurons.answers import point_network
 from spikecli.neurons.watch import watched
 from spikecli.weights import checkpoint as checkpoints
 
@@ -189,16 +188,13 @@ def critical_points(checkpoint: Path, points: np.ndarray, timesteps: int, seed: 
     """Return how many of the trunk's channels each point of a cloud (N, 3) wins the maximum of, at each step (T, N)."""
     path = checkpoints.resolve(checkpoint)
     model = checkpoints.network(checkpoints.load(path), path)
-    assert isinstance(model, PointNet)
     wins = np.zeros((timesteps, len(points)), dtype=np.int64)
 
-    def on_pool(module: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        (x,) = inputs  # (T, 1, N, C)
-        weight, _ = model.pool.effective(x)
-        for step, winner in enumerate(linear_winners(x, weight)[:, 0]):
+    def on_winners(winners: Tensor) -> None:  # (T, 1, C)
+        for step, winner in enumerate(winners[:, 0]):
             wins[step] = np.bincount(winner.numpy(), minlength=len(points))
 
-    handle = model.pool.register_forward_hook(on_pool)
+    handle = point_network(model).watch_winners(on_winners)
     step_logits(model, points[None], timesteps, torch.device("cpu"), "fp32", seed)
     handle.remove()
     return wins
@@ -207,12 +203,11 @@ def critical_points(checkpoint: Path, points: np.ndarray, timesteps: int, seed: 
 def point_spikes(checkpoint: Path, points: np.ndarray, timesteps: int, seed: int = 0) -> tuple[np.ndarray, int]:
     """Return how many of the trunk's neurons of each point of a cloud (N, 3) fire at each step (T, N), and of how many.
 
-    The neurons are those that see one point alone: 64 and 128 channels. SpikeError when the network has none that fire.
+    The neurons are those that see one point alone, as the network names them. SpikeError when it has none that fire.
     """
     path = checkpoints.resolve(checkpoint)
     model = checkpoints.network(checkpoints.load(path), path)
-    assert isinstance(model, PointNet)
-    trunk = [name for name in ("fire1", "fire2") if name in layers(model)]
+    trunk = [name for name in point_network(model).trunk() if name in layers(model)]
     if not trunk:
         raise SpikeError(f"{path} is a network of ReLUs, no neuron of it fires; color its points by wins")
     counts, channels = np.zeros((timesteps, len(points)), dtype=np.int64), {}

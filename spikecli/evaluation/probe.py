@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import step_logits
 from spikecli.neurons import layers
-from spikecli.neurons.fire import Binary
-from spikecli.neurons.folded import NEVER, Upper, Window
+from spikecli.neurons.answers import thresholds_of
 from spikecli.neurons.watch import watched
 from spikecli.weights import checkpoint as checkpoints
 
@@ -81,7 +80,9 @@ def membranes(model: nn.Module, points: np.ndarray, timesteps: int, seed: int) -
     found: dict[str, Membranes] = {}
 
     def on_fire(name: str, step: int, u: Tensor, spikes: Tensor) -> None:
-        layer = found.get(name) or found.setdefault(name, Membranes(thresholds_of(neurons[name].fire)))
+        layer = found.get(name) or found.setdefault(
+            name, Membranes(np.array(thresholds_of(neurons[name].fire, f"{name}.fire")))
+        )
         layer.parts.append(u.float().flatten().cpu().numpy().copy())
         layer.fired += int(torch.count_nonzero(spikes))
         layer.error += float((u.double() - spikes.double()).abs().sum())
@@ -89,16 +90,6 @@ def membranes(model: nn.Module, points: np.ndarray, timesteps: int, seed: int) -
     with watched(model, on_fire):
         step_logits(model, points, timesteps, _device(model), "fp32", seed)
     return {name: found[name] for name in neurons if name in found}
-
-
-def thresholds_of(fire: nn.Module) -> np.ndarray:
-    """Return where u makes a neuron fire, each value once; those out of reach are left out."""
-    if isinstance(fire, Upper):
-        sides = [fire.upper, fire.lower] if isinstance(fire, Window) else [fire.upper]
-        levels = torch.cat([(fire.direction * side).flatten() for side in sides])
-        return np.unique(levels[levels.abs() < NEVER].float().cpu().numpy())
-    assert isinstance(fire, Binary)
-    return np.array([-fire.threshold, fire.threshold] if fire.signed else [fire.threshold])
 
 
 def spiking(given: Path) -> tuple[nn.Module, checkpoints.Checkpoint]:

@@ -17,6 +17,7 @@ from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import opened, step_logits
 from spikecli.machine.device import choose_device
 from spikecli.neurons import Neuron
+from spikecli.neurons.answers import levels_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.reparameterize import Fold, folds, reparameterize
 
@@ -78,7 +79,8 @@ class _Record:
         self.logits = output
 
     def on_neuron(self, module: Neuron, inputs: Any, output: Tensor) -> None:
-        self.plain &= bool((output.square() == (output.abs() if module.fire.signed else output)).all())
+        levels = output.new_tensor(levels_of(module.fire, "fire"))
+        self.plain &= bool(torch.isin(output, levels).all())
 
 
 @contextmanager

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spikecli.machine import processes
+from spikecli.models import work
 from spikecli.models.layers import BatchNorm
 from spikecli.models.plain import Linear
 from spikecli.models.unshared import UnsharedConvolution
+from spikecli.neurons.answers import Product
 from spikecli.settings.config import ModelConfig
 
 Size = tuple[int, int]  # height, width
@@ -72,6 +74,14 @@ class Convolution(nn.Conv2d):
             return UnsharedConvolution.of(self, gain)
         self.weight = nn.Parameter(self.weight * gain[:, None, None])
         return self
+
+    def products(self, amounts: Tensor) -> Tensor:
+        """Return the products (T,) that inputs of these amounts (T, B, H, W, inputs) enter."""
+        return work.conv_products(self, amounts)
+
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the matrix products of a pass from x to `output`."""
+        return work.conv_matrices(self, x, output)
 
     def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Return x (..., H, W, inputs) convolved with `weight`, as (..., H', W', outputs)."""
@@ -155,6 +165,10 @@ class WeightedEdge(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (..., H, W, C)
         return x * self.weight.to(x.dtype)
+
+    def products(self, amounts: Tensor) -> Tensor:
+        """Return zeros (T,): a spike that passes is added to one neuron, as it is on an edge without a weight."""
+        return torch.zeros(len(amounts), dtype=torch.float64)
 
 
 class AveragePool(nn.Module):

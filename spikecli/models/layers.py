@@ -9,13 +9,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from spikecli.models import work
 from spikecli.models.moments import input_moments, output_moments
 from spikecli.models.plain import CoordinateLinear, Linear, LinearMax, Maximum, MaxThenFire, SignedLinearMax
-from spikecli.models.pooled import linear_max
+from spikecli.models.pooled import linear_max, linear_winners
+from spikecli.neurons.answers import GoesInto, Product
 
 
 class BatchNorm(nn.Module):
     """Batch normalization over all axes but the last: statistics pooled over time steps, samples, points, processes."""
+
+    goes_into = GoesInto("batch norm", "weight and bias")
 
     def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
         super().__init__()
@@ -53,7 +57,21 @@ def normed(weight: Tensor, norm: BatchNorm) -> tuple[Tensor, Tensor]:
     return scale[:, None] * weight, shift
 
 
-class LinearNorm(nn.Module):
+class _Weighted(nn.Module):
+    """A layer that multiplies the last axis of its input by its `weight` (outputs, inputs)."""
+
+    weight: nn.Parameter
+
+    def products(self, amounts: Tensor) -> Tensor:
+        """Return the products (T,) that inputs of these amounts (T, B, ..., inputs) enter."""
+        return work.linear_products(amounts, len(self.weight))
+
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the matrix products of a pass from x to `output`."""
+        return work.linear_matrices(x, output)
+
+
+class LinearNorm(_Weighted):
     """Linear → dropout → batch norm, for few rows: the statistics are taken from the outputs."""
 
     def __init__(self, inputs: int, outputs: int, dropout: float = 0.0) -> None:
@@ -72,7 +90,7 @@ class LinearNorm(nn.Module):
         return Linear.of(*normed(self.weight, self.norm))
 
 
-class PointLinearNorm(nn.Module):
+class PointLinearNorm(_Weighted):
     """Linear → batch norm, for many rows: with μ = W·m and σ² = diag(W Σ Wᵀ) from the inputs' mean m and covariance Σ,
     the norm goes into the weights in training too, and no pass over the outputs is made."""
 
@@ -123,8 +141,16 @@ class NormThenMax(PointLinearNorm):
         values = linear_max(x, weight)
         return values + bias.to(values.dtype)
 
+    def winners(self, x: Tensor) -> Tensor:
+        """Return which point (..., outputs) holds each maximum, for x (..., N, inputs)."""
+        return linear_winners(x, self.effective(x)[0])
 
-class MaxThenNorm(nn.Module):
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the matrix products of a pass from x to `output`."""
+        return work.pooled_matrices(x, self.weight, moments=True)
+
+
+class MaxThenNorm(_Weighted):
     """Linear → maximum over points → batch norm: the order that keeps a T-Net alive (`--tnet pooled`)."""
 
     begin_as_identity = True  # a live T-Net's first gradients are steep, and its transform noise for the trunk
@@ -139,6 +165,10 @@ class MaxThenNorm(nn.Module):
     def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (T, B, N, inputs) → spikes (T, B, outputs)
         values = linear_max(x, self.weight)
         return self.neuron(self.norm(values), timesteps)
+
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the matrix products of a pass from x to `output`."""
+        return work.pooled_matrices(x, self.weight, moments=False)
 
     def folded(self) -> nn.Module:
         """Return the layer without a norm that this one is in evaluation: a negative factor leaves its sign behind."""
@@ -175,6 +205,14 @@ class FireThenMax(nn.Module):
         if not torch.is_grad_enabled():
             return torch.cat([fire(cloud) for cloud in x.split(1, dim=1)], 1)
         return torch.cat([checkpoint(fire, cloud, use_reentrant=False) for cloud in x.split(1, dim=1)], 1)
+
+    def products(self, amounts: Tensor) -> Tensor:
+        """Return the products (T,) that inputs of these amounts (T, B, N, inputs) enter."""
+        return work.linear_products(amounts, len(self.point.weight))
+
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the matrix products of a pass from x to `output`."""
+        return work.pooled_matrices(x, self.point.weight, moments=True)
 
     def scale_inputs(self, gain: Tensor) -> nn.Module:
         """Return the layer that gives for s what this one gives for gain·s, once its norm is folded."""

@@ -9,15 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
-from spikecli.models.pooled import linear_max
-
-
-@runtime_checkable
-class Foldable(Protocol):
-    """A layer with a norm, or another part that has no place in a plain network."""
-
-    def folded(self) -> nn.Module:
-        """Return the plain layer that this one is in evaluation, and may become."""
+from spikecli.models import work
+from spikecli.models.pooled import linear_max, linear_winners
+from spikecli.neurons.answers import Product
 
 
 @runtime_checkable
@@ -49,6 +43,14 @@ class Linear(nn.Linear):
     def effective(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return weight and bias, which are the same for every input."""
         return self.weight, self.bias
+
+    def products(self, amounts: Tensor) -> Tensor:
+        """Return the products (T,) that inputs of these amounts (T, B, ..., inputs) enter."""
+        return work.linear_products(amounts, self.out_features)
+
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the matrix products of a pass from x to `output`."""
+        return work.linear_matrices(x, output)
 
     def scale_inputs(self, gain: Tensor) -> nn.Module:
         """Return the layer that gives for s what this one gives for gain·s: K̃ = a·K, the bias untouched."""
@@ -103,6 +105,14 @@ class LinearMax(Linear):
         values = linear_max(x, self.weight)
         return values + self.bias.to(values.dtype)
 
+    def winners(self, x: Tensor) -> Tensor:
+        """Return which point (..., outputs) holds each maximum, for x (..., N, inputs)."""
+        return linear_winners(x, self.weight)
+
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the matrix products of a pass from x to `output`."""
+        return work.pooled_matrices(x, self.weight, moments=False)
+
 
 class SignedLinearMax(Linear):
     """sign · (maximum over points of a linear map) + bias: a norm's negative factor cannot move into the maximum."""
@@ -116,6 +126,10 @@ class SignedLinearMax(Linear):
     def forward(self, x: Tensor) -> Tensor:  # (..., N, inputs) → (..., outputs)
         values = linear_max(x, self.weight)
         return torch.addcmul(self.bias, values.to(self.bias.dtype), self.sign).to(values.dtype)
+
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the matrix products of a pass from x to `output`."""
+        return work.pooled_matrices(x, self.weight, moments=False)
 
 
 class MaxThenFire(nn.Module):
@@ -138,10 +152,10 @@ class MaxThenFire(nn.Module):
 
 
 class Maximum(nn.Module):
-    """The maximum over points (..., N, C) → (..., C)."""
+    """The maximum over points (..., N, C) → (..., C); of tied points one gets the gradient, as was released."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.amax(-2)
+        return x.max(-2).values if x.requires_grad else x.amax(-2)  # amax would share the gradient out
 
     def scale_inputs(self, gain: Tensor) -> nn.Module:
         """Return this layer, through which a gain ≥ 0 passes as it is; SpikeError for a negative one."""

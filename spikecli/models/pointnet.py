@@ -7,8 +7,10 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from spikecli import neurons
+from spikecli.models import work
 from spikecli.models.layers import (
     CoordinateLinearNorm,
     FireThenMax,
@@ -18,6 +20,7 @@ from spikecli.models.layers import (
     PointLinearNorm,
 )
 from spikecli.models.plain import Linear, MatrixLinear, MaxThenFire, TransformLinear
+from spikecli.neurons.answers import Product
 from spikecli.settings.config import ModelConfig
 
 NeuronFactory = Callable[[int], nn.Module]
@@ -78,6 +81,15 @@ class Transform(nn.Module):
         with torch.autocast(x.device.type, enabled=torch.is_autocast_enabled(x.device.type) and a.shape[-1] > 3):
             return x @ a.to(x.dtype)
 
+    def products(self, amounts: Tensor) -> Tensor:
+        """Return the products (T,) that features of these amounts (T, B, N, k) enter: k each."""
+        return work.linear_products(amounts, amounts.shape[-1])
+
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the matrix products of a pass from x to `output`: one matrix a cloud, and a step."""
+        rows, outputs = output.shape[-2:]
+        return work.trained(x, Product(rows, x.shape[-1], outputs, output.shape[:-2].numel()))
+
 
 class PointNet(nn.Module):
     """Logits (T, B, K) of clouds (B, N, 3); trained with one number of time steps, evaluated with any."""
@@ -119,6 +131,14 @@ class PointNet(nn.Module):
         x = self.fire5(self.head2(x), timesteps)
         with torch.autocast(x.device.type, enabled=False):
             return self.out(x.to(self.out.weight.dtype))
+
+    def trunk(self) -> tuple[str, ...]:
+        """Return the names of the neurons that see one point alone, before the maximum: 64 and 128 channels."""
+        return "fire1", "fire2"
+
+    def watch_winners(self, on_winners: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call `on_winners` in each pass with the point (T, B, channels) that wins each channel of the maximum."""
+        return self.pool.register_forward_hook(lambda pool, inputs, output: on_winners(pool.winners(inputs[0])))
 
     def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the name of each layer of neurons and those of the layers that its spikes go into."""

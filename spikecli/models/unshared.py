@@ -43,6 +43,11 @@ class UnsharedConvolution(nn.Module):
         """Return what each place of the output sees of maps (..., H, W, inputs): (..., H', W', inputs·kernel²)."""
         return _patches(x, self.size, self.kernel, self.stride, self.padding)
 
+    def products(self, amounts: Tensor) -> Tensor:
+        """Return the products (T,) that inputs of these amounts (T, B, H, W, inputs) enter: as those of one kernel."""
+        seen = self.patches(amounts.sum(1, dtype=torch.float64))
+        return seen.flatten(1).sum(1).cpu() * len(self.bias)
+
     def extra_repr(self) -> str:
         return f"size={self.size}, kernel={self.kernel}, stride={self.stride}, padding={self.padding}"
 

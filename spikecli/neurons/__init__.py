@@ -12,11 +12,11 @@ from spikecli.settings.config import NeuronConfig
 
 Size = tuple[int, int]  # height and width of a map
 
-AMPLITUDES: dict[str, Callable[[int, Size | None], nn.Module]] = {
-    "none": lambda channels, positions: nn.Identity(),
-    "scalar": lambda channels, positions: Amplitude(1),
-    "channel": lambda channels, positions: Amplitude(channels),
-    "element": lambda channels, positions: Amplitude(*(positions or ()), channels),
+AMPLITUDES: dict[str, Callable[[NeuronConfig, int, Size | None], nn.Module]] = {
+    "none": lambda config, channels, positions: nn.Identity(),
+    "scalar": lambda config, channels, positions: Amplitude(1),
+    "channel": lambda config, channels, positions: Amplitude(channels),
+    "element": lambda config, channels, positions: Amplitude(*(positions or ()), channels),
 }
 
 
@@ -37,13 +37,14 @@ def build(config: NeuronConfig | None, channels: int, positions: Size | None = N
     """
     if config is None:
         return ReLU()
+    firing = fire.build(config)
     return Neuron(
         start.build(config),
         charge.build(config),
         norm.build(config, channels, positions),
-        fire.build(config),
-        reset.build(config),
-        AMPLITUDES[config.amplitude](channels, positions),
+        firing,
+        reset.build(config, firing),
+        AMPLITUDES[config.amplitude](config, channels, positions),
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from spikecli.neurons.answers import GoesInto
 from spikecli.settings.config import NeuronConfig
 
 
@@ -26,6 +28,8 @@ class Leak(nn.Module):
 
 class LearnedLeak(nn.Module):
     """v ← σ(w)·v + x with one trainable w per layer, σ(w) = λ at first (the parametric LIF's leak)."""
+
+    goes_into = GoesInto("learned leak", "leak")
 
     def __init__(self, decay: float) -> None:
         super().__init__()
@@ -53,7 +57,7 @@ class FixedLeak(nn.Module):
         return x if v is None else x + self.decay.to(x.dtype) * v
 
 
-CHARGES = {
+CHARGES: dict[str, Callable[[NeuronConfig], nn.Module]] = {
     "leak": lambda config: Leak(config.decay),
     "learned-leak": lambda config: LearnedLeak(config.decay),
 }

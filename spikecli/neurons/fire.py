@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from spikecli.neurons import surrogate as surrogates
+from spikecli.neurons.answers import Step
 from spikecli.settings.config import NeuronConfig
 
 
@@ -15,11 +17,13 @@ class _Step(torch.autograd.Function):
     """The step function; keeps u alone for the backward pass."""
 
     @staticmethod
-    def forward(u: Tensor, threshold: float, signed: bool, surrogate: Any) -> Tensor:
+    def forward(u: Tensor, threshold: float, signed: bool, surrogate: surrogates.Surrogate) -> Tensor:
         return signed_step(u, threshold) if signed else step(u, threshold)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, float, bool, Any], output: Tensor) -> None:
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, float, bool, surrogates.Surrogate], output: tuple[Tensor]
+    ) -> None:
         u, *ctx.how = inputs
         ctx.save_for_backward(u)
 
@@ -44,14 +48,20 @@ class Binary(nn.Module):
     """s = 1[u > θ]."""
 
     signed = False
+    levels: tuple[float, ...] = (0, 1)
 
-    def __init__(self, threshold: float, surrogate: surrogates.Rectangle | surrogates.Tanh) -> None:
+    def __init__(self, threshold: float, surrogate: surrogates.Surrogate) -> None:
         super().__init__()
         self.threshold = threshold
         self.surrogate = surrogate
 
     def forward(self, u: Tensor) -> Tensor:
         return _Step.apply(u, self.threshold, self.signed, self.surrogate)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return the rise from 0 to 1: strict."""
+        return (Step(self.threshold),)
 
     def extra_repr(self) -> str:
         return f"threshold={self.threshold}, surrogate={self.surrogate}"
@@ -61,11 +71,20 @@ class Ternary(Binary):
     """s = 1[u ≥ θ] − 1[u ≤ −θ]: a ternary spike carries log₂ 3 bits (2312.06372, eqs 7–14)."""
 
     signed = True
+    levels = (-1, 0, 1)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return the rises: −1 ends where u > −θ, 1 begins where u ≥ θ."""
+        return Step(-self.threshold), Step(self.threshold, inclusive=True)
 
 
-FIRES = {"binary": Binary, "ternary": Ternary}
+FIRES: dict[str, Callable[[NeuronConfig], nn.Module]] = {
+    "binary": lambda config: Binary(config.threshold, surrogates.build(config)),
+    "ternary": lambda config: Ternary(config.threshold, surrogates.build(config)),
+}
 
 
 def build(config: NeuronConfig) -> nn.Module:
     """Return the fire function that `config` names."""
-    return FIRES[config.fire](config.threshold, surrogates.build(config))
+    return FIRES[config.fire](config)

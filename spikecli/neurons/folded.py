@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from spikecli.neurons.charge import LearnedLeak
-from spikecli.neurons.fire import Binary, step
+from spikecli.neurons import answers
 from spikecli.neurons.neuron import Neuron
-from spikecli.neurons.norm import MembraneBatchNorm, MembraneRectifier
 
 NEVER = torch.finfo(torch.float32).max  # a threshold out of reach that a checkpoint can still hold
 
@@ -20,6 +17,8 @@ class Upper(nn.Module):
     """s = 1[d·v > θ̃], strict: a direction d = ±1 and a threshold θ̃ for each channel or each neuron."""
 
     signed = False
+    levels: tuple[float, ...] = (0, 1)
+    inclusive: tuple[bool, ...] = (False,)
     direction: Tensor
     upper: Tensor
 
@@ -29,13 +28,24 @@ class Upper(nn.Module):
         self.register_buffer("upper", upper.clamp(-NEVER, NEVER))
 
     def forward(self, v: Tensor) -> Tensor:  # (B, ..., C)
-        return step(v * self.direction.to(v.dtype), self.upper)
+        return _rise(v * self.direction.to(v.dtype), self.upper, False)
+
+    def rises(self) -> Tensor:
+        """Return the thresholds of d·v, (levels − 1, ...)."""
+        return self.upper[None]
+
+    def thresholds(self) -> Tensor:
+        """Return every potential at which what is emitted changes, (n,); those out of reach are left out."""
+        rises = self.rises()
+        return (self.direction * rises)[rises.abs() < NEVER].flatten()
 
 
 class Window(Upper):
     """s = 1[d·v ≥ θ̃₊] − 1[d·v ≤ θ̃₋], inclusive: the thresholds need not lie about 0."""
 
     signed = True
+    levels = (-1, 0, 1)
+    inclusive = (False, True)
     lower: Tensor
 
     def __init__(self, direction: Tensor, upper: Tensor, lower: Tensor) -> None:
@@ -46,44 +56,59 @@ class Window(Upper):
         v = v * self.direction.to(v.dtype)
         return torch.ge(v, self.upper, out=torch.empty_like(v)).sub_(torch.le(v, self.lower, out=torch.empty_like(v)))
 
-
-def _through_batch_norm(norm: MembraneBatchNorm, fire: Binary) -> nn.Module:
-    """θ̃ = (θ − β)·√(σ² + ε)/γ + μ (2308.08359); for γ < 0 the inequality turns, for γ = 0 the neuron is constant."""
-    gamma, beta, mean, deviation = norm.running()
-    direction = torch.where(gamma < 0, -torch.ones_like(gamma), torch.ones_like(gamma))
-    constant = fire(beta)  # what it always emits where γ = 0
-
-    def turned(level: float, always: Tensor, beyond: float) -> Tensor:
-        potential = direction * ((level - beta) * deviation / gamma + mean)
-        return torch.where(gamma == 0, torch.where(always, -beyond, beyond), potential)
-
-    upper = turned(fire.threshold, constant > 0, NEVER)
-    if not fire.signed:
-        return Upper(direction, upper)
-    return Window(direction, upper, turned(-fire.threshold, constant < 0, -NEVER))
+    def rises(self) -> Tensor:
+        """Return the thresholds of d·v, (levels − 1, ...)."""
+        return torch.stack([self.lower, self.upper])
 
 
-def _through_rectifier(norm: MembraneRectifier, fire: Binary) -> nn.Module:
-    """φ rises, so it reaches ±θ at φ⁻¹(±θ); φ(½) = ½ leaves the papers' own threshold where it is (2307.04356)."""
-    upper, lower = norm.inverse(fire.threshold), norm.inverse(-fire.threshold)
-    if not fire.signed:
-        return Binary(upper, fire.surrogate)
-    one = torch.ones((), dtype=torch.float64)
-    return Window(one, upper * one, lower * one)
+class Staircase(Upper):
+    """s = l₀ + Σᵢ (lᵢ − lᵢ₋₁)·1[d·v > θ̃ᵢ], or ≥ where step i is inclusive: any rising levels, `upper` (steps, ...)."""
+
+    def __init__(
+        self, direction: Tensor, upper: Tensor, levels: tuple[float, ...], inclusive: tuple[bool, ...]
+    ) -> None:
+        super().__init__(direction, upper)
+        self.levels, self.inclusive = levels, inclusive
+
+    def forward(self, v: Tensor) -> Tensor:  # (B, ..., C)
+        v = v * self.direction.to(v.dtype)
+        spikes = torch.full_like(v, self.levels[0])
+        for number, (threshold, inclusive) in enumerate(zip(self.upper, self.inclusive, strict=True), start=1):
+            spikes.add_(_rise(v, threshold, inclusive), alpha=self.levels[number] - self.levels[number - 1])
+        return spikes
+
+    def rises(self) -> Tensor:
+        """Return the thresholds of d·v, (levels − 1, ...)."""
+        return self.upper
 
 
-THROUGH: dict[type[nn.Module], Callable[[Any, Any], nn.Module]] = {
-    nn.Identity: lambda norm, fire: fire,
-    MembraneBatchNorm: _through_batch_norm,
-    MembraneRectifier: _through_rectifier,
-}
+def _rise(v: Tensor, threshold: Tensor, inclusive: bool) -> Tensor:
+    """Return 1[v > θ̃], or 1[v ≥ θ̃] if `inclusive`, in v's type."""
+    compare = torch.ge if inclusive else torch.gt
+    return compare(v, threshold, out=torch.empty_like(v))
 
 
-def folded(neuron: Neuron) -> Neuron:
+def moved(fire: nn.Module, direction: Tensor, reach: Callable[[answers.Step, float], Tensor]) -> Upper:
+    """Return the fire function of d·v that emits what `fire` emits of u, for a direction d = ±1 that has v's shape.
+
+    `reach` gives for a step of `fire`, and the level below it, the d·v at which u reaches that step. SpikeError if
+    the fire function does not say its levels and steps.
+    """
+    steps, levels = answers.steps_of(fire), answers.levels_of(fire, "")
+    inclusive = tuple(step.inclusive for step in steps)
+    rises = [reach(step, level) for step, level in zip(steps, levels, strict=False)]
+    if (levels, inclusive) == (Upper.levels, Upper.inclusive):
+        return Upper(direction, *rises)
+    if (levels, inclusive) == (Window.levels, Window.inclusive):
+        return Window(direction, rises[1], rises[0])
+    return Staircase(direction, torch.stack(rises), levels, inclusive)
+
+
+def folded(neuron: Neuron, name: str = "") -> Neuron:
     """Return the neuron without a norm that fires when this one does in evaluation; its amplitude is still its own.
 
-    The reset goes on acting on the raw potential, with the same spikes.
+    The reset goes on acting on the raw potential, with the same spikes. SpikeError with the neuron's `name` when its
+    norm cannot be folded into its fire function.
     """
-    charge = neuron.charge.folded() if isinstance(neuron.charge, LearnedLeak) else neuron.charge
-    fire = THROUGH[type(neuron.norm)](neuron.norm, neuron.fire)
-    return Neuron(neuron.start, charge, nn.Identity(), fire, neuron.reset, neuron.amplitude)
+    fire = answers.through(neuron.norm, neuron.fire, name)
+    return Neuron(neuron.start, answers.folded(neuron.charge), nn.Identity(), fire, neuron.reset, neuron.amplitude)

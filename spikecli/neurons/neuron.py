@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from spikecli.neurons.answers import GoesInto
+
 
 class Neuron(nn.Module):
     """A layer of spiking neurons; the membrane lives and dies inside one forward pass."""
@@ -50,6 +52,8 @@ class Neuron(nn.Module):
 class Amplitude(nn.Module):
     """Trainable amplitude of what is emitted, one for all, one per channel or one per element of a map (H, W, C)
     (2312.06372, eqs 7–14; 2210.06686)."""
+
+    goes_into = GoesInto("amplitude", "weight")
 
     def __init__(self, *shape: int) -> None:
         super().__init__()

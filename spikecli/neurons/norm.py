@@ -8,6 +8,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from spikecli.neurons.answers import GoesInto, Step
+from spikecli.neurons.fire import Binary
+from spikecli.neurons.folded import NEVER, moved
 from spikecli.settings.config import NeuronConfig
 
 
@@ -16,6 +19,8 @@ class MembraneBatchNorm(nn.Module):
 
     With the size of the map, each of its neurons has its own μ, σ, γ and β: the element-wise form.
     """
+
+    goes_into = GoesInto("membrane batch norm", "thresholds")
 
     def __init__(self, channels: int, positions: tuple[int, int] = (1, 1)) -> None:
         super().__init__()
@@ -32,12 +37,30 @@ class MembraneBatchNorm(nn.Module):
         deviation = (norm.running_var + norm.eps).sqrt()
         return norm.weight.view(shape), norm.bias.view(shape), norm.running_mean.view(shape), deviation.view(shape)
 
+    def into(self, fire: nn.Module) -> nn.Module:
+        """Return the fire function of v that emits what `fire` emits of u.
+
+        θ̃ = (θ − β)·√(σ² + ε)/γ + μ (2308.08359); for γ < 0 the inequality turns, for γ = 0 the neuron is constant.
+        """
+        gamma, beta, mean, deviation = self.running()
+        direction = torch.where(gamma < 0, -torch.ones_like(gamma), torch.ones_like(gamma))
+        constant = fire(beta)  # what it always emits where γ = 0
+
+        def reach(step: Step, below: float) -> Tensor:
+            potential = direction * ((step.at - beta) * deviation / gamma + mean)
+            always = torch.where(constant > below, -NEVER, NEVER).to(potential)
+            return torch.where(gamma == 0, always, potential)
+
+        return moved(fire, direction, reach)
+
 
 class MembraneRectifier(nn.Module):
     """φ(v) of 2307.04356: monotone with φ(½) = ½, so it moves no spike and acts through the gradient alone.
 
     φ(v) = 1 − (1 − v)^⅓ for v < 0, ½·tanh(3(v − ½))/tanh(1.5) + ½ on [0, 1], v^⅓ for v > 1.
     """
+
+    goes_into = GoesInto("membrane rectifier", "thresholds")
 
     def forward(self, v: Tensor) -> Tensor:
         # Each branch is fed only values that it is meant for: a root's gradient at the wrong place would be NaN.
@@ -53,15 +76,25 @@ class MembraneRectifier(nn.Module):
             return 1 - (1 - u) ** 3
         return u**3 if u > 1 else 0.5 + math.atanh((2 * u - 1) * math.tanh(1.5)) / 3
 
+    def into(self, fire: nn.Module) -> nn.Module:
+        """Return the fire function of v that emits what `fire` emits of u.
 
-NORMS: dict[str, Callable[[int, tuple[int, int] | None], nn.Module]] = {
-    "none": lambda channels, positions: nn.Identity(),
-    "mpbn": lambda channels, positions: MembraneBatchNorm(channels),
-    "mpbn-element": lambda channels, positions: MembraneBatchNorm(channels, positions or (1, 1)),
-    "rectifier": lambda channels, positions: MembraneRectifier(),
+        φ rises, so it reaches θ at φ⁻¹(θ); φ(½) = ½ leaves the papers' own threshold where it is (2307.04356).
+        """
+        if isinstance(fire, Binary) and not fire.signed:
+            return Binary(self.inverse(fire.threshold), fire.surrogate)
+        one = torch.ones((), dtype=torch.float64)
+        return moved(fire, one, lambda step, below: self.inverse(step.at) * one)
+
+
+NORMS: dict[str, Callable[[NeuronConfig, int, tuple[int, int] | None], nn.Module]] = {
+    "none": lambda config, channels, positions: nn.Identity(),
+    "mpbn": lambda config, channels, positions: MembraneBatchNorm(channels),
+    "mpbn-element": lambda config, channels, positions: MembraneBatchNorm(channels, positions or (1, 1)),
+    "rectifier": lambda config, channels, positions: MembraneRectifier(),
 }
 
 
 def build(config: NeuronConfig, channels: int, positions: tuple[int, int] | None = None) -> nn.Module:
     """Return the norm that `config` names, for `channels` channels in the last axis of maps of size `positions`."""
-    return NORMS[config.norm](channels, positions)
+    return NORMS[config.norm](config, channels, positions)

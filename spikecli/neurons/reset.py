@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
+from spikecli.neurons.answers import levels_of
 from spikecli.settings.config import NeuronConfig
 
 
 class HardReset(nn.Module):
-    """v ← v·(1 − s), and v·(1 − |s|) for ternary spikes: the same values on {0, 1}, another gradient."""
+    """v ← v·(1 − s): a membrane that fired is at 0. |s| for signed spikes: the same values, another gradient.
 
-    def __init__(self, signed: bool) -> None:
+    For `levels` beyond −1, 0 and 1 the factor is 1 − min(|s|/l, 1) with l the smallest level beside 0. `detached`:
+    no gradient flows through the spikes, as Real Spike was released (2210.06686).
+    """
+
+    def __init__(self, levels: tuple[float, ...] = (0, 1), detached: bool = False) -> None:
         super().__init__()
-        self.signed = signed
+        self.signed = min(levels) < 0
+        self.least = min(abs(level) for level in levels if level)
+        self.unit = all(abs(level) == 1 for level in levels if level)
+        self.detached = detached
 
     def forward(self, v: Tensor, spikes: Tensor) -> Tensor:
-        return torch.addcmul(v, v, spikes.abs() if self.signed else spikes, value=-1)  # v − v·|s|: one pass
+        fired = spikes.detach() if self.detached else spikes
+        fired = fired.abs() if self.signed else fired
+        if not self.unit:
+            fired = (fired / self.least).clamp(max=1)
+        return torch.addcmul(v, v, fired, value=-1)  # v − v·|s|: one pass
 
 
 class SoftReset(nn.Module):
@@ -33,12 +47,13 @@ class SoftReset(nn.Module):
         return f"amount={self.amount}"
 
 
-RESETS = {
-    "hard": lambda config: HardReset(signed=config.fire == "ternary"),
-    "soft": lambda config: SoftReset(config.reset_amount or config.threshold),
+RESETS: dict[str, Callable[[NeuronConfig, nn.Module], nn.Module]] = {
+    "hard": lambda config, fire: HardReset(levels_of(fire, config.fire)),
+    "hard-detached": lambda config, fire: HardReset(levels_of(fire, config.fire), detached=True),
+    "soft": lambda config, fire: SoftReset(config.reset_amount or config.threshold),
 }
 
 
-def build(config: NeuronConfig) -> nn.Module:
-    """Return the reset that `config` names."""
-    return RESETS[config.reset](config)
+def build(config: NeuronConfig, fire: nn.Module) -> nn.Module:
+    """Return the reset that `config` names, for the spikes of `fire`."""
+    return RESETS[config.reset](config, fire)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -47,7 +49,7 @@ def uniform_like(x: Tensor, high: float) -> Tensor:
     return torch.add(middle, grid, alpha=high / levels)
 
 
-STARTS = {
+STARTS: dict[str, Callable[[NeuronConfig], nn.Module]] = {
     "zeros": lambda config: Zeros(),
     "perturbed": lambda config: Perturbed(config.perturbation),
 }

@@ -5,11 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from spikecli.settings.config import NeuronConfig
+
+
+class Surrogate(Protocol):
+    """A derivative dφ/du for a step at the threshold, or for one at each of ±threshold if the spikes are signed."""
+
+    def backward(self, gradient: Tensor, u: Tensor, threshold: float, signed: bool) -> Tensor:
+        """Return gradient · dφ/du, of u's shape."""
+
+
+def within(gradient: Tensor, u: Tensor, low: float, high: float) -> Tensor:
+    """Return the gradient where low ≤ u ≤ high, else 0: both ends pass it, as in the releases.
+
+    A silent layer of zeros lies exactly on the end of a window about θ = ½, and would learn nothing otherwise.
+    """
+    return torch.ops.aten.hardtanh_backward(gradient, u, *_just_outside(low, high, u.dtype))
+
+
+@lru_cache(maxsize=256)
+def _just_outside(low: float, high: float, kind: torch.dtype) -> tuple[float, float]:
+    """Return the numbers of u's type next to the two ends: torch's own kernel passes what lies strictly between."""
+    tiny = torch.finfo(kind).tiny  # about 0 the next number would be one that hardware may flush to 0
+    ends = torch.tensor([low, high], dtype=kind)
+    beyond = torch.nextafter(ends, torch.tensor([-math.inf, math.inf], dtype=kind)).tolist()
+    return min(beyond[0], low - tiny), max(beyond[1], high + tiny)
 
 
 @dataclass(frozen=True)
@@ -19,7 +45,7 @@ class Rectangle:
     def backward(self, gradient: Tensor, u: Tensor, threshold: float, signed: bool) -> Tensor:
         """Return gradient · dφ/du, of u's shape."""
         low = -threshold - 0.5 if signed else threshold - 0.5
-        return torch.ops.aten.hardtanh_backward(gradient, u, low, threshold + 0.5)
+        return within(gradient, u, low, threshold + 0.5)
 
 
 @dataclass(frozen=True)
@@ -36,16 +62,30 @@ class Tanh:
         bent = torch.add(u.new_tensor(-2 * self.slope * threshold), distance, alpha=2 * self.slope).sigmoid_()
         low = threshold - 0.5
         low = low if low > 0 or not signed else -1.0  # |u| ≥ 0 is bound enough from below
-        inside = torch.ops.aten.hardtanh_backward(gradient, distance, low, threshold + 0.5)
+        inside = within(gradient, distance, low, threshold + 0.5)
         return torch.ops.aten.sigmoid_backward(inside, bent).mul_(2 * self.slope / math.tanh(self.slope / 2))
 
 
-SURROGATES: dict[str, Callable[[NeuronConfig], Rectangle | Tanh]] = {
+@dataclass(frozen=True)
+class Arctan:
+    """(α/2)/(1 + (πα(u − θ)/2)²), α = 2: no window. The default of the neuron that Real Spike was released with."""
+
+    alpha: float = 2.0
+
+    def backward(self, gradient: Tensor, u: Tensor, threshold: float, signed: bool) -> Tensor:
+        """Return gradient · dφ/du, of u's shape; signed: the same bell about −θ as about θ."""
+        distance = (u.abs() if signed else u) - threshold
+        bell = (math.pi / 2 * self.alpha * distance).square_().add_(1).reciprocal_()
+        return bell.mul_(self.alpha / 2).mul_(gradient)
+
+
+SURROGATES: dict[str, Callable[[NeuronConfig], Surrogate]] = {
     "rectangle": lambda config: Rectangle(),
     "tanh": lambda config: Tanh(config.slope),
+    "arctan": lambda config: Arctan(),
 }
 
 
-def build(config: NeuronConfig) -> Rectangle | Tanh:
+def build(config: NeuronConfig) -> Surrogate:
     """Return the surrogate that `config` names."""
     return SURROGATES[config.surrogate](config)

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
-from spikecli.models.convolution import MapNorm, pool_before
-from spikecli.models.layers import BatchNorm
-from spikecli.models.plain import Foldable, Pool, Reader
+from spikecli.models.convolution import pool_before
+from spikecli.models.plain import Pool, Reader
 from spikecli.models.unshared import unshared_numel
-from spikecli.neurons import Amplitude, Neuron, folded
-from spikecli.neurons.charge import LearnedLeak
-from spikecli.neurons.norm import MembraneBatchNorm, MembraneRectifier
+from spikecli.neurons import Amplitude, Neuron, answers, folded
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 MOST_UNSHARED = 2e9  # bytes in float32 of kernels for each place of a map
-
-# What no folded network holds, and what of a layer or a neuron takes it over.
-PARTS: dict[type[nn.Module], tuple[str, str]] = {
-    BatchNorm: ("batch norm", "weight and bias"),
-    MapNorm: ("batch norm", "weight and bias"),
-    MembraneBatchNorm: ("membrane batch norm", "thresholds"),
-    MembraneRectifier: ("membrane rectifier", "thresholds"),
-    LearnedLeak: ("learned leak", "leak"),
-    Amplitude: ("amplitude", "weight"),
-}
 
 
 @dataclass(frozen=True)
@@ -46,19 +32,23 @@ def reparameterize(model: nn.Module) -> nn.Module:
     """Return a network that emits the same spikes and logits in evaluation, its norms and amplitudes folded away.
 
     It computes in float64 and gives weights of the model's own type, which cannot be trained on. SpikeError names the
-    layer through which a fold is impossible.
+    part that cannot be folded, or the layer through which a fold is impossible.
     """
     kind = next(model.parameters()).dtype
     network = copy.deepcopy(model).double().eval()
     wires = list(getattr(network, "wiring", tuple)())
     with torch.no_grad(), torch.random.fork_rng(devices=[]):  # new layers draw weights that are overwritten
-        network = network.folded() if isinstance(network, Foldable) else network
+        network = answers.folded(network)
         _fold_layers(network)
         _demand_room(network, wires)
         for name, readers in wires:
             _hand_on(network, name, readers)
-    left = [name for name, module in network.named_modules() if isinstance(module, tuple(PARTS) + NORMS)]
-    assert not left, f"{left} were not folded: a layer lacks folded(), or wiring() does not name a neuron"
+    for name, module in network.named_modules():
+        if hasattr(module, "goes_into") or isinstance(module, NORMS):
+            raise SpikeError(
+                f"{answers.called(module, name)} was not folded: its layer has no folded(), or the network's wiring() "
+                "does not name its neuron; use the network as it was trained"
+            )
     return network.to(kind).requires_grad_(False)
 
 
@@ -66,26 +56,27 @@ def folds(model: nn.Module) -> list[Fold]:
     """Return what `reparameterize` folds in a model, in the order of its layers."""
     readers = dict(getattr(model, "wiring", tuple)())
     return [
-        Fold(name, kind, readers[parent] if isinstance(part, Amplitude) else (parent,), place)
-        for name, part in _parts(model)
-        for kind, place in [PARTS[type(part)]]
+        Fold(
+            name,
+            part.goes_into.part,
+            readers[parent] if isinstance(part, Amplitude) else (parent,),
+            part.goes_into.place,
+        )
+        for name, part in model.named_modules()
+        if isinstance(part, answers.Leaves)
         for parent in [name.rpartition(".")[0]]
     ]
 
 
-def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    return ((name, module) for name, module in model.named_modules() if type(module) in PARTS)
-
-
-def _fold_layers(module: nn.Module) -> None:
-    """Put in the place of each layer and each neuron in `module` what it is without its norm."""
+def _fold_layers(module: nn.Module, place: str = "") -> None:
+    """Put in the place of each layer and each neuron in `module`, itself at `place`, what it is without its norm."""
     for name, child in module.named_children():
         if isinstance(child, Neuron):
-            child = folded.folded(child)
-        elif isinstance(child, Foldable):
-            child = child.folded()
+            child = folded.folded(child, place + name)
+        else:
+            child = answers.folded(child)
         setattr(module, name, child)
-        _fold_layers(child)
+        _fold_layers(child, f"{place}{name}.")
 
 
 def _gain(network: nn.Module, name: str) -> Tensor | None:

@@ -1,0 +1,233 @@
+"""What a neuron's parts answer about themselves. Whoever needs an answer asks here; no table lists the parts.
+
+A part that has no answer is refused by its name when the question is asked: it is never counted wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from spikecli.errors import SpikeError
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a fire function rises to its next level: at u > `at`, or at u ≥ `at` if `inclusive`."""
+
+    at: float
+    inclusive: bool = False
+
+
+@runtime_checkable
+class Fires(Protocol):
+    """A fire function that says its values: a staircase from the lowest level to the highest.
+
+    `levels` holds what it can emit, rising, 0 among them; `steps` one Step less, the rise between two neighbors.
+    """
+
+    levels: tuple[float, ...]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return the rises, in u, from each level to the next."""
+
+
+@runtime_checkable
+class Thresholds(Protocol):
+    """A fire function whose thresholds differ by channel or neuron, as folding leaves it."""
+
+    levels: tuple[float, ...]
+
+    def thresholds(self) -> Tensor:
+        """Return every potential at which what is emitted changes, (n,); those out of reach are left out."""
+
+
+@runtime_checkable
+class FoldsIntoFire(Protocol):
+    """A norm of the membrane that can move into the thresholds of a fire function."""
+
+    def into(self, fire: Any) -> nn.Module:
+        """Return the fire function that emits of v what `fire` emits of this norm's u; SpikeError where none does."""
+
+
+@runtime_checkable
+class Spiking(Protocol):
+    """A layer of neurons."""
+
+    charge: nn.Module
+    norm: nn.Module
+    fire: nn.Module
+
+
+@runtime_checkable
+class Foldable(Protocol):
+    """A charge, a layer or a network that is not its own plain form."""
+
+    def folded(self) -> nn.Module:
+        """Return the plain part that this one is in evaluation, and may become."""
+
+
+@dataclass(frozen=True)
+class GoesInto:
+    """A part that no folded network holds: its name for people, and the place that takes over its effect."""
+
+    part: str
+    place: str
+
+
+@runtime_checkable
+class Leaves(Protocol):
+    """A part that folding takes out of the network."""
+
+    goes_into: GoesInto
+
+
+@runtime_checkable
+class PointNetwork(Protocol):
+    """A network of point clouds (B, N, 3) that says where its points are to be seen."""
+
+    def trunk(self) -> tuple[str, ...]:
+        """Return the names of the layers of neurons that see one point each, spikes (B, N, C)."""
+
+    def watch_winners(self, on_winners: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call `on_winners` in each pass with the point (T, B, channels) that wins each channel of the last maximum."""
+
+
+def levels_of(fire: nn.Module, name: str) -> tuple[float, ...]:
+    """Return what a fire function can emit, rising; SpikeError if it does not say so, with `name` and its type."""
+    levels = getattr(fire, "levels", None)
+    if not isinstance(levels, tuple) or 0 not in levels or list(levels) != sorted(set(levels)):
+        raise SpikeError(
+            f"the fire function {called(fire, name)} does not say what it can emit, found levels {levels!r}; give its "
+            "class `levels`, a rising tuple with 0 in it, such as levels = (0, 1, 2)"
+        )
+    return levels
+
+
+def steps_of(fire: nn.Module, name: str = "") -> tuple[Step, ...]:
+    """Return where a fire function rises from level to level; SpikeError if it does not say so."""
+    levels = levels_of(fire, name)
+    steps = getattr(fire, "steps", None)
+    if not isinstance(steps, tuple) or len(steps) != len(levels) - 1:
+        raise SpikeError(
+            f"the fire function {called(fire, name)} does not say its thresholds; give its class `steps`, a Step(at, "
+            f"inclusive) for each rise between its levels {levels}"
+        )
+    return steps
+
+
+def through(norm: nn.Module, fire: nn.Module, name: str = "") -> nn.Module:
+    """Return the fire function that `norm` and `fire` of the neuron called `name` are together.
+
+    SpikeError if the norm cannot be folded, or if the fire function does not say its thresholds.
+    """
+    if isinstance(norm, nn.Identity):
+        return fire
+    place = f"{name}." if name else ""
+    if not isinstance(norm, FoldsIntoFire):
+        raise SpikeError(
+            f"the norm {called(norm, f'{place}norm')} cannot be folded into thresholds; give its class a method "
+            "into(fire), or use the network as it was trained"
+        )
+    steps_of(fire, f"{place}fire")
+    return norm.into(fire)
+
+
+def folded(part: nn.Module) -> nn.Module:
+    """Return the plain form of a part: what its `folded()` gives, or the part itself."""
+    return part.folded() if isinstance(part, Foldable) else part
+
+
+def thresholds_of(fire: nn.Module, name: str = "") -> Sequence[float]:
+    """Return where u changes what is emitted, rising, each value once; SpikeError if the fire function cannot say."""
+    if isinstance(fire, Thresholds):
+        return sorted(set(fire.thresholds().float().tolist()))
+    return sorted({step.at for step in steps_of(fire, name)})
+
+
+def called(part: nn.Module, name: str) -> str:
+    """Return how an error names a part: by its place in the network, if it has one, and its type."""
+    return f"{name} ({type(part).__name__})" if name else type(part).__name__
+
+
+@runtime_checkable
+class Multiplies(Protocol):
+    """A layer that multiplies its input by weights."""
+
+    def products(self, amounts: Tensor) -> Tensor:
+        """Return by step (T,) in float64, on the CPU, the sum over inputs of amount · products that an input enters.
+
+        `amounts` (T, B, ..., inputs) marks the inputs that take part: with 1 each it counts the multiply-adds, with
+        the spikes' sizes the additions.
+        """
+
+
+@dataclass(frozen=True)
+class Product:
+    """`count` products, one after the other, of (rows, inner) and (inner, columns)."""
+
+    rows: int
+    inner: int
+    columns: int
+    count: int = 1
+    over_samples: bool = False  # the sum runs over the batch, as in a weight's gradient
+
+    @property
+    def multiply_adds(self) -> int:
+        """Return how many multiply-adds these products take."""
+        return self.count * self.rows * self.inner * self.columns
+
+
+@runtime_checkable
+class Matrices(Protocol):
+    """A layer that says which matrix products a pass through it cannot do without."""
+
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the products of a pass from x to `output`; with those of the backward pass if gradients are on."""
+
+
+def multiplying(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers that multiply, by name; SpikeError for one that has weights and does not say its products.
+
+    What lies inside a layer that answers, or inside a neuron, is that layer's own affair.
+    """
+    return _answering(model, Multiplies, "products(amounts)")
+
+
+def factored(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers that multiply, by name; SpikeError for one with weights that cannot say its matrices."""
+    return _answering(model, Matrices, "matrices(x, output)")
+
+
+def _answering(model: nn.Module, question: type, method: str) -> dict[str, nn.Module]:
+    found: dict[str, nn.Module] = {}
+    closed: list[str] = []  # beginnings of names that were answered for
+    for name, module in model.named_modules():
+        if any(name.startswith(each) for each in closed):
+            continue
+        # Torch's own linear layer cannot be asked: `models.work` answers for it.
+        answers, is_neuron = isinstance(module, question) or type(module) is nn.Linear, isinstance(module, Spiking)
+        if answers or is_neuron:
+            closed.append(f"{name}." if name else "")
+            found |= {name: module} if answers else {}
+        elif any(parameter.dim() > 1 for parameter in module.parameters(recurse=False)):
+            raise SpikeError(
+                f"the layer {called(module, name)} has weights and does not say its operations; give its class a "
+                f"method {method}"
+            )
+    return found
+
+
+def point_network(model: nn.Module) -> PointNetwork:
+    """Return the network as one that shows its points; SpikeError with its type if it does not."""
+    if not isinstance(model, PointNetwork):
+        raise SpikeError(
+            f"the network {type(model).__name__} does not say which of its neurons see single points; give a run of "
+            "pointnet, or give the network's class trunk() and watch_winners()"
+        )
+    return model
