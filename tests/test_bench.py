@@ -14,7 +14,7 @@ from torch import nn
 from spikecli import models
 from spikecli.models.layers import FireThenMax, LinearNorm, MaxThenNorm, NormThenMax, PointLinearNorm
 from spikecli.neurons import ReLU
-from spikecli.settings.config import ModelConfig
+from spikecli.settings.config import network_settings
 from spikecli.settings.papers import neuron_of
 from spikecli.speed import bench
 from spikecli.speed.floor import Floor, Product, multiply_adds, necessary
@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 def forward_count(tnet: str, points: int, timesteps: int) -> int:
     """Return the multiply-adds of one cloud's way through the PointNet."""
-    model = models.build(ModelConfig(neuron=neuron_of("spiking-pointnet"), tnet=tnet)).eval()
+    model = models.build(network_settings(neuron=neuron_of("spiking-pointnet"), tnet=tnet)).eval()
     with torch.inference_mode(), necessary(model) as products:
         model(torch.rand(1, points, 3), timesteps)
     return multiply_adds(products)

@@ -17,7 +17,8 @@ from spikecli.models.resnet import ResNet
 from spikecli.models.vgg import VGG
 from spikecli.neurons import Neuron
 from spikecli.neurons.neuron import Amplitude
-from spikecli.settings.config import ModelConfig, NeuronConfig
+from spikecli.settings import networks
+from spikecli.settings.config import NeuronConfig
 from spikecli.settings.papers import neuron_of
 
 NETWORKS = ["resnet18", "resnet19", "resnet20", "vgg16"]
@@ -27,7 +28,7 @@ SIZE = (10, 13)  # neither even nor square
 def network(name: str = "resnet20", paper: str = "lif", **changes: Any) -> Any:
     torch.manual_seed(0)
     given = {"name": name, "neuron": neuron_of(paper), "width": 0.1, "classes": 4, "inputs": 2, "size": SIZE, **changes}
-    return models.build(ModelConfig(**given))
+    return models.build(networks.network_settings(**given))
 
 
 def warmed(model: nn.Module) -> nn.Module:
@@ -47,7 +48,7 @@ def frames(steps: int = 3, count: int = 4) -> Tensor:
 @pytest.mark.parametrize(("name", "millions"), [("resnet20", 11.25), ("resnet19", 12.57)])
 def test_the_papers_networks_have_their_published_sizes(name: str, millions: float) -> None:
     with torch.device("meta"):
-        model = models.build(ModelConfig(name=name, classes=10))  # type: ignore[arg-type]
+        model = models.build(networks.network_settings(name=name, classes=10))
     assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == millions
 
 
@@ -210,8 +211,6 @@ def test_operations_of_a_convolution_counted_at_its_borders() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"name": "pointnet", "neuron": NeuronConfig(amplitude="element"), "width": 1}, "no order; take channel"),
-        ({"name": "pointnet", "neuron": NeuronConfig(norm="mpbn-element"), "width": 1}, "no order; take mpbn"),
         ({"name": "pointnet"}, "--width"),
         ({"batch_norm": "tdbn", "neuron": None}, "the ANN has none"),
         ({"tnet": "pooled"}, "--tnet"),
@@ -221,3 +220,9 @@ def test_operations_of_a_convolution_counted_at_its_borders() -> None:
 def test_networks_that_make_no_sense_are_refused_with_the_reason(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(SpikeError, match=reason):
         network(**changes)
+
+
+@pytest.mark.parametrize(("part", "cure"), [({"amplitude": "element"}, "channel"), ({"norm": "mpbn-element"}, "mpbn")])
+def test_parts_for_each_pixel_are_refused_for_points(part: dict[str, Any], cure: str) -> None:
+    with pytest.raises(SpikeError, match=f"no order; take {cure}"):
+        models.build(networks.network_settings("pointnet", neuron=NeuronConfig(**part)))

@@ -19,7 +19,7 @@ from spikecli.evaluation.energy import counted
 from spikecli.evaluation.evaluate import critical_points, evaluate, point_spikes, predict_clouds, step_logits
 from spikecli.files.tensors import read, write
 from spikecli.models.pointnet import PointNet
-from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 
 def network(paper: str = "lif", tnet: str = "pooled", classes: int = 4) -> PointNet:
     torch.manual_seed(0)
-    model = models.build(ModelConfig(classes=classes, neuron=neuron_of(paper), tnet=tnet))  # type: ignore[arg-type]
+    model = models.build(network_settings(classes=classes, neuron=neuron_of(paper), tnet=tnet))
     assert isinstance(model, PointNet)
     return model.eval()
 
@@ -44,7 +44,7 @@ def clouds(count: int = 8, points: int = 40) -> PointClouds:
 
 def saved(path: Path, **changes: object) -> Path:
     model = network()
-    config = TrainConfig(model=ModelConfig(classes=4, neuron=neuron_of("lif")), points=40)
+    config = TrainConfig(model=network_settings(classes=4, neuron=neuron_of("lif")), points=40)
     checkpoints.save(path, replace(Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")), **changes))  # type: ignore[arg-type]
     return path
 
@@ -158,7 +158,7 @@ def test_checkpoints_round_trip_and_predict(tmp_path: Path) -> None:
 
 def test_the_spikes_of_each_point_are_those_of_its_own_neurons(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["lif"].neuron, tnet="none"), points=40)
+    config = TrainConfig(model=network_settings(classes=4, neuron=PAPERS["lif"].neuron, tnet="none"), points=40)
     model = models.build(config.model)
     assert isinstance(model, PointNet)
     checkpoints.save(tmp_path / "model.safetensors", Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")))
@@ -175,7 +175,7 @@ def test_the_spikes_of_each_point_are_those_of_its_own_neurons(tmp_path: Path) -
 
 def test_a_network_of_relus_has_no_spikes_to_show(tmp_path: Path) -> None:
     model = network("ann")
-    config = TrainConfig(model=ModelConfig(classes=4, neuron=PAPERS["ann"].neuron), points=40)
+    config = TrainConfig(model=network_settings(classes=4, neuron=PAPERS["ann"].neuron), points=40)
     checkpoints.save(tmp_path / "model.safetensors", Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")))
     with pytest.raises(SpikeError, match="is a network of ReLUs"):
         point_spikes(tmp_path, clouds().points[0], 1)

@@ -18,7 +18,7 @@ from spikecli.datasets.images.facts import CIFAR10, CIFAR100
 from spikecli.datasets.images.prepare import load_images, read_binary, read_picture
 from spikecli.errors import SpikeError
 from spikecli.models.inputs import to_network
-from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.recipes import RECIPES, train_settings
 from spikecli.training.schedule import learning_rate, optimizer
 
@@ -212,7 +212,7 @@ def test_a_network_learns_colors_through_the_command_line(cli: Cli, tmp_path: Pa
     assert done.code == 0 and "images to train on" in done.err
     saved = TrainConfig.model_validate_json((tmp_path / "run" / "config.json").read_text())
     assert (saved.optimizer, saved.model.inputs, saved.model.size) == ("sgd", 3, (32, 32))
-    assert saved.model == ModelConfig.model_validate(saved.model.model_dump())
+    assert saved.model == network_settings(**saved.model.model_dump())
     scored = cli("eval", tmp_path / "run", "--timesteps", "1,2", "--runs", 1, *place, "--json").document
     assert scored["samples"] == 20 and scored["results"][0]["synaptic_operations"] > 0
     Image.new("RGB", (32, 32), (0, 255, 0)).save(tmp_path / "green.png")

@@ -24,7 +24,7 @@ from spikecli.models.joint import Joint, decomposed, shared_weights
 from spikecli.models.layers import BatchNorm
 from spikecli.models.resnet import ResNet
 from spikecli.neurons import Neuron
-from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.config import ModelConfig, TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS
 from spikecli.settings.recipes import train_settings
 from spikecli.training import losses
@@ -39,7 +39,7 @@ NETWORKS = ("resnet18", "resnet19", "resnet20", "vgg16", "pointnet")
 
 def config(name: str = "resnet20", **changes: Any) -> ModelConfig:
     maps = {} if name == "pointnet" else {"width": 0.125, "inputs": 2, "size": (8, 8)}
-    return ModelConfig(name=name, joint=True, **{**maps, **changes})
+    return network_settings(name=name, joint=True, **{**maps, **changes})
 
 
 def network(name: str = "resnet20", **changes: Any) -> Joint:
@@ -162,7 +162,7 @@ def test_the_networks_loss_is_that_of_their_exits() -> None:
         assert torch.equal(total, joint_loss(ann, snn, labels, answer, 0.1))
         total.backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
-    plain = models.build(ModelConfig())
+    plain = models.build(network_settings())
     assert JointLoss(plain).total(answer, labels) is answer
 
 
@@ -312,7 +312,7 @@ def test_what_makes_no_sense_is_refused_in_a_line(cli: Cli, shapes_dir: Path, tm
         refused = cli("train", "shapes", "--paper", "joint", *options, *common)
         assert refused.code == 1 and words in refused.err and refused.err.count("\n") == 1
     with pytest.raises(SpikeError, match="trains an ANN beside a spiking network"):
-        models.build(ModelConfig(joint=True, neuron=None))
+        models.build(network_settings(joint=True, neuron=None))
 
 
 def test_a_checkpoint_without_its_factors_is_refused(tmp_path: Path) -> None:

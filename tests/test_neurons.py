@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import get_args
 
 import pytest
 import torch
@@ -14,7 +13,9 @@ from spikecli.errors import SpikeError
 from spikecli.neurons.norm import MembraneRectifier
 from spikecli.neurons.start import uniform_like
 from spikecli.neurons.surrogate import Rectangle, Tanh
-from spikecli.settings.config import Amplitude, Charge, Fire, NeuronConfig, Norm, Reset, Start, Surrogate
+from spikecli.settings.choices import names
+from spikecli.settings.config import NeuronConfig
+from spikecli.settings.neuron import PARTS
 from spikecli.settings.papers import PAPERS, neuron_of, paper_of
 
 
@@ -149,9 +150,7 @@ def test_the_gradient_flows_through_the_reset() -> None:
     assert x.grad[1].item() == pytest.approx(slope[1].item())
 
 
-PRODUCT = list(
-    itertools.product(*(get_args(choice) for choice in (Start, Charge, Norm, Fire, Surrogate, Reset, Amplitude)))
-)
+PRODUCT = list(itertools.product(*(names(slot) for slot in PARTS)))
 
 
 def test_every_combination_of_parts_runs_and_learns() -> None:

@@ -11,25 +11,18 @@ from conftest import Outcome
 
 from spikecli.cli import app
 from spikecli.cli.options import training as train_options
-from spikecli.settings import config
+from spikecli.settings.choices import names
+from spikecli.settings.networks import with_field
+from spikecli.settings.neuron import PARTS
 from spikecli.settings.papers import PAPERS
 from spikecli.settings.recipes import train_settings
 from spikecli.settings.taxonomy import TAXONOMY, Branch, Method, methods
 
-PARTS = {
-    "start": config.Start,
-    "charge": config.Charge,
-    "norm": config.Norm,
-    "fire": config.Fire,
-    "surrogate": config.Surrogate,
-    "reset": config.Reset,
-    "amplitude": config.Amplitude,
-}
 OPTIONS = [option for method in methods() for option in method.options]
 
 
 def test_every_paper_and_every_value_of_a_neuron_part_has_its_place() -> None:
-    values = {f"--{part} {value}" for part, kind in PARTS.items() for value in get_args(kind)}
+    values = {f"--{part} {value}" for part in PARTS for value in names(part)}
     papers = {f"--paper {name}" for name in PAPERS}
     assert (values | papers) - set(OPTIONS) == set()
     assert len(OPTIONS) == len(set(OPTIONS)), "an option has one place"
@@ -58,7 +51,7 @@ def test_every_option_named_exists_and_takes_its_value(option: str) -> None:
     if key in train_options.NEURON_PARTS:
         parts[key] = value
     elif key in train_options.NETWORK:
-        network[key] = value
+        network |= {"name": with_field(key)[0], key: value}
     elif key != "paper":
         training[key] = value
     settings = train_settings("shapes", paper, "short", training, parts, network)

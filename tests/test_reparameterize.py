@@ -31,7 +31,8 @@ from spikecli.neurons.charge import LearnedLeak
 from spikecli.neurons.folded import Upper, Window
 from spikecli.neurons.folded import folded as folded_neuron
 from spikecli.neurons.norm import MembraneBatchNorm, MembraneRectifier
-from spikecli.settings.config import Charge, Fire, ModelConfig, ModelName, NeuronConfig, Reset, Start, TNet, TrainConfig
+from spikecli.settings.choices import names
+from spikecli.settings.config import NeuronConfig, TNet, TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.training.reestimation import reestimate
 from spikecli.weights import checkpoint as checkpoints
@@ -93,9 +94,9 @@ def differences(model: nn.Module, inputs: np.ndarray = CLOUDS, steps: tuple[int,
 
 @pytest.mark.parametrize("tnet", get_args(TNet))
 def test_every_combination_of_parts_folds_exactly(tnet: str) -> None:
-    starts = get_args(Start) if tnet == "none" else ("perturbed",)  # from zeros, less can go wrong
+    starts = names("start") if tnet == "none" else ("perturbed",)  # from zeros, less can go wrong
     norms, amplitudes = ("none", "mpbn", "rectifier"), ("none", "scalar", "channel")
-    product = itertools.product(starts, get_args(Charge), norms, get_args(Fire), get_args(Reset), amplitudes)
+    product = itertools.product(starts, names("charge"), norms, names("fire"), names("reset"), amplitudes)
     for number, (start, charge, norm, fire, reset, amplitude) in enumerate(product):
         config = NeuronConfig(
             start=start, charge=charge, norm=norm, fire=fire, reset=reset, amplitude=amplitude,
@@ -106,7 +107,7 @@ def test_every_combination_of_parts_folds_exactly(tnet: str) -> None:
         assert found.max_logit_difference < 1e-9 and found.emits_spikes_alone, config
 
 
-NETS = [name for name in get_args(ModelName) if name != "pointnet"]
+NETS = [name for name in names("model") if name != "pointnet"]
 
 
 @pytest.mark.parametrize("amplitude", ["none", "scalar", "channel", "element"])
@@ -114,10 +115,10 @@ NETS = [name for name in get_args(ModelName) if name != "pointnet"]
 def test_networks_of_maps_fold_exactly(name: str, amplitude: str) -> None:
     norms = ("mpbn-element", "rectifier", "mpbn", "none")
     config = NeuronConfig(
-        start="perturbed", norm=norms[NETS.index(name)], fire=get_args(Fire)[len(amplitude) % 2], amplitude=amplitude
+        start="perturbed", norm=norms[NETS.index(name)], fire=names("fire")[len(amplitude) % 2], amplitude=amplitude
     )
     torch.manual_seed(0)
-    model = models.build(ModelConfig(name=name, classes=4, neuron=config, width=0.05, inputs=2, size=(7, 10)))
+    model = models.build(network_settings(name=name, classes=4, neuron=config, width=0.05, inputs=2, size=(7, 10)))
     images = np.random.default_rng(1).normal(size=(2, 2, 7, 10)).astype(np.float32)
     found = differences(lively(scrambled(model.double()), images), images)
     assert found.spikes_flipped == 0 and found.spikes > 10_000
@@ -132,8 +133,8 @@ def test_every_paper_folds_exactly(paper: str) -> None:
 
 
 def test_every_neuron_is_wired_to_layers_that_are_there() -> None:
-    configs = [ModelConfig(tnet=tnet) for tnet in get_args(TNet)]
-    configs += [ModelConfig(name=name, width=0.05) for name in NETS]
+    configs = [network_settings(tnet=tnet) for tnet in get_args(TNet)]
+    configs += [network_settings(name=name, width=0.05) for name in NETS]
     for config in configs:
         model = models.build(config)
         wires = list(model.wiring())  # type: ignore[operator]
@@ -250,7 +251,7 @@ def test_a_maximum_over_spikes_refuses_a_negative_amplitude_by_name() -> None:
 
 
 def test_kernels_for_each_place_are_refused_where_they_would_take_gigabytes() -> None:
-    config = ModelConfig(name="vgg16", neuron=NeuronConfig(amplitude="element"), size=(64, 64))
+    config = network_settings(name="vgg16", neuron=NeuronConfig(amplitude="element"), size=(64, 64))
     with torch.device("meta"):
         model = models.build(config)
     model.to_empty(device="cpu")
@@ -276,7 +277,7 @@ def operations(model: nn.Module) -> Operations:
 @pytest.mark.parametrize("tnet", get_args(TNet))
 @pytest.mark.parametrize("norm", ["none", "mpbn", "rectifier"])
 def test_without_amplitudes_a_fold_costs_and_saves_no_operation(tnet: str, norm: str) -> None:
-    for start, fire, charge in itertools.product(get_args(Start), get_args(Fire), get_args(Charge)):
+    for start, fire, charge in itertools.product(names("start"), names("fire"), names("charge")):
         model = tiny(NeuronConfig(start=start, fire=fire, charge=charge, norm=norm), tnet)
         before, after = operations(model), operations(reparameterize(model))
         for name in ("spikes", "neurons", "accumulates", "multiplies"):
@@ -337,7 +338,7 @@ def test_what_was_folded_is_told() -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_every_batch_norm_of_maps_is_told(name: str) -> None:
-    config = ModelConfig(name=name, classes=4, neuron=neuron_of("lif"), width=0.05, inputs=2, size=(7, 10))
+    config = network_settings(name=name, classes=4, neuron=neuron_of("lif"), width=0.05, inputs=2, size=(7, 10))
     model = models.build(config)
     norms = [path for path, module in model.named_modules() if isinstance(module, BatchNorm)]
     assert [fold.name for fold in folds(model)] == norms and len(norms) >= 13
@@ -365,7 +366,7 @@ def test_values_that_are_no_spikes_and_no_numbers_are_not_equal() -> None:
 
 def test_a_folded_file_is_of_its_own_structure_and_finite(tmp_path: Path) -> None:
     neuron = NeuronConfig(norm="mpbn", charge="learned-leak", fire="ternary", amplitude="channel")
-    config = TrainConfig(model=ModelConfig(classes=4, neuron=neuron, tnet="pooled", folded=True))
+    config = TrainConfig(model=network_settings(classes=4, neuron=neuron, tnet="pooled", folded=True))
     folded = reparameterize(scrambled(models.build(config.model)))
     path = tmp_path / "folded.safetensors"
     checkpoints.save(path, checkpoints.Checkpoint(dict(folded.state_dict()), config, ("a", "b", "c", "d")))
@@ -442,7 +443,7 @@ def test_an_unequal_fold_is_not_written(
 def test_a_folded_network_is_not_trained(shapes_dir: Path, tmp_path: Path) -> None:
     from spikecli.training.train import opened
 
-    config = TrainConfig(points=32, model=ModelConfig(folded=True))
+    config = TrainConfig(points=32, model=network_settings(folded=True))
     with (
         pytest.raises(SpikeError, match="no norms left to train with"),
         opened(config, shapes_dir, tmp_path / "run", False, "cpu"),

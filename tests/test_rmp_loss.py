@@ -16,7 +16,7 @@ from spikecli import models, neurons
 from spikecli.errors import SpikeError
 from spikecli.models.pointnet import PointNet
 from spikecli.neurons.fire import signed_step, step
-from spikecli.settings.config import ModelConfig, NeuronConfig, TrainConfig
+from spikecli.settings.config import NeuronConfig, TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.settings.recipes import train_settings
 from spikecli.training import schedule
@@ -92,7 +92,7 @@ def test_no_gradient_goes_through_the_spikes() -> None:
 def pointnet(tnet: str) -> PointNet:
     torch.manual_seed(0)
     settings = {"classes": 4, "neuron": neuron_of("lif"), "tnet": tnet, "dropout": 0.0}
-    model = models.build(ModelConfig.model_validate(settings))
+    model = models.build(network_settings(**settings))
     assert isinstance(model, PointNet)
     return model.double().train()
 

@@ -32,7 +32,7 @@ from spikecli.neuroclip.event_robustness import zero_shot_robustness
 from spikecli.neuroclip.features import FeatureStore, Viewing, encode_frames
 from spikecli.neuroclip.zeroshot import ask_about, text_features, zero_shot_logits
 from spikecli.progress import Watch
-from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
@@ -43,7 +43,7 @@ Cli = Callable[..., Outcome]
 
 def network(paper: str, classes: int = 4) -> PointNet:
     torch.manual_seed(0)
-    model = models.build(ModelConfig(classes=classes, neuron=PAPERS[paper].neuron))
+    model = models.build(network_settings(classes=classes, neuron=PAPERS[paper].neuron))
     assert isinstance(model, PointNet)
     with torch.no_grad():
         for _ in range(5):
@@ -99,7 +99,9 @@ def test_damaged_recordings_become_frames_anew_for_each_number_of_steps(data_dir
     split = load_events(data_dir, "nmnist", "test")
     samples = EventSamples(split, Framing("count", (34, 34), 2), Watch())
     torch.manual_seed(0)
-    config = ModelConfig(name="resnet20", neuron=PAPERS["lif"].neuron, width=0.1, classes=10, inputs=2, size=(34, 34))
+    config = network_settings(
+        name="resnet20", neuron=PAPERS["lif"].neuron, width=0.1, classes=10, inputs=2, size=(34, 34)
+    )
     model = models.build(config).eval()
     cells = robustness(model, samples, Battery(("dead-pixels",), (5,), seed=1), [1, 2], CPU, "fp32")
     assert [(cell.severity, cell.timesteps) for cell in cells] == [(0, 1), (0, 2), (5, 1), (5, 2)]
@@ -130,7 +132,7 @@ def test_means_are_over_the_kinds_and_leave_out_the_clean_row() -> None:
 
 def saved(folder: Path, paper: str, shapes_dir: Path) -> Path:
     names = load_points(shapes_dir, "shapes", "test").classnames
-    config = TrainConfig(model=ModelConfig(classes=len(names), neuron=PAPERS[paper].neuron), points=64)
+    config = TrainConfig(model=network_settings(classes=len(names), neuron=PAPERS[paper].neuron), points=64)
     state = network(paper, len(names)).state_dict()
     checkpoints.save(folder / paper / "model.safetensors", Checkpoint(state, config, names))
     return folder / paper

@@ -31,7 +31,7 @@ from spikecli.evaluation.step_scores import (
 from spikecli.evaluation.stopping import StopRule, answers, carried, runs_of
 from spikecli.models.layers import BatchNorm
 from spikecli.models.pointnet import PointNet
-from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS
 from spikecli.view.runs.steps import save_steps, steps_figure
 from spikecli.weights import checkpoint as checkpoints
@@ -52,7 +52,7 @@ def clouds(count: int = 40, points: int = 24) -> PointClouds:
 def network(paper: str = "spiking-pointnet", tnet: str = "none", classes: int = 4, gain: float = 20.0) -> PointNet:
     """A network whose neurons fire and whose answers differ in how sure they are."""
     torch.manual_seed(0)
-    model = models.build(ModelConfig(classes=classes, neuron=PAPERS[paper].neuron, tnet=tnet))
+    model = models.build(network_settings(classes=classes, neuron=PAPERS[paper].neuron, tnet=tnet))
     assert isinstance(model, PointNet)
     with torch.no_grad():
         for _ in range(5):  # the running statistics come to where neurons fire
@@ -124,7 +124,7 @@ def test_frames_and_images_are_carried_on_as_points_are(paper: str, shape: tuple
 
 def maps_network(paper: str) -> nn.Module:
     torch.manual_seed(0)
-    config = ModelConfig(name="resnet20", neuron=PAPERS[paper].neuron, width=0.1, classes=4, inputs=2, size=(9, 9))
+    config = network_settings(name="resnet20", neuron=PAPERS[paper].neuron, width=0.1, classes=4, inputs=2, size=(9, 9))
     model = models.build(config)
     for module in model.modules():
         if isinstance(module, BatchNorm):
@@ -209,7 +209,7 @@ def run(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     names = load_points(shapes_dir, "shapes", "test").classnames
     config = TrainConfig(
-        model=ModelConfig(classes=len(names), neuron=PAPERS["spiking-pointnet"].neuron, tnet="none"), points=64
+        model=network_settings(classes=len(names), neuron=PAPERS["spiking-pointnet"].neuron, tnet="none"), points=64
     )
     state = network(classes=len(names)).state_dict()
     checkpoints.save(folder / "model.safetensors", Checkpoint(state, config, names))
@@ -239,7 +239,7 @@ def test_eval_puts_auto_beside_fixed_steps(cli: Cli, shapes_dir: Path, run: Path
 def test_a_network_that_draws_nothing_is_asked_once(cli: Cli, shapes_dir: Path, tmp_path: Path) -> None:
     names = load_points(shapes_dir, "shapes", "test").classnames
     config = TrainConfig(
-        model=ModelConfig(classes=len(names), neuron=PAPERS["lif"].neuron, tnet="none"), points=64, paper="lif"
+        model=network_settings(classes=len(names), neuron=PAPERS["lif"].neuron, tnet="none"), points=64, paper="lif"
     )
     state = network("lif", classes=len(names)).state_dict()
     checkpoints.save(tmp_path / "model.safetensors", Checkpoint(state, config, names))

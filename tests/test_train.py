@@ -17,7 +17,7 @@ from torch import nn
 from spikecli.datasets.samples import stratified_split
 from spikecli.errors import SpikeError, Stopped
 from spikecli.models.layers import BatchNorm
-from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.recipes import RECIPES, train_settings
 from spikecli.training import losses, schedule
 from spikecli.training.reestimation import reestimate
@@ -179,7 +179,7 @@ def test_the_papers_recipe_is_the_papers() -> None:
     config = train_settings("modelnet10", "spiking-pointnet", "paper", {}, {}, {})
     assert (config.epochs, config.batch_size, config.lr, config.weight_decay) == (200, 48, 1e-3, 1e-4)
     assert (config.schedule, config.augment, config.optimizer, config.timesteps) == ("step", "paper", "adam", 1)
-    assert config.model == ModelConfig(neuron=config.model.neuron) and config.model.neuron is not None
+    assert config.model == network_settings(neuron=config.model.neuron) and config.model.neuron is not None
     assert config.model.neuron.start == "perturbed"
     assert set(RECIPES) == {"short", "paper", "events", "cifar"}
     with pytest.raises(SpikeError, match="no time"):

@@ -19,7 +19,7 @@ from PIL import Image
 from spikecli.datasets.clouds.store import PointClouds
 from spikecli.errors import SpikeError
 from spikecli.evaluation import evaluate
-from spikecli.settings.config import ModelConfig
+from spikecli.settings.config import network_settings
 from spikecli.view import look as flow
 from spikecli.view import sources as readers
 from spikecli.view.clouds.facing import AXES, LEGEND, color_of, estimate_normals
@@ -293,7 +293,7 @@ def test_a_checkpoint_tells_the_classes_step_by_step(
 
         class config:
             points = 60
-            model = ModelConfig(classes=3)
+            model = network_settings(classes=3)
 
     monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
     monkeypatch.setattr(evaluate, "predict_clouds", predict)
@@ -399,7 +399,7 @@ def test_spikes_are_asked_of_the_network(cube: Path, tmp_path: Path, firing: See
 
         class config:
             points = 60
-            model = ModelConfig(classes=3)
+            model = network_settings(classes=3)
 
     monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
     monkeypatch.setattr(evaluate, "predict_clouds", lambda *given: firing.probabilities[:, None])
@@ -425,7 +425,7 @@ def test_colors_that_need_a_network_or_are_none_are_refused(cli: Callable, cube:
 def test_a_network_that_sees_no_clouds_is_refused(cube: Path, tmp_path: Path, monkeypatch) -> None:
     class Stored:
         class config:
-            model = ModelConfig(name="resnet20", classes=3)
+            model = network_settings(name="resnet20", classes=3)
 
     monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
     with pytest.raises(SpikeError, match="is a resnet20, which sees no clouds"):

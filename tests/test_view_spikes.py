@@ -16,7 +16,7 @@ from spikecli.evaluation import probe
 from spikecli.evaluation.energy import counted
 from spikecli.evaluation.evaluate import step_logits
 from spikecli.neurons import layers
-from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import neuron_of
 from spikecli.view.clouds import membranes as histograms
 from spikecli.view.clouds import spikes as rasters
@@ -41,7 +41,7 @@ def silent(*done: object, **fields: object) -> None:
 def network(paper: str = "spiking-pointnet", tnet: str = "none", seed: int = 0) -> torch.nn.Module:
     """Return a network whose batch statistics are those of some clouds, so that its deep layers fire too."""
     torch.manual_seed(seed)
-    model = models.build(ModelConfig(neuron=neuron_of(paper), tnet=tnet))  # type: ignore[arg-type]
+    model = models.build(network_settings(neuron=neuron_of(paper), tnet=tnet))
     for norm in model.modules():
         if hasattr(norm, "running_mean"):
             norm.momentum = 1.0  # type: ignore[assignment]
@@ -51,7 +51,7 @@ def network(paper: str = "spiking-pointnet", tnet: str = "none", seed: int = 0) 
 
 
 def saved(path: Path, paper: str = "spiking-pointnet", tnet: str = "none", seed: int = 0) -> Path:
-    config = TrainConfig(paper=paper, model=ModelConfig(neuron=neuron_of(paper), tnet=tnet), points=40)  # type: ignore[arg-type]
+    config = TrainConfig(paper=paper, model=network_settings(neuron=neuron_of(paper), tnet=tnet), points=40)
     model = network(paper, tnet, seed)
     checkpoints.save(path, Checkpoint(model.state_dict(), config, CLASSES))
     return path
@@ -301,7 +301,7 @@ def test_bad_requests_are_one_line(
 ) -> None:
     weights, ann = saved(tmp_path / "w.safetensors"), saved(tmp_path / "ann.safetensors", "ann")
     images = tmp_path / "images.safetensors"
-    config = TrainConfig(model=ModelConfig(name="resnet20", width=0.1))
+    config = TrainConfig(model=network_settings(name="resnet20", width=0.1))
     checkpoints.save(images, Checkpoint(models.build(config.model).state_dict(), config, CLASSES))
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)

@@ -10,7 +10,8 @@ from spikecli.cli.options import common as options
 from spikecli.cli.options.evaluation import parse_steps
 from spikecli.console import Console
 from spikecli.errors import SpikeError
-from spikecli.settings.config import ModelConfig, TrainConfig, validated
+from spikecli.settings.config import TrainConfig, validated
+from spikecli.settings.networks import PointNetConfig
 
 if TYPE_CHECKING:
     from spikecli.speed.bench import DataPath, Row
@@ -31,7 +32,7 @@ def bench(
     timesteps: Steps = "1,2,4",
     repeats: Repeats = 5,
     precision: Precision = "fp32,bf16",
-    tnet: TNet = ModelConfig().tnet,
+    tnet: TNet = PointNetConfig().tnet,
     threads: Threads = None,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
@@ -44,7 +45,7 @@ def bench(
     """
     steps = tuple(parse_steps(timesteps))
     precisions = parse_precisions(precision)
-    validated(ModelConfig, {"tnet": tnet})
+    validated(PointNetConfig, {"tnet": tnet})
     validated(TrainConfig, {"batch_size": batch_size, "points": points})
     console = Console(as_json, quiet)
     from dataclasses import asdict

@@ -20,6 +20,7 @@ from spikecli.datasets.sets import kind_of
 from spikecli.errors import SpikeError
 from spikecli.progress import Watch
 from spikecli.settings.config import TrainConfig
+from spikecli.settings.networks import map_size
 
 
 class Samples(Protocol):
@@ -99,7 +100,7 @@ def _images(data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed
 def _events(data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool, watch: Watch) -> Samples:
     source = load_events(data_dir, dataset, split)
     side = config.size or EVENT_SETS[dataset].frame_size
-    size = config.model.size if fixed else (side, side) if side else (source.height, source.width)
+    size = map_size(config.model) if fixed else (side, side) if side else (source.height, source.width)
 
     return EventSamples(source, Framing(config.slicing, size, config.timesteps), watch)
 
@@ -141,12 +142,12 @@ def _cloud(file: Path, config: TrainConfig, timesteps: int, seed: int) -> np.nda
 
 
 def _recording(file: Path, config: TrainConfig, timesteps: int, seed: int) -> np.ndarray:
-    framing = Framing(config.slicing, config.model.size, config.timesteps)
+    framing = Framing(config.slicing, map_size(config.model), config.timesteps)
     return framing.of_recording(read_events(file), timesteps)
 
 
 def _picture(file: Path, config: TrainConfig, timesteps: int, seed: int) -> np.ndarray:
-    return read_picture(file, config.model.size)
+    return read_picture(file, map_size(config.model))
 
 
 _READERS: dict[str, Callable[[Path, TrainConfig, int, int], np.ndarray]] = {

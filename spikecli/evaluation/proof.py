@@ -224,6 +224,6 @@ def _written(
 ) -> checkpoints.Checkpoint:
     """Return the checkpoint of a folded network with weights of one type, as `checkpoints.network` reads it."""
     tensors = {name: value.to(kind) for name, value in folded.state_dict().items()}
-    model = source.config.model.model_copy(update={"folded": True, "joint": False})
+    model = source.config.model.alone().model_copy(update={"folded": True})
     config = source.config.model_copy(update={"model": model})
     return replace(source, tensors=tensors, config=config, notes={**source.notes, "folded_from": path.name})

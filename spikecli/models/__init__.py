@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
 from spikecli.models import joint, pointnet, resnet, vgg
-from spikecli.settings.config import ModelConfig
+from spikecli.settings import networks
+from spikecli.settings.networks import ModelConfig
 from spikecli.settings.rules import refuse_network
 
-MODELS: dict[str, Callable[[ModelConfig], nn.Module]] = {
+# A network's own class of settings in, a module out.
+MODELS: dict[str, Callable[[Any], nn.Module]] = {
     "pointnet": pointnet.build,
     "resnet18": resnet.build,
     "resnet19": resnet.build,
     "resnet20": resnet.build,
     "vgg16": vgg.build,
 }
+
+
+def add(name: str, make: Callable[[Any], nn.Module], settings: type[ModelConfig], help: str = "") -> None:
+    """Add a network from outside: the function that builds it, and the class of its settings."""
+    networks.add(name, settings, help)
+    MODELS[name] = make
 
 
 def build(config: ModelConfig) -> nn.Module:
@@ -26,4 +35,4 @@ def build(config: ModelConfig) -> nn.Module:
     """
     refuse_network(config)
     make = MODELS[config.name]
-    return joint.Joint(make, config) if config.joint else make(config)
+    return joint.Joint(make, config) if config.is_joint else make(config)

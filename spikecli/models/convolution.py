@@ -17,7 +17,7 @@ from spikecli.models.layers import BatchNorm
 from spikecli.models.plain import Linear
 from spikecli.models.unshared import UnsharedConvolution
 from spikecli.neurons.answers import Product
-from spikecli.settings.config import ModelConfig
+from spikecli.settings.networks import MapConfig
 
 Size = tuple[int, int]  # height, width
 NeuronFactory = Callable[[int, Size], nn.Module]
@@ -30,7 +30,7 @@ NORM_SCALES: dict[str, Callable[[float, float], float]] = {
 }
 
 
-def norm_scale(config: ModelConfig, alpha: float = 1.0) -> float:
+def norm_scale(config: MapConfig, alpha: float = 1.0) -> float:
     """Return what the scale of a batch norm in the network of `config` begins with."""
     return NORM_SCALES[config.batch_norm](alpha, config.neuron.threshold if config.neuron else 1.0)
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from spikecli.models.convolution import Classifier, GlobalPool
 from spikecli.models.layers import LinearNorm
-from spikecli.settings.config import ModelConfig
+from spikecli.settings.networks import ModelConfig
 
 Exits = list[tuple[Tensor, Tensor]]  # logits (T, B, K) and feature (T, B, F) of each exit, the network's end last
 LAST = "out"  # the last layer of every network
@@ -138,7 +138,7 @@ class Joint(nn.Module):
     def __init__(self, make: Callable[[ModelConfig], nn.Module], config: ModelConfig) -> None:
         super().__init__()
         snn = make(config)
-        ann = make(config.model_copy(update={"neuron": None, "batch_norm": "plain"}))
+        ann = make(config.as_ann())
         ann.register_forward_pre_hook(_at_once)
         pairs = [decomposed(weight) for _, weight in shared_weights(snn)]
         self.bases = nn.ModuleList(bases for bases, _ in pairs)

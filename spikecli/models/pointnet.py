@@ -21,7 +21,7 @@ from spikecli.models.layers import (
 )
 from spikecli.models.plain import Linear, MatrixLinear, MaxThenFire, TransformLinear
 from spikecli.neurons.answers import Product
-from spikecli.settings.config import ModelConfig
+from spikecli.settings.networks import PointNetConfig
 
 NeuronFactory = Callable[[int], nn.Module]
 Widths = tuple[int, int, int, int, int]
@@ -152,6 +152,6 @@ class PointNet(nn.Module):
                     yield f"{name}.{neuron}", tuple(f"{name}.{reader}" for reader in readers)
 
 
-def build(config: ModelConfig) -> PointNet:
+def build(config: PointNetConfig) -> PointNet:
     """Return the PointNet that `config` describes, with fresh weights from torch's generator."""
     return PointNet(config.classes, partial(neurons.build, config.neuron), config.tnet, config.dropout)

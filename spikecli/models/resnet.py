@@ -25,7 +25,7 @@ from spikecli.models.convolution import (
     norm_scale,
     scaled,
 )
-from spikecli.settings.config import ModelConfig
+from spikecli.settings.networks import MapConfig
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Block(nn.Module):
     """out = fire(norm(conv(fire(norm(conv(x))))) + shortcut(x)): the neuron sits after the sum."""
 
     def __init__(
-        self, inputs: int, outputs: int, stride: int, size: Size, neuron: NeuronFactory, config: ModelConfig
+        self, inputs: int, outputs: int, stride: int, size: Size, neuron: NeuronFactory, config: MapConfig
     ) -> None:
         super().__init__()
         meeting = norm_scale(config, MEETING)
@@ -83,7 +83,7 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """Logits (T, B, K) of images (B, C, H, W), the same at every step, or of frames (T, B, C, H, W)."""
 
-    def __init__(self, plan: Plan, neuron: NeuronFactory, config: ModelConfig) -> None:
+    def __init__(self, plan: Plan, neuron: NeuronFactory, config: MapConfig) -> None:
         super().__init__()
         size, channels = config.size, config.inputs
         self.stem = nn.ModuleList()
@@ -139,6 +139,6 @@ class ResNet(nn.Module):
             yield f"{name}.fire2", later
 
 
-def build(config: ModelConfig) -> ResNet:
+def build(config: MapConfig) -> ResNet:
     """Return the ResNet that `config` describes, with fresh weights from torch's generator."""
     return ResNet(PLANS[config.name], partial(neurons.build, config.neuron), config)

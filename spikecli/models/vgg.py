@@ -21,7 +21,7 @@ from spikecli.models.convolution import (
     norm_scale,
     scaled,
 )
-from spikecli.settings.config import ModelConfig
+from spikecli.settings.networks import MapConfig
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # (channels, layers); each stage but the first pools first
 
@@ -29,7 +29,7 @@ STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # (channels, layers)
 class VGG(nn.Module):
     """Logits (T, B, K) of images (B, C, H, W), the same at every step, or of frames (T, B, C, H, W)."""
 
-    def __init__(self, neuron: NeuronFactory, config: ModelConfig) -> None:
+    def __init__(self, neuron: NeuronFactory, config: MapConfig) -> None:
         super().__init__()
         size, channels = config.size, config.inputs
         self.layers = nn.ModuleList()
@@ -65,6 +65,6 @@ class VGG(nn.Module):
             yield f"layers.{number}.fire", (name,)
 
 
-def build(config: ModelConfig) -> VGG:
+def build(config: MapConfig) -> VGG:
     """Return the VGG-16 that `config` describes, with fresh weights from torch's generator."""
     return VGG(partial(neurons.build, config.neuron), config)

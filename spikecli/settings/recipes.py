@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spikecli.errors import SpikeError
-from spikecli.settings.config import ModelConfig, TrainConfig, validated
+from spikecli.settings.config import TrainConfig, network_settings, validated
 from spikecli.settings.papers import neuron_of, paper_of
 
 # What `--recipe` stands for. "paper" is Spiking PointNet's own (METHODS of 2310.06232); "short" is ours.
@@ -32,17 +32,17 @@ def train_settings(
 ) -> TrainConfig:
     """Return a run's settings: recipe < paper < those of `training` that are not None; SpikeError on a clash.
 
-    `parts` change the paper's neuron, `model` holds fields of ModelConfig.
+    `parts` change the paper's neuron, `model` holds the network's name and fields of its own settings.
     """
     if recipe not in RECIPES:
         raise SpikeError(f"no recipe is named {recipe!r}; choose one of {', '.join(RECIPES)}")
     shape = {name: value for name, value in model.items() if value is not None}
-    network = validated(ModelConfig, {**shape, **paper_of(paper).model, "neuron": neuron_of(paper, **parts)})
+    chosen = network_settings(**{**shape, **paper_of(paper).model, "neuron": neuron_of(paper, **parts)})
     changes = {name: value for name, value in training.items() if value is not None}
     preset = {**RECIPES[recipe], **paper_of(paper).training}
-    settings = validated(TrainConfig, {**preset, **changes, "dataset": dataset, "paper": paper, "model": network})
-    if network.neuron is None and settings.timesteps > 1:
+    settings = validated(TrainConfig, {**preset, **changes, "dataset": dataset, "paper": paper, "model": chosen})
+    if chosen.neuron is None and settings.timesteps > 1:
         raise SpikeError(f"the ANN knows no time, found --timesteps {settings.timesteps}; train it with --timesteps 1")
-    if network.neuron is None and settings.rmp_weight:
+    if chosen.neuron is None and settings.rmp_weight:
         raise SpikeError("--rmp-weight has no meaning for the ANN, which has no membranes; leave it out")
     return settings

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from spikecli.errors import SpikeError
-from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.networks import NETWORKS, ModelConfig, PointNetConfig
 
-POINT_NETWORKS = ("pointnet",)
 AUGMENTS = {
     "points": ("paper", "thin", "mirror", "none"),
     "events": ("roll", "flip-roll", "none"),
@@ -19,45 +20,34 @@ Rule = tuple[Callable[[ModelConfig], bool], str]
 
 
 def _of_points(model: ModelConfig) -> bool:
-    return model.name in POINT_NETWORKS
+    return "points" in model.takes
+
+
+def _has(model: ModelConfig, **fields: Any) -> bool:
+    """Return whether a network has all of these fields with these values."""
+    return all(getattr(model, name, None) == value for name, value in fields.items())
 
 
 NETWORK_RULES: tuple[Rule, ...] = (
     (
         lambda model: _of_points(model) and model.neuron is not None and model.neuron.amplitude == "element",
-        "--amplitude element gives each place of a map its own, but the points of a cloud have no order; take channel",
+        "--amplitude element learns one amplitude per pixel; point clouds have no pixels and no order; take channel",
     ),
     (
         lambda model: _of_points(model) and model.neuron is not None and model.neuron.norm == "mpbn-element",
-        "--norm mpbn-element gives each place of a map its own, but the points of a cloud have no order; take mpbn",
+        "--norm mpbn-element has one norm per pixel; point clouds have no pixels and no order; take mpbn",
     ),
     (
-        lambda model: _of_points(model) and model.batch_norm != "plain",
-        "--batch-norm tdbn scales what two branches bring together, but PointNet has one branch; take plain",
-    ),
-    (
-        lambda model: model.neuron is None and model.batch_norm != "plain",
+        lambda model: model.neuron is None and _has(model, batch_norm="tdbn"),
         "--batch-norm tdbn scales by the threshold, but the ANN has none; take plain",
     ),
     (
-        lambda model: _of_points(model) and model.width != 1,
-        "--width is for ResNet and VGG; PointNet has the width that was published; leave it away",
-    ),
-    (
-        lambda model: model.joint and model.tnet != "none",
+        lambda model: model.is_joint and isinstance(model, PointNetConfig) and model.tnet != "none",
         "--paper joint has no penalty on the transforms of two networks, without which T-Nets fail; take --tnet none",
     ),
     (
-        lambda model: model.joint and model.neuron is None,
-        "--paper joint trains an ANN beside a spiking network, and there is none; take --paper ann without it",
-    ),
-    (
-        lambda model: not _of_points(model) and model.tnet != "none",
-        "--tnet is for PointNet: there are no points to transform in images and frames; leave it away",
-    ),
-    (
-        lambda model: not _of_points(model) and model.dropout != ModelConfig().dropout,
-        "--dropout is for PointNet's head; ResNet and VGG have no such layer; leave it away",
+        lambda model: model.is_joint and model.neuron is None,
+        "--paper joint trains an ANN beside a spiking network, and this is an ANN; take --paper ann without it",
     ),
 )
 NEURON_RULES: tuple[Rule, ...] = (
@@ -98,11 +88,11 @@ def _apply(rules: tuple[Rule, ...], model: ModelConfig) -> None:
 
 def _refuse_data(config: TrainConfig, kind: str, flips: bool) -> None:
     name, dataset = config.model.name, config.dataset
-    if _of_points(config.model) and kind != "points":
-        raise SpikeError(f"--model {name} takes points, but {dataset} holds {kind}; take resnet20, or leave it away")
-    if not _of_points(config.model) and kind == "points":
+    if kind not in config.model.takes:
+        fitting = ", ".join(other for other, one in NETWORKS.items() if kind in one.takes)
         raise SpikeError(
-            f"--model {name} takes images and event frames, but {dataset} holds points; take pointnet, or leave it away"
+            f"--model {name} takes {' and '.join(config.model.takes)}, but {dataset} holds {kind}; "
+            f"take one of {fitting}"
         )
     if config.augment not in AUGMENTS[kind]:
         raise SpikeError(
@@ -113,4 +103,4 @@ def _refuse_data(config: TrainConfig, kind: str, flips: bool) -> None:
         raise SpikeError(f"--augment flip-roll mirrors what is then no longer of its class in {dataset}; take roll")
     for option, given in (("--slicing", config.slicing != "count"), ("--size", config.size is not None)):
         if given and kind != "events":
-            raise SpikeError(f"{option} is for recordings of events, but {dataset} holds {kind}; leave it away")
+            raise SpikeError(f"{option} is for recordings of events, but {dataset} holds {kind}; remove it")

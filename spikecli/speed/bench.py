@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spikecli import models
 from spikecli.machine.device import autocast
-from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.config import TrainConfig
 from spikecli.settings.papers import neuron_of
 from spikecli.speed.floor import Floor, multiply_adds, necessary
 from spikecli.speed.peak import peak_above_imports
@@ -47,7 +47,7 @@ class Plan:
         return TrainConfig.model_validate(
             {
                 "paper": paper,
-                "model": ModelConfig.model_validate({"neuron": neuron_of(paper), "tnet": self.tnet}),
+                "model": {"name": "pointnet", "neuron": neuron_of(paper), "tnet": self.tnet},
                 "timesteps": timesteps,
                 "batch_size": self.batch_size,
                 "points": self.points,

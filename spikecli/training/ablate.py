@@ -16,6 +16,7 @@ from spikecli.files.atomic import write_text
 from spikecli.files.gate import file_hash
 from spikecli.machine.device import choose_device
 from spikecli.settings.config import TrainConfig
+from spikecli.settings.networks import BY_DATA
 from spikecli.training import train
 from spikecli.training.interruption import Stop, stoppable
 from spikecli.training.runs import LAST, STATE, differences
@@ -23,7 +24,6 @@ from spikecli.training.scoring import Layer, Score, Scoring, score
 from spikecli.weights import checkpoint as checkpoints
 
 RECORD = "ablation.json"  # beside a finished run: the checksum of its weights, and their scores
-OF_DATA = ("classes", "inputs", "size")  # of a network: the data set decides them, not the command line
 OnProgress = Callable[[float, str], None]  # epochs done of all runs, what is under way
 
 
@@ -59,7 +59,7 @@ def epochs_done(one: Trial) -> int:
     if not path.exists():
         return 0
     state = checkpoints.load(path)
-    found = {name: getattr(state.config.model, name) for name in OF_DATA}
+    found = state.config.model.model_dump(include=set(BY_DATA))
     wanted = one.config.model_copy(update={"model": one.config.model.model_copy(update=found)})
     changed = differences(state.config, wanted)
     if state.config.epochs != wanted.epochs:  # a run may be prolonged, a comparison may not

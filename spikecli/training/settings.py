@@ -8,6 +8,7 @@ from typing import Any
 from spikecli.datasets.events.facts import EVENT_SETS
 from spikecli.datasets.sets import kind_of
 from spikecli.settings.config import TrainConfig
+from spikecli.settings.networks import with_field
 from spikecli.settings.papers import paper_of
 from spikecli.settings.recipes import train_settings
 
@@ -24,9 +25,11 @@ def settings_of(
 
     fitting = defaults(dataset)
     paper = paper or fitting.paper
-    norm = "plain" if paper_of(paper).neuron is None else fitting.batch_norm
     training = {**training, "augment": training["augment"] or fitting.augment}
-    network = {**network, "name": network["name"] or fitting.model, "batch_norm": network["batch_norm"] or norm}
+    name = network["name"] or fitting.model
+    network = {**network, "name": name}
+    if network["batch_norm"] is None and name in with_field("batch_norm"):
+        network["batch_norm"] = "plain" if paper_of(paper).neuron is None else fitting.batch_norm
     return train_settings(dataset, paper, recipe or fitting.recipe, training, parts, network)
 
 

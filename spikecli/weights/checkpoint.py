@@ -77,11 +77,11 @@ def network(checkpoint: Checkpoint, path: Path) -> nn.Module:
     elif _values(claimed) > 2 * _values(checkpoint.tensors):  # a fold leaves weights as large as it found them
         raise SpikeError(f"{path} holds less than the model that it names; copy it again")
     with torch.random.fork_rng(devices=[]):  # the fresh weights are overwritten: their draws leave no trace
-        model = models.build(config.model_copy(update={"joint": False}))
+        model = models.build(config.alone())
     if config.folded:
         model = reparameterize(model)  # of fresh weights, for the structure
         tensors.check(path, checkpoint.tensors, model.state_dict())
-    found = joint.ordinary(checkpoint.tensors, model) if config.joint else checkpoint.tensors
+    found = joint.ordinary(checkpoint.tensors, model) if config.is_joint else checkpoint.tensors
     model.load_state_dict({name: found[name] for name in model.state_dict()})
     return model.eval()
 

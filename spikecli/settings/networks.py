@@ -1,0 +1,184 @@
+"""The settings of each network: a class a network, looked up by its name; others may be added from outside."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator
+
+from spikecli.errors import SpikeError
+from spikecli.settings import choices
+from spikecli.settings.base import Positive, Settings, problem
+from spikecli.settings.neuron import NeuronConfig
+
+TNet = Literal["pooled", "paper", "none"]
+BatchNorm = Literal["plain", "tdbn"]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Side = Annotated[int, Field(ge=1)]
+
+
+class ModelConfig(Settings):
+    """What the settings of every network hold. `neuron` None puts a ReLU in every neuron's place: the ANN baseline."""
+
+    takes: ClassVar[tuple[str, ...]] = ("points",)  # kinds of data
+
+    name: Annotated[str, choices.Choice("model")] = Field(description="Network.")
+    classes: Annotated[int, Field(ge=2)] = Field(10, description="Classes; the data set decides.")
+    neuron: NeuronConfig | None = Field(NeuronConfig(), description="The neuron; none for the ANN.")
+    folded: bool = Field(False, description="Made by `reparameterize`: the weights of the plain network it equals.")
+
+    @field_validator("name")
+    @classmethod
+    def _is_of_this_class(cls, name: str) -> str:
+        if NETWORKS[name] is not cls:
+            raise ValueError(f"it has settings of its own, {NETWORKS[name].__name__}, not {cls.__name__}")
+        return name
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether an ANN is trained beside the network, with factors of their weights in common."""
+        return False
+
+    def alone(self) -> Self:
+        """Return the settings of the network that is evaluated: without one beside it."""
+        return self
+
+    def as_ann(self) -> Self:
+        """Return the settings of the same network with ReLUs in place of neurons."""
+        return self.model_copy(update={"neuron": None})
+
+
+class JointConfig(ModelConfig):
+    """A network that can be trained with an ANN beside it (2305.02099)."""
+
+    joint: bool = Field(False, description="In training, an ANN beside it, with factors of their weights in common.")
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether an ANN is trained beside the network, with factors of their weights in common."""
+        return self.joint
+
+    def alone(self) -> Self:
+        """Return the settings of the network that is evaluated: without one beside it."""
+        return self.model_copy(update={"joint": False})
+
+
+class PointNetConfig(JointConfig):
+    """PointNet (1612.00593), as Spiking PointNet has it."""
+
+    name: Annotated[str, choices.Choice("model")] = Field("pointnet", description="Network.")
+    tnet: TNet = Field("none", description="T-Nets: pooled (maximum, then firing), paper (firing first) or none.")
+    dropout: Share = Field(0.4, description="Share of the head's second layer that is dropped in training.")
+
+
+class DelaConfig(ModelConfig):
+    """DeLA, decoupled local aggregation (2308.16532), with spikes."""
+
+    name: Annotated[str, choices.Choice("model")] = Field("dela", description="Network.")
+    width: Positive = Field(1.0, description="Factor on the channels.")
+    neighbors: Annotated[int, Field(ge=1)] = Field(20, description="Nearest points that a point hears.")
+    drop_path: Share = Field(0.15, description="Share of samples that skip the last layer in training; 0 at first.")
+    dropout: Share = Field(0.5, description="Share of the head's last layer that is dropped in training.")
+
+
+class MapConfig(JointConfig):
+    """A convolutional network for images and event frames."""
+
+    takes: ClassVar[tuple[str, ...]] = ("events", "images")
+
+    width: Positive = Field(1.0, description="Factor on the channels.")
+    batch_norm: BatchNorm = Field("plain", description="plain, or tdbn: its scale begins at the threshold.")
+    inputs: Annotated[int, Field(ge=1)] = Field(3, description="Channels of a map; the data set decides.")
+    size: tuple[Side, Side] = Field((32, 32), description="Height and width of a map; the data set decides.")
+
+    def as_ann(self) -> Self:
+        """Return the settings of the same network with ReLUs in place of neurons."""
+        return self.model_copy(update={"neuron": None, "batch_norm": "plain"})
+
+
+class ResNetConfig(MapConfig):
+    """ResNet-18, -19 or -20."""
+
+    name: Annotated[str, choices.Choice("model")] = Field("resnet20", description="Network.")
+
+
+class VggConfig(MapConfig):
+    """VGG-16."""
+
+    name: Annotated[str, choices.Choice("model")] = Field("vgg16", description="Network.")
+
+
+NETWORKS: dict[str, type[ModelConfig]] = {
+    "pointnet": PointNetConfig,
+    "resnet18": ResNetConfig,
+    "resnet19": ResNetConfig,
+    "resnet20": ResNetConfig,
+    "vgg16": VggConfig,
+}
+BY_DATA = ("classes", "inputs", "size")  # the data set decides them
+FIRST = "pointnet"
+# What the flat settings of earlier versions held for every network, with the defaults of then.
+_FLAT: dict[str, Any] = {
+    "tnet": "none", "dropout": 0.4, "width": 1.0, "batch_norm": "plain", "inputs": 3, "size": [32, 32], "joint": False,
+}  # fmt: skip
+
+
+def add(name: str, kind: type[ModelConfig], help: str = "") -> None:
+    """Add a network's name and the class of its settings."""
+    choices.add("model", name, help)
+    NETWORKS[name] = kind
+
+
+def kind_of(name: str) -> type[ModelConfig]:
+    """Return the class of a network's settings; SpikeError if there is no such network."""
+    if name not in NETWORKS:
+        raise SpikeError(f"--model cannot be {name!r}: {choices.advice(name, NETWORKS)}")
+    return NETWORKS[name]
+
+
+def with_field(field: str) -> list[str]:
+    """Return the names of the networks whose settings have a field."""
+    return [name for name, kind in NETWORKS.items() if field in kind.model_fields]
+
+
+def network_settings(name: str = FIRST, **fields: Any) -> ModelConfig:
+    """Return the settings of the network of that name; SpikeError naming a field that it does not have."""
+    kind = kind_of(name)
+    for field in fields:
+        if field not in kind.model_fields:
+            raise SpikeError(_meaningless(field, name))
+    try:
+        return kind.model_validate({"name": name, **fields})
+    except ValidationError as error:
+        raise problem(error) from error
+
+
+def _meaningless(field: str, name: str) -> str:
+    having = with_field(field)
+    to = f"it is for {', '.join(having)}" if having else "no network has it"
+    return f"--{field.replace('_', '-')} means nothing to {name}: {to}; remove it"
+
+
+def stored(value: Any) -> Any:
+    """Return the settings of a network as a file holds them, of this version or an earlier one.
+
+    Earlier ones held every field for every network: those that mean nothing are dropped at their default of then.
+    """
+    if not isinstance(value, dict):
+        return value
+    name = value.get("name", FIRST)
+    kind = NETWORKS.get(name, ModelConfig)  # which refuses a name that is not known
+    foreign = {key for key in value if key in _FLAT and key not in kind.model_fields}
+    kept = {key: one for key, one in value.items() if key not in foreign or _plain(one) != _FLAT[key]}
+    return kind.model_validate({"name": name, **kept})
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def map_size(model: ModelConfig) -> tuple[int, int]:
+    """Return height and width of the maps that a network was built for; SpikeError if it takes no maps."""
+    if not isinstance(model, MapConfig):
+        raise SpikeError(f"{model.name} takes {' and '.join(model.takes)}, not images or event frames; name another")
+    return model.size
