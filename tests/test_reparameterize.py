@@ -32,7 +32,8 @@ from spikecli.neurons.folded import Upper, Window
 from spikecli.neurons.folded import folded as folded_neuron
 from spikecli.neurons.norm import MembraneBatchNorm, MembraneRectifier
 from spikecli.settings.choices import names
-from spikecli.settings.config import NeuronConfig, TNet, TrainConfig, network_settings
+from spikecli.settings.config import NeuronConfig, TrainConfig, network_settings
+from spikecli.settings.networks import NETWORKS, TNet
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.training.reestimation import reestimate
 from spikecli.weights import checkpoint as checkpoints
@@ -107,7 +108,7 @@ def test_every_combination_of_parts_folds_exactly(tnet: str) -> None:
         assert found.max_logit_difference < 1e-9 and found.emits_spikes_alone, config
 
 
-NETS = [name for name in names("model") if name != "pointnet"]
+NETS = [name for name, kind in NETWORKS.items() if "images" in kind.takes]
 
 
 @pytest.mark.parametrize("amplitude", ["none", "scalar", "channel", "element"])
