@@ -10,10 +10,11 @@ from cloud_files import CUBE, POINTS, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spikecli.datasets.clouds.formats import load_points_of
+from spikecli.datasets.clouds.formats import load_points_of, read_sample
 from spikecli.datasets.clouds.geometry import (
     Cloud,
     Mesh,
+    Sampling,
     draw_facing,
     draw_points,
     farthest_points,
@@ -87,11 +88,15 @@ def test_farthest_points_are_those_found_by_hand(size: int) -> None:
     assert len(firsts) > 1
 
 
-def test_asking_for_more_points_than_there_are_names_the_cure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sampling", ["uniform", "fps"])
+def test_a_cloud_of_few_points_gives_all_of_them_again_and_says_so(tmp_path: Path, sampling: Sampling) -> None:
     np.save(tmp_path / "a.npy", POINTS)
-    for sampling in ("uniform", "fps"):
-        with pytest.raises(SpikeError, match=r"a\.npy: found 4 points, wanted 5; ask for 4 or fewer"):
-            load_points_of(tmp_path / "a.npy", 5, sampling)
+    sample = read_sample(tmp_path / "a.npy", 10, sampling)
+    assert sample.notes == ("holds 4 points for 10: some are taken more than once",)
+    rows, counts = np.unique(sample.points, axis=0, return_counts=True)
+    assert len(rows) == 4 and sorted(counts) == [2, 2, 3, 3]
+    assert len(np.unique(sample.points[:4], axis=0)) == len(np.unique(sample.points[4:8], axis=0)) == 4
+    assert read_sample(tmp_path / "a.npy", 4, sampling).notes == ()
 
 
 def test_shapes_without_extent_are_refused() -> None:

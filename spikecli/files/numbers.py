@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from spikecli.errors import SpikeError
 
-_LARGEST = 1e30
+LARGEST = 1e30  # a coordinate beyond it is damage: its square does not fit into float32
+BLOCK = 4 << 20  # bytes of text that are parsed at once, so that no whole file lies in memory as float64
+_SPACE = b" \t\n\r\v\f"
 
 
 def numbers(path: Path, text: bytes) -> np.ndarray:
@@ -20,12 +23,40 @@ def numbers(path: Path, text: bytes) -> np.ndarray:
             return np.fromstring(text, dtype=np.float64, sep=" ")
         except (DeprecationWarning, ValueError):
             bad = next((word for word in text.split() if not _is_number(word)), b"a control character")
-            raise SpikeError(f"{path} holds {bad[:20]!r} where a number was wanted; fetch or write it again") from None
+            raise SpikeError(f"{path} holds {bad[:20]!r} where a number was wanted; write the file again") from None
+
+
+def number_table(path: Path, text: bytes, start: int, rows: int, width: int, wanted: Sequence[int]) -> np.ndarray:
+    """Return the columns `wanted`, float64 (rows or fewer, len(wanted)), of the rows of `width` numbers from `start`.
+
+    The text is parsed block by block. Fewer rows come back where the text ends early; what follows them is not read.
+    """
+    table = np.empty((min(rows, (len(text) - start) // (2 * width) + 1), len(wanted)))
+    done, rest = 0, np.empty(0)
+    for block in blocks(text, start):
+        values = np.concatenate([rest, numbers(path, block)])
+        whole = min(len(values) // width, rows - done)
+        table[done : done + whole] = values[: whole * width].reshape(whole, width)[:, list(wanted)]
+        done, rest = done + whole, values[whole * width :]
+        if done == rows:
+            break
+    return table[:done]
+
+
+def blocks(text: bytes, start: int = 0, ends: bytes = _SPACE) -> Iterator[bytes]:
+    """Yield `text` from `start` in pieces of about BLOCK bytes that end at one of the bytes `ends`."""
+    while start < len(text):
+        stop = start + BLOCK
+        if stop < len(text):
+            places = [text.find(end, stop) for end in (bytes([one]) for one in ends)]
+            stop = min((place + 1 for place in places if place >= 0), default=len(text))
+        yield text[start:stop]
+        start = stop
 
 
 def check_finite(path: Path, values: np.ndarray) -> None:
-    """SpikeError when a coordinate is NaN, infinite, or so large that its square is."""
-    if not (np.abs(values) < _LARGEST).all():
+    """Raise SpikeError if a coordinate is NaN, infinite, or so large that its square is."""
+    if not (np.abs(values) < LARGEST).all():
         raise SpikeError(f"{path} has a coordinate that is not a finite number; remove the point or the file")
 
 

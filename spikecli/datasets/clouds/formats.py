@@ -3,95 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.clouds.geometry import Cloud, Mesh, Sampling, draw_points, normalize_unit_sphere
+from spikecli.datasets.clouds.arrays import read_npy, read_npz
+from spikecli.datasets.clouds.geometry import (
+    Cloud,
+    Mesh,
+    Sampling,
+    draw_points,
+    few_points,
+    normalize_unit_sphere,
+    turned,
+)
+from spikecli.datasets.clouds.kitti import looks_like_scan, read_scan
+from spikecli.datasets.clouds.las import read_las
+from spikecli.datasets.clouds.obj import read_obj
 from spikecli.datasets.clouds.off import read_off
 from spikecli.datasets.clouds.pcd import read_pcd
 from spikecli.datasets.clouds.ply import read_ply
+from spikecli.datasets.clouds.stl import read_stl
+from spikecli.datasets.clouds.text import read_text
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.files.gate import reading
-from spikecli.files.npy import plain_array
-from spikecli.files.numbers import check_finite, numbers
 
-__all__ = ["SUFFIXES", "Cloud", "Mesh", "load_points_of", "normalize_unit_sphere", "read_cloud"]
+__all__ = [
+    "SUFFIXES",
+    "Cloud",
+    "Mesh",
+    "Sample",
+    "load_points_of",
+    "looks_like_scan",
+    "normalize_unit_sphere",
+    "read_cloud",
+    "read_sample",
+    "sample_of",
+]
 
-_FAR = 1e4  # extents from the origin beyond which float32 would blur a shape
-
-
-def read_npy(path: Path, data: bytes) -> np.ndarray:
-    """Return the array of an .npy file, (N, 3) or (N, 6); nothing is ever unpickled."""
-    table = plain_array(data)
-    if table.dtype.kind not in "fiu":
-        raise SpikeError(f"{path} holds no array of real numbers; wanted (N, 3) or (N, 6); write it anew")
-    return table
-
-
-def read_text(path: Path, data: bytes) -> np.ndarray:
-    """Return the points of a text file, float64 (N, 3) or (N, 6), a point a line, commas or spaces between."""
-    lines = [line for line in data.splitlines() if line.strip() and not line.lstrip().startswith(b"#")]
-    if not lines:
-        raise SpikeError(f"{path} is empty; wanted a point a line; fetch or write the file again")
-    comma = b"," in lines[0]
-    widths = {line.count(b",") + 1 if comma else len(line.split()) for line in lines}
-    if len(widths) > 1:
-        raise SpikeError(
-            f"{path} has lines of {min(widths)} and of {max(widths)} numbers; fetch or write the file again"
-        )
-    text = b"\n".join(lines)
-    values = numbers(path, text.replace(b",", b" ") if comma else text)
-    width = widths.pop()
-    if values.size != width * len(lines):
-        raise SpikeError(f"{path} has an empty place between two commas; fetch or write the file again")
-    return values.reshape(-1, width)
-
-
-_READERS: dict[str, Callable[[Path, bytes], Mesh | np.ndarray]] = {
+_READERS: dict[str, Callable[[Path, bytes], Mesh | Cloud]] = {
     ".npy": read_npy,
     ".off": read_off,
     ".pcd": read_pcd,
     ".ply": read_ply,
     ".txt": read_text,
     ".xyz": read_text,
+    ".obj": read_obj,
+    ".stl": read_stl,
+    ".npz": read_npz,
+    ".las": read_las,
+    ".laz": read_las,
+    ".bin": read_scan,
+    ".pts": read_text,
+    ".asc": read_text,
+    ".csv": read_text,
+    ".xyzn": read_text,
+    ".xyzrgb": read_text,
 }
 SUFFIXES = tuple(_READERS)
 
 
-def read_cloud(path: Path) -> Cloud | Mesh:
-    """Return what a .off, .ply, .pcd, .npy, .txt or .xyz file holds: a mesh, or points float32 (N, 3) or (N, 6).
+@dataclass(frozen=True)
+class Sample:
+    """Points float32 (N, 3) as a network takes them, and what was guessed or left out on the way from their file."""
 
-    SpikeError when the file is missing, damaged, of another format, or has coordinates that are not finite.
+    points: np.ndarray
+    notes: tuple[str, ...]
+
+
+def read_cloud(path: Path, options: ReadOptions = AS_FOUND) -> Cloud | Mesh:
+    """Return what a file of points or of a mesh holds: a mesh, or points float32 (N, 3) or (N, 6) with normals.
+
+    `options.up` is the axis that points up in the file; the answer's is z. Its `notes` say what was guessed or left
+    out. SpikeError when the file is missing, damaged, or of another format.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise SpikeError(f"{path} has the suffix {path.suffix!r}; wanted one of {', '.join(SUFFIXES)}")
-    with reading(path, "fetch or write the file again"):
+    with reading(path, "write the file again"):
         data = path.read_bytes()
         if not data.strip():
-            raise SpikeError(f"{path} is empty; fetch or write the file again")
-        found = reader(path, data)
-        return found if isinstance(found, Mesh) else Cloud(_checked(path, found))
+            raise SpikeError(f"{path} is empty; write the file again")
+        return turned(reader(path, data), options.up)
+
+
+def read_sample(
+    path: Path, count: int, sampling: Sampling = "uniform", seed: int = 0, options: ReadOptions = AS_FOUND
+) -> Sample:
+    """Return `count` points of the file, float32 (count, 3), centered and in the unit sphere, the same for a seed.
+
+    SpikeError, naming the file, when it cannot be read or is no shape.
+    """
+    shape = read_cloud(path, options)
+    try:
+        return sample_of(shape, count, sampling, np.random.default_rng(seed))
+    except SpikeError as problem:
+        raise SpikeError(f"{path}: {problem}") from None
+
+
+def sample_of(shape: Cloud | Mesh, count: int, sampling: Sampling, generator: np.random.Generator) -> Sample:
+    """Return `count` points of a shape as `draw_points` does, with the shape's notes, and one where it has fewer."""
+    few = few_points(shape, count)
+    points = draw_points(shape, count, sampling, generator)
+    return Sample(points, (*shape.notes, *([few] if few else [])))
 
 
 def load_points_of(path: Path, count: int, sampling: Sampling = "uniform", seed: int = 0) -> np.ndarray:
-    """Return `count` points of the file, float32 (count, 3), centred and in the unit sphere, the same for a seed."""
-    try:
-        return draw_points(read_cloud(path), count, sampling, np.random.default_rng(seed))
-    except SpikeError as problem:
-        text = str(problem)
-        raise problem if str(path) in text else SpikeError(f"{path}: {text}") from None
-
-
-def _checked(path: Path, points: np.ndarray) -> np.ndarray:
-    if points.ndim != 2 or points.shape[1] not in (3, 6):
-        raise SpikeError(f"{path} holds an array of shape {points.shape}; wanted (N, 3), or (N, 6) with normals")
-    if len(points) < 2:
-        raise SpikeError(f"{path} holds {len(points)} points; wanted a cloud; remove the file")
-    check_finite(path, points)
-    near = points.astype(np.float64)
-    center = near[:, :3].mean(axis=0)
-    if np.abs(center).max() > _FAR * np.abs(near[:, :3] - center).max():
-        near[:, :3] -= center
-    return near.astype(np.float32)
+    """Return the points of `read_sample` alone, float32 (count, 3)."""
+    return read_sample(path, count, sampling, seed).points

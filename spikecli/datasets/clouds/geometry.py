@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from spikecli.datasets.reading_options import Axis
 from spikecli.errors import SpikeError
 
 Sampling = Literal["uniform", "fps"]
@@ -22,6 +23,7 @@ class Mesh:
 
     vertices: np.ndarray
     faces: np.ndarray
+    notes: tuple[str, ...] = ()  # what was guessed or left out when the file was read
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,26 @@ class Cloud:
     """Points in space: `points` float32 (N, 3), or (N, 6) with a normal after each position."""
 
     points: np.ndarray
+    notes: tuple[str, ...] = ()  # what was guessed or left out when the file was read
+
+
+def turned(shape: Mesh | Cloud, up: Axis | None) -> Mesh | Cloud:
+    """Return `shape` turned by 90° so that its axis `up` points along z, as in ModelNet; unchanged for z and None."""
+    if up is None or up == "z":
+        return shape
+    # About x: (x, y, z) → (x, −z, y). About y: (x, y, z) → (−z, y, x).
+    order, signs = ([0, 2, 1], (1, -1, 1)) if up == "y" else ([2, 1, 0], (-1, 1, 1))
+    if isinstance(shape, Mesh):
+        return replace(shape, vertices=shape.vertices[:, order] * signs)
+    parts = [shape.points[:, start : start + 3][:, order] for start in range(0, shape.points.shape[1], 3)]
+    return replace(shape, points=np.concatenate([part * np.array(signs, dtype=np.float32) for part in parts], axis=1))
+
+
+def few_points(shape: Mesh | Cloud, count: int) -> str | None:
+    """Return a note for a cloud of fewer than `count` points, whose points are drawn more than once; else None."""
+    if isinstance(shape, Mesh) or len(shape.points) >= count:
+        return None
+    return f"holds {len(shape.points):,} points for {count:,}: some are taken more than once"
 
 
 def sample_surface(mesh: Mesh, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -66,7 +88,8 @@ def farthest_points(points: np.ndarray, count: int, generator: np.random.Generat
     """
     from fpsample import bucket_fps_kdline_sampling, fps_sampling
 
-    _enough(points, count)
+    if len(points) < count:
+        raise SpikeError(f"found {len(points)} points, wanted {count}; ask for {len(points)} or fewer")
     centred = points[:, :3] - points[:, :3].mean(axis=0)
     if len(points) < _SMALL:
         return fps_sampling(centred, count, start_idx=int(generator.integers(len(points)))).astype(np.int64)
@@ -95,6 +118,7 @@ def draw_points(shape: Mesh | Cloud, count: int, sampling: Sampling, generator: 
     """Return `count` points of `shape`, float32 (count, 3), centred and in the unit sphere.
 
     The order is random (`uniform`) or that of farthest-point sampling (`fps`), so the first n points are a fair subset.
+    A cloud of fewer points gives all of them, then all of them again in another order, until there are `count`.
     """
     return draw_facing(shape, count, sampling, generator)[0]
 
@@ -112,19 +136,15 @@ def draw_facing(
         points, faces = sample_faces(shape, wanted, generator)
     else:
         points = shape.points[:, :3]
-        _enough(points, count)
     if sampling == "fps":
-        chosen = farthest_points(points, count, generator)
+        chosen = farthest_points(points, min(count, len(points)), generator)
     else:
         chosen = generator.permutation(len(points))[:count]
+    while len(chosen) < count:
+        chosen = np.concatenate([chosen, generator.permutation(len(points))[: count - len(chosen)]])
     drawn = normalize_unit_sphere(points[chosen])
     if isinstance(shape, Mesh):
         assert faces is not None
         return drawn, face_normals(shape, faces[chosen])
     normals = shape.points[chosen, 3:]
     return drawn, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12) if normals.size else None
-
-
-def _enough(points: np.ndarray, count: int) -> None:
-    if len(points) < count:
-        raise SpikeError(f"found {len(points)} points, wanted {count}; ask for {len(points)} or fewer with --points")

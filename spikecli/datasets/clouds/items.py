@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.clouds.formats import read_cloud
-from spikecli.datasets.clouds.geometry import Cloud, Mesh, Sampling, draw_points
+from spikecli.datasets.clouds.formats import Sample, read_cloud, sample_of
+from spikecli.datasets.clouds.geometry import Cloud, Mesh, Sampling, turned
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.files.hdf5 import stored
 from spikecli.machine.workers import cores, pool
@@ -42,63 +43,82 @@ class Draw:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What became of the items: points float32 (S, points, 3), the items they are of, and why others were left out."""
+    """What became of the items: points float32 (S, points, 3), the items they are of, and why others were left out.
+
+    `notes` are lines on what was guessed or left out of some of the files, each with its file's path.
+    """
 
     points: np.ndarray
     items: tuple[Item, ...]
     skipped: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def draw_item(item: Item, draw: Draw) -> np.ndarray:
+    """Return the points of `draw_sample` alone, float32 (points, 3)."""
+    return draw_sample(item, draw).points
+
+
+def draw_sample(item: Item, draw: Draw, options: ReadOptions = AS_FOUND) -> Sample:
     """Return the item's points float32 (points, 3), normalized; the same whatever else is read, and in which order."""
     name = f"{draw.seed}/{item.split}/{item.label}/{item.name}".encode()
     generator = np.random.default_rng(list(hashlib.sha256(name).digest()[:16]))
     try:
-        return draw_points(_read(item), draw.points, draw.sampling, generator)
+        return sample_of(_read(item, options), draw.points, draw.sampling, generator)
     except SpikeError as problem:
         text = str(problem)
         raise problem if str(item.path) in text else SpikeError(f"{item.path}: {text}") from None
 
 
-def draw_all(items: Sequence[Item], draw: Draw, on_step: Callable[[int], None], workers: int | None = None) -> Drawn:
+def draw_all(
+    items: Sequence[Item],
+    draw: Draw,
+    on_step: Callable[[int], None],
+    workers: int | None = None,
+    options: ReadOptions = AS_FOUND,
+) -> Drawn:
     """Return the points of all items that can be read, in their order, and a line on each that cannot."""
     points = np.empty((len(items), draw.points, 3), dtype=np.float32)
     kept: list[Item] = []
     skipped: list[str] = []
+    notes: list[str] = []
     chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
-    for chunk, answers in zip(chunks, _answers(chunks, draw, workers or _cores(len(items))), strict=True):
+    for chunk, answers in zip(chunks, _answers(chunks, draw, options, workers or _cores(len(items))), strict=True):
         for item, answer in zip(chunk, answers, strict=True):
             if isinstance(answer, str):
                 skipped.append(answer)
             else:
-                points[len(kept)] = answer
+                points[len(kept)] = answer.points
+                notes += [f"{item.path}: {note}" for note in answer.notes]
                 kept.append(item)
         on_step(len(chunk))
-    return Drawn(points[: len(kept)], tuple(kept), tuple(skipped))
+    return Drawn(points[: len(kept)], tuple(kept), tuple(skipped), tuple(notes))
 
 
-def _answers(chunks: list[Sequence[Item]], draw: Draw, workers: int) -> Iterator[list[np.ndarray | str]]:
+def _answers(
+    chunks: list[Sequence[Item]], draw: Draw, options: ReadOptions, workers: int
+) -> Iterator[list[Sample | str]]:
     if workers == 1:
-        yield from (_draw_chunk(chunk, draw) for chunk in chunks)
+        yield from (_draw_chunk(chunk, draw, options) for chunk in chunks)
         return
     with pool(workers) as executor:
-        yield from executor.map(_draw_chunk, chunks, [draw] * len(chunks))
+        yield from executor.map(_draw_chunk, chunks, [draw] * len(chunks), [options] * len(chunks))
 
 
-def _draw_chunk(chunk: Sequence[Item], draw: Draw) -> list[np.ndarray | str]:
-    answers: list[np.ndarray | str] = []
+def _draw_chunk(chunk: Sequence[Item], draw: Draw, options: ReadOptions) -> list[Sample | str]:
+    answers: list[Sample | str] = []
     for item in chunk:
         try:
-            answers.append(draw_item(item, draw))
+            answers.append(draw_sample(item, draw, options))
         except SpikeError as problem:
             answers.append(str(problem))
     return answers
 
 
-def _read(item: Item) -> Cloud | Mesh:
+def _read(item: Item, options: ReadOptions) -> Cloud | Mesh:
     if item.row is None:
-        return read_cloud(item.path)
-    return Cloud(_rows(item.path)[item.row])
+        return read_cloud(item.path, options)
+    return turned(Cloud(_rows(item.path)[item.row]), options.up)
 
 
 @lru_cache(maxsize=1)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from spikecli.datasets.clouds.geometry import Mesh
+from spikecli.datasets.clouds.meshes import check_mesh
 from spikecli.errors import SpikeError
-from spikecli.files.numbers import check_finite, numbers
+from spikecli.files.numbers import numbers
 
 # Some ModelNet files run the keyword and the counts together (`OFF490 518 0`); others leave the edges out.
 _HEADER = re.compile(rb"\s*(?P<kind>[A-Z4n]*OFF)\s*(?P<vertices>\d+)\s+(?P<faces>\d+)[^\n]*(?:\n|$)")
@@ -71,18 +72,5 @@ def _fans(path: Path, lines: list[bytes]) -> np.ndarray:
     return np.array(triangles, dtype=np.int64).reshape(-1, 3)
 
 
-def check_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray) -> Mesh:
-    """Return the mesh of triangles `faces` (F, 3); SpikeError when there are none, or a corner names no vertex."""
-    if not len(faces):
-        raise SpikeError(f"{path} has no face with three corners; wanted a mesh; remove the file")
-    stray = ~((faces >= 0) & (faces < len(vertices)))  # also where a corner is not a number
-    if stray.any():
-        raise SpikeError(
-            f"{path} has a face that names vertex {faces[stray][0]:.0f} of {len(vertices)}; remove the file"
-        )
-    check_finite(path, vertices)
-    return Mesh(vertices, faces.astype(np.int64))
-
-
 def _truncated(path: Path, wanted: str) -> SpikeError:
-    return SpikeError(f"{path} is cut short: its header promises {wanted}; fetch the file again")
+    return SpikeError(f"{path} is cut short: its header promises {wanted}; write the file again")
