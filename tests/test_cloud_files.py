@@ -13,6 +13,7 @@ from cloud_files import CUBE, POINTS, area, lzf_literal, mesh_of, pcd, points_of
 
 from spikecli.datasets.clouds.formats import looks_like_scan, read_cloud, read_sample
 from spikecli.datasets.clouds.geometry import Cloud, Mesh, turned
+from spikecli.datasets.clouds.sniff import holds_points
 from spikecli.datasets.reading_options import ReadOptions
 from spikecli.errors import SpikeError
 
@@ -288,3 +289,23 @@ def test_an_npz_that_claims_more_than_it_holds_is_refused(tmp_path: Path) -> Non
     np.savez_compressed(out, points=np.zeros((8_000_000, 3), np.float32))
     with pytest.raises(SpikeError, match="unpack to far more"):
         read_cloud(write(tmp_path / "a.npz", out.getvalue()))
+
+
+def test_files_of_points_are_told_from_files_of_events(tmp_path: Path) -> None:
+    scan = np.c_[POINTS, np.float32([0.5, 0.25, 0.125, 1])].astype("<f4")
+    events = np.array([[3, 4, 100, 1], [5, 6, 200, 0], [7, 8, 300, 1]])
+    seconds = events[:, [2, 0, 1, 3]] / [1000, 1, 1, 1]
+    np.save(tmp_path / "p1.npy", POINTS)
+    np.save(tmp_path / "p2.npy", scan)
+    np.save(tmp_path / "e1.npy", events)
+    np.save(tmp_path / "e2.npy", seconds)
+    np.savez(tmp_path / "p3.npz", points=POINTS)
+    np.savez(tmp_path / "e3.npz", x=events[:, 0], y=events[:, 1], t=events[:, 2], p=events[:, 3])
+    write(tmp_path / "p4.bin", scan.tobytes())
+    write(tmp_path / "e4.bin", bytes(range(40)) * 2)
+    write(tmp_path / "p5.txt", "\n".join(" ".join(map(str, row)) for row in scan))
+    write(tmp_path / "e5.txt", "\n".join(" ".join(map(str, row)) for row in seconds))
+    write(tmp_path / "p6.csv", "X,Y,Z\n1,2,3\n4,5,6\n")
+    write(tmp_path / "e6.csv", "x,y,p,t\n3,4,1,100\n5,6,0,200\n")
+    for path in tmp_path.iterdir():
+        assert holds_points(path) == path.name.startswith("p"), path.name

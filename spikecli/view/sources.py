@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from spikecli.datasets.clouds.facts import POINT_SETS
 from spikecli.datasets.clouds.formats import SUFFIXES
+from spikecli.datasets.clouds.sniff import holds_points
 from spikecli.datasets.events.facts import EVENT_SETS
 from spikecli.datasets.events.formats import DECODERS
 from spikecli.errors import SpikeError
@@ -26,7 +25,7 @@ def kind_of(source: str) -> str:
     if dataset in EVENT_SETS:
         return "events"
     if suffix in SUFFIXES and suffix in DECODERS:
-        return _kind_of_array(Path(source))
+        return "points" if holds_points(Path(source)) else "events"
     if suffix in SUFFIXES:
         return "points"
     if suffix in DECODERS:
@@ -36,15 +35,6 @@ def kind_of(source: str) -> str:
         "events), DATASET:SPLIT:INDEX, such as shapes:test:0 or digits:test:0, or a run folder "
         f"(data sets: {', '.join([*POINT_SETS, *EVENT_SETS])})"
     )
-
-
-def _kind_of_array(path: Path) -> str:
-    """Return what a .npy file holds: events have four columns or named ones, points three or six."""
-    try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return "points"  # their reader says what is wrong with it
-    return "events" if found.dtype.names or found.shape[-1:] == (4,) else "points"
 
 
 def split_source(source: str) -> tuple[str, str, int]:

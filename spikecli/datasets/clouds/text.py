@@ -46,6 +46,12 @@ def read_text(path: Path, data: bytes) -> Cloud:
     return checked(path, table[:, chosen], notes)
 
 
+def first_table(path: Path, data: bytes) -> np.ndarray:
+    """Return the numbers float64 (N, k) of the first whole lines of a text file; SpikeError when it is no table."""
+    data = data[: data.rfind(b"\n") + 1] or data
+    return _read_body(path, data, _read_head(path, data))
+
+
 def _choose(path: Path, table: np.ndarray, head: _Head) -> tuple[list[int], tuple[str, ...]]:
     """Return which columns are read: those that a header names, else by what they hold; and a note on the others."""
     width = table.shape[1]
