@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,17 @@ class Stored:
 
     def array(self, name: str, kinds: str, *shape: int | None) -> np.ndarray:
         """Return the values of a data set, which is as `dataset` wants it."""
-        return np.asarray(self.dataset(name, kinds, *shape)[()])
+        return self.values(self.dataset(name, kinds, *shape))
+
+    def values(self, dataset: h5py.Dataset) -> np.ndarray:
+        """Return the values of a data set of this file; SpikeError when it is compressed by a filter that is missing."""
+        missing = _missing_filters(dataset)
+        if missing:
+            raise SpikeError(
+                f"{self.path} is compressed by the HDF5 filter {missing[0]}, which is not installed here; wanted it or "
+                "a file without; pip install hdf5plugin brings Blosc, Zstandard, LZ4 and more"
+            )
+        return np.asarray(dataset[()])
 
     def texts(self, name: str, count: int | None = None) -> tuple[str, ...]:
         """Return the `count` texts, or as many as there are, of a data set."""
@@ -73,6 +83,23 @@ class Stored:
         if not isinstance(value, int | np.integer) or not least <= value <= most:
             raise ValueError(f"{name} is {str(value)[:20]!r}")
         return int(value)
+
+
+# Filters by the numbers that the HDF Group has given them.
+_FILTERS = {
+    307: "bzip2", 32000: "LZF", 32001: "Blosc", 32004: "LZ4", 32008: "bitshuffle", 32013: "ZFP", 32015: "Zstandard",
+    32017: "SZ", 32026: "Blosc2", 36559: "ECF (Metavision)",
+}  # fmt: skip
+
+
+def _missing_filters(dataset: h5py.Dataset) -> list[str]:
+    """Return the names of a data set's filters that cannot be undone, after hdf5plugin has had its chance."""
+    steps = dataset.id.get_create_plist()
+    numbers = [steps.get_filter(index)[0] for index in range(steps.get_nfilters())]
+    if not all(map(h5py.h5z.filter_avail, numbers)):
+        with suppress(ImportError):
+            import hdf5plugin  # noqa: F401 (registers its filters)
+    return [_FILTERS.get(n, f"number {n}") for n in numbers if not h5py.h5z.filter_avail(n)]
 
 
 @contextmanager

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import math
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.events.columns import Columns, Size, broken, claimed
+from spikecli.datasets.events.columns import Columns, Size, broken, claimed, one_stream, other_streams, sensor_of
+from spikecli.datasets.events.tables import checked_columns, columns_by_name, columns_of_table
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.files.gate import DAMAGE, allowed_bytes, reason_of
 from spikecli.files.hdf5 import Stored, stored
 from spikecli.files.npy import plain_array
 
-_NAMES = {
-    "x": ("x", "X", "xs"),
-    "y": ("y", "Y", "ys"),
-    "t": ("t", "ts", "timestamp", "timestamps", "time"),
-    "p": ("p", "pol", "polarity", "polarities", "on"),
-}
-_GROUPS = ("", "events/", "CD/events/")
-_ARRAYS = ("events", "CD/events", "data", "arr_0")
-_LARGEST = 2.0**62  # of a number that becomes an int64
-_ORDERS = ("xytp", "txyp")  # besides tonic's xypt, whose time is in ms
+_GROUPS = ("", "events/", "CD/events/", "prophesee/left/", "prophesee/right/")  # DSEC, event_utils; M3ED
+# One array of events: v2e and others, Metavision, N-ImageNet, MVSEC with a camera left and right.
+_ARRAYS = ("events", "CD/events", "event_data", "data", "arr_0", "davis/left/events", "davis/right/events")
 
 
-def read_npy(path: Path) -> Columns:
-    """Return the events of a .npy file: fields x, y, t, p, or four columns (see `_from_table`)."""
+def read_npy(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
+    """Return the events of a .npy file: fields x, y, t, p, or four columns (see `columns_of_table`)."""
     data = path.read_bytes()
     try:
         array = plain_array(data)
     except DAMAGE as error:
         broken(path, f"no plain array ({reason_of(error)})", "an array of numbers saved by numpy, without objects")
-    return _from_array(path, array)
+    return _from_array(path, array, options)
 
 
-def read_npz(path: Path) -> Columns:
+def read_npz(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     """Return the events of a .npz file: arrays x, y, t, p, or one array of events as in a .npy file."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -48,85 +44,78 @@ def read_npz(path: Path) -> Columns:
             def load(key: str) -> np.ndarray:
                 return plain_array(archive.read(members[key]))  # no more than the size that was looked at
 
-            return _from_keys(path, set(members), load)
+            return _from_keys(path, set(members), load, options)
     except DAMAGE as error:
         broken(path, f"no plain arrays ({reason_of(error)})", "arrays of numbers saved by numpy, without objects")
 
 
-def read_h5(path: Path) -> Columns:
-    """Return the events of an HDF5 file: data sets x, y, t, p at the top or under events/, or one compound data set."""
+def read_h5(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
+    """Return the events of an HDF5 file: data sets x, y, t, p at the top or under events/, or one of events."""
     with stored(path, "give an HDF5 file with data sets x, y, t, p") as file:
         keys = file.names()
 
         def load(key: str) -> np.ndarray:
             dataset = file.dataset(key, "fiubV")
             claimed(path, math.prod(dataset.shape or ()))
-            return np.asarray(dataset[()])
+            return file.values(dataset)
 
-        columns = _from_keys(path, keys, load)
+        columns = _from_keys(path, keys, load, options)
         offset = int(file.array("t_offset", "iu")) if "t_offset" in keys and file.file["t_offset"].shape == () else 0
-        return columns._replace(t=columns.t + offset, size=_sensor(file))
+        return columns._replace(t=columns.t + offset, size=_sensor(file, columns))
 
 
-def _sensor(file: Stored) -> Size | None:
-    """Return the sensor that a file names, if it does."""
-    if not {"width", "height"} <= set(file.file.attrs):
-        return None
-    return file.number("width", 1, 1 << 15), file.number("height", 1, 1 << 15)
+def _sensor(file: Stored, columns: Columns) -> Size | None:
+    """Return the sensor that a file names, if it does: width and height, geometry, or sensor_resolution."""
+    attributes = file.file.attrs
+    if {"width", "height"} <= set(attributes):
+        return sensor_of(file.path, str(file.number("width", 1, 1 << 15)), str(file.number("height", 1, 1 << 15)))
+    if isinstance(words := attributes.get("geometry"), str | bytes):  # Metavision: "1280x720"
+        text = words.decode("latin-1") if isinstance(words, bytes) else words
+        match = re.fullmatch(r"\s*(\d+)\s*[x×,]\s*(\d+)\s*", text)
+        return sensor_of(file.path, match[1], match[2]) if match else None
+    for name, rows_first in (("sensor_resolution", True), ("geometry", False), ("resolution", False)):
+        sides = np.ravel(np.asarray(attributes.get(name, ())))
+        if len(sides) in (2, 3) and sides.dtype.kind in "iuf" and (sides[:2] > 0).all():
+            return _sides(int(sides[0]), int(sides[1]), rows_first, columns)
+    return None
 
 
-def _from_keys(path: Path, keys: set[str], load: Callable[[str], np.ndarray]) -> Columns:
-    """Return the columns kept as four arrays x, y, t, p or as one array of events, in a file of named arrays."""
+def _sides(first: int, second: int, rows_first: bool, columns: Columns) -> Size | None:
+    """Return two sides as width and height: event_utils has height first, but some writers have width first."""
+    choices = [(second, first), (first, second)] if rows_first else [(first, second), (second, first)]
+    right, bottom = (int(axis.max(initial=0)) for axis in (columns.x, columns.y))
+    return next((size for size in choices if right < size[0] and bottom < size[1]), None)
+
+
+def _from_keys(
+    path: Path, keys: set[str], load: Callable[[str], np.ndarray], options: ReadOptions
+) -> Columns:
+    """Return the events kept as four arrays x, y, t, p or as one array, in a file of named arrays."""
+    sources: list[tuple[str, dict[str, str]]] = []
     for group in _GROUPS:
-        found = {axis: next((group + n for n in names if group + n in keys), "") for axis, names in _NAMES.items()}
-        if all(found.values()):
-            return _columns(path, {axis: load(key) for axis, key in found.items()})
-    for key in _ARRAYS:
-        if key in keys:
-            return _from_array(path, load(key))
-    raise SpikeError(
-        f"{path} has {', '.join(sorted(keys)[:8]) or 'nothing'}; wanted arrays x, y, t (µs), p, or events; rename them"
-    )
+        named = columns_by_name(tuple(key.removeprefix(group) for key in keys if key.startswith(group)))
+        if len(named) == 4:
+            sources.append((group.strip("/"), {axis: group + name for axis, name in named.items()}))
+    sources += [(key, {}) for key in _ARRAYS if key in keys]
+    if not sources:
+        found = ", ".join(sorted(keys)[:8]) or "nothing"
+        raise SpikeError(f"{path} has {found}; wanted arrays x, y, t (µs), p, or events; rename them")
+    streams = {number: f" ({name})" if name else "" for number, (name, _) in enumerate(sources)}
+    for chosen in one_stream(path, streams, options.stream):
+        name, four = sources[chosen]
+        if four:
+            columns = checked_columns(path, {axis: load(key) for axis, key in four.items()}, options)
+        else:
+            columns = _from_array(path, load(name), options)
+        if len(columns.t):
+            break
+    return columns._replace(notes=(*columns.notes, *other_streams(streams, chosen, options.stream)))
 
 
-def _from_array(path: Path, array: np.ndarray) -> Columns:
-    names = array.dtype.names
-    if names is None:
-        return _columns(path, _from_table(path, array))
-    found = {axis: next((name for name in choices if name in names), "") for axis, choices in _NAMES.items()}
-    if not all(found.values()):
-        raise SpikeError(f"{path} has fields {', '.join(names)}; wanted x, y, t (µs), p; rename them")
-    return _columns(path, {axis: array[name] for axis, name in found.items()})
-
-
-def _from_table(path: Path, table: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the columns of an (N, 4) table: x y t p or t x y p in µs, or tonic's x y p t in ms, told by its values."""
-    if table.ndim != 2 or table.shape[1] != 4:
-        raise SpikeError(f"{path} has an array of shape {table.shape}; wanted fields x, y, t, p or four columns")
-    polarity = [bool(np.isin(table[:, column], (-1, 0, 1)).all()) for column in range(4)]
-    if polarity[3]:
-        forward = [bool((table[1:, column] >= table[:-1, column]).all()) for column in (2, 0)]
-        if forward[0] != forward[1]:
-            return dict(zip(_ORDERS[0] if forward[0] else _ORDERS[1], table.T, strict=True))
-    elif polarity[2]:
-        x, y, p, milliseconds = table.T
-        return {"x": x, "y": y, "t": milliseconds * 1000, "p": p}
-    raise SpikeError(
-        f"{path} has four columns whose order cannot be told; wanted x y t p, t x y p or x y p t; name the fields"
-    )
-
-
-def _columns(path: Path, found: dict[str, np.ndarray]) -> Columns:
-    arrays = {axis: np.ravel(array) for axis, array in found.items()}
-    lengths = {len(array) for array in arrays.values()}
-    if len(lengths) != 1:
-        broken(path, f"columns of {' and '.join(map(str, sorted(lengths)))} values", "x, y, t, p of equal length")
-    for axis, array in arrays.items():
-        if array.dtype.kind not in "iufb":
-            broken(path, f"{axis} of type {array.dtype}", "numbers")
-        if array.dtype.kind == "f" and not (np.abs(array) < _LARGEST).all():
-            broken(path, f"{axis} that is not finite", "numbers")
-    p = arrays["p"].astype(np.int64)
-    if len(p) and int(p.min()) == -1:
-        p = (p > 0).astype(np.int64)  # −1 and 1 are in use as well as 0 and 1
-    return Columns(arrays["x"].astype(np.int64), arrays["y"].astype(np.int64), arrays["t"].astype(np.int64), p)
+def _from_array(path: Path, array: np.ndarray, options: ReadOptions) -> Columns:
+    if array.dtype.names is None:
+        return columns_of_table(path, array, options)
+    named = columns_by_name(array.dtype.names)
+    if len(named) < 4:
+        raise SpikeError(f"{path} has fields {', '.join(array.dtype.names)}; wanted x, y, t (µs), p; rename them")
+    return checked_columns(path, {axis: array[name] for axis, name in named.items()}, options)

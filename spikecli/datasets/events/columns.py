@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -14,26 +15,36 @@ Size = tuple[int, int]  # width, height
 # No event takes less than two bits of a file, however it is packed: a header that claims more is broken.
 _EVENTS_PER_BYTE = 4
 _FREE_EVENTS = 1 << 20
+LARGEST_SIDE = 1 << 12  # pixels; the largest event cameras have fewer than 2,500 in a row
 
 
 class Columns(NamedTuple):
-    """The events of one file as the file has them: four columns of equal length, and the sensor if it is named."""
+    """The events of one file as the file has them: four columns of equal length, and the sensor if it is named.
+
+    `notes` say what was guessed or passed over; `format` names the format where a data set needs to know it.
+    """
 
     x: np.ndarray
     y: np.ndarray
     t: np.ndarray  # int64, µs
     p: np.ndarray  # 0 or 1
     size: Size | None = None
+    notes: tuple[str, ...] = ()
+    format: str = ""
 
     def between(self, start: int, end: int) -> Columns:
         """Return the events with start ≤ t < end, µs."""
         inside = (self.t >= start) & (self.t < end)
-        return Columns(self.x[inside], self.y[inside], self.t[inside], self.p[inside], self.size)
+        return self._replace(x=self.x[inside], y=self.y[inside], t=self.t[inside], p=self.p[inside])
+
+    def turned(self) -> Columns:
+        """Return the events with x and y exchanged, for a camera that lay on its side."""
+        return self._replace(x=self.y, y=self.x, size=self.size and (self.size[1], self.size[0]))
 
 
 def broken(path: Path, found: str, wanted: str) -> NoReturn:
     """Raise the SpikeError for a file whose bytes are not what its format says."""
-    raise SpikeError(f"{path} is broken: found {found}; wanted {wanted}; fetch the file again")
+    raise SpikeError(f"{path} is broken: found {found}; wanted {wanted}; copy or export the file again")
 
 
 def claimed(path: Path, count: int) -> int:
@@ -48,6 +59,31 @@ def most_events(path: Path) -> int:
     return max(_FREE_EVENTS, _EVENTS_PER_BYTE * path.stat().st_size)
 
 
+def sensor_of(path: Path, width: str, height: str) -> Size | None:
+    """Return the sensor that a header names in two words, None without them; SpikeError when it cannot be one."""
+    if not (width.isascii() and width.isdecimal() and height.isascii() and height.isdecimal()):
+        return None
+    if not (0 < int(width) <= LARGEST_SIDE and 0 < int(height) <= LARGEST_SIDE):
+        broken(path, f"a sensor of {width[:20]} x {height[:20]} pixels", f"a width and height of at most {LARGEST_SIDE}")
+    return int(width), int(height)
+
+
+def percent_header(path: Path, data: bytes) -> tuple[int, dict[str, str]]:
+    """Return where the events of a Prophesee file begin, after lines of % NAME VALUE, and the values by lower name."""
+    start, fields = 0, {}
+    while data[start : start + 1] == b"%":
+        end = data.find(b"\n", start)
+        if end < 0:
+            broken(path, "a header without an end", "lines that begin with %, then events")
+        match = re.match(r"%\s*(\w+)\s+(\S.*)", data[start:end].decode("latin-1").rstrip())
+        start = end + 1
+        if match and match[1].lower() == "end":  # the first event after it may begin with the byte of a %
+            break
+        if match:
+            fields[match[1].lower()] = match[2]
+    return start, fields
+
+
 def unwrapped(t: np.ndarray, bits: int) -> np.ndarray:
     """Return counter values t as int64 that go on where the counter of `bits` bits fell back to zero."""
     t = t.astype(np.int64)
@@ -55,3 +91,24 @@ def unwrapped(t: np.ndarray, bits: int) -> np.ndarray:
     if wraps.any():
         t[1:] += np.cumsum(wraps) << bits
     return t
+
+
+def one_stream(path: Path, streams: dict[int, str], wanted: int | None) -> list[int]:
+    """Return the numbers of the event streams to try, in order: the `wanted` one, or else all from the first.
+
+    `streams` describes each by its number. SpikeError when none has the wanted number.
+    """
+    if wanted is None:
+        return sorted(streams)
+    if wanted not in streams:
+        known = ", ".join(map(str, sorted(streams))) or "none"
+        raise SpikeError(f"{path} has no event stream {wanted}; wanted one of {known}; choose with --stream")
+    return [wanted]
+
+
+def other_streams(streams: dict[int, str], chosen: int, wanted: int | None) -> tuple[str, ...]:
+    """Return a note that names the event streams beside the `chosen` one, none where the user has chosen."""
+    others = [f"{number}{words}" for number, words in sorted(streams.items()) if number != chosen]
+    if not others or wanted is not None:
+        return ()
+    return (f"read event stream {chosen}{streams[chosen]}; the file has also {', '.join(others)}; --stream chooses",)

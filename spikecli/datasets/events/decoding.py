@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from spikecli.datasets.events.columns import Columns, Size
 from spikecli.datasets.events.layouts import EventItem
 from spikecli.datasets.events.recording import check_events, decode
 from spikecli.datasets.events.store import Batch
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.machine.workers import cores, pool
 
@@ -23,12 +25,24 @@ _WORTH_A_POOL = 64 << 20  # bytes; less is decoded before a pool has started
 _LONGEST = (1 << 32) - 1  # µs, 71 minutes: the time since the first event is kept in 32 bits
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """How the files of a data set are decoded: `turned` formats were filmed with the camera on its side."""
+
+    turned: tuple[str, ...] = ()
+    options: ReadOptions = AS_FOUND
+
+
 def decode_all(
-    items: Sequence[EventItem], size: Size, on_step: Callable[[int], None], workers: int | None = None
+    items: Sequence[EventItem],
+    size: Size,
+    on_step: Callable[[int], None],
+    workers: int | None = None,
+    how: Decoding = Decoding(),
 ) -> Iterator[Batch]:
     """Yield the recordings of `items` in their order; SpikeError at the first that is broken."""
     tasks, total = _tasks(items)
-    for batch in _decoded(tasks, size, workers or (1 if total < _WORTH_A_POOL else cores())):
+    for batch in _decoded(tasks, size, workers or (1 if total < _WORTH_A_POOL else cores()), how):
         on_step(len(batch.counts))
         yield batch
 
@@ -48,26 +62,28 @@ def _tasks(items: Sequence[EventItem]) -> tuple[list[list[EventItem]], int]:
     return tasks, total
 
 
-def _decoded(tasks: list[list[EventItem]], size: Size, workers: int) -> Iterator[Batch]:
+def _decoded(tasks: list[list[EventItem]], size: Size, workers: int, how: Decoding) -> Iterator[Batch]:
     if workers == 1:
-        yield from (decode_batch(task, size) for task in tasks)
+        yield from (decode_batch(task, size, how) for task in tasks)
         return
     ahead: deque[Future[Batch]] = deque()
     with pool(workers) as executor:
         for task in tasks:
-            ahead.append(executor.submit(decode_batch, task, size))
+            ahead.append(executor.submit(decode_batch, task, size, how))
             if len(ahead) > 4 * workers:  # the writer must not be outrun by more than fits in memory
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 
 
-def decode_batch(items: Sequence[EventItem], size: Size) -> Batch:
+def decode_batch(items: Sequence[EventItem], size: Size, how: Decoding = Decoding()) -> Batch:
     """Return the recordings of `items`, each checked against the sensor `size`; SpikeError naming the file."""
     narrow = np.dtype("u1" if max(size) <= 256 else "<u2")
     parts: list[np.ndarray] = []
     for path, group in groupby(items, key=lambda item: item.path):
-        columns = decode(path)
+        columns = decode(path, how.options)
+        if columns.format in how.turned:
+            columns = columns.turned()
         parts.extend(_part(columns, item, path, size) for item in group)
     counts = np.array([len(events) for events in parts], np.int64)
     starts = np.array([events["t"][0] for events in parts], np.int64)

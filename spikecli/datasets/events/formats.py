@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.events.aedat import read_aedat, read_aedat4
+from spikecli.datasets.events.aedat import read_aedat
+from spikecli.datasets.events.aedat4 import read_aedat4
 from spikecli.datasets.events.arrays import read_h5, read_npy, read_npz
-from spikecli.datasets.events.columns import Columns, Size, broken, unwrapped
+from spikecli.datasets.events.columns import Columns, broken, percent_header, sensor_of, unwrapped
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.errors import SpikeError
+from spikecli.files.sniff import holds_float_points
 
 OVERFLOW_ROW = 240  # no sensor of this format has such a row: the event only says that the clock went round
 OVERFLOW_STEP = 1 << 13  # µs
 
 
-def read_bin(path: Path) -> Columns:
+def read_bin(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     """Return the events of N-MNIST's and N-Caltech101's format: five bytes an event, x, y, and p and t in 24 bits."""
     data = path.read_bytes()
+    if holds_float_points(data):
+        raise SpikeError(
+            f"{path} holds numbers of 32 bits, four a point, as KITTI's clouds do; wanted events of five bytes, as "
+            "N-MNIST has them; give it where clouds are read"
+        )
     count, rest = divmod(len(data), 5)
     if rest:
         broken(path, f"{len(data)} bytes", "five bytes an event")
@@ -47,18 +55,13 @@ def write_bin(path: Path, events: np.ndarray) -> None:
     path.write_bytes(rows.tobytes())
 
 
-def read_dat(path: Path) -> Columns:
-    """Return the events of Prophesee's .dat: a header of % lines, type and size of an event, then 32 + 32 bits each."""
+def read_dat(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
+    """Return the events of Prophesee's .dat: a header of % lines, type and size of an event, then 32 + 32 bits each.
+
+    Before version 2 the second word holds x in 9 bits, y in 8 and p in bit 17; since then 14, 14 and bit 28.
+    """
     data = path.read_bytes()
-    start, fields = 0, {}
-    while data[start : start + 1] == b"%":
-        end = data.find(b"\n", start)
-        if end < 0:
-            broken(path, "a header without an end", "lines that begin with %, then events")
-        match = re.match(r"%\s*(\w+)\s+(\S+)", data[start:end].decode("latin-1"))
-        if match:
-            fields[match[1].lower()] = match[2]
-        start = end + 1
+    start, fields = percent_header(path, data)
     if not start or len(data) < start + 2:
         broken(path, "no header", "lines that begin with %, then events")
     kind, step = data[start], data[start + 1]
@@ -69,21 +72,21 @@ def read_dat(path: Path) -> Columns:
     if len(body) % 8:
         broken(path, f"{len(body)} bytes of events", "eight bytes an event")
     words = np.frombuffer(body, "<u4").reshape(-1, 2)
-    address = words[:, 1]
-    x, y = (address & 0x3FFF).astype(np.uint16), ((address >> 14) & 0x3FFF).astype(np.uint16)
-    return Columns(x, y, unwrapped(words[:, 0], 32), ((address >> 28) & 1).astype(np.uint8), _dat_size(path, fields))
+    address, notes = words[:, 1], ()
+    version = fields.get("version", "")
+    if version.isascii() and version.isdecimal():
+        old = int(version) < 2
+    else:  # the bits of version 2 lie beyond those of version 1
+        old = bool(len(address)) and int(address.max()) >> 18 == 0
+        notes = (f"the header names no version: took {'1' if old else '2'} by the events' bits",) if old else ()
+    x_bits, y_bits, p_bit = (9, 8, 17) if old else (14, 14, 28)
+    x, y = address & ((1 << x_bits) - 1), (address >> x_bits) & ((1 << y_bits) - 1)
+    p = ((address >> p_bit) & 1).astype(np.uint8)
+    size = sensor_of(path, fields.get("width", ""), fields.get("height", ""))
+    return Columns(x.astype(np.uint16), y.astype(np.uint16), unwrapped(words[:, 0], 32), p, size, notes)
 
 
-def _dat_size(path: Path, fields: dict[str, str]) -> Size | None:
-    width, height = fields.get("width"), fields.get("height")
-    if width is None or height is None:
-        return None
-    if not (width.isdecimal() and height.isdecimal() and 0 < int(width) <= 1 << 14 and 0 < int(height) <= 1 << 14):
-        broken(path, f"a sensor of {width[:20]} x {height[:20]} pixels", "a width and height of at most 16384")
-    return int(width), int(height)
-
-
-DECODERS: dict[str, Callable[[Path], Columns]] = {
+DECODERS: dict[str, Callable[[Path, ReadOptions], Columns]] = {
     ".bin": read_bin,
     ".aedat": read_aedat,
     ".aedat4": read_aedat4,

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.events.formats import DECODERS, Columns, Size
+from spikecli.datasets.events.columns import Columns, Size
+from spikecli.datasets.events.formats import DECODERS
+from spikecli.datasets.events.sensors import sensor_around
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.files.gate import reading
 
@@ -17,65 +20,71 @@ EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("t", "<i8"), ("p", "u1")])
 # anything longer is a broken file (a timestamp reset, two recordings in one, a wrong format).
 BACKWARD_TOLERANCE = 1_000
 
-# The sensors behind the data sets in the field, for files that do not name theirs: the first that holds every event.
-SENSORS: tuple[Size, ...] = ((34, 34), (128, 128), (240, 180), (304, 240), (346, 260), (640, 480), (1280, 720))
-
-
 @dataclass(frozen=True)
 class Recording:
-    """The events of one recording in time order, EVENT dtype: x, y in pixels, t in µs, p 0 (darker) or 1 (brighter)."""
+    """The events of one recording in time order, EVENT dtype: x, y in pixels, t in µs, p 0 (darker) or 1 (brighter).
+
+    `notes` say what was guessed or passed over in reading it, a line each.
+    """
 
     events: np.ndarray
     width: int
     height: int
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.events)
 
 
-def read_events(path: Path | str, size: Size | None = None) -> Recording:
-    """Return the recording in `path`; `size` (width, height) overrules the file's or the guessed sensor.
+def read_events(
+    path: Path | str, size: Size | None = None, options: ReadOptions = AS_FOUND, expected: Size | None = None
+) -> Recording:
+    """Return the recording in `path`; what `options` say overrules what the file says and what would be guessed.
 
-    SpikeError when the format is unknown, the file is broken or empty, a coordinate lies outside the sensor, or time
-    runs backwards by more than BACKWARD_TOLERANCE.
+    `size` (width, height) is that of the data set the file is from; `expected` is the sensor of the data that a network
+    was trained on, taken where the file names none and its events fit. SpikeError when the format is unknown, the file
+    is broken or empty, a coordinate lies outside the sensor, or time runs backwards by more than BACKWARD_TOLERANCE.
     """
     path = Path(path)
-    return check_events(decode(path), path, size)
+    return check_events(decode(path, options), path, options.sensor or size, expected)
 
 
-def decode(path: Path) -> Columns:
+def decode(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     """Return the columns of `path` as they lie in the file, in the file's own order; SpikeError as `read_events`."""
     decoder = DECODERS.get(path.suffix.lower())
     if decoder is None:
         known = " ".join(DECODERS)
         raise SpikeError(f"{path} is no event recording that can be read here; wanted one of {known}; convert it")
-    with reading(path, "fetch the file again, or cut it into shorter recordings"):
-        return decoder(path)
+    with reading(path, "check that it is an event recording, or cut it into shorter ones"):
+        return decoder(path, options)
 
 
-def check_events(columns: Columns, path: Path, size: Size | None = None) -> Recording:
+def check_events(columns: Columns, path: Path, size: Size | None = None, expected: Size | None = None) -> Recording:
     """Return the checked recording of `columns`, sorted by time where steps back are small; SpikeError otherwise."""
     count = len(columns.t)
     if count == 0:
-        raise SpikeError(f"{path} holds no events; wanted at least one; leave this recording out or fetch it again")
-    width, height = size or columns.size or _sensor_around(columns, path)
+        raise SpikeError(f"{path} holds no events; wanted at least one; remove this recording, or record it again")
+    (width, height), note = (size, "") if size else _sensor(columns, path, expected)
     _check_inside(columns, width, height, path)
     events = np.empty(count, EVENT)
     order = _time_order(columns.t, path)
     for name, column in zip("xytp", (columns.x, columns.y, columns.t, columns.p), strict=True):
         events[name] = column if order is None else column[order]
-    return Recording(events, width, height)
+    return Recording(events, width, height, (*columns.notes, *([note] if note else [])))
 
 
-def _sensor_around(columns: Columns, path: Path) -> Size:
+def _sensor(columns: Columns, path: Path, expected: Size | None) -> tuple[Size, str]:
+    """Return the sensor that the file names, the expected one, or a guess; and a note on a guess or a difference."""
+    beside = f"; the network was trained on {expected[0]} x {expected[1]}" if expected else ""
+    if columns.size:
+        width, height = columns.size
+        differs = expected is not None and expected != columns.size
+        return columns.size, f"its sensor has {width} x {height} pixels{beside}" if differs else ""
     right, bottom = int(columns.x.max()), int(columns.y.max())
-    for width, height in SENSORS:
-        if right < width and bottom < height:
-            return width, height
-    raise SpikeError(
-        f"{path} has an event at ({right}, {bottom}), outside every known sensor; wanted at most 1280 x 720 pixels; "
-        "check that the file is of the format its name says"
-    )
+    if expected and right < expected[0] and bottom < expected[1]:
+        return expected, ""
+    size, note = sensor_around(right, bottom, path)
+    return size, note + beside
 
 
 def _check_inside(columns: Columns, width: int, height: int, path: Path) -> None:

@@ -1,0 +1,59 @@
+"""The options of every command that reads files: what a file does not say, and its values do not tell."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import typer
+
+from spikecli.datasets.reading_options import ReadOptions
+
+Unit = Annotated[
+    Literal["s", "ms", "us", "ns"] | None, typer.Option("--time-unit", help="Unit of a recording's times.")
+]
+Sensor = Annotated[str | None, typer.Option("--sensor", help="Sensor of a recording, WxH, such as 346x260.")]
+Stream = Annotated[
+    int | None, typer.Option("--stream", min=0, help="Which of several event streams in a file.", show_default="first")
+]
+Order = Annotated[
+    str | None, typer.Option("--columns", help="Order of a table's columns: xytp, txyp and so on.")
+]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What files do not say of themselves."""
+
+    panel: ClassVar[str] = "Files that do not say it (instead of a guess)"
+
+    time_unit: Unit = None
+    sensor: Sensor = None
+    stream: Stream = None
+    columns: Order = None
+
+    def options(self, on_note: Callable[[Path, tuple[str, ...]], None]) -> ReadOptions:
+        """Return what readers take; usage error when a size or an order is none."""
+        return ReadOptions(self.time_unit, self._size(), self.stream, self._order(), on_note=on_note)
+
+    def _size(self) -> tuple[int, int] | None:
+        if self.sensor is None:
+            return None
+        match = re.fullmatch(r"(\d{1,4})\s*[xX×,]\s*(\d{1,4})", self.sensor.strip())
+        if not match or not (0 < int(match[1]) <= 4096 and 0 < int(match[2]) <= 4096):
+            raise typer.BadParameter(
+                f"found {self.sensor!r}; wanted width and height in pixels, such as 346x260", param_hint="--sensor"
+            )
+        return int(match[1]), int(match[2])
+
+    def _order(self) -> str | None:
+        if self.columns is None:
+            return None
+        if sorted(self.columns.lower()) != sorted("xytp"):
+            raise typer.BadParameter(
+                f"found {self.columns!r}; wanted the letters x, y, t and p once each, as in txyp", param_hint="--columns"
+            )
+        return self.columns.lower()
