@@ -29,10 +29,15 @@ def bin_bytes(events: Iterable[Event]) -> bytes:
     return b"".join(bytes([x, y]) + struct.pack(">I", p << 23 | t)[1:] for x, y, t, p in events)
 
 
-def aedat2_bytes(events: Iterable[Event]) -> bytes:
-    """CIFAR10-DVS's own files: a DVS128 on its side, x and y mirrored, 0 for brighter; and one special event."""
+def aedat2_bytes(events: Iterable[Event], on_its_side: bool = False) -> bytes:
+    """A DVS128's own files: x from the right in bits 1–7, y upward in 8–14, 0 for brighter; and one special event.
+
+    CIFAR10-DVS was filmed with the camera on its side.
+    """
+    if on_its_side:
+        events = [(y, x, t, p) for x, y, t, p in events]
     head = b"#!AER-DAT2.0\r\n# This is a raw AE data file created by saveaerdat.m\r\n# End of header\r\n"
-    body = [struct.pack(">II", (127 - x) << 8 | (127 - y) << 1 | (1 - p), t) for x, y, t, p in events]
+    body = [struct.pack(">II", (127 - y) << 8 | (127 - x) << 1 | (1 - p), t) for x, y, t, p in events]
     return head + struct.pack(">II", 0x8000, 0) + b"".join(body)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from event_bytes import aedat2_bytes, aedat4_bytes, bin_bytes, some_events, write
+from event_bytes import Event, aedat2_bytes, aedat4_bytes, bin_bytes, some_events, write
 from event_layouts import events_of, gestures, ncaltech101, nmnist, refused, zipped
 
 from spikecli.datasets.events.facts import EVENT_SETS
@@ -87,7 +87,11 @@ def test_ncaltech101_by_its_archive_in_an_archive(tmp_path: Path) -> None:
     assert events_of(test, 2) == some_events(60, 240, 180, 25) and not set(test.names) & set(train.names)
 
 
-@pytest.mark.parametrize(("suffix", "encode"), [("aedat", aedat2_bytes), ("aedat4", aedat4_bytes)])
+def on_its_side(events: list[Event]) -> bytes:
+    return aedat2_bytes(events, on_its_side=True)
+
+
+@pytest.mark.parametrize(("suffix", "encode"), [("aedat", on_its_side), ("aedat4", aedat4_bytes)])
 def test_cifar10dvs_in_both_of_its_formats(tmp_path: Path, suffix: str, encode: Any) -> None:
     folder = tmp_path / "CIFAR10DVS"
     for name in ("airplane", "truck"):

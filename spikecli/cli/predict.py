@@ -9,11 +9,15 @@ import typer
 
 from spikecli.cli.options import common as options
 from spikecli.cli.options.evaluation import Confidence, Most, parse_dial
+from spikecli.cli.options.groups import with_groups
+from spikecli.cli.options.reading import Reading
 from spikecli.cli.shown.guesses import show_guesses
+from spikecli.cli.shown.notes import FileNotes
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
+    from spikecli.datasets.reading_options import ReadOptions
     from spikecli.evaluation.stopping import StopRule
 
 Given = Annotated[
@@ -29,8 +33,10 @@ Timesteps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps; a
 Top = Annotated[int, typer.Option(min=1, help="How many classes to name.")]
 
 
+@with_groups
 def predict(
     given: Given,
+    reading: Reading,
     timesteps: Timesteps = "4",
     top: Top = 5,
     confidence: Confidence = 0.9,
@@ -55,6 +61,7 @@ def predict(
     if len(steps) + auto != 1:
         raise SpikeError(f"found --timesteps {timesteps!r}; wanted one number, or auto")
     console = Console(as_json, quiet)
+    how = reading.options(heard := FileNotes(console))
     named = is_checkpoint(given[0])
     path, files = checkpoints.resolve(given[0] if named else Path(NAME)), given[named:]
     if not files:
@@ -63,14 +70,23 @@ def predict(
         if auto:
             raise SpikeError(f"{path} is an adapter, which sees all the slices it was fitted on; leave out auto")
         adapted = fewshot.load_adapter(path, data_dir, device)
-        show_guesses(console, str(path), adapted.question.classnames, adapted.classify(files), top)
+        guesses = adapted.classify(files, how)
+        show_guesses(console, str(path), adapted.question.classnames, guesses, top, notes=heard.of)
     else:
         when = StopRule(confidence, most) if auto else steps[0]
-        _name_files(console, path, files, when, top, seed, device)
+        _name_files(console, path, files, when, top, seed, device, how, heard)
 
 
 def _name_files(
-    console: Console, path: Path, files: list[Path], when: int | StopRule, top: int, seed: int, device: str
+    console: Console,
+    path: Path,
+    files: list[Path],
+    when: int | StopRule,
+    top: int,
+    seed: int,
+    device: str,
+    how: ReadOptions,
+    heard: FileNotes,
 ) -> None:
     from spikecli.datasets.samples import files_for
     from spikecli.evaluation.evaluate import predict_clouds
@@ -79,7 +95,7 @@ def _name_files(
     from spikecli.weights.reference import name_of
 
     loaded = checkpoints.load(path)
-    inputs = files_for(loaded.config, files, when if isinstance(when, int) else when.most, seed)
+    inputs = files_for(loaded.config, files, when if isinstance(when, int) else when.most, seed, how)
     name, taken = name_of(path), None
     title = f"{name}, T = {when}"
     if isinstance(when, int):
@@ -92,4 +108,4 @@ def _name_files(
             f"{1 - mean / when.most:.0%} of the steps saved"
         )
     rows = zip(files, probabilities.tolist(), strict=True)
-    show_guesses(console, title, loaded.classnames, rows, top, taken)
+    show_guesses(console, title, loaded.classnames, rows, top, taken, heard.of)

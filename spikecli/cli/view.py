@@ -13,6 +13,8 @@ from spikecli.cli.options import evaluation as run_options
 from spikecli.cli.options import recordings as event_options
 from spikecli.cli.options.common import DATA_DIR, DataDir, Seed
 from spikecli.cli.options.groups import with_groups
+from spikecli.cli.options.reading import Reading
+from spikecli.cli.shown.notes import FileNotes
 from spikecli.console import Advance, Console
 from spikecli.errors import SpikeError
 
@@ -61,6 +63,7 @@ def view(
     recordings: event_options.Recordings,
     through: event_options.ThroughClip,
     evaluation: run_options.Evaluation,
+    reading: Reading,
     speech: options.Speech,
     out: Out = None,
     show: Show = None,
@@ -89,6 +92,7 @@ def view(
     look = Look(
         tuple(sources), data_dir, out, checkpoint, timesteps or TIMESTEPS[kind], points, theme, seed, color,
         EventLook(**vars(recordings)), ClipLook(**vars(through)), evaluation.split, evaluation.runs, against,
+        reading.options(FileNotes(console)),
     )  # fmt: skip
     with console.progress("drawing" if out else "opening a window", total=look.work) as advance:
         document = look_at(look, advance)

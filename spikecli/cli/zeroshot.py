@@ -11,14 +11,17 @@ from spikecli.cli.options import clip as clip_options
 from spikecli.cli.options import common as options
 from spikecli.cli.options.evaluation import RecordingDamage
 from spikecli.cli.options.groups import with_groups
+from spikecli.cli.options.reading import Reading
 from spikecli.cli.shown.guesses import show_guesses
+from spikecli.cli.shown.notes import FileNotes
 from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
     from spikecli.evaluation.robustness import Battery, Cell
-    from spikecli.neuroclip.features import Viewing
+    from spikecli.neuroclip.backbone import Telling
+    from spikecli.neuroclip.features import FeatureStore, Viewing
     from spikecli.neuroclip.zeroshot import Question, Scores
 
 Sources = Annotated[
@@ -36,6 +39,7 @@ def zeroshot(
     words: clip_options.Words,
     speech: options.Speech,
     damage: RecordingDamage,
+    reading: Reading,
     sources: Sources = None,
     split: Split = "test",
     limit: clip_options.Limit = None,
@@ -48,10 +52,10 @@ def zeroshot(
     """
     from spikecli.neuroclip import zeroshot as flow
     from spikecli.neuroclip.backbone import Telling, open_backbone
-    from spikecli.neuroclip.event_robustness import zero_shot_robustness
     from spikecli.neuroclip.features import FeatureStore
 
     console = Console(speech.as_json, speech.quiet)
+    how = reading.options(heard := FileNotes(console))
     dataset = _dataset(names := sources or ["digits"])
     battery = _battery(dataset, damage)
     question, viewing = _asked(words, dataset, names), _viewing(look, dataset)
@@ -63,10 +67,10 @@ def zeroshot(
         if recordings is not None:
             store = FeatureStore(look.data_dir, recordings, model, viewing)
             scores = flow.classify_split(store, question, limit, telling)
-            cells = zero_shot_robustness(store, question, battery, limit, telling) if battery else []
+            cells = _damaged(store, question, battery, limit, telling) if battery else []
     if recordings is None:
-        rows = flow.classify_files(model, viewing, question, [Path(name) for name in names])
-        show_guesses(console, "Recordings", question.classnames, rows, top)
+        guesses = flow.classify_files(model, viewing, question, [Path(name) for name in names], how)
+        show_guesses(console, "Recordings", question.classnames, guesses, top, notes=heard.of)
     elif cells:
         _show_damage(console, cells, flow.summary(model, viewing, question, scores, False), damage.seed)
     else:
@@ -107,6 +111,14 @@ def _battery(dataset: str | None, damage: RecordingDamage) -> Battery | None:
         raise SpikeError("--corrupt needs a data set, whose labels it scores against; found files; name a data set")
     kinds = chosen_kinds(damage.corrupt, EVENT_CORRUPTIONS)
     return Battery(kinds, chosen_severities(damage.severities), 1, damage.seed)
+
+
+def _damaged(
+    store: FeatureStore, question: Question, battery: Battery, limit: int | None, telling: Telling
+) -> list[Cell]:
+    from spikecli.neuroclip.event_robustness import zero_shot_robustness
+
+    return zero_shot_robustness(store, question, battery, limit, telling)
 
 
 def _show_damage(console: Console, cells: list[Cell], summary: dict[str, Any], seed: int) -> None:

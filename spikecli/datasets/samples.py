@@ -12,10 +12,11 @@ import numpy as np
 from spikecli.datasets.clouds.formats import load_points_of
 from spikecli.datasets.clouds.store import load_points
 from spikecli.datasets.events.facts import EVENT_SETS
-from spikecli.datasets.events.recording import read_events
+from spikecli.datasets.events.own_files import read_own
 from spikecli.datasets.events.samples import EventSamples, Framing
 from spikecli.datasets.events.split import load_events
 from spikecli.datasets.images.prepare import load_images, read_picture
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.sets import kind_of
 from spikecli.errors import SpikeError
 from spikecli.progress import Watch
@@ -132,25 +133,27 @@ def held_out(samples: Samples, config: TrainConfig) -> Part:
     return Part(samples, stratified_split(samples.labels, config.val_fraction, config.seed)[1])
 
 
-def files_for(config: TrainConfig, files: Sequence[Path], timesteps: int, seed: int) -> np.ndarray:
+def files_for(
+    config: TrainConfig, files: Sequence[Path], timesteps: int, seed: int, reading: ReadOptions = AS_FOUND
+) -> np.ndarray:
     """Return one's own files (S, ...) as a network of `config` is shown them; SpikeError when one cannot be read."""
-    return np.stack([_READERS[kind_of(config.dataset)](file, config, timesteps, seed) for file in files])
+    return np.stack([_READERS[kind_of(config.dataset)](file, config, timesteps, seed, reading) for file in files])
 
 
-def _cloud(file: Path, config: TrainConfig, timesteps: int, seed: int) -> np.ndarray:
+def _cloud(file: Path, config: TrainConfig, timesteps: int, seed: int, reading: ReadOptions) -> np.ndarray:
     return load_points_of(file, config.points, seed=seed)
 
 
-def _recording(file: Path, config: TrainConfig, timesteps: int, seed: int) -> np.ndarray:
+def _recording(file: Path, config: TrainConfig, timesteps: int, seed: int, reading: ReadOptions) -> np.ndarray:
     framing = Framing(config.slicing, map_size(config.model), config.timesteps)
-    return framing.of_recording(read_events(file), timesteps)
+    return framing.of_recording(read_own(file, reading, EVENT_SETS.get(config.dataset)), timesteps)
 
 
-def _picture(file: Path, config: TrainConfig, timesteps: int, seed: int) -> np.ndarray:
+def _picture(file: Path, config: TrainConfig, timesteps: int, seed: int, reading: ReadOptions) -> np.ndarray:
     return read_picture(file, map_size(config.model))
 
 
-_READERS: dict[str, Callable[[Path, TrainConfig, int, int], np.ndarray]] = {
+_READERS: dict[str, Callable[[Path, TrainConfig, int, int, ReadOptions], np.ndarray]] = {
     "points": _cloud,
     "events": _recording,
     "images": _picture,

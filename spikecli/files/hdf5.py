@@ -57,7 +57,7 @@ class Stored:
         return self.values(self.dataset(name, kinds, *shape))
 
     def values(self, dataset: h5py.Dataset) -> np.ndarray:
-        """Return the values of a data set of this file; SpikeError when it is compressed by a filter that is missing."""
+        """Return the values of a data set of this file; SpikeError when a filter that compressed it is missing."""
         missing = _missing_filters(dataset)
         if missing:
             raise SpikeError(

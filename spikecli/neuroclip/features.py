@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from spikecli.datasets.events.frames import PRESETS, SLICINGS, Slicing, to_frames, to_images
-from spikecli.datasets.events.recording import read_events
+from spikecli.datasets.events.own_files import read_own
 from spikecli.datasets.events.split import EventSplit, split_frames
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import make_folder, sole_writer, write_text
 from spikecli.files.gate import read_json
@@ -86,9 +87,9 @@ def encode_frames(
     return clip.encode_images(images.flatten(0, 1), viewing.normalization).unflatten(0, frames.shape[:2])
 
 
-def encode_file(clip: ClipModel, viewing: Viewing, path: Path) -> Tensor:
+def encode_file(clip: ClipModel, viewing: Viewing, path: Path, reading: ReadOptions = AS_FOUND) -> Tensor:
     """Return the features (1, T, D) of the recording in `path`; SpikeError when it cannot be read or sliced."""
-    recording = read_events(path)
+    recording = read_own(path, reading)
     if len(recording) < viewing.timesteps:
         raise SpikeError(
             f"{path} holds {len(recording)} events; wanted at least one for each of {viewing.timesteps} time steps; "

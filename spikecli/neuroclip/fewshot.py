@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from spikecli.datasets.events.facts import EVENT_SETS
 from spikecli.datasets.events.split import EventSplit
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.evaluation.metrics import instance_accuracy
 from spikecli.files import tensors
@@ -164,11 +165,11 @@ class Adapted:
     viewing: Viewing
     question: Question
 
-    def classify(self, paths: Sequence[Path]) -> Iterator[tuple[Path, list[float]]]:
+    def classify(self, paths: Sequence[Path], reading: ReadOptions = AS_FOUND) -> Iterator[tuple[Path, list[float]]]:
         """Yield each recording's path and the probabilities (K,) of the classes."""
         texts = text_features(self.clip, self.question)
         for path in paths:
-            features = encode_file(self.clip, self.viewing, path)
+            features = encode_file(self.clip, self.viewing, path, reading)
             logits = adapted_logits(self.adapter, features, texts, self.clip.logit_scale)
             yield path, logits.mean(dim=0)[0].softmax(dim=0).tolist()
 

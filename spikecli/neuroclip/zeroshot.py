@@ -16,6 +16,7 @@ from torch.nn import functional
 from spikecli.datasets.events.facts import DIGITS, EVENT_SETS, EventSetFacts
 from spikecli.datasets.events.prepare import prepare_events
 from spikecli.datasets.events.split import EventSplit, load_events
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.splits_record import read_record
 from spikecli.errors import SpikeError
 from spikecli.evaluation.metrics import class_accuracy, cumulative_predictions, instance_accuracy
@@ -205,10 +206,10 @@ def summary(clip: ClipModel, viewing: Viewing, question: Question, scores: Score
 
 
 def classify_files(
-    clip: ClipModel, viewing: Viewing, question: Question, paths: Sequence[Path]
+    clip: ClipModel, viewing: Viewing, question: Question, paths: Sequence[Path], reading: ReadOptions = AS_FOUND
 ) -> Iterator[tuple[Path, list[float]]]:
     """Yield each recording's path and the probabilities (K,) of the classes."""
     texts = text_features(clip, question)
     for path in paths:
-        logits = zero_shot_logits(encode_file(clip, viewing, path), texts, clip.logit_scale)
+        logits = zero_shot_logits(encode_file(clip, viewing, path, reading), texts, clip.logit_scale)
         yield path, logits.mean(dim=0)[0].softmax(dim=0).tolist()

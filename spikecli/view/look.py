@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from spikecli.datasets.events.frames import SLICINGS, Slicing
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.view.drawing.film import AZIMUTHS, FILMS
 from spikecli.view.drawing.window import no_display
@@ -79,6 +80,7 @@ class Look:
     split: str = "test"  # that runs are evaluated on
     runs: int = 3  # seeds of the perturbation, in the evaluation of runs
     against: Path | None = None  # a second network
+    reading: ReadOptions = AS_FOUND
 
     @property
     def suffix(self) -> str:
@@ -106,5 +108,10 @@ def refuse_unused(look: Look, *used: str) -> None:
     plain = Look(look.sources, look.data_dir, look.out, timesteps=look.timesteps, theme=look.theme, seed=look.seed)
     for name in sorted({option.name for option in fields(Look)} - set(used)):
         if getattr(look, name) != getattr(plain, name):
-            given = {"events": "an option of recordings", "clip": "an option of CLIP"}.get(name, f"--{name}")
+            words = {
+                "events": "an option of recordings",
+                "clip": "an option of CLIP",
+                "reading": "an option of how files are read",
+            }
+            given = words.get(name, f"--{name}")
             raise SpikeError(f"found {given}, which would change nothing of what is shown here; leave it out")

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import typer
 
-from spikecli.datasets.reading_options import ReadOptions
+if TYPE_CHECKING:
+    from spikecli.datasets.reading_options import ReadOptions
 
 Unit = Annotated[
     Literal["s", "ms", "us", "ns"] | None, typer.Option("--time-unit", help="Unit of a recording's times.")
@@ -19,9 +20,7 @@ Sensor = Annotated[str | None, typer.Option("--sensor", help="Sensor of a record
 Stream = Annotated[
     int | None, typer.Option("--stream", min=0, help="Which of several event streams in a file.", show_default="first")
 ]
-Order = Annotated[
-    str | None, typer.Option("--columns", help="Order of a table's columns: xytp, txyp and so on.")
-]
+Order = Annotated[str | None, typer.Option("--columns", help="Order of a table's columns: xytp, txyp and so on.")]
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,8 @@ class Reading:
 
     def options(self, on_note: Callable[[Path, tuple[str, ...]], None]) -> ReadOptions:
         """Return what readers take; usage error when a size or an order is none."""
+        from spikecli.datasets.reading_options import ReadOptions
+
         return ReadOptions(self.time_unit, self._size(), self.stream, self._order(), on_note=on_note)
 
     def _size(self) -> tuple[int, int] | None:
@@ -54,6 +55,7 @@ class Reading:
             return None
         if sorted(self.columns.lower()) != sorted("xytp"):
             raise typer.BadParameter(
-                f"found {self.columns!r}; wanted the letters x, y, t and p once each, as in txyp", param_hint="--columns"
+                f"found {self.columns!r}; wanted the letters x, y, t, p once each, as txyp",
+                param_hint="--columns",
             )
         return self.columns.lower()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from spikecli.console import Console
 
@@ -15,10 +16,12 @@ def show_guesses(
     rows: Iterable[tuple[Path, Sequence[float]]],
     top: int,
     steps: Sequence[int] | None = None,
+    notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> None:
     """Show the most probable of `classnames` for each file, given its probabilities (K,) in 0…1.
 
-    `steps` are the time steps that each file took, where files differ in that.
+    `steps` are the time steps that each file took, where files differ in that; `notes` say what was guessed in reading
+    a file, by its path.
     """
     guesses = [
         (str(file), sorted(zip(probabilities, classnames, strict=True), reverse=True)[:top])
@@ -27,7 +30,12 @@ def show_guesses(
     took = [{} if steps is None else {"timesteps": steps[index]} for index in range(len(guesses))]
     console.document(
         [
-            {"file": file, **extra, "predictions": [{"class": name, "probability": share} for share, name in row]}
+            {
+                "file": file,
+                **extra,
+                "predictions": [{"class": name, "probability": share} for share, name in row],
+                "notes": list(notes.get(file, ())),
+            }
             for (file, row), extra in zip(guesses, took, strict=True)
         ]
     )

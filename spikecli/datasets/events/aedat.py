@@ -74,14 +74,14 @@ def _davis(path: Path, words: np.ndarray, size: Size | None) -> Columns:
     Bit 31 marks frames and motion, bit 10 external signals. As with DVS128, x counts from the right and y upward.
     """
     words = words[(words[:, 0] & 0x80000400) == 0]
-    address, notes = words[:, 0], ()
+    address, note = words[:, 0], ""
     x, y = ((address >> 12) & 0x3FF).astype(np.int64), ((address >> 22) & 0x1FF).astype(np.int64)
     right, bottom = (int(axis.max(initial=0)) for axis in (x, y))
     if size is None:
         size = next((known for known in _DAVIS if right < known[0] and bottom < known[1]), None)
         if size is None:
             broken(path, f"an event at ({right}, {bottom})", "the addresses of a DVS128 or DAVIS camera")
-        notes = (f"the file names no camera: took a DAVIS of {size[0]} x {size[1]}; --sensor WxH overrules",)
+        note = f"the file names no camera: took a DAVIS of {size[0]} x {size[1]}; --sensor WxH overrules"
     x, y = size[0] - 1 - x, size[1] - 1 - y
     p = ((address >> 11) & 1).astype(np.uint8)
-    return Columns(x, y, unwrapped(words[:, 1], 32), p, size, notes, AEDAT2)
+    return Columns(x, y, unwrapped(words[:, 1], 32), p, size, (note,) if note else (), AEDAT2)

@@ -10,7 +10,14 @@ from xml.etree import ElementTree
 import numpy as np
 
 from spikecli.datasets.events.columns import (
-    Columns, Size, broken, claimed, most_events, one_stream, other_streams, sensor_of,
+    Columns,
+    Size,
+    broken,
+    claimed,
+    most_events,
+    one_stream,
+    other_streams,
+    sensor_of,
 )  # fmt: skip
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError

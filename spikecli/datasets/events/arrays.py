@@ -87,9 +87,7 @@ def _sides(first: int, second: int, rows_first: bool, columns: Columns) -> Size 
     return next((size for size in choices if right < size[0] and bottom < size[1]), None)
 
 
-def _from_keys(
-    path: Path, keys: set[str], load: Callable[[str], np.ndarray], options: ReadOptions
-) -> Columns:
+def _from_keys(path: Path, keys: set[str], load: Callable[[str], np.ndarray], options: ReadOptions) -> Columns:
     """Return the events kept as four arrays x, y, t, p or as one array, in a file of named arrays."""
     sources: list[tuple[str, dict[str, str]]] = []
     for group in _GROUPS:

@@ -64,7 +64,9 @@ def sensor_of(path: Path, width: str, height: str) -> Size | None:
     if not (width.isascii() and width.isdecimal() and height.isascii() and height.isdecimal()):
         return None
     if not (0 < int(width) <= LARGEST_SIDE and 0 < int(height) <= LARGEST_SIDE):
-        broken(path, f"a sensor of {width[:20]} x {height[:20]} pixels", f"a width and height of at most {LARGEST_SIDE}")
+        broken(
+            path, f"a sensor of {width[:20]} x {height[:20]} pixels", f"a width and height of at most {LARGEST_SIDE}"
+        )
     return int(width), int(height)
 
 

@@ -53,6 +53,7 @@ class EventSetFacts:
     split_rule: str
     sizes: tuple[tuple[str, int], ...]  # recordings of the whole data set, by split where that is published
     threshold: int = 0  # m of the gray image: a pixel is drawn where more events fell
+    turned: tuple[str, ...] = ()  # formats whose files were filmed with the camera on its side
     flip: bool = True  # whether a mirrored recording is still of its class
     frame_size: int | None = None  # side that networks are shown its frames at; None: the sensor's size
     remotes: tuple[Remote, ...] = ()  # all of them are needed
@@ -135,6 +136,7 @@ CIFAR10DVS = EventSetFacts(
     sizes=(("train", 9_000), ("test", 1_000)),
     threshold=1,
     frame_size=48,
+    turned=("AEDAT 2",),  # those of tonic and DV are upright
     remotes=(Remote("CIFAR10DVS.zip", (f"{_FIGSHARE}/38023437",), "md5:ce3a4a0682dc0943703bd8f749a7701c"),),
 )
 DVSGESTURE = EventSetFacts(

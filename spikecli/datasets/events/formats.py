@@ -72,18 +72,19 @@ def read_dat(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     if len(body) % 8:
         broken(path, f"{len(body)} bytes of events", "eight bytes an event")
     words = np.frombuffer(body, "<u4").reshape(-1, 2)
-    address, notes = words[:, 1], ()
+    address, note = words[:, 1], ""
     version = fields.get("version", "")
     if version.isascii() and version.isdecimal():
         old = int(version) < 2
     else:  # the bits of version 2 lie beyond those of version 1
         old = bool(len(address)) and int(address.max()) >> 18 == 0
-        notes = (f"the header names no version: took {'1' if old else '2'} by the events' bits",) if old else ()
+        note = "the header names no version: took 1 by the events' bits" if old else ""
     x_bits, y_bits, p_bit = (9, 8, 17) if old else (14, 14, 28)
     x, y = address & ((1 << x_bits) - 1), (address >> x_bits) & ((1 << y_bits) - 1)
     p = ((address >> p_bit) & 1).astype(np.uint8)
     size = sensor_of(path, fields.get("width", ""), fields.get("height", ""))
-    return Columns(x.astype(np.uint16), y.astype(np.uint16), unwrapped(words[:, 0], 32), p, size, notes)
+    x, y, notes = x.astype(np.uint16), y.astype(np.uint16), (note,) if note else ()
+    return Columns(x, y, unwrapped(words[:, 0], 32), p, size, notes)
 
 
 DECODERS: dict[str, Callable[[Path, ReadOptions], Columns]] = {

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from spikecli.datasets.events.decoding import decode_all
+from spikecli.datasets.events.decoding import Decoding, decode_all
 from spikecli.datasets.events.digits import RECORDED, recipe, write_digits
 from spikecli.datasets.events.facts import DIGITS, EVENT_SETS, EventSetFacts
 from spikecli.datasets.events.layouts import SPLITS, EventItem, find_items, in_order
@@ -195,7 +195,7 @@ def _write_splits(
     splits = {}
     for split in SPLITS:
         chosen = [item for item in items if item.split == split]
-        batches = decode_all(chosen, facts.size, on_step, workers)
+        batches = decode_all(chosen, facts.size, on_step, workers, Decoding(facts.turned))
         labels, names = [item.label for item in chosen], [item.name for item in chosen]
         path = place / f"{split}-{key}.h5"
         splits[split] = write_split(path, batches, labels, names, facts.classnames, facts.size, settings)

@@ -20,6 +20,7 @@ EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("t", "<i8"), ("p", "u1")])
 # anything longer is a broken file (a timestamp reset, two recordings in one, a wrong format).
 BACKWARD_TOLERANCE = 1_000
 
+
 @dataclass(frozen=True)
 class Recording:
     """The events of one recording in time order, EVENT dtype: x, y in pixels, t in µs, p 0 (darker) or 1 (brighter).

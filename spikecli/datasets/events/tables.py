@@ -1,4 +1,4 @@
-"""Events as plain columns, whatever file they lay in: the order of the columns, polarities and times by their values."""
+"""Events as plain columns, whatever file they lay in: order, polarities and times by their values."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.events.columns import Columns, Size, broken
+from spikecli.datasets.events.columns import Columns, broken
 from spikecli.datasets.events.units import in_microseconds
 from spikecli.datasets.reading_options import ReadOptions, TimeUnit
 from spikecli.errors import SpikeError
 
 NAMES = {
-    "x": ("x", "X", "xs", "x_pos", "col"),
-    "y": ("y", "Y", "ys", "y_pos", "row"),
+    "x": ("x", "xs", "x_pos", "col"),
+    "y": ("y", "ys", "y_pos", "row"),
     "t": ("t", "ts", "timestamp", "timestamps", "time", "t_us", "time_us"),
     "p": ("p", "ps", "pol", "polarity", "polarities", "on"),
 }
@@ -27,7 +27,7 @@ _SIDE = 1 << 14  # pixels
 def columns_by_name(names: tuple[str, ...]) -> dict[str, str]:
     """Return which of `names` is x, y, t and p, without those that are not there; case does not matter."""
     lowered = {name.strip().lower(): name for name in reversed(names)}
-    found = {axis: next((lowered[n.lower()] for n in known if n.lower() in lowered), "") for axis, known in NAMES.items()}
+    found = {axis: next((lowered[n] for n in known if n in lowered), "") for axis, known in NAMES.items()}
     return {axis: name for axis, name in found.items() if name}
 
 
@@ -88,7 +88,7 @@ def _unsorted(two: list[bool], pixels: list[bool]) -> tuple[str, ...]:
 
 
 def _settled(table: np.ndarray, usual: list[str]) -> bool:
-    """Return whether the first of several orders that fit may be taken: its times reach far beyond those of the others."""
+    """Return whether the first of several orders that fit may be taken: its times reach far beyond the others'."""
     spans = [float(table[-1, column]) - float(table[0, column]) for column in range(4)] if len(table) else [0.0] * 4
     first, *others = (spans[order.index("t")] for order in usual)
     return all(first > 4 * other for other in others)
@@ -117,7 +117,10 @@ def _is_pixel(column: np.ndarray) -> bool:
 
 
 def checked_columns(
-    path: Path, found: dict[str, np.ndarray], options: ReadOptions, hint: TimeUnit | None = None, size: Size | None = None
+    path: Path,
+    found: dict[str, np.ndarray],
+    options: ReadOptions,
+    hint: TimeUnit | None = None,
 ) -> Columns:
     """Return the columns of arrays x, y, t, p: whole pixels, times in µs, polarities 0 and 1; SpikeError otherwise."""
     arrays = {axis: np.ravel(array) for axis, array in found.items()}
@@ -133,7 +136,7 @@ def checked_columns(
     p = _signs(path, arrays["p"])
     pixels = (int(x.max()) + 1) * (int(y.max()) + 1) if len(x) else 1
     timed = in_microseconds(path, arrays["t"], pixels, options, hint)
-    return Columns(x, y, timed.t, p, size, (timed.note,) if timed.note else ())
+    return Columns(x, y, timed.t, p, notes=(timed.note,) if timed.note else ())
 
 
 def _pixels(path: Path, axis: str, column: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ Advance = Callable[..., None]  # steps, or a new text and a new total, for one b
 def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
     """Draw recordings as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look)
-    refuse_unused(look, "checkpoint", "color", "points", "events", "clip")
+    refuse_unused(look, "checkpoint", "color", "points", "events", "clip", "reading")
     _check_options(look)
     _check_alone(look)
     if look.clip != ClipLook():
@@ -104,7 +104,7 @@ def _read(look: Look, watch: Watch) -> list[Take]:
     watch.on_phase("reading", len(look.sources))
     takes = []
     for source in look.sources:
-        takes.append(read_take(source, look.data_dir, watch))
+        takes.append(read_take(source, look.data_dir, watch, look.reading))
         watch.on_step(1)
     return takes
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from spikecli.datasets.events.facts import EVENT_SETS
-from spikecli.datasets.events.recording import Recording, read_events
+from spikecli.datasets.events.own_files import read_own
+from spikecli.datasets.events.recording import Recording
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.progress import Watch
 from spikecli.view.sources import split_source
@@ -53,13 +55,13 @@ class Take:
         return self.label or self.name
 
 
-def read_take(source: str, data_dir: Path, watch: Watch = Watch()) -> Take:
+def read_take(source: str, data_dir: Path, watch: Watch = Watch(), reading: ReadOptions = AS_FOUND) -> Take:
     """Return the recording that `source`, a file or DATASET:SPLIT:INDEX, names; SpikeError when there is none.
 
     `digits`, which is built in, is prepared on the way.
     """
     if source.split(":")[0] not in EVENT_SETS:
-        return Take(Path(source).stem, read_events(source))
+        return Take(Path(source).stem, read_own(Path(source), reading))
     from spikecli.neuroclip.backbone import Telling
     from spikecli.neuroclip.zeroshot import open_split
 
@@ -98,4 +100,5 @@ def record_of(take: Take) -> dict[str, Any]:
         "events_per_ms": len(events) / take.duration if take.duration else None,
         "width": take.recording.width,
         "height": take.recording.height,
+        "notes": list(take.recording.notes),
     }

@@ -1,0 +1,19 @@
+"""What was guessed or left out in reading files: one line a file on stderr, and kept for the JSON document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spikecli.console import Console
+
+
+class FileNotes:
+    """Prints what readers say of a file, and keeps it: call it with the path and the notes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.of: dict[str, list[str]] = {}
+
+    def __call__(self, path: Path, notes: tuple[str, ...]) -> None:
+        self.of.setdefault(str(path), []).extend(notes)
+        self.console.note(f"{path}: {'; '.join(notes)}")
