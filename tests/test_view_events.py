@@ -150,6 +150,7 @@ def test_the_record_says_what_there_is() -> None:
         "events_per_ms": 2.0,
         "width": SIDE,
         "height": SIDE,
+        "notes": [],
     }
 
 

@@ -37,6 +37,7 @@ Top = Annotated[int, typer.Option(min=1, help="How many classes to name.")]
 def predict(
     given: Given,
     reading: Reading,
+    speech: options.Speech,
     timesteps: Timesteps = "4",
     top: Top = 5,
     confidence: Confidence = 0.9,
@@ -44,9 +45,6 @@ def predict(
     data_dir: options.DataDir = options.DATA_DIR,
     seed: options.Seed = 0,
     device: options.Device = "auto",
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    config: options.ConfigFile = None,
 ) -> None:
     """Name the most probable classes of one's own files, of the kind that the network or saved adapter was trained on.
 
@@ -60,7 +58,7 @@ def predict(
     steps, auto = parse_dial(timesteps)
     if len(steps) + auto != 1:
         raise SpikeError(f"found --timesteps {timesteps!r}; wanted one number, or auto")
-    console = Console(as_json, quiet)
+    console = Console(speech.as_json, speech.quiet)
     how = reading.options(heard := FileNotes(console))
     named = is_checkpoint(given[0])
     path, files = checkpoints.resolve(given[0] if named else Path(NAME)), given[named:]
