@@ -11,6 +11,8 @@ from spikecli.datasets.events.aedat import read_aedat
 from spikecli.datasets.events.aedat4 import read_aedat4
 from spikecli.datasets.events.arrays import read_h5, read_npy, read_npz
 from spikecli.datasets.events.columns import Columns, broken, percent_header, sensor_of, unwrapped
+from spikecli.datasets.events.evt import read_raw
+from spikecli.datasets.events.text import read_text
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.files.sniff import holds_float_points
@@ -96,4 +98,7 @@ DECODERS: dict[str, Callable[[Path, ReadOptions], Columns]] = {
     ".npz": read_npz,
     ".h5": read_h5,
     ".hdf5": read_h5,
+    ".raw": read_raw,
+    ".txt": read_text,
+    ".csv": read_text,
 }

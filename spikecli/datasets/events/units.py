@@ -89,7 +89,7 @@ def _unit_of_whole(path: Path, t: np.ndarray, pixels: int, hint: TimeUnit | None
     if count < _FEW:
         return "us"
     rate, seconds = count / max(span * 1e-6, 1e-6), span * 1e-6
-    thousands = t.dtype.kind in "iu" and bool((t % 1000 == 0).all())
+    thousands = bool((t % 1000 == 0).all())
     # Noise alone gives a sensor hundreds of events a second; no pixel answers for long more than some hundred times.
     slow = seconds > 20 and (rate < 100 or (thousands and rate < 10_000))
     fast = rate / max(pixels, 1) > (500 if span >= _PLAUSIBLE_US / 4 else 30)

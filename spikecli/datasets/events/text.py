@@ -1,0 +1,116 @@
+"""Decoder of events as text, one a line: `t x y p` of the Event Camera Dataset, `x,y,p,t` of Metavision, and others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from spikecli.datasets.events.columns import Columns, Size, sensor_of
+from spikecli.datasets.events.tables import checked_columns, columns_by_name, columns_of_table
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.errors import SpikeError
+from spikecli.files.numbers import numbers
+
+_SEPARATORS = bytes.maketrans(b",;\t", b"   ")
+_COMMENTS = (b"#", b"%", b"//")
+_LONGEST_HEAD = 200  # lines before the first event
+
+
+class _Head(NamedTuple):
+    """What comes before the first event: where that begins, how many columns it has, their names, and the sensor."""
+
+    start: int
+    width: int
+    names: tuple[str, ...]
+    size: Size | None
+
+
+def read_text(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
+    """Return the events of a text file, separated by spaces, tabs, commas or semicolons.
+
+    Before them may come comments, the names of the columns, and a line with width and height of the sensor. A fifth
+    column, as v2e adds one, is not read. SpikeError when lines differ or a word is no number.
+    """
+    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    head = _head(path, data)
+    body = data[head.start :].translate(_SEPARATORS)
+    for word, digit in ((b"True", b"1"), (b"False", b"0")):
+        body = body.replace(word, digit)
+    values = numbers(path, body)
+    if values.size % head.width or values.size // head.width != _lines(body):
+        raise SpikeError(
+            f"{path} has lines of other lengths than its first, which has {head.width} numbers; wanted one event a "
+            "line; remove or complete those lines"
+        )
+    table = values.reshape(-1, head.width)
+    named = columns_by_name(head.names) if len(head.names) == head.width else {}
+    if len(named) == 4 and options.columns is None:
+        found = {axis: table[:, head.names.index(name)] for axis, name in named.items()}
+        columns = checked_columns(path, found, options)
+    else:
+        columns = columns_of_table(path, table[:, :4], options)
+    return columns._replace(size=head.size)
+
+
+def _head(path: Path, data: bytes) -> _Head:
+    """Return where the events begin and what is said before them; SpikeError when no line looks like an event."""
+    names: tuple[str, ...] = ()
+    size, start = None, 0
+    for _ in range(_LONGEST_HEAD):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        line = data[start:end].strip()
+        words = line.translate(_SEPARATORS).split()
+        if words and all(map(_is_value, words)):
+            if len(words) == 2 and size is None:
+                size = sensor_of(path, words[0].decode(), words[1].decode())
+            elif len(words) in (4, 5) or (len(words) > 3 and len(words) == len(names)):
+                return _Head(start, len(words), names, size)
+            else:
+                break
+        elif words:
+            comment = line.startswith(_COMMENTS)
+            found = re.findall(r"\w+", line.decode("utf-8", "replace"))
+            names = names if comment and len(columns_by_name(tuple(found))) < 4 else tuple(found)
+        start = end + 1
+        if start > len(data):
+            break
+    found_here = data[start : start + 40].split(b"\n")[0]
+    raise SpikeError(
+        f"{path} has the line {found_here.decode('utf-8', 'replace')!r}; wanted events, four numbers a line such as "
+        "t x y p or x,y,p,t; points have three"
+    )
+
+
+def _is_value(word: bytes) -> bool:
+    if word in (b"True", b"False"):
+        return True
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _lines(body: bytes) -> int:
+    """Return the lines that are not blank."""
+    count = body.count(b"\n") + (not body.endswith(b"\n"))
+    if b"\n\n" in body or b"\n\r\n" in body or b" \n" in body or not body.strip():
+        return sum(1 for line in body.splitlines() if line.strip())
+    return count
+
+
+def looks_like_events(path: Path) -> bool:
+    """Return whether the first lines of a text file are events: whole pixels, polarities and times in some order."""
+    try:
+        with path.open("rb") as file:
+            some = file.read(1 << 14)
+        head = _head(path, some.removeprefix(b"\xef\xbb\xbf"))
+        body = some.removeprefix(b"\xef\xbb\xbf")[head.start :].rpartition(b"\n")[0] or some[head.start :]
+        table = numbers(path, body.translate(_SEPARATORS).replace(b"True", b"1").replace(b"False", b"0"))
+        if len(columns_by_name(head.names)) < 4:
+            columns_of_table(path, table.reshape(-1, head.width)[:, :4], ReadOptions(time_unit="us"))
+    except (SpikeError, OSError, ValueError):
+        return False
+    return True
