@@ -16,6 +16,7 @@ from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 
 _TIME_HIGH = 8
+_VERSIONS = {"2": "2", "2.0": "2", "21": "2.1", "2.1": "2.1", "3": "3", "3.0": "3"}
 _SOME_WORDS = 1 << 18  # decoded at a time, so that what a step leaves behind is still near
 _BITS_EVT2 = 34  # of a time: 28 in a word of its own, 6 in each event's
 
@@ -39,10 +40,10 @@ def _format_of(path: Path, start: int, fields: dict[str, str]) -> tuple[str, dic
     """Return 2, 2.1 or 3 and the settings beside it: `% format EVT3;height=720;width=1280`, before it `% evt 3.0`."""
     name, *rest = fields.get("format", "").split(";")
     words = dict(part.split("=", 1) for part in rest if "=" in part)
-    said = fields.get("evt", "") if not name else {"EVT2": "2.0", "EVT21": "2.1", "EVT2.1": "2.1", "EVT3": "3.0"}.get(name.upper(), name)
-    version = {"2.0": "2", "2": "2", "2.1": "2.1", "3.0": "3", "3": "3"}.get(said.strip())
+    said = (name or fields.get("evt", "")).strip()
+    version = _VERSIONS.get(said.upper().removeprefix("EVT"))
     if version is None:
-        found = f"no header ({start} bytes)" if not fields else f"the format {said.strip()[:20] or 'none'!r}"
+        found = f"no header ({start} bytes)" if not fields else f"the format {said[:20] or 'none'!r}"
         raise SpikeError(
             f"{path} has {found}; wanted a .raw of Prophesee with EVT2, EVT2.1 or EVT3 in its header; "
             "write it again with Metavision, or convert it to .h5"
