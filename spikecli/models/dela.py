@@ -1,0 +1,119 @@
+"""Decoupled local aggregation (DeLA, 2308.16532) with neurons in place of its activations.
+
+A real-valued stream x (T, B, N, C) goes through three levels of points. Spikes meet weights alone; what is added, and
+what a maximum over neighbors is taken of, is real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from spikecli import neurons
+from spikecli.models.dela_parts import Embedding, Level, Local, Mlp, Order, Transition, scaled
+from spikecli.models.layers import LinearNorm, MaxThenNorm
+from spikecli.models.local import begin
+from spikecli.models.neighbours import neighborhood
+from spikecli.models.offsets import OffsetTask
+from spikecli.models.plain import Linear
+from spikecli.settings.config import ModelConfig
+
+NeuronFactory = Callable[[int], nn.Module]
+WIDTHS = (96, 192, 384)  # channels of the levels
+HEAD = (2048, 512, 256)
+SHRINK = 4  # a level has a quarter of the points of the one before it
+BLOCKS = 4  # of local propagation in a level
+SCALE = 40.0  # of coordinates in the unit sphere, so that offsets to neighbors are near 1
+GAINS = (0.8, 0.2, 0.2)  # first scale of what a neighborhood adds to the stream
+NEIGHBORS, DROP_PATH = 20, 0.15
+
+
+class Dela(nn.Module):
+    """Logits (T, B, K) of clouds (B, N, 3) in the unit sphere; trained with one number of time steps, run with any.
+
+    The points of a level are the first of an order: that in which they come in training, where it is to be random, and
+    farthest first in evaluation.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        neuron: NeuronFactory,
+        width: float = 1.0,
+        neighbors: int = NEIGHBORS,
+        drop_path: float = DROP_PATH,
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.neighbors = neighbors
+        widths = [scaled(channels, width) for channels in WIDTHS]
+        rates = torch.linspace(0, drop_path, len(widths) * BLOCKS).tolist()
+        self.order = Order()
+        self.embeddings = nn.ModuleList(
+            Embedding(number, channels, width, neuron, GAINS[number]) for number, channels in enumerate(widths)
+        )
+        self.levels = nn.ModuleList(
+            Level(channels, neuron, rates[number * BLOCKS : (number + 1) * BLOCKS])
+            for number, channels in enumerate(widths)
+        )
+        self.transitions = nn.ModuleList(
+            Transition(below, above, neuron) for below, above in zip(widths, widths[1:], strict=False)
+        )
+        self.offsets: OffsetTask | None = OffsetTask(widths)
+        highest, middle, last = (scaled(channels, width) for channels in HEAD)
+        self.fire = neuron(widths[-1])
+        self.pool = MaxThenNorm(widths[-1], highest, neuron(highest))
+        self.head1 = LinearNorm(highest, middle)
+        self.fire1 = neuron(middle)
+        self.head2 = LinearNorm(middle, last)
+        self.fire2 = neuron(last)
+        self.dropout = nn.Dropout(dropout)
+        self.out = Linear(last, classes)
+        for layer in (self.pool, self.head1, self.head2, self.out):
+            begin(layer.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, points: Tensor, timesteps: int = 1) -> Tensor:
+        counts = [max(1, points.shape[1] // SHRINK**number) for number in range(len(self.levels))]
+        points = SCALE * self.order(points, counts[1])
+        near = neighborhood(points, self.neighbors)
+        x = self.levels[0](self.embeddings[0](points, near, timesteps), near, timesteps)
+        streams = [(x, points, near)]
+        for number, count in enumerate(counts[1:], start=1):
+            x = self.transitions[number - 1](x, near.first(count), timesteps)
+            points = points[:, :count].contiguous()
+            near = neighborhood(points, self.neighbors)
+            x = x + self.embeddings[number](points, near, timesteps)
+            x = self.levels[number](x, near, timesteps)
+            streams.append((x, points, near))
+        if self.offsets is not None and self.offsets.training:
+            self.offsets(streams)  # who trains reads its loss by a hook
+        x = self.pool(self.fire(x, timesteps), timesteps)  # (T, B, 2048)
+        x = self.fire1(self.head1(x), timesteps)
+        x = self.dropout(self.fire2(self.head2(x), timesteps))
+        with torch.autocast(x.device.type, enabled=False):
+            return self.out(x.to(self.out.weight.dtype))
+
+    def folded(self) -> nn.Module:
+        """Return the network without what serves training alone."""
+        self.offsets = None
+        return self
+
+    def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the name of each layer of neurons and those of the layers that its spikes go into."""
+        for name, part in self.named_modules():
+            if isinstance(part, Embedding | Local | Mlp | Transition):
+                for neuron, readers in part.wiring():
+                    yield f"{name}.{neuron}", tuple(f"{name}.{reader}" for reader in readers)
+        yield "fire", ("pool",)
+        yield "pool.neuron", ("head1",)
+        yield "fire1", ("head2",)
+        yield "fire2", ("out",)
+
+
+def build(config: ModelConfig) -> Dela:
+    """Return the DeLA that `config` describes, with fresh weights from torch's generator."""
+    return Dela(config.classes, partial(neurons.build, config.neuron), config.width, dropout=config.dropout)

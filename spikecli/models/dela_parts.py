@@ -1,0 +1,195 @@
+"""The parts of DeLA (2308.16532): neighborhood embedding, local propagation, MLP, level and transition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from spikecli.models.layers import CoordinateLinearNorm, PointLinearNorm
+from spikecli.models.local import MaxNorm, NeighborMax, PairMax, begin
+from spikecli.models.neighbours import Neighborhood, farthest_first
+
+NeuronFactory = Callable[[int], nn.Module]
+Wires = Iterator[tuple[str, tuple[str, ...]]]
+HIDDEN = ((24, 48, 96), (12, 24, 48), (12, 24, 48))  # of the embeddings, and how many channels their maxima have
+FIRST_GAIN, TRANSITION_GAIN = 0.2, 0.3
+HEIGHT, HEIGHT_SHIFT = 10.0, 0.8  # the height is divided by the one and shifted, in training, by U(−0.8, 0.8)
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return a number of channels times `width`, as a multiple of 8, at least 8."""
+    return max(8, 8 * round(channels * width / 8))
+
+
+class Order(nn.Module):
+    """The order of a cloud's points: as they come in training; in evaluation, farthest first for the first `count`."""
+
+    random_in_training = True
+
+    def forward(self, points: Tensor, count: int) -> Tensor:  # (B, N, 3)
+        if self.training:
+            return points
+        order = farthest_first(points, count)
+        return points.gather(1, order[..., None].expand(-1, -1, 3))
+
+
+class HeightShift(nn.Module):
+    """In training, a shift of each cloud's heights by U(−0.8, 0.8)."""
+
+    random_in_training = True
+
+    def forward(self, height: Tensor) -> Tensor:  # (B, N)
+        if not self.training:
+            return height
+        shift = torch.rand(len(height), 1, dtype=height.dtype, device=height.device)
+        return height + HEIGHT_SHIFT * (2 * shift - 1)
+
+
+class DropPath(nn.Module):
+    """In training, a sample's term of the stream is left out with probability `rate`, and the others are scaled up."""
+
+    random_in_training = True
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:  # (T, B, ...)
+        if not self.training or not self.rate:
+            return x
+        kept = torch.rand(1, x.shape[1], *(1 for _ in x.shape[2:]), device=x.device) >= self.rate
+        return x * (kept.to(x.dtype) / (1 - self.rate))
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate:.4f}"
+
+
+class Embedding(nn.Module):
+    """What a neighborhood looks like: offsets to the neighbors, three linear layers a pair, the maximum over pairs.
+
+    At level 0 the height of each neighbor above the cloud's lowest point is an input too.
+    """
+
+    def __init__(self, level: int, channels: int, width: float, neuron: NeuronFactory, gain: float) -> None:
+        super().__init__()
+        first, second, highest = (scaled(number, width) for number in HIDDEN[level])
+        self.shift = HeightShift() if level == 0 else None
+        self.first = CoordinateLinearNorm(4 if level == 0 else 3, first)
+        self.fire1 = neuron(first)
+        self.second = PointLinearNorm(first, second)
+        self.fire2 = neuron(second)
+        self.pairs: PairMax | None = None
+        self.out: MaxNorm | PointLinearNorm
+        if level == 0:
+            self.out = MaxNorm(PairMax(second, channels), gain)
+        else:
+            self.pairs = PairMax(second, highest)
+            self.out = PointLinearNorm(highest, channels)
+            begin(self.out.weight)
+            nn.init.constant_(self.out.norm.weight, gain)
+        begin(self.first.weight)
+        begin(self.second.weight)
+
+    def forward(self, points: Tensor, near: Neighborhood, timesteps: int) -> Tensor:  # (B, N, 3) → (T, B, N, C)
+        pairs = self._inputs(points, near)
+        separable = getattr(self.fire1, "separable", True) and getattr(self.fire2, "separable", True)
+        if self.training or points.device.type != "cpu" or not separable:
+            return self._embed(pairs, timesteps)
+        return torch.cat([self._embed(cloud, timesteps) for cloud in pairs.split(1, dim=1)], 1)
+
+    def _embed(self, pairs: Tensor, timesteps: int) -> Tensor:  # (1, B, N, k, 3 or 4)
+        x = self.fire1(self.first(pairs), timesteps)  # offsets are the same at every step: multiplied once
+        x = self.fire2(self.second(x), timesteps)
+        return self.out(x if self.pairs is None else self.pairs(x))
+
+    def _inputs(self, points: Tensor, near: Neighborhood) -> Tensor:
+        clouds = torch.arange(len(points), device=points.device)[:, None, None]
+        offsets = points[clouds, near.index] - points.unsqueeze(2)  # (B, N, k, 3)
+        if self.shift is not None:
+            height = self.shift((points[..., 2] - points[..., 2].amin(1, keepdim=True)) / HEIGHT)
+            offsets = torch.cat([offsets, height[clouds, near.index].unsqueeze(-1)], -1)
+        return offsets.unsqueeze(0)
+
+    def wiring(self) -> Wires:
+        """Yield the name of each layer of neurons and those of the layers that its spikes go into."""
+        yield "fire1", ("second",)
+        yield "fire2", ("out.product" if self.pairs is None else "pairs",)
+
+
+class Local(nn.Module):
+    """Local propagation: neurons, a linear map, the maximum over neighbors of differences, a norm."""
+
+    def __init__(self, channels: int, neuron: NeuronFactory) -> None:
+        super().__init__()
+        self.fire = neuron(channels)
+        self.local = MaxNorm(NeighborMax(channels, channels), 0.0)
+
+    def forward(self, x: Tensor, near: Neighborhood, timesteps: int) -> Tensor:  # (T, B, N, C)
+        return self.local(self.fire(x, timesteps), near)
+
+    def wiring(self) -> Wires:
+        """Yield the name of each layer of neurons and those of the layers that its spikes go into."""
+        yield "fire", ("local.product",)
+
+
+class Mlp(nn.Module):
+    """Neurons, a linear layer to twice the channels, neurons, a linear layer back; each with its norm."""
+
+    def __init__(self, channels: int, neuron: NeuronFactory, gain: float) -> None:
+        super().__init__()
+        self.fire1 = neuron(channels)
+        self.up = PointLinearNorm(channels, 2 * channels)
+        self.fire2 = neuron(2 * channels)
+        self.down = PointLinearNorm(2 * channels, channels)
+        begin(self.up.weight)
+        begin(self.down.weight)
+        nn.init.constant_(self.down.norm.weight, gain)
+
+    def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (T, B, N, C)
+        return self.down(self.fire2(self.up(self.fire1(x, timesteps)), timesteps))
+
+    def wiring(self) -> Wires:
+        """Yield the name of each layer of neurons and those of the layers that its spikes go into."""
+        yield "fire1", ("up",)
+        yield "fire2", ("down",)
+
+
+class Level(nn.Module):
+    """x + MLP, then blocks of local propagation added one by one, an MLP after each second; with drop path."""
+
+    def __init__(self, channels: int, neuron: NeuronFactory, rates: Sequence[float]) -> None:
+        super().__init__()
+        self.mlp = Mlp(channels, neuron, FIRST_GAIN)
+        self.locals = nn.ModuleList(Local(channels, neuron) for _ in rates)
+        self.mlps = nn.ModuleList(Mlp(channels, neuron, 0.0) for _ in rates[1::2])
+        self.drops = nn.ModuleList(DropPath(rate) for rate in rates)
+
+    def forward(self, x: Tensor, near: Neighborhood, timesteps: int) -> Tensor:  # (T, B, N, C)
+        x = x + self.drops[0](self.mlp(x, timesteps))
+        for number, (local, drop) in enumerate(zip(self.locals, self.drops, strict=True)):
+            x = x + drop(local(x, near, timesteps))
+            if number % 2 == 1:
+                x = x + drop(self.mlps[number // 2](x, timesteps))
+        return x
+
+
+class Transition(nn.Module):
+    """From one level to the next: a linear layer plus local propagation among the old points, for the new points."""
+
+    def __init__(self, below: int, above: int, neuron: NeuronFactory) -> None:
+        super().__init__()
+        self.fire = neuron(below)
+        self.skip = PointLinearNorm(below, above)
+        self.local = MaxNorm(NeighborMax(below, above), TRANSITION_GAIN)
+        begin(self.skip.weight)
+        nn.init.constant_(self.skip.norm.weight, TRANSITION_GAIN)
+
+    def forward(self, x: Tensor, near: Neighborhood, timesteps: int) -> Tensor:  # (T, B, N, C) → (T, B, Q, C')
+        x = self.fire(x, timesteps)
+        return self.skip(x[:, :, : near.index.shape[1]]) + self.local(x, near)
+
+    def wiring(self) -> Wires:
+        """Yield the name of each layer of neurons and those of the layers that its spikes go into."""
+        yield "fire", ("skip", "local.product")

@@ -1,0 +1,136 @@
+"""Layers over a point's neighbors: a linear map, the maximum over neighbors, a norm; features in the last axis."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spikecli.models.layers import BatchNorm
+from spikecli.models.neighbours import Neighborhood, neighbor_max, running_max
+from spikecli.models.plain import Linear
+
+WEIGHT_DEVIATION = 0.02  # of fresh weights, normal and cut off at two deviations
+TILE = 4096  # rows of a product on a CPU that stay in cache until their maximum is taken
+
+
+class NeighborMax(Linear):
+    """max over neighbors j of y_j − y_i with y = x·Wᵀ: spikes meet W alone, the maximum real products."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+        begin(self.weight)
+
+    def forward(self, x: Tensor, neighbors: Neighborhood) -> Tensor:  # (T, B, N, inputs) → (T, B, Q, outputs)
+        return neighbor_max(functional.linear(x, self.weight), neighbors)
+
+
+class PairMax(Linear):
+    """max over the pairs of a point of x·Wᵀ: (..., k, inputs) → (..., outputs), without the big tensor on a CPU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+        begin(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return pair_max(x, self.weight)
+
+
+class MaxNorm(nn.Module):
+    """One of the two maxima above → batch norm, on real values."""
+
+    def __init__(self, product: NeighborMax | PairMax, gain: float) -> None:
+        super().__init__()
+        self.product = product
+        self.norm = BatchNorm(product.out_features)
+        nn.init.constant_(self.norm.weight, gain)
+
+    def forward(self, x: Tensor, *neighbors: Neighborhood) -> Tensor:
+        return self.norm(self.product(x, *neighbors))
+
+    def folded(self) -> nn.Module:
+        """Return the layer without a norm that this one is in evaluation: a negative factor leaves its sign behind."""
+        scale, shift = self.norm.running()
+        self.product.weight = nn.Parameter(scale.abs()[:, None] * self.product.weight)
+        return SignedMax(self.product, torch.where(scale < 0, -torch.ones_like(scale), torch.ones_like(scale)), shift)
+
+
+class SignedMax(nn.Module):
+    """sign · (a maximum of a linear map) + bias: a norm's negative factor cannot move into the maximum."""
+
+    sign: Tensor  # (outputs,), 1 or −1
+
+    def __init__(self, product: nn.Module, sign: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.product = product
+        self.register_buffer("sign", sign)
+        self.bias = nn.Parameter(bias)
+
+    def forward(self, x: Tensor, *neighbors: Neighborhood) -> Tensor:
+        values = self.product(x, *neighbors)
+        return torch.addcmul(self.bias, values.to(self.bias.dtype), self.sign).to(values.dtype)
+
+
+def begin(weight: Tensor) -> None:
+    """Give a weight its first values in place."""
+    nn.init.trunc_normal_(weight, std=WEIGHT_DEVIATION, a=-2 * WEIGHT_DEVIATION, b=2 * WEIGHT_DEVIATION)
+
+
+def pair_max(x: Tensor, weight: Tensor) -> Tensor:
+    """Return max over the k pairs of x·Wᵀ (..., C_out), for x (..., k, C_in) and W (C_out, C_in).
+
+    Under autocast the products are in its type, as `linear`'s are. Of equal pairs the first wins.
+    """
+    kind = x.device.type
+    if torch.is_autocast_enabled(kind):
+        x, weight = (tensor.to(torch.get_autocast_dtype(kind)) for tensor in (x, weight))
+    groups = x.reshape(-1, *x.shape[-2:])
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        values, _ = _PairMax.apply(groups, weight)
+    else:
+        values = torch.cat([_tile_max(tile, weight, False)[0] for tile in _tiles(groups)])
+    return values.view(*x.shape[:-2], -1)
+
+
+class _PairMax(torch.autograd.Function):
+    """Keeps inputs and winners; the gradient stands in a dense tile at the winners, so that two products remain."""
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        parts = [_tile_max(tile, weight, True) for tile in _tiles(x)]
+        values, winners = zip(*parts, strict=True)
+        return torch.cat(values), torch.cat(winners)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(*inputs, output[1])
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
+        x, weight, winners = ctx.saved_tensors
+        slots = torch.arange(x.shape[1], dtype=torch.uint8, device=x.device)[:, None]
+        grad_weight = torch.zeros(weight.shape, dtype=torch.promote_types(weight.dtype, torch.float32), device=x.device)
+        grad_x = []
+        for tile, grad, won in zip(_tiles(x), _tiles(gradient, x.shape[1]), _tiles(winners, x.shape[1]), strict=True):
+            dense = torch.where(won[:, None] == slots, grad[:, None], 0.0).flatten(0, 1)
+            grad_weight += dense.T @ tile.flatten(0, 1)
+            grad_x.append((dense @ weight).view(tile.shape))
+        return torch.cat(grad_x), grad_weight.to(weight.dtype)
+
+
+def _tiles(tensor: Tensor, pairs: int | None = None) -> tuple[Tensor, ...]:
+    """Return groups of rows that are worked on at once: all on a GPU, a tile of TILE pairs on a CPU."""
+    if tensor.device.type != "cpu":
+        return (tensor,)
+    return tensor.split(max(1, TILE // (pairs or tensor.shape[1])))
+
+
+def _tile_max(x: Tensor, weight: Tensor, winners: bool) -> tuple[Tensor, Any]:
+    y = functional.linear(x, weight)
+    if y.device.type != "cpu":
+        values, places = y.max(1)
+        return values, places.to(torch.uint8)
+    return running_max(lambda slot: y[:, slot], x.shape[1], winners)

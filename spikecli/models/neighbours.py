@@ -1,0 +1,180 @@
+"""Neighbors of points: the nearest ones, the farthest-first order, and the maximum over a point's neighbors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikecli.models import neighbours_triton
+
+MOST_NEIGHBORS = 255  # the place of a winner among a point's neighbors is a byte
+
+
+@dataclass(frozen=True)
+class Neighborhood:
+    """The k nearest of N points, for the first Q of them; the same at every time step.
+
+    `starts` and `entries` turn the list around, for a backward pass in a fixed order on a GPU: point m of cloud b is a
+    neighbor in `entries[starts[b·N + m] : starts[b·N + m + 1]]`, each of which is point · k + place.
+    """
+
+    index: Tensor  # int64 (B, Q, k), the nearest first
+    points: int  # N
+    starts: Tensor | None = None  # int32 (B·N + 1,)
+    entries: Tensor | None = None  # int32 (B·N·k,)
+
+    def first(self, count: int) -> Neighborhood:
+        """Return the neighborhood of the first `count` points, among the same N."""
+        return Neighborhood(self.index[:, :count].contiguous(), self.points, self.starts, self.entries)
+
+
+def neighborhood(points: Tensor, k: int) -> Neighborhood:
+    """Return the k nearest of each point of clouds (B, N, 3) among all N, or all N where k is larger.
+
+    A point is its own neighbor. Of points at the same distance in float32 the first comes first.
+    """
+    index = nearest(points, k)
+    if not neighbours_triton.usable(points):
+        return Neighborhood(index, points.shape[1])
+    return Neighborhood(index, points.shape[1], *inverse(index, points.shape[1]))
+
+
+@torch.no_grad()
+def nearest(points: Tensor, k: int) -> Tensor:
+    """Return int64 (B, N, min(k, N)): the nearest points of each in clouds (B, N, 3), by distance, then by place."""
+    points = points.detach().float()
+    k = min(k, points.shape[1], MOST_NEIGHBORS)
+    if neighbours_triton.usable(points) and points.shape[1] <= neighbours_triton.MOST_POINTS:
+        return neighbours_triton.nearest(points, k)
+    if points.device.type != "cpu":
+        return _nearest(points, k)
+    return torch.cat([_nearest(cloud, k) for cloud in points.split(1)])
+
+
+def _nearest(points: Tensor, k: int) -> Tensor:
+    """Sort whole numbers: the bits of a distance ≥ 0 keep its order, and below them the point's place settles ties."""
+    squared = points.new_zeros(1)
+    for axis in points.unbind(-1):
+        difference = axis.unsqueeze(2) - axis.unsqueeze(1)
+        squared = torch.addcmul(squared, difference, difference)
+    place = torch.arange(points.shape[1], device=points.device)
+    keys = squared.view(torch.int32).long().bitwise_left_shift_(32).add_(place)
+    return keys.topk(k, largest=False, sorted=True).values.bitwise_and_(2**32 - 1)
+
+
+@torch.no_grad()
+def inverse(index: Tensor, points: int) -> tuple[Tensor, Tensor]:
+    """Return `starts` and `entries` of a Neighborhood: where each of N points is a neighbor, in a fixed order."""
+    clouds, _, k = index.shape
+    offset = torch.arange(clouds, device=index.device) * points
+    wanted = (index + offset[:, None, None]).flatten().int()
+    found, order = wanted.sort(stable=True)
+    starts = torch.searchsorted(found, torch.arange(clouds * points + 1, device=index.device, dtype=torch.int32))
+    return starts.int(), order.remainder_(index[0].numel()).int()
+
+
+@torch.no_grad()
+def farthest_first(points: Tensor, count: int, start: Tensor | None = None) -> Tensor:
+    """Return an order int64 (B, N) of the points of clouds (B, N, 3): each of the first `count` is the farthest from
+    those before it, the first in place where several are; the others follow as they lie.
+
+    `start` (B,) is the first point, 0 unless given. Of points in this order, the order is 0, 1, 2, …
+    """
+    points = points.detach().float()
+    clouds, total = points.shape[:2]
+    rank = torch.arange(total, 2 * total, device=points.device).repeat(clouds, 1)
+    distance = torch.full_like(points[..., 0], torch.inf)
+    chosen = (rank.new_zeros(clouds) if start is None else start)[:, None]
+    for number in range(min(count, total)):
+        rank.scatter_(1, chosen, number)
+        apart = (points - points.gather(1, chosen[..., None].expand(-1, -1, 3))).square().sum(-1)
+        distance = torch.minimum(distance, apart).scatter_(1, chosen, -1.0)  # a chosen point is not chosen again
+        chosen = distance.argmax(1, keepdim=True)
+    return rank.argsort(1)
+
+
+def neighbor_max(y: Tensor, neighbors: Neighborhood) -> Tensor:
+    """Return max over neighbors j of y_j − y_i for y (T, B, N, C): (T, B, Q, C), in y's type.
+
+    Exact, and no (B, N, k, C) tensor is made or kept: of the maximum, a byte says which neighbor won. Of equal ones the
+    nearest wins.
+    """
+    rows = y.flatten(0, 1).contiguous()
+    if torch.is_grad_enabled() and y.requires_grad:
+        out, _ = _NeighborMax.apply(rows, neighbors)
+    else:
+        out, _ = _forward(rows, neighbors, winners=False)
+    return out.view(*y.shape[:2], *out.shape[1:])
+
+
+def neighbor_max_plain(y: Tensor, neighbors: Neighborhood) -> Tensor:
+    """Return the same as `neighbor_max` as it is written down, with every neighbor's features in memory."""
+    clouds = torch.arange(len(neighbors.index), device=y.device)[:, None, None]
+    gathered = y[:, clouds, neighbors.index]  # (T, B, Q, k, C)
+    first = gathered.argmax(-2, keepdim=True)
+    return gathered.gather(-2, first).squeeze(-2) - y[:, :, : neighbors.index.shape[1]]
+
+
+class _NeighborMax(torch.autograd.Function):
+    """Keeps the winners; the gradient goes to them, and its negative to the point itself."""
+
+    @staticmethod
+    def forward(y: Tensor, neighbors: Neighborhood) -> tuple[Tensor, Tensor]:
+        out, winners = _forward(y, neighbors, winners=True)
+        assert winners is not None
+        return out, winners
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Neighborhood], output: tuple[Tensor, Tensor]) -> None:
+        ctx.neighbors = inputs[1]
+        ctx.save_for_backward(output[1])
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None]:
+        (winners,) = ctx.saved_tensors
+        return _backward(gradient.contiguous(), winners, ctx.neighbors), None
+
+
+def _forward(y: Tensor, neighbors: Neighborhood, winners: bool) -> tuple[Tensor, Tensor | None]:
+    """Return (R, Q, C), and which neighbor won as a byte, for rows y (R, N, C) of R = T·B clouds."""
+    index = neighbors.index
+    if neighbours_triton.usable(y):
+        return neighbours_triton.forward(y, index, winners)
+    parts = []
+    for number, cloud in enumerate(y):  # a cloud's features stay in cache while its neighbors are read
+        places = index[number % len(index)].T.contiguous()
+        values, won = running_max(lambda slot: cloud[places[slot]], len(places), winners)  # noqa: B023
+        parts.append((values.sub_(cloud[: index.shape[1]]), won))
+    values, won = zip(*parts, strict=True)
+    return torch.stack(values), torch.stack(won) if winners else None
+
+
+def _backward(gradient: Tensor, winners: Tensor, neighbors: Neighborhood) -> Tensor:
+    """Return the gradient (R, N, C) of rows y from that of the maxima (R, Q, C)."""
+    if neighbours_triton.usable(gradient):
+        assert neighbors.starts is not None and neighbors.entries is not None
+        return neighbours_triton.backward(gradient, winners, neighbors.index, neighbors.points, neighbors.starts, neighbors.entries)
+    index, queries = neighbors.index, neighbors.index.shape[1]
+    result = gradient.new_zeros(len(gradient), neighbors.points, gradient.shape[2])
+    for number, (grad, won, out) in enumerate(zip(gradient, winners, result, strict=True)):
+        out[:queries].sub_(grad)
+        out.scatter_add_(0, index[number % len(index)].gather(1, won.long()), grad)
+    return result
+
+
+def running_max(rows: Callable[[int], Tensor], count: int, winners: bool) -> tuple[Tensor, Tensor | None]:
+    """Return the maximum of `rows(0)`, `rows(1)`, … of one shape, and as a byte the first that holds it."""
+    values = rows(0).clone()
+    won = torch.zeros(values.shape, dtype=torch.uint8, device=values.device) if winners else None
+    for slot in range(1, count):
+        row = rows(slot)
+        if won is not None:
+            better = torch.gt(row, values).view(torch.uint8)
+            won = torch.maximum(won, better.mul_(slot), out=won)  # slots rise, so the latest is the largest
+        values = torch.maximum(values, row, out=values)
+    return values, won
