@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from spikecli.models import joint, pointnet, resnet, vgg
+from spikecli.models import dela, joint, pointnet, resnet, vgg
 from spikecli.settings import networks
 from spikecli.settings.networks import ModelConfig
 from spikecli.settings.rules import refuse_network
@@ -15,6 +15,7 @@ from spikecli.settings.rules import refuse_network
 # A network's own class of settings in, a module out.
 MODELS: dict[str, Callable[[Any], nn.Module]] = {
     "pointnet": pointnet.build,
+    "dela": dela.build,
     "resnet18": resnet.build,
     "resnet19": resnet.build,
     "resnet20": resnet.build,

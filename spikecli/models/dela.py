@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from spikecli.models.local import begin
 from spikecli.models.neighbours import neighborhood
 from spikecli.models.offsets import OffsetTask
 from spikecli.models.plain import Linear
-from spikecli.settings.config import ModelConfig
+from spikecli.settings.networks import DelaConfig
 
 NeuronFactory = Callable[[int], nn.Module]
 WIDTHS = (96, 192, 384)  # channels of the levels
@@ -59,9 +60,7 @@ class Dela(nn.Module):
             Level(channels, neuron, rates[number * BLOCKS : (number + 1) * BLOCKS])
             for number, channels in enumerate(widths)
         )
-        self.transitions = nn.ModuleList(
-            Transition(below, above, neuron) for below, above in zip(widths, widths[1:], strict=False)
-        )
+        self.transitions = nn.ModuleList(Transition(below, above, neuron) for below, above in pairwise(widths))
         self.offsets: OffsetTask | None = OffsetTask(widths)
         highest, middle, last = (scaled(channels, width) for channels in HEAD)
         self.fire = neuron(widths[-1])
@@ -114,6 +113,7 @@ class Dela(nn.Module):
         yield "fire2", ("out",)
 
 
-def build(config: ModelConfig) -> Dela:
+def build(config: DelaConfig) -> Dela:
     """Return the DeLA that `config` describes, with fresh weights from torch's generator."""
-    return Dela(config.classes, partial(neurons.build, config.neuron), config.width, dropout=config.dropout)
+    neuron = partial(neurons.build, config.neuron)
+    return Dela(config.classes, neuron, config.width, config.neighbors, config.drop_path, config.dropout)

@@ -23,7 +23,7 @@ class NeighborMax(Linear):
         super().__init__(inputs, outputs, bias=False)
         begin(self.weight)
 
-    def forward(self, x: Tensor, neighbors: Neighborhood) -> Tensor:  # (T, B, N, inputs) → (T, B, Q, outputs)
+    def forward(self, x: Tensor, neighbors: Neighborhood) -> Tensor:  # type: ignore[override]  # (T, B, N, inputs) → (T, B, Q, outputs)
         return neighbor_max(functional.linear(x, self.weight), neighbors)
 
 

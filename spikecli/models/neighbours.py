@@ -69,7 +69,7 @@ def _nearest(points: Tensor, k: int) -> Tensor:
 @torch.no_grad()
 def inverse(index: Tensor, points: int) -> tuple[Tensor, Tensor]:
     """Return `starts` and `entries` of a Neighborhood: where each of N points is a neighbor, in a fixed order."""
-    clouds, _, k = index.shape
+    clouds = len(index)
     offset = torch.arange(clouds, device=index.device) * points
     wanted = (index + offset[:, None, None]).flatten().int()
     found, order = wanted.sort(stable=True)
@@ -145,24 +145,45 @@ def _forward(y: Tensor, neighbors: Neighborhood, winners: bool) -> tuple[Tensor,
     index = neighbors.index
     if neighbours_triton.usable(y):
         return neighbours_triton.forward(y, index, winners)
-    parts = []
-    for number, cloud in enumerate(y):  # a cloud's features stay in cache while its neighbors are read
-        places = index[number % len(index)].T.contiguous()
-        values, won = running_max(lambda slot: cloud[places[slot]], len(places), winners)  # noqa: B023
-        parts.append((values.sub_(cloud[: index.shape[1]]), won))
-    values, won = zip(*parts, strict=True)
-    return torch.stack(values), torch.stack(won) if winners else None
+    if y.device.type != "cpu":
+        return _of_rows(y, index, winners)
+    # One by one, a cloud's features stay in cache while its neighbors are read.
+    parts = [
+        _of_rows(cloud, index[number % len(index)].unsqueeze(0), winners) for number, cloud in enumerate(y.split(1))
+    ]
+    won = [part for _, part in parts if part is not None]
+    return torch.cat([values for values, _ in parts]), torch.cat(won) if winners else None
+
+
+def _of_rows(y: Tensor, index: Tensor, winners: bool) -> tuple[Tensor, Tensor | None]:
+    places = _flat(index, len(y), y.shape[1]).movedim(-1, 0).contiguous()  # (k, R, Q)
+    features = y.flatten(0, 1)
+    values, won = running_max(lambda slot: features[places[slot]], len(places), winners)
+    return values.sub_(y[:, : index.shape[1]]), won
+
+
+def _flat(index: Tensor, rows: int, points: int) -> Tensor:
+    """Return the index (R, Q, k) among all R · N points of rows that are R/B times the same B clouds."""
+    offset = torch.arange(rows, device=index.device) * points
+    return index.repeat(rows // len(index), 1, 1) + offset[:, None, None]
 
 
 def _backward(gradient: Tensor, winners: Tensor, neighbors: Neighborhood) -> Tensor:
     """Return the gradient (R, N, C) of rows y from that of the maxima (R, Q, C)."""
     if neighbours_triton.usable(gradient):
         assert neighbors.starts is not None and neighbors.entries is not None
-        return neighbours_triton.backward(gradient, winners, neighbors.index, neighbors.points, neighbors.starts, neighbors.entries)
+        lists = neighbors.starts, neighbors.entries
+        return neighbours_triton.backward(gradient, winners, neighbors.index, neighbors.points, *lists)
     index, queries = neighbors.index, neighbors.index.shape[1]
-    result = gradient.new_zeros(len(gradient), neighbors.points, gradient.shape[2])
+    rows, channels = len(gradient), gradient.shape[2]
+    result = gradient.new_zeros(rows, neighbors.points, channels)
+    result[:, :queries].sub_(gradient)
+    if gradient.device.type != "cpu":  # sorted by target, and so in a fixed order, which scatter_add is not there
+        places = _flat(index, rows, neighbors.points).gather(2, winners.long())
+        where = places * channels + torch.arange(channels, device=index.device)
+        result.view(-1).index_put_((where.flatten(),), gradient.flatten(), accumulate=True)
+        return result
     for number, (grad, won, out) in enumerate(zip(gradient, winners, result, strict=True)):
-        out[:queries].sub_(grad)
         out.scatter_add_(0, index[number % len(index)].gather(1, won.long()), grad)
     return result
 

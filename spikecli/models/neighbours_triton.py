@@ -57,9 +57,7 @@ def forward(y: Tensor, index: Tensor, winners: bool) -> tuple[Tensor, Tensor | N
     return out, won if winners else None
 
 
-def backward(
-    gradient: Tensor, winners: Tensor, index: Tensor, points: int, starts: Tensor, entries: Tensor
-) -> Tensor:
+def backward(gradient: Tensor, winners: Tensor, index: Tensor, points: int, starts: Tensor, entries: Tensor) -> Tensor:
     """Return the gradient (R, N, C) of the rows: each point adds up, in a fixed order and in float32, what it won."""
     rows, queries, channels = gradient.shape
     out = torch.empty(rows, points, channels, dtype=gradient.dtype, device=gradient.device)

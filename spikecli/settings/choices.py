@@ -36,6 +36,7 @@ BUILT_IN = MappingProxyType(
         },
         "model": {
             "pointnet": "for clouds",
+            "dela": "for clouds, sees neighbors",
             "resnet18": "for recordings and images",
             "resnet19": "for recordings and images",
             "resnet20": "for recordings and images",
@@ -56,6 +57,7 @@ BUILT_IN = MappingProxyType(
         "recipe": {
             "short": "clouds, 30 epochs",
             "paper": "clouds, the authors' 200 epochs",
+            "dela": "clouds, 60 epochs of AdamW, for --model dela",
             "events": "recordings, 30 epochs",
             "cifar": "images, the authors' 400 epochs",
         },

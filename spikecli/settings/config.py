@@ -12,11 +12,11 @@ from spikecli.settings.neuron import NeuronConfig
 
 __all__ = ["ModelConfig", "NeuronConfig", "Settings", "TrainConfig", "network_settings", "validated"]
 
-Augment = Literal["paper", "thin", "mirror", "roll", "flip-roll", "cifar", "none"]
+Augment = Literal["paper", "thin", "mirror", "stretch", "roll", "flip-roll", "cifar", "none"]
 Slicing = Literal["count", "time"]
 Optimizer = Literal["adam", "adamw", "sgd"]
 Decayed = Literal["all", "weights"]
-Schedule = Literal["step", "onecycle", "cosine"]
+Schedule = Literal["step", "onecycle", "cosine", "warmup"]
 Precision = Literal["fp32", "bf16", "fp64"]
 RmpPower = Literal[1, 2]
 RmpSchedule = Literal["triangle", "constant"]
@@ -39,12 +39,14 @@ class TrainConfig(Settings):
     decayed: Decayed = Field("all", description="What it acts on: all, or weights (no norm, bias or neuron).")
     optimizer: Optimizer = Field("adam", description="Optimizer.")
     schedule: Schedule = Field(
-        "onecycle", description="Learning rate: onecycle, cosine or step (×0.7 every 20 epochs)."
+        "onecycle",
+        description="Learning rate: onecycle, cosine, warmup (a tenth, then cosine) or step (×0.7 every 20).",
     )
     augment: Augment = Field(
         "thin",
         description="Points: paper (dropped ones are overwritten), thin (they are left out), mirror (paper's, "
-        "reflected and stretched; z upright). Events: roll, flip-roll. Images: cifar. All: none.",
+        "reflected and stretched; z upright), stretch (shuffled, each axis by U(2/3, 3/2)). Events: roll, flip-roll. "
+        "Images: cifar. All: none.",
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Label smoothing, 0…1.")
     orthogonality: Annotated[float, Field(ge=0)] = Field(1e-3, description="Weight of the T-Nets' orthogonality.")

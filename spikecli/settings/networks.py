@@ -110,6 +110,7 @@ class VggConfig(MapConfig):
 
 NETWORKS: dict[str, type[ModelConfig]] = {
     "pointnet": PointNetConfig,
+    "dela": DelaConfig,
     "resnet18": ResNetConfig,
     "resnet19": ResNetConfig,
     "resnet20": ResNetConfig,

@@ -17,6 +17,10 @@ RECIPES: dict[str, dict[str, Any]] = {
         "epochs": 200, "batch_size": 48, "lr": 1e-3, "weight_decay": 1e-4, "schedule": "step", "augment": "paper",
         "reestimate": False,
     },
+    "dela": {  # of 2308.16532, but for the number of epochs
+        "epochs": 60, "batch_size": 32, "lr": 2e-3, "weight_decay": 0.05, "decayed": "weights", "optimizer": "adamw",
+        "schedule": "warmup", "augment": "stretch", "label_smoothing": 0.2,
+    },
     "events": {
         "epochs": 30, "batch_size": 32, "lr": 2e-3, "weight_decay": 1e-4, "schedule": "onecycle",
     },

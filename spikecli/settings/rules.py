@@ -10,7 +10,7 @@ from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import NETWORKS, ModelConfig, PointNetConfig
 
 AUGMENTS = {
-    "points": ("paper", "thin", "mirror", "none"),
+    "points": ("paper", "thin", "mirror", "stretch", "none"),
     "events": ("roll", "flip-roll", "none"),
     "images": ("cifar", "none"),
 }

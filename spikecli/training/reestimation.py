@@ -22,7 +22,7 @@ def reestimate(model: nn.Module, batches: Iterator[Tensor], config: TrainConfig,
     torch.manual_seed(config.seed)
     model.train()
     for module in model.modules():
-        if isinstance(module, nn.Dropout):
+        if isinstance(module, nn.Dropout) or getattr(module, "random_in_training", False):
             module.eval()
     with torch.no_grad(), autocast(device, config.precision):
         for number, inputs in enumerate(batches, start=1):

@@ -38,7 +38,16 @@ def cosine(config: TrainConfig, epochs_done: float) -> float:
     return config.lr * (1 + math.cos(math.pi * min(epochs_done / config.epochs, 1.0))) / 2
 
 
-SCHEDULES = {"onecycle": one_cycle, "step": steps_down, "cosine": cosine}
+def warm_up(config: TrainConfig, epochs_done: float) -> float:
+    """Return the rate of a line up from lr/20 over the first tenth and a cosine down to lr/10,000 (2308.16532)."""
+    part = min(epochs_done / config.epochs, 1.0)
+    if part < 0.1:
+        return config.lr * (1 + 19 * part / 0.1) / 20
+    low = config.lr / 10_000
+    return low + (config.lr - low) * (1 + math.cos(math.pi * (part - 0.1) / 0.9)) / 2
+
+
+SCHEDULES = {"onecycle": one_cycle, "step": steps_down, "cosine": cosine, "warmup": warm_up}
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,

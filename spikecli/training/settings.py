@@ -23,7 +23,7 @@ def settings_of(
 ) -> TrainConfig:
     """Return the settings of the run, with what suits the data set where nothing was given."""
 
-    fitting = defaults(dataset)
+    fitting = defaults(dataset, network["name"])
     paper = paper or fitting.paper
     training = {**training, "augment": training["augment"] or fitting.augment}
     name = network["name"] or fitting.model
@@ -44,9 +44,14 @@ class Defaults:
     augment: str | None = None  # None: the recipe's
 
 
-def defaults(dataset: str) -> Defaults:
-    """Return the network, recipe and neuron for a data set; SpikeError when there is no such data set."""
+def defaults(dataset: str, model: str | None = None) -> Defaults:
+    """Return the network, recipe and neuron for a data set and, where one is asked for, a network.
+
+    SpikeError when there is no such data set.
+    """
     kind = kind_of(dataset)
+    if kind == "points" and model == "dela":
+        return Defaults("dela", "dela", "ternary", "plain")
     if kind == "points":
         return Defaults("pointnet", "short", "spiking-pointnet", "plain")
     if kind == "images":

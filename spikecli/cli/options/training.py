@@ -38,10 +38,12 @@ NEURON_PARTS: dict[str, Any] = {
     "amplitude": _part(str, "none, scalar, channel or element."),
 }
 NETWORK: dict[str, Any] = {
-    "width": _network(float, "Factor on the channels of ResNet and VGG."),
+    "width": _network(float, "Factor on the channels of DeLA, ResNet and VGG."),
     "batch_norm": _network(str, "plain, or tdbn: begins at the threshold. Spiking ResNet and VGG: tdbn."),
     "tnet": _network(str, "PointNet's T-Nets: pooled (maximum, then firing), paper (firing first) or none."),
-    "dropout": _network(float, "Share of the second layer of PointNet's head that is dropped in training."),
+    "dropout": _network(float, "Share of a layer of the head that is dropped in training: PointNet, DeLA."),
+    "drop_path": _network(float, "DeLA: share of samples that skip the last layer in training; 0 at first."),
+    "neighbors": _network(int, "DeLA: nearest points that a point hears."),
 }
 TRAINING: dict[str, Any] = {
     "epochs": _training(int, "Epochs."),
@@ -50,11 +52,11 @@ TRAINING: dict[str, Any] = {
     "weight_decay": _training(float, "Weight decay."),
     "decayed": _training(str, "What it acts on: all, or weights (no norm, bias or neuron)."),
     "optimizer": _training(str, "adam, adamw or sgd."),
-    "schedule": _training(str, "onecycle, cosine, or step: ×0.7 every 20 epochs."),
+    "schedule": _training(str, "onecycle, cosine, warmup (a tenth, then cosine), or step: ×0.7 every 20 epochs."),
     "augment": _training(
         str,
         "Points: paper (dropped ones are overwritten), thin (they are left out), mirror (paper's, reflected and "
-        "stretched; z upright). Events: roll, flip-roll. "
+        "stretched; z upright), stretch (shuffled, each axis by U(2/3, 3/2)). Events: roll, flip-roll. "
         "Images: cifar. All: none.",
     ),
     "slicing": _training(str, "Events a frame: as many in each (count), or those of as long a time (time)."),
@@ -74,7 +76,7 @@ _FITTING = "what suits the data set"
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Network: pointnet for clouds; resnet18, resnet19, resnet20 or vgg16 for recordings and images.",
+        help="Network: pointnet or dela for clouds; resnet18, resnet19, resnet20 or vgg16 for recordings and images.",
         show_default=_FITTING,
     ),
 ]
@@ -87,7 +89,8 @@ Paper = Annotated[
 Recipe = Annotated[
     str | None,
     typer.Option(
-        help="Schedule preset. Clouds: short (30 epochs) or paper (the authors' 200). Recordings: events (30). "
+        help="Schedule preset. Clouds: short (30 epochs), paper (the authors' 200) or dela (60). "
+        "Recordings: events (30). 
         "Images: cifar (the authors' 400).",
         show_default=_FITTING,
     ),

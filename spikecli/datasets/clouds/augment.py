@@ -42,9 +42,21 @@ def mirror(points: Batch, rng: np.random.Generator) -> Batch:
     return points * np.concatenate([sign, np.ones_like(sign[..., :1])], axis=-1)
 
 
+def shuffle(points: Batch, rng: np.random.Generator) -> Batch:
+    """Return clouds each with its points in a random order: DeLA's coarser levels see the first of them."""
+    order = rng.random(points.shape[:2], dtype=np.float32).argsort(axis=1)
+    return np.take_along_axis(points, order[..., None], axis=1)
+
+
+def stretch(points: Batch, rng: np.random.Generator) -> Batch:
+    """Return clouds each stretched along each axis by U(2/3, 3/2) (2308.16532)."""
+    return points * rng.uniform(2 / 3, 3 / 2, (len(points), 1, 3)).astype(points.dtype)
+
+
 AUGMENTATIONS: dict[str, Callable[[Batch, np.random.Generator], Batch]] = {
     "paper": lambda points, rng: scale_and_shift(overwrite_points(points, rng), rng),
     "thin": lambda points, rng: scale_and_shift(thin_points(points, rng), rng),
     "mirror": lambda points, rng: scale_and_shift(mirror(overwrite_points(points, rng), rng), rng, axes=3),
+    "stretch": lambda points, rng: stretch(shuffle(points, rng), rng),
     "none": lambda points, rng: points,
 }
