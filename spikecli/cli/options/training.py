@@ -90,7 +90,7 @@ Recipe = Annotated[
     str | None,
     typer.Option(
         help="Schedule preset. Clouds: short (30 epochs), paper (the authors' 200) or dela (60). "
-        "Recordings: events (30). 
+        "Recordings: events (30). "
         "Images: cifar (the authors' 400).",
         show_default=_FITTING,
     ),
