@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from spikecli import neurons
 from spikecli.models.dela_parts import Embedding, Level, Local, Mlp, Order, Transition, scaled
 from spikecli.models.layers import LinearNorm, MaxThenNorm
 from spikecli.models.local import begin
-from spikecli.models.neighbours import neighborhood
+from spikecli.models.neighbours import farthest_first, neighborhood
 from spikecli.models.offsets import OffsetTask
 from spikecli.models.plain import Linear
+from spikecli.models.pooled import linear_winners
 from spikecli.settings.networks import DelaConfig
 
 NeuronFactory = Callable[[int], nn.Module]
@@ -77,10 +80,11 @@ class Dela(nn.Module):
 
     def forward(self, points: Tensor, timesteps: int = 1) -> Tensor:
         counts = [max(1, points.shape[1] // SHRINK**number) for number in range(len(self.levels))]
-        points = SCALE * self.order(points, counts[1])
+        points = SCALE * points
         near = neighborhood(points, self.neighbors)
         x = self.levels[0](self.embeddings[0](points, near, timesteps), near, timesteps)
         streams = [(x, points, near)]
+        points, x, near = self.order(points, x, near, counts[1])
         for number, count in enumerate(counts[1:], start=1):
             x = self.transitions[number - 1](x, near.first(count), timesteps)
             points = points[:, :count].contiguous()
@@ -100,6 +104,27 @@ class Dela(nn.Module):
         """Return the network without what serves training alone."""
         self.offsets = None
         return self
+
+    def trunk(self) -> tuple[str, ...]:
+        """Return the names of the neurons of the first level, which see a point and its neighbors."""
+        return tuple(name for name, _ in self.wiring() if name.startswith("levels.0."))
+
+    def watch_winners(self, on_winners: Callable[[Tensor], None]) -> RemovableHandle:
+        """Call `on_winners` in each pass with the point (T, B, channels) that wins each channel of the last maximum."""
+
+        def on_pass(network: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            order = farthest_first(SCALE * inputs[0], max(1, inputs[0].shape[1] // SHRINK))
+            handles: list[RemovableHandle] = []
+
+            def on_pool(pool: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+                handles.pop().remove()
+                layer = pool if isinstance(pool, MaxThenNorm) else pool.linear
+                winners = linear_winners(inputs[0], layer.weight)  # of the last level's points, the first of the order
+                on_winners(order.expand(len(winners), *order.shape).gather(2, winners))
+
+            handles.append(self.pool.register_forward_hook(on_pool))
+
+        return self.register_forward_pre_hook(on_pass)
 
     def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the name of each layer of neurons and those of the layers that its spikes go into."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spikecli.models.layers import CoordinateLinearNorm, PointLinearNorm
 from spikecli.models.local import MaxNorm, NeighborMax, PairMax, begin
-from spikecli.models.neighbours import Neighborhood, farthest_first
+from spikecli.models.neighbours import Neighborhood, farthest_first, neighborhood
 
 NeuronFactory = Callable[[int], nn.Module]
 Wires = Iterator[tuple[str, tuple[str, ...]]]
@@ -19,20 +19,24 @@ HEIGHT, HEIGHT_SHIFT = 10.0, 0.8  # the height is divided by the one and shifted
 
 
 def scaled(channels: int, width: float) -> int:
-    """Return a number of channels times `width`, as a multiple of 8, at least 8."""
-    return max(8, 8 * round(channels * width / 8))
+    """Return a number of channels times `width`, as a multiple of 4, at least 8."""
+    return max(8, 4 * round(channels * width / 4))
 
 
 class Order(nn.Module):
-    """The order of a cloud's points: as they come in training; in evaluation, farthest first for the first `count`."""
+    """The order in which a cloud's points go on to the next levels, which take the first of them: as they come in
+    training; in evaluation, farthest first for the first `count`."""
 
     random_in_training = True
 
-    def forward(self, points: Tensor, count: int) -> Tensor:  # (B, N, 3)
+    def forward(self, points: Tensor, x: Tensor, near: Neighborhood, count: int) -> tuple[Tensor, Tensor, Neighborhood]:
+        """Return points (B, N, 3), their features (T, B, N, C) and neighbors in that order."""
         if self.training:
-            return points
-        order = farthest_first(points, count)
-        return points.gather(1, order[..., None].expand(-1, -1, 3))
+            return points, x, near
+        order = farthest_first(points, count)[..., None]
+        points = points.gather(1, order.expand(-1, -1, 3))
+        x = x.gather(2, order.expand(*x.shape))
+        return points, x, neighborhood(points, near.index.shape[2])
 
 
 class HeightShift(nn.Module):

@@ -8,31 +8,37 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from spikecli.models import work
 from spikecli.models.layers import BatchNorm
 from spikecli.models.neighbours import Neighborhood, neighbor_max, running_max
 from spikecli.models.plain import Linear
+from spikecli.neurons.answers import Product
 
 WEIGHT_DEVIATION = 0.02  # of fresh weights, normal and cut off at two deviations
 TILE = 4096  # rows of a product on a CPU that stay in cache until their maximum is taken
 
 
-class NeighborMax(Linear):
-    """max over neighbors j of y_j − y_i with y = x·Wᵀ: spikes meet W alone, the maximum real products."""
+class _Rows(Linear):
+    """A bias-free linear map of every row, of which a maximum leaves fewer rows."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
         begin(self.weight)
+
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the matrix products of a pass from x to `output`."""
+        return work.trained(x, Product(x.shape[:-1].numel(), self.in_features, self.out_features))
+
+
+class NeighborMax(_Rows):
+    """max over neighbors j of y_j − y_i with y = x·Wᵀ: spikes meet W alone, the maximum real products."""
 
     def forward(self, x: Tensor, neighbors: Neighborhood) -> Tensor:  # type: ignore[override]  # (T, B, N, inputs) → (T, B, Q, outputs)
         return neighbor_max(functional.linear(x, self.weight), neighbors)
 
 
-class PairMax(Linear):
+class PairMax(_Rows):
     """max over the pairs of a point of x·Wᵀ: (..., k, inputs) → (..., outputs), without the big tensor on a CPU."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, bias=False)
-        begin(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return pair_max(x, self.weight)

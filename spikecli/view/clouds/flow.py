@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spikecli.errors import SpikeError
+from spikecli.settings import networks
 from spikecli.view.clouds.panels import Seen, sheet_of
 from spikecli.view.clouds.shape import Shape, read_shape
 from spikecli.view.drawing.canvas import AZIMUTH, THEMES, Sheet
@@ -63,7 +64,7 @@ def needs_network(look: Look, what: str) -> Path:
 
 def sees_clouds(given: Path, model: str) -> None:
     """Refuse the network of a checkpoint that takes images or frames: SpikeError."""
-    if model != "pointnet":
+    if "points" not in networks.kind_of(model).takes:
         raise SpikeError(f"{given} is a {model}, which sees no clouds; give a pointnet")
 
 
