@@ -174,17 +174,27 @@ def _backward(gradient: Tensor, winners: Tensor, neighbors: Neighborhood) -> Ten
         assert neighbors.starts is not None and neighbors.entries is not None
         lists = neighbors.starts, neighbors.entries
         return neighbours_triton.backward(gradient, winners, neighbors.index, neighbors.points, *lists)
-    index, queries = neighbors.index, neighbors.index.shape[1]
-    rows, channels = len(gradient), gradient.shape[2]
-    result = gradient.new_zeros(rows, neighbors.points, channels)
-    result[:, :queries].sub_(gradient)
-    if gradient.device.type != "cpu":  # sorted by target, and so in a fixed order, which scatter_add is not there
-        places = _flat(index, rows, neighbors.points).gather(2, winners.long())
-        where = places * channels + torch.arange(channels, device=index.device)
-        result.view(-1).index_put_((where.flatten(),), gradient.flatten(), accumulate=True)
-        return result
+    if gradient.device.type != "cpu":
+        return _scattered_in_order(gradient, winners, neighbors)
+    index, result = neighbors.index, _own_share(gradient, neighbors.points)
     for number, (grad, won, out) in enumerate(zip(gradient, winners, result, strict=True)):
         out.scatter_add_(0, index[number % len(index)].gather(1, won.long()), grad)
+    return result
+
+
+def _scattered_in_order(gradient: Tensor, winners: Tensor, neighbors: Neighborhood) -> Tensor:
+    """Do the same sorted by target, and so in a fixed order, which a GPU's scatter_add does not keep."""
+    rows, _, channels = gradient.shape
+    places = _flat(neighbors.index, rows, neighbors.points).gather(2, winners.long())
+    where = places * channels + torch.arange(channels, device=gradient.device)
+    result = _own_share(gradient, neighbors.points)
+    result.view(-1).index_put_((where.flatten(),), gradient.flatten(), accumulate=True)
+    return result
+
+
+def _own_share(gradient: Tensor, points: int) -> Tensor:
+    result = gradient.new_zeros(len(gradient), points, gradient.shape[2])
+    result[:, : gradient.shape[1]].sub_(gradient)
     return result
 
 
