@@ -107,7 +107,8 @@ def test_spikes_meet_weights_alone() -> None:
     pairs = [5 * 64, 5 * 16, 4 * 4]  # of each level: points times neighbors
     assert multiplied == {
         **{f"embeddings.{level}.first": [8.0 * (4 if level == 0 else 3) * pairs[level], 0] for level in range(3)},
-        "embeddings.1.out": [8.0 * 8 * 16] * 2, "embeddings.2.out": [8.0 * 20 * 4] * 2,
+        "embeddings.1.out": [8.0 * 8 * 16] * 2,
+        "embeddings.2.out": [8.0 * 20 * 4] * 2,
     }
     name = "levels.0.locals.0"
     spikes = counts.layers[f"{name}.fire"][0]
