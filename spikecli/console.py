@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -125,6 +129,54 @@ class Console:
 def error(text: str) -> None:
     """Print one line on stderr: what a user can put right."""
     sys.stderr.write("error: " + " ".join(text.split()) + "\n")
+
+
+def open_streams() -> None:
+    """Make stdout and stderr take every letter: what a terminal cannot show becomes `?`, and a closed one is a void."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started the program
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (open until the end)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def close_streams(code: int) -> int:
+    """Return the exit code after what is left to print went out: 1 where it could not, as on a full disk.
+
+    A reader that has gone, such as `head`, is told nothing.
+    """
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except OSError as problem:
+            code = code or unprinted(problem) or 1
+    return code
+
+
+def unprinted(problem: OSError) -> int | None:
+    """Return exit code 1 if `problem` is that stdout or stderr cannot be written, after saying so; else None.
+
+    Both lead nowhere from then on, so that Python has nothing more to say of it when it ends.
+    """
+    if problem.filename is not None or problem.errno not in _UNPRINTED:
+        return None
+    try:
+        if problem.errno != errno.EPIPE:
+            error(f"cannot write the output: {problem.strerror}; free some space, or print to another place")
+        sys.stderr.flush()
+    except OSError:
+        pass
+    void = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            os.dup2(void, stream.fileno())
+        except (OSError, ValueError):  # a stream of a test, without a descriptor
+            continue
+    return 1
+
+
+_UNPRINTED = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
 def _plain(value: Any) -> Any:

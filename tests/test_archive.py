@@ -24,7 +24,7 @@ def make(path: Path, files: dict[str, bytes]) -> Path:
             for name, content in files.items():
                 out.writestr(name, content)
         return path
-    mode = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz", ".xz": "w:xz"}[path.suffix]
+    mode = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz", ".xz": "w:xz", ".bz2": "w:bz2"}[path.suffix]
     with tarfile.open(path, mode) as out:  # type: ignore[call-overload]
         for name, content in files.items():
             info = tarfile.TarInfo(name)
@@ -39,7 +39,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tgz", "A.TAR.XZ"])
+@pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tar.gz", "a.tgz", "A.TAR.XZ", "a.tar.bz2"])
 def test_every_kind_opens_alike_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     path = make(tmp_path / name.lower(), FILES).rename(tmp_path / name)
     scratch = tmp_path / "scratch"
@@ -49,6 +49,27 @@ def test_every_kind_opens_alike_and_leaves_nothing(tmp_path: Path, name: str) ->
         assert folder.parent == scratch
     assert list(scratch.iterdir()) == []
     assert is_archive(path) and sum(steps) == 2
+
+
+def test_an_archive_in_an_archive_is_opened_and_named_as_the_one_that_was_given(tmp_path: Path) -> None:
+    inner = make(tmp_path / "inner.tar", FILES).read_bytes()
+    twice = make(tmp_path / "twice.zip", {"download/inner.tar": inner, "__MACOSX/inner.tar": b"x"})
+    scratch = tmp_path / "scratch"
+    with open_source(twice, scratch) as folder:
+        assert {name: content for name, content in contents(folder).items() if name in FILES} == FILES
+    with pytest.raises(SpikeError) as problem, open_source(twice, scratch) as folder:
+        raise SpikeError(f"{folder / 'set'} holds no data set")
+    assert str(problem.value) == f"{twice / 'set'} holds no data set"
+    broken = make(tmp_path / "broken.zip", {"inner.tar": b"no archive at all"})
+    with pytest.raises(SpikeError, match="is damaged") as problem, open_source(broken, scratch):
+        pass
+    assert str(scratch) not in str(problem.value) and str(broken) in str(problem.value)
+    deep = make(tmp_path / "1.zip", FILES)
+    for number in range(2, 5):
+        deep = make(tmp_path / f"{number}.zip", {"a.zip": deep.read_bytes()})
+    with pytest.raises(SpikeError, match="archives in archives"), open_source(deep, scratch):
+        pass
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_folder_is_itself(tmp_path: Path) -> None:

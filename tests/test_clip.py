@@ -235,3 +235,11 @@ def test_without_a_network_one_line_says_which_file_to_fetch_and_where_to_put_it
         "and put it there, or give --weights FILE"
     )
     assert list((tmp_path / "clip").glob("*")) == [] if (tmp_path / "clip").exists() else True
+
+
+def test_a_prompt_that_is_too_long_is_refused_and_not_cut(mini: Path) -> None:
+    clip = opened(mini)
+    longest = " ".join(["very"] * 30)  # 32 with the marks of beginning and end
+    assert clip.encode_texts([longest]).shape[0] == 1
+    with pytest.raises(SpikeError, match=r"the prompt 'very very .*has 33 tokens, and mini reads 32"):
+        clip.encode_texts(["a drum", longest + " very"])

@@ -82,7 +82,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
         line = in_words(problem)
         if line is None:
-            raise
+            code = console.unprinted(problem)
+            if code is None:
+                raise
+            return code
         console.error(line)
         return 1
     except Stopped as stop:
@@ -110,7 +113,8 @@ def _command() -> Any:
 def entry() -> None:
     """Run the command line of this process and exit with its code; SIGTERM ends it like Ctrl-C, tidily."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run())
+    console.open_streams()
+    sys.exit(console.close_streams(run()))
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

@@ -15,12 +15,13 @@ from spikecli.errors import SpikeError
 from spikecli.files.atomic import make_folder, scratch_folder, unwritable
 from spikecli.files.gate import DAMAGE, reason_of
 
-SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz")
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 
 _FREE_BYTES = 256 << 20  # below this no archive is a bomb
 _LARGEST_RATIO = 100  # a text mesh packs about tenfold
 _MOST_FILES = 1_000_000
 _BLOCK = 1 << 20
+_DEEPEST = 3  # archives in one another
 # A password asked for and a disk that fails are neither: they have lines of their own.
 _DAMAGE: tuple[type[Exception], ...] = (
     *(kind for kind in DAMAGE if kind not in (OSError, RuntimeError)),
@@ -39,7 +40,8 @@ def is_archive(path: Path) -> bool:
 def open_source(path: Path, scratch: Path, on_step: Callable[[int], None] | None = None) -> Iterator[Path]:
     """Yield the folder that `path` is, or a folder inside `scratch` with what the archive `path` holds.
 
-    The unpacked folder is removed afterwards. `on_step` is told of each file. SpikeError when `path` is missing, no
+    An archive that holds one archive alone is opened too. The unpacked folder is removed afterwards, and errors that
+    name it come out with the archive's name. `on_step` is told of each file. SpikeError when `path` is missing, no
     archive, damaged, or would write outside the folder, through a link, or far more than an honest archive holds.
     """
     if path.is_dir():
@@ -50,13 +52,31 @@ def open_source(path: Path, scratch: Path, on_step: Callable[[int], None] | None
     if not is_archive(path):
         raise SpikeError(f"{path} is neither a folder nor an archive; wanted one of {', '.join(SUFFIXES)}")
     with scratch_folder(scratch) as folder:
-        _unpack(path, folder, on_step or (lambda steps: None))
-        yield folder
+        inner = folder
+        try:
+            inner = _unpack_all(path, folder, on_step or (lambda steps: None))
+            yield inner
+        except SpikeError as problem:
+            text = str(problem).replace(str(inner), str(path)).replace(str(folder), str(path))
+            raise (problem if text == str(problem) else SpikeError(text)) from problem.__cause__
 
 
-def _unpack(path: Path, folder: Path, on_step: Callable[[int], None]) -> None:
-    members = _zip_members if path.name.lower().endswith(".zip") else _tar_members
+def _unpack_all(path: Path, folder: Path, on_step: Callable[[int], None]) -> Path:
+    """Return the folder inside `folder` with what the archive holds, or the archive that is all it holds."""
     allowed = max(_FREE_BYTES, _LARGEST_RATIO * path.stat().st_size)
+    inner, place = path, folder
+    for _ in range(_DEEPEST):
+        _unpack(inner, place, allowed, on_step)
+        files = [found for found in place.rglob("*") if found.is_file()]
+        if len(files) != 1 or not is_archive(files[0]):
+            return place
+        inner, place = files[0], place / ".inside"  # no member has such a name: they count as clutter
+        make_folder(place)
+    raise SpikeError(f"{path} holds archives in archives, {_DEEPEST} deep; unpack it yourself and give the folder")
+
+
+def _unpack(path: Path, folder: Path, allowed: int, on_step: Callable[[int], None]) -> None:
+    members = _zip_members if path.name.lower().endswith(".zip") else _tar_members
     room = shutil.disk_usage(folder).free
     written = count = 0
     try:
@@ -77,12 +97,12 @@ def _unpack(path: Path, folder: Path, on_step: Callable[[int], None]) -> None:
                     out.write(block)
             on_step(1)
     except _DAMAGE as error:
-        raise SpikeError(f"{path} is damaged or no archive ({reason_of(error)}); fetch it again") from None
+        raise SpikeError(f"{path} is damaged or no archive ({reason_of(error)}); copy or fetch it again") from None
     except RuntimeError as error:
         raise SpikeError(f"{path} cannot be unpacked ({error}); unpack it yourself and give the folder") from None
     except OSError as error:
         if error.errno is None:
-            raise SpikeError(f"{path} is damaged ({error}); fetch it again") from None
+            raise SpikeError(f"{path} is damaged ({error}); copy or fetch it again") from None
         raise unwritable(folder, error) from error
 
 

@@ -55,9 +55,9 @@ def reason_of(error: BaseException) -> str:
 
 
 def read_text(path: Path, cure: str) -> str:
-    """Return the text of a UTF-8 file; SpikeError when it cannot be read or is none."""
+    """Return the text of a UTF-8 file, without a byte-order mark; SpikeError when it cannot be read or is none."""
     with reading(path, cure):
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
 
 
 def read_lines(path: Path, cure: str) -> list[str]:
@@ -67,8 +67,9 @@ def read_lines(path: Path, cure: str) -> list[str]:
 
 def read_json(path: Path, shape: Any, cure: str) -> Any:
     """Return what a JSON file holds; SpikeError when it is no JSON or does not have the `shape` (see `fits`)."""
+    text = read_text(path, cure)
     with reading(path, cure):
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(text)
     if not fits(value, shape):
         raise SpikeError(f"{path} does not say what it should; {cure}")
     return value

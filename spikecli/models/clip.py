@@ -78,10 +78,27 @@ class ClipModel:
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return the features (K, D), of length 1, of texts."""
+        """Return the features (K, D), of length 1, of texts; SpikeError for one that is longer than CLIP reads.
+
+        The tokenizer would cut it without a word, and texts that differ in their ends would become the same.
+        """
         tokens = self.tokenizer(list(texts)).to(self.device)
+        for text in texts:
+            if (found := _count_tokens(self.tokenizer, text)) > tokens.shape[1]:
+                raise SpikeError(
+                    f"the prompt {text[:60]!r}… has {found} tokens, and {self.name} reads {tokens.shape[1]}; shorten "
+                    "the class name or the template"
+                )
         features = [self.module.encode_text(part) for part in tokens.split(256)]
         return functional.normalize(torch.cat(features).float(), dim=-1)
+
+
+def _count_tokens(tokenizer: Any, text: str) -> int:
+    """Return how many tokens a text has with its marks of beginning and end; 0 for a tokenizer that does not tell."""
+    if hasattr(tokenizer, "encode"):  # open_clip's own
+        return len(tokenizer.encode(text)) + 2
+    inner = getattr(tokenizer, "tokenizer", None)  # one of Hugging Face's
+    return len(inner(text)["input_ids"]) if callable(inner) else 0
 
 
 def import_open_clip() -> ModuleType:

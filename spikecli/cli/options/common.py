@@ -17,10 +17,11 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     """Make the file's values the defaults of this command: defaults < file < environment < option."""
     if path is None:
         return None
-    from spikecli.files.gate import reading
+    from spikecli.files.gate import read_text, reading
 
-    with reading(path, "write TOML such as `epochs = 30`"):
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    text = read_text(path, cure := "write TOML such as `epochs = 30`")
+    with reading(path, cure):
+        settings = tomllib.loads(text)
     names = {
         option.lstrip("-"): parameter.name
         for parameter in context.command.params
