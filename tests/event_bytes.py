@@ -80,7 +80,21 @@ def aedat4_bytes(events: Iterable[Event], compression: int = 1, packet: int = 10
     return out
 
 
-def dat_bytes(events: Iterable[Event], header: str = "% Data file\n% Version 2\n% Width 304\n% Height 240\n") -> bytes:
+def davis_bytes(events: Iterable[Event], size: tuple[int, int] = (240, 180), camera: str = "DAVIS240C") -> bytes:
+    """A DAVIS's own files: x from the right in bits 12–21, y upward in 22–30; a frame's pixel and a trigger between."""
+    head = f"#!AER-DAT2.0\r\n# AEChip: eu.seebetter.ini.chips.davis.{camera}\r\n#End Of ASCII Header\r\n".encode()
+    body = [struct.pack(">II", (size[1] - 1 - y) << 22 | (size[0] - 1 - x) << 12 | p << 11, t) for x, y, t, p in events]
+    return head + struct.pack(">IIII", 1 << 31 | 5 << 12, 0, 1 << 10, 0) + b"".join(body)
+
+
+def dat_bytes(
+    events: Iterable[Event],
+    header: str = "% Data file\n% Version 2\n% Width 304\n% Height 240\n",
+    version: int = 2,
+) -> bytes:
+    if version < 2:
+        body = b"".join(struct.pack("<II", t, p << 17 | y << 9 | x) for x, y, t, p in events)
+        return f"% Data file containing TD events.\n% Version {version}\n".encode() + bytes([0, 8]) + body
     body = b"".join(struct.pack("<II", t, p << 28 | y << 14 | x) for x, y, t, p in events)
     return header.encode() + bytes([12, 8]) + body
 

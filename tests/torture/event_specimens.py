@@ -10,7 +10,18 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from event_bytes import aedat2_bytes, aedat3_bytes, aedat4_bytes, bin_bytes, dat_bytes, some_events, structured, write
+from event_bytes import (
+    aedat2_bytes,
+    aedat3_bytes,
+    aedat4_bytes,
+    bin_bytes,
+    dat_bytes,
+    davis_bytes,
+    some_events,
+    structured,
+    write,
+)
+from prophesee_bytes import evt2_bytes, evt3_bytes, evt21_bytes
 
 from spikecli.datasets.events.facts import DVSGESTURE
 from spikecli.datasets.events.frames import EqualCount, EqualTime, to_frames
@@ -23,8 +34,12 @@ from torture.formats import Format, of_texts, of_wholes
 from torture.hdf5 import damaged_hdf5
 from torture.mutations import Rng, damaged, damaged_json, json_bytes
 
-GROUPS = ("bin", "dat", "aedat 2", "aedat 3.1", "aedat 4", "NPY", "NPZ", "HDF5", "JSON records", "lists and labels")
+GROUPS = (
+    "bin", "dat", "aedat 2", "aedat 3.1", "aedat 4", "EVT raw", "event text", "NPY", "NPZ", "HDF5", "JSON records",
+    "lists and labels",
+)  # fmt: skip
 SOME = some_events(60, 128, 128)
+EDGE = [(x, y, 5000 * y, y % 2) for y in range(1, 6) for x in range(20 * y, 20 * y + 3 * y)]
 
 
 def formats(folder: Path) -> list[Format]:
@@ -40,6 +55,13 @@ def formats(folder: Path) -> list[Format]:
         ("a2.aedat", [aedat2_bytes(SOME)], 4.0, "aedat 2"),
         ("a3.aedat", [aedat3_bytes(SOME, 20)], 5.0, "aedat 3.1"),
         ("a.aedat4", [aedat4_bytes(SOME, kind, 20) for kind in (0, 1, 3)], 5.0, "aedat 4"),
+        ("davis.aedat", [davis_bytes(SOME)], 3.0, "aedat 2"),
+        ("v1.dat", [dat_bytes(SOME, version=1)], 2.0, "dat"),
+        ("evt2.raw", [evt2_bytes(SOME)], 3.0, "EVT raw"),
+        ("evt21.raw", [evt21_bytes(SOME), evt21_bytes(EDGE, True)], 3.0, "EVT raw"),
+        ("evt3.raw", [evt3_bytes(SOME), evt3_bytes(EDGE)], 4.0, "EVT raw"),
+        ("a.txt", _texts(), 3.0, "event text"),
+        ("a.csv", _texts(), 3.0, "event text"),
         ("events.npy", _npys(), 4.0, "NPY"),
         ("events.h5", [_hdf5()], 3.0, "HDF5"),
     ]
@@ -64,6 +86,13 @@ def _read(path: Path) -> object:
     size = path.stat().st_size
     kind = EqualTime if size % 2 else EqualCount
     return to_frames(recording, kind(3))
+
+
+def _texts() -> list[bytes]:
+    seconds = "\n".join(f"{t / 1e6:.6f} {x} {y} {p}" for x, y, t, p in SOME)
+    commas = "\r\n".join(f"{x},{y},{p},{t}" for x, y, t, p in SOME)
+    named = "\n".join(f"{t};{p};{x};{y}" for x, y, t, p in SOME)
+    return [f"128 128\n{seconds}\n".encode(), commas.encode(), f"\ufefft;p;x;y\n{named}\n".encode()]
 
 
 def _npys() -> list[bytes]:

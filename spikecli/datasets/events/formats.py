@@ -26,8 +26,8 @@ def read_bin(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     data = path.read_bytes()
     if holds_float_points(data):
         raise SpikeError(
-            f"{path} holds numbers of 32 bits, four a point, as KITTI's clouds do; wanted events of five bytes, as "
-            "N-MNIST has them; give it where clouds are read"
+            f"{path} holds 32-bit numbers, four or five a point, as laser scans do (KITTI, nuScenes); wanted events of "
+            "five bytes, as N-MNIST has them; give it where clouds are read"
         )
     count, rest = divmod(len(data), 5)
     if rest:

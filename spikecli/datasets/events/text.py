@@ -99,18 +99,3 @@ def _lines(body: bytes) -> int:
     if b"\n\n" in body or b"\n\r\n" in body or b" \n" in body or not body.strip():
         return sum(1 for line in body.splitlines() if line.strip())
     return count
-
-
-def looks_like_events(path: Path) -> bool:
-    """Return whether the first lines of a text file are events: whole pixels, polarities and times in some order."""
-    try:
-        with path.open("rb") as file:
-            some = file.read(1 << 14)
-        head = _head(path, some.removeprefix(b"\xef\xbb\xbf"))
-        body = some.removeprefix(b"\xef\xbb\xbf")[head.start :].rpartition(b"\n")[0] or some[head.start :]
-        table = numbers(path, body.translate(_SEPARATORS).replace(b"True", b"1").replace(b"False", b"0"))
-        if len(columns_by_name(head.names)) < 4:
-            columns_of_table(path, table.reshape(-1, head.width)[:, :4], ReadOptions(time_unit="us"))
-    except (SpikeError, OSError, ValueError):
-        return False
-    return True
