@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 
 from spikecli.errors import SpikeError
+from spikecli.files import ecf
 from spikecli.files.atomic import atomic_path
 from spikecli.files.gate import allowed_bytes, reading
 
@@ -59,6 +60,8 @@ class Stored:
     def values(self, dataset: h5py.Dataset) -> np.ndarray:
         """Return the values of a data set of this file; SpikeError when a filter that compressed it is missing."""
         missing = _missing_filters(dataset)
+        if missing == [_FILTERS[ecf.FILTER]] and set("xypt") <= set(dataset.dtype.names or ()) and dataset.ndim == 1:
+            return _unpacked(dataset)
         if missing:
             raise SpikeError(
                 f"{self.path} is compressed by the HDF5 filter {missing[0]}, which is not installed here; wanted it or "
@@ -100,6 +103,24 @@ def _missing_filters(dataset: h5py.Dataset) -> list[str]:
         with suppress(ImportError):
             import hdf5plugin  # noqa: F401 (registers its filters)
     return [_FILTERS.get(n, f"number {n}") for n in numbers if not h5py.h5z.filter_avail(n)]
+
+
+def _unpacked(dataset: h5py.Dataset) -> np.ndarray:
+    """Return the events (N,) of a data set in Metavision's own code, which no plug-in on the registry brings."""
+    values = np.zeros(dataset.shape, dataset.dtype)
+    for index in range(dataset.id.get_num_chunks()):
+        start = dataset.id.get_chunk_info(index).chunk_offset[0]
+        skipped, data = dataset.id.read_direct_chunk((start,))
+        place = values[start : start + dataset.chunks[0]]
+        if skipped:
+            place[:] = np.frombuffer(data, dataset.dtype, len(place))
+            continue
+        chunk = ecf.decode_chunk(data)
+        if len(chunk.t) < len(place):
+            raise ValueError(f"{len(chunk.t)} events in a chunk of {len(place)}")
+        for axis in "xypt":
+            place[axis] = getattr(chunk, axis)[: len(place)]
+    return values
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from ecf_bytes import write_metavision
 from event_bytes import (
     aedat2_bytes,
     aedat3_bytes,
@@ -64,6 +65,7 @@ def formats(folder: Path) -> list[Format]:
         ("a.csv", _texts(), 3.0, "event text"),
         ("events.npy", _npys(), 4.0, "NPY"),
         ("events.h5", [_hdf5()], 3.0, "HDF5"),
+        ("metavision.h5", _metavision(folder), 3.0, "HDF5"),
     ]
     found = [Format(name, of_wholes(wholes), _read, share, group) for name, wholes, share, group in whole]
     return [
@@ -86,6 +88,11 @@ def _read(path: Path) -> object:
     size = path.stat().st_size
     kind = EqualTime if size % 2 else EqualCount
     return to_frames(recording, kind(3))
+
+
+def _metavision(folder: Path) -> list[bytes]:
+    folder.mkdir(parents=True, exist_ok=True)
+    return [write_metavision(folder / "made.h5", EDGE, way, 50).read_bytes() for way in ("all", "pixels", "masks")]
 
 
 def _texts() -> list[bytes]:

@@ -6,6 +6,7 @@ import math
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,8 @@ def _from_keys(path: Path, keys: set[str], load: Callable[[str], np.ndarray], op
     streams = {number: f" ({name})" if name else "" for number, (name, _) in enumerate(sources)}
     for chosen in one_stream(path, streams, options.stream):
         name, four = sources[chosen]
+        if name.startswith("CD/") or "t_offset" in keys:  # Metavision and DSEC, whose times are µs however slow
+            options = replace(options, time_unit=options.time_unit or "us")
         if four:
             columns = checked_columns(path, {axis: load(key) for axis, key in four.items()}, options)
         else:

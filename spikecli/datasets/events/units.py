@@ -92,7 +92,7 @@ def _unit_of_whole(path: Path, t: np.ndarray, pixels: int, hint: TimeUnit | None
     thousands = bool((t % 1000 == 0).all())
     # Noise alone gives a sensor hundreds of events a second; no pixel answers for long more than some hundred times.
     slow = seconds > 20 and (rate < 100 or (thousands and rate < 10_000))
-    fast = rate / max(pixels, 1) > (500 if span >= _PLAUSIBLE_US / 4 else 30)
+    fast = rate / max(pixels, 1) > (500 if span >= _PLAUSIBLE_US / 4 else 15)
     if not (slow or fast):
         return "us"
     likely: tuple[TimeUnit, ...] = ("ns",) if slow else ("ms", "s")
