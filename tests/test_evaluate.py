@@ -16,13 +16,16 @@ from spikecli.datasets.clouds.store import PointClouds
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import counted
-from spikecli.evaluation.evaluate import critical_points, evaluate, point_spikes, predict_clouds, step_logits
+from spikecli.evaluation.evaluate import evaluate, probabilities, step_logits
+from spikecli.evaluation.how import How
+from spikecli.evaluation.probe import critical_points, point_spikes
 from spikecli.files.tensors import read, write
 from spikecli.models.pointnet import PointNet
 from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
+from spikecli.weights.trained import Trained
 
 CPU = torch.device("cpu")
 
@@ -100,7 +103,7 @@ def test_the_perturbation_repeats_with_its_seed() -> None:
 
 def test_scores_are_those_of_the_mean_logits() -> None:
     model, data = network("lif"), clouds()
-    rows = evaluate(model, data, [1, 3], 2, 0, CPU, "fp32")
+    rows = evaluate(model, data, [1, 3], How(2))
     logits = step_logits(model, data.points, 3, CPU, "fp32", 0)
     for row in rows:
         right = logits[: row.timesteps].mean(0).argmax(-1).numpy() == data.labels
@@ -149,10 +152,11 @@ def test_the_widest_layer_of_a_tnet_is_counted_in_either_order(tnet: str) -> Non
 
 def test_checkpoints_round_trip_and_predict(tmp_path: Path) -> None:
     path = saved(tmp_path / "model.safetensors")
-    probabilities = predict_clouds(path, clouds().points, 3, 0, "cpu")
+    trained = Trained.open(path, "cpu")
+    found = probabilities(trained, clouds().points, 3, 0)
     logits = step_logits(network(), clouds().points, 3, CPU, "fp32", 0)
-    np.testing.assert_allclose(probabilities[2], logits.mean(0).softmax(-1), atol=1e-6)
-    wins = critical_points(tmp_path, clouds().points[0], 3)
+    np.testing.assert_allclose(found[2], logits.mean(0).softmax(-1), atol=1e-6)
+    wins = critical_points(Trained.open(tmp_path), clouds().points[0], 3)
     assert wins.shape == (3, 40) and (wins.sum(1) == 1024).all()
 
 
@@ -163,7 +167,7 @@ def test_the_spikes_of_each_point_are_those_of_its_own_neurons(tmp_path: Path) -
     assert isinstance(model, PointNet)
     checkpoints.save(tmp_path / "model.safetensors", Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")))
     points = clouds().points[0]
-    spikes, neurons = point_spikes(tmp_path, points, 3)
+    spikes, neurons = point_spikes(Trained.open(tmp_path), points, 3)
     model.eval()
     with torch.inference_mode():
         first = model.fire1(model.point1(torch.from_numpy(points)[None, None]), 3)
@@ -178,7 +182,7 @@ def test_a_network_of_relus_has_no_spikes_to_show(tmp_path: Path) -> None:
     config = TrainConfig(model=network_settings(classes=4, neuron=PAPERS["ann"].neuron), points=40)
     checkpoints.save(tmp_path / "model.safetensors", Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")))
     with pytest.raises(SpikeError, match="is a network of ReLUs"):
-        point_spikes(tmp_path, clouds().points[0], 1)
+        point_spikes(Trained.open(tmp_path), clouds().points[0], 1)
 
 
 def test_loading_leaves_the_random_state_alone(tmp_path: Path) -> None:

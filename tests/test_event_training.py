@@ -21,6 +21,7 @@ from spikecli.datasets.events.split import load_events, split_frames
 from spikecli.datasets.samples import load_samples
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluation import evaluate as flow
+from spikecli.evaluation.how import How
 from spikecli.models.inputs import to_network
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.papers import PAPERS
@@ -30,6 +31,7 @@ from spikecli.training.runs import Epoch
 from spikecli.training.settings import defaults
 from spikecli.training.train import opened
 from spikecli.weights.checkpoint import load
+from spikecli.weights.trained import Trained
 
 CPU = torch.device("cpu")
 Cli = Callable[..., Outcome]
@@ -127,8 +129,9 @@ def test_smaller_frames_keep_the_mean_and_the_proportions() -> None:
 def test_one_set_of_weights_answers_at_every_t_from_frames_of_that_t(data: Path, tmp_path: Path) -> None:
     fit(settings("ternary", epochs=4, batch_size=18), data, tmp_path)
     path = tmp_path / "model.safetensors"
-    model, samples = flow.opened(path, data, None, "test", CPU)
-    rows = flow.evaluate(model, samples, [1, 4], 1, 0, CPU, "fp32")
+    trained = Trained.open(path, "cpu")
+    model, samples = trained.network, flow.samples_for(trained, data)
+    rows = flow.evaluate(model, samples, [1, 4], How())
     assert [row.timesteps for row in rows] == [1, 4]
     labels = samples.labels
     for row in rows:
@@ -151,7 +154,8 @@ def test_the_command_line_trains_scores_and_predicts(cli: Cli, data: Path, tmp_p
     assert scored["samples"] == 10 * TEST and [row["timesteps"] for row in scored["results"]] == [1, 2]
     recording = sorted((data.parent / "N-MNIST" / "Test").rglob("*.bin"))[0]
     (answer,) = cli("predict", tmp_path / "run", recording, "--timesteps", 2, "--json").document
-    model, samples = flow.opened(tmp_path / "run" / "model.safetensors", data, None, "test", CPU)
+    trained = Trained.open(tmp_path / "run" / "model.safetensors", "cpu")
+    model, samples = trained.network, flow.samples_for(trained, data)
     logits = flow.step_logits(model, samples.inputs(2)[:1], 2, CPU, "fp32", 0).mean(0).softmax(-1)
     assert answer["predictions"][0]["probability"] == pytest.approx(logits.max().item(), rel=1e-4)
 

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from spikecli import models, neurons
 from spikecli.errors import SpikeError
 from spikecli.evaluation.energy import Operations, counted
-from spikecli.evaluation.evaluate import critical_points, step_logits
+from spikecli.evaluation.evaluate import step_logits
+from spikecli.evaluation.probe import critical_points
 from spikecli.evaluation.proof import Comparison, compare, demand_equality
 from spikecli.models.adapter import InterTimestepAdapter
 from spikecli.models.convolution import Convolution
@@ -38,6 +39,7 @@ from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.training.reestimation import reestimate
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.reparameterize import folds, reparameterize
+from spikecli.weights.trained import Trained
 
 Cli = Callable[..., Outcome]
 CPU = torch.device("cpu")
@@ -374,7 +376,7 @@ def test_a_folded_file_is_of_its_own_structure_and_finite(tmp_path: Path) -> Non
     read = checkpoints.network(checkpoints.load(path), path)
     found = compare(folded, read, CLOUDS, 2, 0, CPU)
     assert found.spikes_flipped == found.max_logit_difference == 0 and found.spikes > 1000
-    assert (critical_points(path, CLOUDS[0], 3).sum(1) == 1024).all()
+    assert (critical_points(Trained.open(path), CLOUDS[0], 3).sum(1) == 1024).all()
 
 
 # The command.

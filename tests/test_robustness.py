@@ -24,6 +24,7 @@ from spikecli.datasets.events.split import load_events
 from spikecli.datasets.images.prepare import Images
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import evaluate, step_logits
+from spikecli.evaluation.how import How
 from spikecli.evaluation.robustness import Battery, Cell, corruptions_of, means, robustness
 from spikecli.models.clip import load_clip
 from spikecli.models.pointnet import PointNet
@@ -67,17 +68,17 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_battery_begins_with_what_is_whole() -> None:
-    battery = Battery(("jitter", "scale"), (1, 5), runs=3)
+    battery = Battery(("jitter", "scale"), (1, 5))
     assert battery.cases == [("clean", 0), ("jitter", 1), ("jitter", 5), ("scale", 1), ("scale", 5)]
     assert len(Battery(tuple(CLOUD_CORRUPTIONS)).cases) == 1 + 5 * len(CLOUD_CORRUPTIONS)
 
 
 def test_the_table_is_that_of_damaged_clouds_evaluated_by_hand() -> None:
     model, data = network("spiking-pointnet"), clouds()
-    battery = Battery(("rotation", "dropout-global", "outliers-local"), (2, 4), runs=2, seed=3)
-    cells = robustness(model, data, battery, [1, 3], CPU, "fp32")
+    battery = Battery(("rotation", "dropout-global", "outliers-local"), (2, 4))
+    cells = robustness(model, data, battery, [1, 3], How(2, 3))
     assert [(cell.corruption, cell.severity) for cell in cells[::2]] == battery.cases
-    clean = evaluate(model, data, [1, 3], 2, 3, CPU, "fp32")
+    clean = evaluate(model, data, [1, 3], How(2, 3))
     assert [cell.instance_accuracy for cell in cells[:2]] == [row.instance_accuracy for row in clean]
     for cell in cells[2:]:
         shares = []
@@ -91,7 +92,7 @@ def test_the_table_is_that_of_damaged_clouds_evaluated_by_hand() -> None:
 
 
 def test_the_ann_has_a_column_of_one_step() -> None:
-    cells = robustness(network("ann"), clouds(), Battery(("jitter",), (1,)), [1, 4], CPU, "fp32")
+    cells = robustness(network("ann"), clouds(), Battery(("jitter",), (1,)), [1, 4], How())
     assert [(cell.corruption, cell.timesteps) for cell in cells] == [("clean", 1), ("jitter", 1)]
 
 
@@ -103,7 +104,7 @@ def test_damaged_recordings_become_frames_anew_for_each_number_of_steps(data_dir
         name="resnet20", neuron=PAPERS["lif"].neuron, width=0.1, classes=10, inputs=2, size=(34, 34)
     )
     model = models.build(config).eval()
-    cells = robustness(model, samples, Battery(("dead-pixels",), (5,), seed=1), [1, 2], CPU, "fp32")
+    cells = robustness(model, samples, Battery(("dead-pixels",), (5,)), [1, 2], How(seed=1))
     assert [(cell.severity, cell.timesteps) for cell in cells] == [(0, 1), (0, 2), (5, 1), (5, 2)]
     for cell in cells[2:]:
         hurt = [corrupt_recording(split.recording(index), "dead-pixels", 5, 1, index) for index in range(len(split))]
@@ -115,7 +116,7 @@ def test_damaged_recordings_become_frames_anew_for_each_number_of_steps(data_dir
 
 def test_images_are_not_damaged() -> None:
     images = Images(np.zeros((1, 3, 32, 32), np.uint8), np.zeros(1, np.int64), ("a",), "cifar10", "test", "none")
-    with pytest.raises(SpikeError, match="damages points and recordings, but cifar10 holds images"):
+    with pytest.raises(SpikeError, match="damage for points and recordings, but cifar10 holds images"):
         corruptions_of(images)
 
 
@@ -192,7 +193,7 @@ def test_damaged_recordings_are_encoded_anew_and_not_kept(data_dir: Path, tmp_pa
     store = FeatureStore(tmp_path, load_events(data_dir, "nmnist", "test"), clip, Viewing(timesteps=3))
     question, told = ask_about("nmnist", None, None), []
     telling = Telling(on_phase=lambda what, total: told.append(total), on_step=lambda steps: told.append(-steps))
-    battery = Battery(("noise", "polarity-flips"), (5,), seed=2)
+    battery = Battery(("noise", "polarity-flips"), (5,))
     cells = zero_shot_robustness(store, question, battery, None, telling)
     assert told[0] == 3 * 20 and sum(told) == 0
     texts = text_features(clip, question)

@@ -19,16 +19,16 @@ from spikecli.datasets.clouds.store import PointClouds, load_points
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.evaluate import evaluate, step_logits
+from spikecli.evaluation.how import How
 from spikecli.evaluation.step_scores import (
     StepScores,
     evaluate_steps,
     mean_confidences,
-    predict_stopped,
     results,
     saved,
     stopped,
 )
-from spikecli.evaluation.stopping import StopRule, answers, carried, runs_of
+from spikecli.evaluation.stopping import StopRule, answers, carried, runs_of, sure_probabilities
 from spikecli.models.layers import BatchNorm
 from spikecli.models.pointnet import PointNet
 from spikecli.settings.config import TrainConfig, network_settings
@@ -37,6 +37,7 @@ from spikecli.view.runs.steps import save_steps, steps_figure
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
 from spikecli.weights.reparameterize import reparameterize
+from spikecli.weights.trained import Trained
 
 CPU = torch.device("cpu")
 Cli = Callable[..., Outcome]
@@ -101,7 +102,7 @@ def test_carried_membranes_give_what_a_long_run_gives(paper: str, tnet: str) -> 
     for confidence in (level, 1.0):
         stop = StopRule(confidence, 3)
         expected = stop.steps(means)
-        answer, taken = answers(model, data.points, stop, CPU, "fp32", 3)
+        answer, taken = answers(model, data.points, stop, How(seed=3))
         assert taken.tolist() == expected.tolist()
         torch.testing.assert_close(answer, means[expected - 1, torch.arange(40)], atol=1e-4, rtol=1e-4)
     assert dict(model.named_modules()) == before
@@ -117,7 +118,7 @@ def test_frames_and_images_are_carried_on_as_points_are(paper: str, shape: tuple
     for confidence in (means[0].softmax(-1).amax(-1).quantile(0.5).item(), 1.0):
         stop = StopRule(confidence, 3)
         expected = stop.steps(means)
-        answer, taken = answers(model, inputs, stop, CPU, "fp32", 3)
+        answer, taken = answers(model, inputs, stop, How(seed=3))
         assert taken.tolist() == expected.tolist() and taken.max() == 3
         torch.testing.assert_close(answer, means[expected - 1, torch.arange(20)], atol=1e-4, rtol=1e-4)
 
@@ -146,8 +147,8 @@ def test_an_interrupted_block_leaves_the_network_as_it_was() -> None:
 @pytest.mark.parametrize(("confidence", "fixed"), [(0.0, 1), (1.0, 3)])
 def test_auto_equals_fixed_steps_at_both_ends(confidence: float, fixed: int) -> None:
     model, data = network(), clouds()
-    (row,) = evaluate(model, data, [fixed], 2, 5, CPU, "fp32")
-    auto = stopped(model, data, StopRule(confidence, 3), 2, 5, CPU, "fp32")
+    (row,) = evaluate(model, data, [fixed], How(2, 5))
+    auto = stopped(model, data, StopRule(confidence, 3), How(2, 5))
     assert auto.mean_timesteps == fixed and auto.stopped_at[fixed - 1] == 1
     for name, value in asdict(row).items():
         if name not in ("timesteps", "seconds"):
@@ -162,7 +163,7 @@ def test_auto_lies_between_its_neighbors_and_counts_each_samples_own_steps() -> 
     means = metrics.cumulative_mean(step_logits(model, data.points, 4, CPU, "fp32", 0))
     stop = StopRule(means[1].softmax(-1).amax(-1).quantile(0.5).item(), 4)
     taken = stop.steps(means)
-    scores = evaluate_steps(model, data, [1, 2, 3], stop, False, 1, 0, CPU, "fp32")
+    scores = evaluate_steps(model, data, [1, 2, 3], stop, False, How())
     auto, rows = scores.auto, {row.timesteps: row for row in scores.rows}
     assert auto is not None and scores.saved is not None
     assert list(rows) == [1, 2, 3, 4]  # the most steps are beside it unasked
@@ -181,16 +182,16 @@ def test_the_mean_confidence_is_that_of_the_class_named() -> None:
     model, data = network(), clouds()
     logits = step_logits(model, data.points, 2, CPU, "fp32", 0)
     expected = [logits[:t].mean(0).softmax(-1).amax(-1).mean().item() for t in (1, 2)]
-    assert mean_confidences(model, data, [1, 2], 0, CPU, "fp32") == pytest.approx(expected, rel=1e-5)
+    assert mean_confidences(model, data, [1, 2], How()) == pytest.approx(expected, rel=1e-5)
 
 
 def test_an_ann_has_no_dial() -> None:
     with pytest.raises(SpikeError, match="the ANN knows no time"):
-        stopped(network("ann"), clouds(), StopRule(), 1, 0, CPU, "fp32")
+        stopped(network("ann"), clouds(), StopRule(), How())
 
 
 def test_a_picture_has_three_charts_with_a_star_each(tmp_path: Path) -> None:
-    scores = evaluate_steps(network(), clouds(), [1, 2], StopRule(0.7, 2), True, 1, 0, CPU, "fp32")
+    scores = evaluate_steps(network(), clouds(), [1, 2], StopRule(0.7, 2), True, How())
     assert scores.auto is not None
     figure = steps_figure(scores, "dark")
     assert len(figure.axes) == 3
@@ -254,7 +255,7 @@ def test_predict_says_how_many_steps_each_file_took(cli: Cli, shapes_dir: Path, 
     from spikecli.datasets.clouds.formats import load_points_of
 
     points = np.stack([load_points_of(file, 64, seed=0) for file in files])
-    chances, steps = predict_stopped(run, points, StopRule(0.6, 3), 0, "cpu")
+    chances, steps = sure_probabilities(Trained.open(run, "cpu"), points, StopRule(0.6, 3), 0)
     assert [answer["timesteps"] for answer in done.document] == steps
     for answer, row in zip(done.document, chances, strict=True):
         assert answer["predictions"][0]["probability"] == pytest.approx(row.max(), abs=1e-6)
@@ -281,7 +282,7 @@ def test_what_cannot_be_is_said_in_one_line(
 
 
 def test_results_hold_what_was_asked_for_and_no_more() -> None:
-    plain = evaluate_steps(network(), clouds(), [1], None, False, 1, 0, CPU, "fp32")
+    plain = evaluate_steps(network(), clouds(), [1], None, False, How())
     assert plain.auto is None and plain.all_rows == plain.rows
     row = asdict(plain.rows[0])
     shares = dict(zip("abcd", row.pop("by_class"), strict=True))

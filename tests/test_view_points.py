@@ -14,12 +14,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from spikecli.datasets.clouds.store import PointClouds
 from spikecli.errors import SpikeError
-from spikecli.evaluation import evaluate
-from spikecli.settings.config import network_settings
+from spikecli.evaluation import evaluate, probe
+from spikecli.settings.config import ModelConfig, TrainConfig, network_settings
 from spikecli.view import look as flow
 from spikecli.view import sources as readers
 from spikecli.view.clouds.facing import AXES, LEGEND, color_of, estimate_normals
@@ -33,7 +35,7 @@ from spikecli.view.drawing.film import FRAMES
 from spikecli.view.drawing.page import MOST_POINTS, save_page
 from spikecli.view.look import Look
 from spikecli.view.sources import kind_of
-from spikecli.weights import checkpoint
+from spikecli.weights.trained import Trained
 
 
 def ball(count: int, seed: int = 0) -> np.ndarray:
@@ -49,6 +51,12 @@ def ink(image: Image.Image, theme: str = "light") -> np.ndarray:
 
 def look(tmp_path: Path, *sources: str, **changes: object) -> Look:
     return Look(tuple(sources), data_dir=tmp_path, **changes)  # type: ignore[arg-type]
+
+
+def stand_in(model: ModelConfig) -> Trained:
+    """Return the settings of a network that was trained with 60 points, without the network."""
+    path, config = Path("w.safetensors"), TrainConfig(points=60, model=model)
+    return Trained(nn.Identity(), config, CLASSES, path, path, "w", torch.device("cpu"), {})
 
 
 @pytest.fixture
@@ -284,23 +292,14 @@ def test_a_checkpoint_tells_the_classes_step_by_step(
 ) -> None:
     asked = []
 
-    def predict(path: Path, points: np.ndarray, timesteps: int, seed: int) -> np.ndarray:
-        asked.append((path.name, points.shape, timesteps, seed))
+    def predict(trained: Trained, points: np.ndarray, timesteps: int, seed: int) -> np.ndarray:
+        asked.append((trained.path.name, points.shape, timesteps, seed))
         return seen.probabilities[:, None]
 
-    class Stored:
-        classnames = CLASSES
-
-        class config:
-            points = 60
-            model = network_settings(classes=3)
-
-    monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
-    monkeypatch.setattr(evaluate, "predict_clouds", predict)
-    monkeypatch.setattr(evaluate, "critical_points", lambda path, points, timesteps, seed: seen.wins)
-    wanted = look(
-        tmp_path, str(cube), out=tmp_path / "seen.png", checkpoint=tmp_path / "w.safetensors", timesteps=2, seed=5
-    )
+    monkeypatch.setattr(evaluate, "probabilities", predict)
+    monkeypatch.setattr(probe, "critical_points", lambda trained, points, timesteps, seed: seen.wins)
+    trained = stand_in(network_settings(classes=3))
+    wanted = look(tmp_path, str(cube), out=tmp_path / "seen.png", checkpoint=trained, timesteps=2, seed=5)
     steps: list[int] = []
     record = look_at_points(wanted, steps.append)
     assert asked == [("w.safetensors", (1, 60, 3), 2, 5)]
@@ -394,18 +393,11 @@ def test_each_step_shows_its_own_spikes_on_one_scale(firing: Seen) -> None:
 
 
 def test_spikes_are_asked_of_the_network(cube: Path, tmp_path: Path, firing: Seen, monkeypatch) -> None:
-    class Stored:
-        classnames = CLASSES
-
-        class config:
-            points = 60
-            model = network_settings(classes=3)
-
-    monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
-    monkeypatch.setattr(evaluate, "predict_clouds", lambda *given: firing.probabilities[:, None])
-    monkeypatch.setattr(evaluate, "critical_points", lambda *given: firing.wins)
-    monkeypatch.setattr(evaluate, "point_spikes", lambda path, points, timesteps, seed: (firing.spikes, 192))
-    wanted = look(tmp_path, str(cube), out=tmp_path / "a.png", checkpoint=tmp_path / "w.safetensors", color="spikes")
+    monkeypatch.setattr(evaluate, "probabilities", lambda *given: firing.probabilities[:, None])
+    monkeypatch.setattr(probe, "critical_points", lambda *given: firing.wins)
+    monkeypatch.setattr(probe, "point_spikes", lambda trained, points, timesteps, seed: (firing.spikes, 192))
+    trained = stand_in(network_settings(classes=3))
+    wanted = look(tmp_path, str(cube), out=tmp_path / "a.png", checkpoint=trained, color="spikes")
     record = look_at_points(wanted, lambda done: None)
     assert [step["point_spikes"] for step in record["sources"][0]["predictions"]] == [630, 615]
     caption = sheet_of([Shape("x", ball(60))], [firing], THEMES["light"], (AZIMUTH,), "normal").caption
@@ -422,14 +414,10 @@ def test_colors_that_need_a_network_or_are_none_are_refused(cli: Callable, cube:
     assert outcome.code == 1 and "found options of recordings and a cloud" in outcome.err
 
 
-def test_a_network_that_sees_no_clouds_is_refused(cube: Path, tmp_path: Path, monkeypatch) -> None:
-    class Stored:
-        class config:
-            model = network_settings(name="resnet20", classes=3)
-
-    monkeypatch.setattr(checkpoint, "load", lambda path: Stored)
+def test_a_network_that_sees_no_clouds_is_refused(cube: Path, tmp_path: Path) -> None:
+    trained = stand_in(network_settings(name="resnet20", classes=3))
     with pytest.raises(SpikeError, match="is a resnet20, which sees no clouds"):
-        look_at_points(look(tmp_path, str(cube), out=tmp_path / "a.png", checkpoint=tmp_path / "w.safetensors"), print)
+        look_at_points(look(tmp_path, str(cube), out=tmp_path / "a.png", checkpoint=trained), print)
 
 
 # Sources, and what cannot be shown.

@@ -19,7 +19,8 @@ from PIL import Image
 
 from spikecli.cli import run as command
 from spikecli.errors import SpikeError
-from spikecli.evaluation.evaluate import evaluate, opened
+from spikecli.evaluation.evaluate import evaluate, samples_for
+from spikecli.evaluation.how import How
 from spikecli.evaluation.predictions import Evaluation, Predictions, evaluate_each, open_evaluation
 from spikecli.settings.config import TrainConfig
 from spikecli.view.drawing import window
@@ -33,6 +34,7 @@ from spikecli.view.runs.flow import look_at_runs
 from spikecli.view.runs.scores import Scored, mistakes_sheet, scores_figure
 from spikecli.view.sources import kind_of
 from spikecli.weights.run_folder import RunRecord, read_run
+from spikecli.weights.trained import Trained
 
 LIGHT = THEMES["light"]
 
@@ -62,8 +64,8 @@ def runs(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 @pytest.fixture(scope="module")
 def scored(shapes_dir: Path, runs: dict[str, Path]) -> Scored:
-    evaluation = open_evaluation(runs["first"] / "model.safetensors", shapes_dir, "test", 2)
-    return Scored(0, read_run(runs["first"]), evaluation, evaluate_each(evaluation, 3, 0))
+    evaluation = open_evaluation(Trained.open(runs["first"], "cpu"), shapes_dir, "test", How(2))
+    return Scored(0, read_run(runs["first"]), evaluation, evaluate_each(evaluation, 3))
 
 
 def curve_of(folder: Path) -> list[dict]:
@@ -97,9 +99,8 @@ def test_runs_are_told_apart_without_their_colors() -> None:
 
 
 def test_accuracy_and_energy_are_those_of_eval(shapes_dir: Path, runs: dict[str, Path], scored: Scored) -> None:
-    device = torch.device("cpu")
-    model, clouds = opened(runs["first"] / "model.safetensors", shapes_dir, None, "test", device)
-    rows = evaluate(model, clouds, [1, 2, 3], 2, 0, device, "fp32")
+    trained = Trained.open(runs["first"], "cpu")
+    rows = evaluate(trained.network, samples_for(trained, shapes_dir), [1, 2, 3], How(2))
     predictions = scored.predictions
     assert predictions.accuracies.mean(axis=0).tolist() == pytest.approx([row.instance_accuracy for row in rows])
     assert predictions.accuracy_std.tolist() == pytest.approx([row.instance_accuracy_std for row in rows])
@@ -159,12 +160,12 @@ def test_the_clouds_that_go_wrong_are_drawn_with_both_classes(scored: Scored) ->
 
 
 def test_the_held_out_part_is_what_training_held_out(shapes_dir: Path, runs: dict[str, Path]) -> None:
-    evaluation = open_evaluation(runs["second"] / "model.safetensors", shapes_dir, "val", 3)
+    evaluation = open_evaluation(Trained.open(runs["second"], "cpu"), shapes_dir, "val", How(3))
     assert evaluation.repeats == 1  # --paper lif draws nothing
     assert len(evaluation.places) == 100 and np.bincount(evaluation.samples.labels).tolist() == [10] * 10
     assert set(evaluation.places) != set(range(100))
     with pytest.raises(SpikeError, match=r"nothing was held out in training.*take test"):
-        open_evaluation(runs["ann"] / "model.safetensors", shapes_dir, "val", 3)
+        open_evaluation(Trained.open(runs["ann"], "cpu"), shapes_dir, "val", How(3))
 
 
 # The files.
@@ -430,10 +431,11 @@ class Recordings:
 def test_recordings_are_sliced_anew_for_each_number_of_steps_and_their_mistakes_only_counted(
     runs: dict[str, Path],
 ) -> None:
-    evaluation = Evaluation(Meter(), Recordings(), "test", np.arange(3), torch.device("cpu"), 1)  # type: ignore[arg-type]
-    assert evaluation.work(3) == 9
     done: list[int] = []
-    predictions = evaluate_each(evaluation, 3, 0, done.append)
+    how = How(on_samples=done.append)
+    evaluation = Evaluation(Meter(), Recordings(), "test", np.arange(3), how)  # type: ignore[arg-type]
+    assert evaluation.work(3) == 9
+    predictions = evaluate_each(evaluation, 3)
     assert predictions.classes.tolist() == [[[0, 0, 0], [1, 1, 1], [2, 2, 2]]] and sum(done) == 9
     assert predictions.accuracies.tolist() == [[0, pytest.approx(1 / 3), pytest.approx(2 / 3)]]
     one = Scored(0, read_run(runs["first"]), evaluation, predictions)

@@ -28,6 +28,7 @@ from spikecli.view.look import Look
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
 from spikecli.weights.reparameterize import reparameterize
+from spikecli.weights.trained import Trained
 
 CLASSES = tuple("abcdefghij")
 CPU = torch.device("cpu")
@@ -70,7 +71,10 @@ def source(tmp_path: Path) -> Path:
 
 def look(tmp_path: Path, source: Path, weights: Path, name: str, **changes: object) -> Look:
     out = tmp_path / name
-    return Look((str(source),), data_dir=tmp_path, out=out, checkpoint=weights, **{"timesteps": 3, **changes})  # type: ignore[arg-type]
+    given = {"timesteps": 3, "checkpoint": Trained.open(weights, "cpu"), **changes}
+    if changes.get("against") is not None:
+        given["against"] = Trained.open(changes["against"], "cpu")  # type: ignore[arg-type]
+    return Look((str(source),), data_dir=tmp_path, out=out, **given)  # type: ignore[arg-type]
 
 
 # What the hooks read.
@@ -260,7 +264,7 @@ def test_the_document_of_spikes(cli: Callable, source: Path, tmp_path: Path) -> 
     out = tmp_path / "s.png"
     given = ["view", source, "--checkpoint", weights, "--show", "spikes", "-T", 2, "--out", out, "--quiet"]
     (record,) = cli(*given, "--json").document["sources"]
-    model, _ = probe.spiking(weights)
+    model = Trained.open(weights, "cpu").network
     shape = rasters.read_shape(str(source), tmp_path, 40, 0)
     layers = probe.firing(model, shape.points, 2, 0)
     assert record["points"] == 40
@@ -320,4 +324,4 @@ def test_bad_requests_are_one_line(
             told = cli("view", source, "--show", show, "--quiet", *given)
             assert told.code == 1 and line in told.err and told.err.count("\n") == 1
     with pytest.raises(SpikeError, match="found no checkpoint"):
-        probe.spiking(tmp_path / "missing.safetensors")
+        Trained.open(tmp_path / "missing.safetensors")

@@ -18,6 +18,7 @@ from spikecli.errors import SpikeError
 if TYPE_CHECKING:
     from spikecli.evaluation.evaluate import Row
     from spikecli.evaluation.step_scores import AutoRow, StepScores
+    from spikecli.weights.trained import Trained
 
 Given = Annotated[
     Path | None,
@@ -76,34 +77,35 @@ def evaluate(
 
 def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOptions) -> None:
     from spikecli.evaluation import step_scores as flow
-    from spikecli.evaluation.evaluate import opened
+    from spikecli.evaluation.evaluate import samples_for
+    from spikecli.evaluation.how import How
     from spikecli.evaluation.stopping import StopRule, runs_of, steps_of
     from spikecli.files.atomic import write_rows
-    from spikecli.machine.device import choose_device
     from spikecli.view.runs.steps import check_picture, save_steps
-    from spikecli.weights import checkpoint as checkpoints
+    from spikecli.weights.trained import Trained
 
     steps, auto = parse_dial(timesteps)
     stop = StopRule(turned.confidence, turned.most) if auto else None
     drawn = turned.figure is not None
     check_picture(turned.figure)
-    path, place = checkpoints.resolve(asked.checkpoint), choose_device(asked.device)
-    model, samples = opened(path, asked.data_dir, asked.data, asked.split, place)
+    trained = Trained.open(asked.checkpoint, asked.device)
+    model, samples = trained.network, samples_for(trained, asked.data_dir, asked.data, asked.split)
     steps, runs = list(steps_of(model, steps)), runs_of(model, asked.runs)
-    _warn(console, path, asked.data_dir, asked.data)
+    _warn(console, trained, asked.data_dir, asked.data)
     total = flow.passes(samples, steps, stop, runs, drawn) * len(samples.labels)
     with console.progress("evaluating", total=total, unit=samples.unit_name) as advance:
-        how = (runs, asked.seed, place, asked.precision, advance)
-        scores = flow.evaluate_steps(model, samples, steps, stop, drawn, *how)
+        how = How(runs, asked.seed, trained.device, asked.precision, advance)
+        scores = flow.evaluate_steps(model, samples, steps, stop, drawn, how)
     results = flow.results(scores, samples.classnames if asked.by_class else ())
     if asked.out is not None:
         write_rows(asked.out, results)
     if turned.figure is not None:
         save_steps(turned.figure, scores, turned.theme)
-    document = {"checkpoint": str(path), "dataset": samples.dataset, "split": asked.split, "samples": scores.samples}
     figure = {"figure": turned.figure} if turned.figure is not None else {}
-    console.document({**document, "runs": asked.runs, "seed": asked.seed, "results": results, **figure})
-    title = f"{path} on {samples.dataset}, {asked.split} split, {scores.samples} {samples.unit_name}"
+    asked_of = {"checkpoint": str(trained.path), "dataset": samples.dataset, "split": asked.split}
+    counts = {"samples": scores.samples, "runs": asked.runs, "seed": asked.seed}
+    console.document({**asked_of, **counts, "results": results, **figure})
+    title = f"{trained.name} on {samples.dataset}, {asked.split} split, {scores.samples} {samples.unit_name}"
     caption = _caption(asked, runs, scores, samples.unit_name)
     console.table(title, COLUMNS, [_cells(row, runs) for row in scores.all_rows], caption)
     if asked.by_class:
@@ -141,12 +143,11 @@ def _caption(asked: Asked, runs: int, scores: StepScores, unit_name: str) -> str
     )
 
 
-def _warn(console: Console, path: Path, data_dir: Path, data: str | None) -> None:
+def _warn(console: Console, trained: Trained, data_dir: Path, data: str | None) -> None:
     """Say which splits have changed since training."""
-    from spikecli.weights import checkpoint as checkpoints
     from spikecli.weights import provenance
 
-    for line in provenance.changes(checkpoints.load(path), data_dir, data):
+    for line in provenance.changes(trained, data_dir, data):
         console.warn(f"{line}; these scores are not of the data it was trained for")
 
 

@@ -19,6 +19,7 @@ from spikecli.errors import SpikeError
 if TYPE_CHECKING:
     from spikecli.datasets.reading_options import ReadOptions
     from spikecli.evaluation.stopping import StopRule
+    from spikecli.weights.trained import Trained
 
 Given = Annotated[
     list[Path],
@@ -54,6 +55,7 @@ def predict(
     from spikecli.neuroclip import fewshot
     from spikecli.weights import checkpoint as checkpoints
     from spikecli.weights.reference import NAME, is_checkpoint
+    from spikecli.weights.trained import Trained
 
     steps, auto = parse_dial(timesteps)
     if len(steps) + auto != 1:
@@ -72,38 +74,33 @@ def predict(
         show_guesses(console, str(path), adapted.question.classnames, guesses, top, notes=heard.of)
     else:
         when = StopRule(confidence, most) if auto else steps[0]
-        _name_files(console, path, files, when, top, seed, device, how, heard)
+        _name_files(console, Trained.open(path, device), files, when, top, seed, how, heard)
 
 
 def _name_files(
     console: Console,
-    path: Path,
+    trained: Trained,
     files: list[Path],
     when: int | StopRule,
     top: int,
     seed: int,
-    device: str,
     how: ReadOptions,
     heard: FileNotes,
 ) -> None:
     from spikecli.datasets.samples import files_for
-    from spikecli.evaluation.evaluate import predict_clouds
-    from spikecli.evaluation.step_scores import predict_stopped
-    from spikecli.weights import checkpoint as checkpoints
-    from spikecli.weights.reference import name_of
+    from spikecli.evaluation.evaluate import probabilities
+    from spikecli.evaluation.stopping import sure_probabilities
 
-    loaded = checkpoints.load(path)
-    inputs = files_for(loaded.config, files, when if isinstance(when, int) else when.most, seed, how)
-    name, taken = name_of(path), None
-    title = f"{name}, T = {when}"
+    inputs = files_for(trained.config, files, when if isinstance(when, int) else when.most, seed, how)
+    title, taken = f"{trained.name}, T = {when}", None
     if isinstance(when, int):
-        probabilities = predict_clouds(path, inputs, when, seed, device)[-1]
+        found = probabilities(trained, inputs, when, seed)[-1]
     else:
-        probabilities, taken = predict_stopped(path, inputs, when, seed, device)
+        found, taken = sure_probabilities(trained, inputs, when, seed)
         mean = sum(taken) / len(taken)
         title = (
-            f"{name}, sure at {when.confidence:g} after {mean:.2f} of at most {when.most} time steps on average: "
-            f"{1 - mean / when.most:.0%} of the steps saved"
+            f"{trained.name}, sure at {when.confidence:g} after {mean:.2f} of at most {when.most} time steps on "
+            f"average: {1 - mean / when.most:.0%} of the steps saved"
         )
-    rows = zip(files, probabilities.tolist(), strict=True)
-    show_guesses(console, title, loaded.classnames, rows, top, taken, heard.of)
+    rows = zip(files, found.tolist(), strict=True)
+    show_guesses(console, title, trained.classnames, rows, top, taken, heard.of)

@@ -44,16 +44,18 @@ def reparameterize(
     """
     import torch
 
-    from spikecli.evaluation.proof import TIMESTEPS, fold_checkpoint
-    from spikecli.weights import checkpoint as checkpoints
+    from spikecli.evaluation.how import How
+    from spikecli.evaluation.proof import TIMESTEPS, fold
+    from spikecli.weights.trained import Trained
 
     console = Console(as_json, quiet)
-    path, kind = checkpoints.resolve(checkpoint), torch.float16 if half else torch.float32
+    trained, kind = Trained.open(checkpoint, device), torch.float16 if half else torch.float32
     with console.progress("comparing", total=2 * len(TIMESTEPS) * samples, unit="samples") as advance:
-        done = fold_checkpoint(path, out, data_dir, data, split, samples, seed, device, advance, kind)
+        how = How(seed=seed, device=trained.device, on_samples=advance)
+        done = fold(trained, out, data_dir, data, split, samples, how, kind)
     console.document({**_document(done), "timesteps": TIMESTEPS, "seed": seed})
-    rows = [(fold.name, fold.part, f"{fold.place} of {', '.join(fold.into)}") for fold in done.folds]
-    console.table(f"{path} → {out}", ("folded", "was", "is now in"), rows)
+    rows = [(each.name, each.part, f"{each.place} of {', '.join(each.into)}") for each in done.folds]
+    console.table(f"{trained.path} → {out}", ("folded", "was", "is now in"), rows)
     steps = " and ".join(map(str, TIMESTEPS))
     console.say(f"{done.samples} samples of {done.dataset}, {split} split, at T = {steps}, seed {seed}")
     console.say(f"float64: {_said(done.float64)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,9 @@ from spikecli.cli.options.reading import Reading
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.console import Advance, Console
 from spikecli.errors import SpikeError
+
+if TYPE_CHECKING:
+    from spikecli.weights.trained import Trained
 
 Sources = Annotated[
     list[str],
@@ -90,8 +93,8 @@ def view(
     kind = _kind(sources)
     look_at = _looker(kind, show)
     look = Look(
-        tuple(sources), data_dir, out, checkpoint, timesteps or TIMESTEPS[kind], points, theme, seed, color,
-        EventLook(**vars(recordings)), ClipLook(**vars(through)), evaluation.split, evaluation.runs, against,
+        tuple(sources), data_dir, out, _opened(checkpoint), timesteps or TIMESTEPS[kind], points, theme, seed, color,
+        EventLook(**vars(recordings)), ClipLook(**vars(through)), evaluation.split, evaluation.runs, _opened(against),
         reading.options(FileNotes(console)),
     )  # fmt: skip
     with console.progress("drawing" if out else "opening a window", total=look.work) as advance:
@@ -130,6 +133,15 @@ def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, A
         wanted = f"wanted one of: {known} for {kind}; or leave" if known else "leave"
         raise SpikeError(f"found --show {show} for {kind}; {wanted} it out")
     return lookers[kind, show]
+
+
+def _opened(given: Path | None) -> Trained | None:
+    """Return the network of a run folder or weights file; None for none."""
+    if given is None:
+        return None
+    from spikecli.weights.trained import Trained
+
+    return Trained.open(given)
 
 
 def _say(console: Console, document: dict[str, Any]) -> None:

@@ -66,7 +66,7 @@ def zeroshot(
         if recordings is not None:
             store = FeatureStore(look.data_dir, recordings, model, viewing)
             scores = flow.classify_split(store, question, limit, telling)
-            cells = _damaged(store, question, battery, limit, telling) if battery else []
+            cells = _damaged(store, question, battery, damage.seed, limit, telling) if battery else []
     if recordings is None:
         guesses = flow.classify_files(model, viewing, question, [Path(name) for name in names], how)
         show_guesses(console, "Recordings", question.classnames, guesses, top, notes=heard.of)
@@ -109,15 +109,15 @@ def _battery(dataset: str | None, damage: RecordingDamage) -> Battery | None:
     if dataset is None:
         raise SpikeError("--corrupt needs a data set, whose labels it scores against; found files; name a data set")
     kinds = chosen_kinds(damage.corrupt, EVENT_CORRUPTIONS)
-    return Battery(kinds, chosen_severities(damage.severities), 1, damage.seed)
+    return Battery(kinds, chosen_severities(damage.severities))
 
 
 def _damaged(
-    store: FeatureStore, question: Question, battery: Battery, limit: int | None, telling: Telling
+    store: FeatureStore, question: Question, battery: Battery, seed: int, limit: int | None, telling: Telling
 ) -> list[Cell]:
     from spikecli.neuroclip.event_robustness import zero_shot_robustness
 
-    return zero_shot_robustness(store, question, battery, limit, telling)
+    return zero_shot_robustness(store, question, battery, seed, limit, telling)
 
 
 def _show_damage(console: Console, cells: list[Cell], summary: dict[str, Any], seed: int) -> None:

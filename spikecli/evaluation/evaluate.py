@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,12 @@ from spikecli.datasets.sets import kind_of
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
-from spikecli.machine.device import autocast, choose_device
+from spikecli.evaluation.how import How, OnSamples
+from spikecli.machine.device import autocast
 from spikecli.models.inputs import to_network
-from spikecli.neurons import layers
-from spikecli.neurons.answers import point_network
-from spikecli.neurons.watch import watched
-from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.trained import Trained
 
 BATCH = 32
-OnSamples = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -75,47 +72,34 @@ def step_logits(
     return torch.cat(parts, 1)
 
 
-def opened(
-    path: Path, data_dir: Path, dataset: str | None, split: str, device: torch.device
-) -> tuple[nn.Module, Samples]:
-    """Return a checkpoint's network on `device`, and a split of `dataset`, or of the one it was trained on.
+def samples_for(trained: Trained, data_dir: Path, dataset: str | None = None, split: str = "test") -> Samples:
+    """Return a split of `dataset`, or of the one that a network was trained on, as that network takes it.
 
-    Split val is the part of the training split that its run held out. SpikeError when either cannot be had, or when
-    the data set has other classes than the network.
+    Split val is the part of the training split that its run held out. Raise SpikeError if the split is not prepared, or
+    if the data set is of another kind or has other classes than the network.
     """
-    loaded = checkpoints.load(path)
-    config = loaded.config
+    config = trained.config
     if split == "val" and dataset not in (None, config.dataset):
-        raise SpikeError(f"split val is what was held out of {config.dataset} in training; found --data {dataset}")
-    model = checkpoints.network(loaded, path).to(device)
+        raise SpikeError(f"split val is what was held out of {config.dataset} in training; found data set {dataset}")
     name = dataset or config.dataset
     if kind_of(name) != kind_of(config.dataset):
         raise SpikeError(
-            f"{path} was trained on {kind_of(config.dataset)}, but {name} holds {kind_of(name)}; "
-            "give the data set it was trained on with --data"
+            f"{trained.path} was trained on {kind_of(config.dataset)}, but {name} holds {kind_of(name)}; "
+            f"give the data set it was trained on, {config.dataset}"
         )
     samples: Samples = load_samples(data_dir, name, "train" if split == "val" else split, config, fixed=True)
     if split == "val":
         samples = held_out(samples, config)
-    if samples.classnames != loaded.classnames:
+    if samples.classnames != trained.classnames:
         raise SpikeError(
-            f"{path} knows the classes {', '.join(loaded.classnames)}, but {samples.dataset} has "
-            f"{', '.join(samples.classnames)}; give the data set it was trained on with --data"
+            f"{trained.path} knows the classes {', '.join(trained.classnames)}, but {samples.dataset} has "
+            f"{', '.join(samples.classnames)}; give the data set it was trained on, {config.dataset}"
         )
-    return model, samples
+    return samples
 
 
-def evaluate(
-    model: nn.Module,
-    samples: Samples,
-    timesteps: Sequence[int],
-    runs: int,
-    seed: int,
-    device: torch.device,
-    precision: str,
-    on_samples: OnSamples = lambda samples: None,
-) -> list[Row]:
-    """Return a row for each number of time steps, over `runs` seeds of the perturbation.
+def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: How) -> list[Row]:
+    """Return a row for each number of time steps, over the seeds of the perturbation that `how` names.
 
     One pass of the longest run answers for all shorter ones that are shown the same. Operations are counted in the
     first run; `seconds` is what the whole split takes at this number of steps, from the median of three passes over one
@@ -126,14 +110,19 @@ def evaluate(
         inputs = samples.inputs(longest)
         predictions = []
         counts = Operations(longest)
-        for run in range(runs):
+        for run in range(how.runs):
             with counted(model, longest) if run == 0 else nullcontext(counts) as counts:
-                logits = step_logits(model, inputs, longest, device, precision, seed + run, on_samples)
+                logits = logits_of(model, inputs, longest, how, run)
             predictions.append(metrics.cumulative_predictions(logits))
         for t in shorter:
-            seconds = _seconds(model, inputs, t, device, precision)
+            seconds = _seconds(model, inputs, t, how)
             rows.append(_row(t, [p[t - 1] for p in predictions], samples, counts, seconds))
     return rows
+
+
+def logits_of(model: nn.Module, inputs: np.ndarray, timesteps: int, how: How, run: int = 0) -> Tensor:
+    """Return the logits (T, S, K) of the run numbered `run`, whose seed is that much larger than the first."""
+    return step_logits(model, inputs, timesteps, how.device, how.precision, how.seed + run, how.on_samples)
 
 
 def passes(samples: Samples, timesteps: Sequence[int]) -> dict[int, list[int]]:
@@ -165,58 +154,18 @@ def mean_by_class(predictions: Sequence[Tensor], samples: Samples) -> tuple[floa
     return tuple(torch.stack(found).mean(0).tolist())
 
 
-def _seconds(model: nn.Module, inputs: np.ndarray, timesteps: int, device: torch.device, precision: str) -> float:
+def _seconds(model: nn.Module, inputs: np.ndarray, timesteps: int, how: How) -> float:
     batch = inputs[:BATCH]
     taken = []
     for _ in range(3):
         begun = time.perf_counter()
-        step_logits(model, batch, timesteps, device, precision, 0)
+        step_logits(model, batch, timesteps, how.device, how.precision, 0)
         taken.append(time.perf_counter() - begun)
     return statistics.median(taken) * len(inputs) / len(batch)
 
 
-def predict_clouds(checkpoint: Path, inputs: np.ndarray, timesteps: int, seed: int, device: str = "auto") -> np.ndarray:
-    """Return probabilities (T, S, K) of clouds or frames (S, ...): row t is the softmax of t + 1 steps' mean logits."""
-    path = checkpoints.resolve(checkpoint)
-    chosen = choose_device(device)
-    model = checkpoints.network(checkpoints.load(path), path).to(chosen)
-    logits = step_logits(model, inputs, timesteps, chosen, "fp32", seed)
+def probabilities(trained: Trained, inputs: np.ndarray, timesteps: int, seed: int = 0) -> np.ndarray:
+    """Return probabilities (T, S, K) of clouds, frames or images (S, ...): row t is the softmax of t + 1 steps' mean
+    logits."""
+    logits = step_logits(trained.network, inputs, timesteps, trained.device, "fp32", seed)
     return metrics.cumulative_mean(logits).softmax(-1).numpy()
-
-
-def critical_points(checkpoint: Path, points: np.ndarray, timesteps: int, seed: int = 0) -> np.ndarray:
-    """Return how many of the trunk's channels each point of a cloud (N, 3) wins the maximum of, at each step (T, N)."""
-    path = checkpoints.resolve(checkpoint)
-    model = checkpoints.network(checkpoints.load(path), path)
-    wins = np.zeros((timesteps, len(points)), dtype=np.int64)
-
-    def on_winners(winners: Tensor) -> None:  # (T, 1, C)
-        for step, winner in enumerate(winners[:, 0]):
-            wins[step] = np.bincount(winner.numpy(), minlength=len(points))
-
-    handle = point_network(model).watch_winners(on_winners)
-    step_logits(model, points[None], timesteps, torch.device("cpu"), "fp32", seed)
-    handle.remove()
-    return wins
-
-
-def point_spikes(checkpoint: Path, points: np.ndarray, timesteps: int, seed: int = 0) -> tuple[np.ndarray, int]:
-    """Return how many of the trunk's neurons of each point of a cloud (N, 3) fire at each step (T, N), and of how many.
-
-    The neurons are those that see one point alone, as the network names them. SpikeError when it has none that fire.
-    """
-    path = checkpoints.resolve(checkpoint)
-    model = checkpoints.network(checkpoints.load(path), path)
-    trunk = [name for name in point_network(model).trunk() if name in layers(model)]
-    if not trunk:
-        raise SpikeError(f"{path} is a network of ReLUs, no neuron of it fires; color its points by wins")
-    counts, channels = np.zeros((timesteps, len(points)), dtype=np.int64), {}
-
-    def on_fire(name: str, step: int, u: Tensor, spikes: Tensor) -> None:  # (1, N, C)
-        if name in trunk:
-            counts[step] += (spikes != 0).sum((0, 2)).numpy()
-            channels[name] = spikes.shape[2]
-
-    with watched(model, on_fire):
-        step_logits(model, points[None], timesteps, torch.device("cpu"), "fp32", seed)
-    return counts, sum(channels.values())

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from spikecli.datasets.samples import Part, Samples
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
-from spikecli.evaluation.evaluate import opened, passes, step_logits
+from spikecli.evaluation.evaluate import logits_of, passes, samples_for
+from spikecli.evaluation.how import How
 from spikecli.evaluation.stopping import runs_of
-from spikecli.machine.device import choose_device
-from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights import provenance
+from spikecli.weights.trained import Trained
 
 
 @dataclass(frozen=True)
@@ -29,9 +27,13 @@ class Evaluation:
     samples: Samples
     split: str
     places: np.ndarray
-    device: torch.device
-    repeats: int  # seeds of the perturbation that make a difference: 1 where nothing is drawn
+    how: How  # its `runs` are those that make a difference: 1 where nothing is drawn
     changes: tuple[str, ...] = ()  # in the data since the network was trained
+
+    @property
+    def repeats(self) -> int:
+        """How many seeds of the perturbation make a difference."""
+        return self.how.runs
 
     @property
     def stored(self) -> str:
@@ -88,37 +90,32 @@ class Predictions:
         return wrong[np.argsort(-self.probabilities[wrong, given[wrong]], kind="stable")]
 
 
-def open_evaluation(weights: Path, data_dir: Path, split: str, repeats: int) -> Evaluation:
+def open_evaluation(trained: Trained, data_dir: Path, split: str, how: How) -> Evaluation:
     """Return a run's network with a split of its data set: "train", "test", or "val", the part of train held out.
 
-    SpikeError when the weights or the data cannot be read, or when nothing was held out.
+    It is evaluated on the network's own device. Raise SpikeError if the data cannot be read, or nothing was held out.
     """
-    loaded = checkpoints.load(weights)
-    device = choose_device("auto")
-    model, samples = opened(weights, data_dir, None, split, device)
+    samples = samples_for(trained, data_dir, None, split)
     places = samples.places if isinstance(samples, Part) else np.arange(len(samples.labels))
-    changes = tuple(provenance.changes(loaded, data_dir))
-    return Evaluation(model, samples, split, places, device, runs_of(model, repeats), changes)
+    how = replace(how, runs=runs_of(trained.network, how.runs), device=trained.device)
+    return Evaluation(trained.network, samples, split, places, how, tuple(provenance.changes(trained, data_dir)))
 
 
-def evaluate_each(
-    evaluation: Evaluation, timesteps: int, seed: int, on_samples: Callable[[int], None] = lambda samples: None
-) -> Predictions:
+def evaluate_each(evaluation: Evaluation, timesteps: int) -> Predictions:
     """Return what the network says after 1 to `timesteps` steps; an ANN of points or images has no time: one step."""
-    predictions: list[list[np.ndarray]] = [[] for _ in range(evaluation.repeats)]
+    model, samples, how = evaluation.model, evaluation.samples, evaluation.how
+    classes: list[list[np.ndarray]] = [[] for _ in range(how.runs)]
     firing_rate, energy = [], []
-    for longest, wanted in passes(evaluation.samples, range(1, timesteps + 1)).items():
-        inputs = evaluation.samples.inputs(longest)
+    for longest, wanted in passes(samples, range(1, timesteps + 1)).items():
+        inputs = samples.inputs(longest)
         counts = Operations(longest)
-        for number, given in enumerate(predictions):
-            with counted(evaluation.model, longest) if number == 0 else nullcontext(counts) as counts:
-                logits = step_logits(
-                    evaluation.model, inputs, longest, evaluation.device, "fp32", seed + number, on_samples
-                )
+        for run, given in enumerate(classes):
+            with counted(model, longest) if run == 0 else nullcontext(counts) as counts:
+                logits = logits_of(model, inputs, longest, how, run)
             steps = [step for step in wanted if step <= len(logits)]
             given += [metrics.cumulative_predictions(logits)[step - 1].numpy() for step in steps]
-            if number == 0:
-                chances = metrics.cumulative_mean(logits)[-1].softmax(-1).numpy()
+            if run == 0:
+                probabilities = metrics.cumulative_mean(logits)[-1].softmax(-1).numpy()
         firing_rate += [counts.firing_rate(step) for step in steps]
         energy += [counts.energy_uj(step) / len(evaluation.places) for step in steps]
-    return Predictions(np.array(predictions), chances, evaluation.samples.labels, tuple(firing_rate), tuple(energy))
+    return Predictions(np.array(classes), probabilities, samples.labels, tuple(firing_rate), tuple(energy))

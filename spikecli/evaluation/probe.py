@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,9 +11,9 @@ from torch import Tensor, nn
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import step_logits
 from spikecli.neurons import layers
-from spikecli.neurons.answers import thresholds_of
+from spikecli.neurons.answers import point_network, thresholds_of
 from spikecli.neurons.watch import watched
-from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.trained import Trained
 
 
 @dataclass
@@ -92,14 +91,47 @@ def membranes(model: nn.Module, points: np.ndarray, timesteps: int, seed: int) -
     return {name: found[name] for name in neurons if name in found}
 
 
-def spiking(given: Path) -> tuple[nn.Module, checkpoints.Checkpoint]:
-    """Return the network of a run folder or weights file, and what was stored with it; SpikeError for an ANN."""
-    path = checkpoints.resolve(given)
-    stored = checkpoints.load(path)
-    model = checkpoints.network(stored, path)
-    if not layers(model):
-        raise SpikeError(f"the network of {given} has no spiking neurons, so nothing fires; give another")
-    return model, stored
+def critical_points(trained: Trained, points: np.ndarray, timesteps: int, seed: int = 0) -> np.ndarray:
+    """Return how many of the trunk's channels each point of a cloud (N, 3) wins the maximum of, at each step (T, N)."""
+    wins = np.zeros((timesteps, len(points)), dtype=np.int64)
+
+    def on_winners(winners: Tensor) -> None:  # (T, 1, C)
+        for step, winner in enumerate(winners[:, 0]):
+            wins[step] = np.bincount(winner.cpu().numpy(), minlength=len(points))
+
+    handle = point_network(trained.network).watch_winners(on_winners)
+    try:
+        step_logits(trained.network, points[None], timesteps, trained.device, "fp32", seed)
+    finally:
+        handle.remove()
+    return wins
+
+
+def point_spikes(trained: Trained, points: np.ndarray, timesteps: int, seed: int = 0) -> tuple[np.ndarray, int]:
+    """Return how many of the trunk's neurons of each point of a cloud (N, 3) fire at each step (T, N), and of how many.
+
+    The neurons are those that see one point alone, as the network names them. Raise SpikeError if none of them fires.
+    """
+    model = trained.network
+    trunk = [name for name in point_network(model).trunk() if name in layers(model)]
+    if not trunk:
+        raise SpikeError(f"{trained.path} is a network of ReLUs, no neuron of it fires; color its points by wins")
+    counts, channels = np.zeros((timesteps, len(points)), dtype=np.int64), {}
+
+    def on_fire(name: str, step: int, u: Tensor, spikes: Tensor) -> None:  # (1, N, C)
+        if name in trunk:
+            counts[step] += (spikes != 0).sum((0, 2)).cpu().numpy()
+            channels[name] = spikes.shape[2]
+
+    with watched(model, on_fire):
+        step_logits(model, points[None], timesteps, trained.device, "fp32", seed)
+    return counts, sum(channels.values())
+
+
+def demand_spikes(trained: Trained) -> None:
+    """Raise SpikeError if a network has no spiking neurons."""
+    if not layers(trained.network):
+        raise SpikeError(f"the network of {trained.given} has no spiking neurons, so nothing fires; give another")
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
-from spikecli.evaluation.evaluate import opened, step_logits
-from spikecli.machine.device import choose_device
+from spikecli.evaluation.evaluate import samples_for, step_logits
+from spikecli.evaluation.how import How, OnSamples, silent
 from spikecli.neurons import Neuron
 from spikecli.neurons.answers import levels_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.reparameterize import Fold, folds, reparameterize
+from spikecli.weights.trained import Trained
 
 TIMESTEPS = (1, 4)
 TOLERANCE = 1e-9  # of a logit in float64
 BATCH = 4  # samples whose every spike is kept at a time
-
-OnSamples = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def compare(
     timesteps: int,
     seed: int,
     device: torch.device,
-    on_samples: OnSamples = lambda samples: None,
+    on_samples: OnSamples = silent,
 ) -> Comparison:
     """Return how far `folded` differs from `original` on inputs (S, ...), in the type of their weights.
 
@@ -158,53 +157,51 @@ def demand_equality(comparison: Comparison, source: Path) -> None:
     )
 
 
-def fold_checkpoint(
-    path: Path,
+def fold(
+    trained: Trained,
     out: Path,
     data_dir: Path,
     dataset: str | None = None,
     split: str = "test",
     samples: int = 32,
-    seed: int = 0,
-    device: str = "auto",
-    on_samples: OnSamples = lambda samples: None,
+    how: How = How(),
     kind: torch.dtype = torch.float32,
 ) -> Folded:
-    """Return what became of a checkpoint that was folded, proved equal on samples of a split, and written to `out`.
+    """Return what became of a network that was folded, proved equal on samples of a split, and written to `out`.
 
-    The network is proved in float64; its weights are then rounded to `kind`, and what that changes is told. SpikeError
-    when a fold is impossible, when the two are not equal in float64, or when `out` holds something else.
+    The network is proved in float64 on its own device; its weights are then rounded to `kind`, and what that changes is
+    told. Raise SpikeError if a fold is impossible, if the two are not equal in float64, or if `out` holds something
+    else.
     """
-    place = choose_device(device)
-    place = torch.device("cpu") if place.type == "mps" else place  # which has no float64
-    source = checkpoints.load(path)
-    _demand_foldable(source, path, out)
-    trained, held = opened(path, data_dir, dataset, split, place)
+    place = torch.device("cpu") if trained.device.type == "mps" else trained.device  # which has no float64
+    _demand_foldable(trained, out)
+    held = samples_for(trained, data_dir, dataset, split)
     chosen = _spread(len(held.labels), samples)
     inputs = {timesteps: held.inputs(timesteps, chosen) for timesteps in TIMESTEPS}
 
     def compared(first: nn.Module, second: nn.Module) -> Comparison:
-        parts = (compare(first, second, frames, t, seed, place, on_samples) for t, frames in inputs.items())
+        parts = (compare(first, second, frames, t, how.seed, place, how.on_samples) for t, frames in inputs.items())
         return sum(parts, Comparison())
 
-    exact = copy.deepcopy(trained).double()
+    original = trained.on(place).network
+    exact = copy.deepcopy(original).double()
     folded = reparameterize(exact)
     float64 = compared(exact, folded)
-    demand_equality(float64, path)
-    written = _written(source, folded, path, kind)
-    rounded = compared(trained, checkpoints.network(written, out).to(place))
+    demand_equality(float64, trained.path)
+    written = _written(trained, folded, kind)
+    rounded = compared(original, checkpoints.network(written, out).to(place))
     checkpoints.save(out, written)
     stored = str(kind).removeprefix("torch.")
-    return Folded(folds(trained), out, path, held.dataset, split, len(chosen), float64, rounded, stored)
+    return Folded(folds(original), out, trained.path, held.dataset, split, len(chosen), float64, rounded, stored)
 
 
-def _demand_foldable(source: checkpoints.Checkpoint, path: Path, out: Path) -> None:
-    if source.config.model.folded:
-        raise SpikeError(f"{path} is folded already; give the run that it was folded from, or use it as it is")
+def _demand_foldable(trained: Trained, out: Path) -> None:
+    if trained.config.model.folded:
+        raise SpikeError(f"{trained.path} is folded already; give the run that it was folded from, or use it as it is")
     if out.is_dir():
         raise SpikeError(f"{out} is a folder; name a file in it, such as {out / 'folded.safetensors'}")
     if out.exists() and not _is_folded(out):
-        raise SpikeError(f"--out {out} is there and no folded checkpoint, so it would be lost; name another file")
+        raise SpikeError(f"{out} is there and no folded checkpoint, so it would be lost; name another file")
 
 
 def _is_folded(path: Path) -> bool:
@@ -219,11 +216,10 @@ def _spread(count: int, wanted: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(np.int64))
 
 
-def _written(
-    source: checkpoints.Checkpoint, folded: nn.Module, path: Path, kind: torch.dtype
-) -> checkpoints.Checkpoint:
+def _written(trained: Trained, folded: nn.Module, kind: torch.dtype) -> checkpoints.Checkpoint:
     """Return the checkpoint of a folded network with weights of one type, as `checkpoints.network` reads it."""
     tensors = {name: value.to(kind) for name, value in folded.state_dict().items()}
-    model = source.config.model.alone().model_copy(update={"folded": True})
-    config = source.config.model_copy(update={"model": model})
-    return replace(source, tensors=tensors, config=config, notes={**source.notes, "folded_from": path.name})
+    model = trained.config.model.alone().model_copy(update={"folded": True})
+    config = trained.config.model_copy(update={"model": model})
+    notes = {**trained.notes, "folded_from": trained.path.name}
+    return checkpoints.Checkpoint(tensors, config, trained.classnames, notes)

@@ -18,7 +18,8 @@ from spikecli.datasets.events.samples import EventSamples
 from spikecli.datasets.samples import Samples
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
-from spikecli.evaluation.evaluate import OnSamples, passes, step_logits
+from spikecli.evaluation.evaluate import logits_of, passes
+from spikecli.evaluation.how import How
 from spikecli.evaluation.stopping import steps_of
 
 CLEAN = "clean"
@@ -26,12 +27,10 @@ CLEAN = "clean"
 
 @dataclass(frozen=True)
 class Battery:
-    """The damage that is tried: kinds, severities, and how many seeds of each, from `seed` on."""
+    """The damage that is tried: kinds and severities."""
 
     kinds: tuple[str, ...]
     severities: tuple[int, ...] = SEVERITIES
-    runs: int = 1
-    seed: int = 0
 
     @property
     def cases(self) -> list[tuple[str, int]]:
@@ -70,15 +69,7 @@ class Report:
     means: list[Mean]
 
 
-def robustness(
-    model: nn.Module,
-    samples: Samples,
-    battery: Battery,
-    timesteps: Sequence[int],
-    device: torch.device,
-    precision: str,
-    on_samples: OnSamples = lambda samples: None,
-) -> list[Cell]:
+def robustness(model: nn.Module, samples: Samples, battery: Battery, timesteps: Sequence[int], how: How) -> list[Cell]:
     """Return a cell for each case of `battery` and number of time steps; a run's seed draws damage and perturbation.
 
     The ANN knows no time: its cells are those of one step alone.
@@ -89,9 +80,9 @@ def robustness(
     for kind, severity in battery.cases:
         for longest, shorter in passes(samples, timesteps).items():
             predictions = []
-            for seed in range(battery.seed, battery.seed + battery.runs):
-                inputs = damaged(samples, kind, severity, seed, longest)
-                logits = step_logits(model, inputs, longest, device, precision, seed, on_samples)
+            for run in range(how.runs):
+                inputs = damaged(samples, kind, severity, how.seed + run, longest)
+                logits = logits_of(model, inputs, longest, how, run)
                 predictions.append(metrics.cumulative_predictions(logits))
             cells += [_cell(kind, severity, t, [steps[t - 1] for steps in predictions], labels) for t in shorter]
     return cells
@@ -115,7 +106,7 @@ def corruptions_of(samples: Samples) -> dict[str, Corruption]:
         return CLOUD_CORRUPTIONS
     if isinstance(samples, EventSamples):
         return EVENT_CORRUPTIONS
-    raise SpikeError(f"--corrupt damages points and recordings, but {samples.dataset} holds {samples.unit_name}")
+    raise SpikeError(f"there is damage for points and recordings, but {samples.dataset} holds {samples.unit_name}")
 
 
 def _cell(kind: str, severity: int, timesteps: int, predictions: list[Tensor], labels: Tensor) -> Cell:

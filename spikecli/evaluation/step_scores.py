@@ -6,8 +6,7 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,10 @@ from torch import Tensor, nn
 from spikecli.datasets.samples import Samples
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import MAC_PJ, counted
-from spikecli.evaluation.evaluate import BATCH, OnSamples, Row, evaluate, mean_by_class, step_logits
+from spikecli.evaluation.evaluate import BATCH, Row, evaluate, logits_of, mean_by_class, step_logits
 from spikecli.evaluation.evaluate import passes as passes_of
+from spikecli.evaluation.how import How, silent
 from spikecli.evaluation.stopping import StopRule, answers
-from spikecli.machine.device import choose_device
-from spikecli.weights import checkpoint as checkpoints
 
 TIMED = 4 * BATCH  # samples that the seconds are measured on, spread over the split
 
@@ -83,11 +81,7 @@ def evaluate_steps(
     timesteps: Sequence[int],
     stop: StopRule | None,
     drawn: bool,
-    runs: int,
-    seed: int,
-    device: torch.device,
-    precision: str,
-    on_samples: OnSamples = lambda samples: None,
+    how: How,
 ) -> StepScores:
     """Return the scores at each number of time steps, and where `stop` is given also those of stopping by it.
 
@@ -95,10 +89,9 @@ def evaluate_steps(
     SpikeError for an ANN that is to stop.
     """
     timesteps = _with_most(timesteps, stop)
-    how = (seed, device, precision, on_samples)
-    auto = None if stop is None else stopped(model, samples, stop, runs, *how)
-    rows = evaluate(model, samples, timesteps, runs, *how)
-    sure = mean_confidences(model, samples, timesteps, *how) if drawn else []
+    auto = None if stop is None else stopped(model, samples, stop, how)
+    rows = evaluate(model, samples, timesteps, how)
+    sure = mean_confidences(model, samples, timesteps, how) if drawn else []
     longest = next((row for row in rows if stop is not None and row.timesteps == stop.most), None)
     saving = saved(auto, longest) if auto is not None and longest is not None else None
     return StepScores(rows, auto, saving, sure, len(samples.labels))
@@ -129,39 +122,30 @@ def results(scores: StepScores, classnames: Sequence[str] = ()) -> list[dict[str
     return rows
 
 
-def stopped(
-    model: nn.Module,
-    samples: Samples,
-    stop: StopRule,
-    runs: int,
-    seed: int,
-    device: torch.device,
-    precision: str,
-    on_samples: OnSamples = lambda samples: None,
-) -> AutoRow:
-    """Return the row of a network that stops each sample when it is sure, over `runs` seeds of the perturbation.
+def stopped(model: nn.Module, samples: Samples, stop: StopRule, how: How) -> AutoRow:
+    """Return the row of a network that stops each sample when it is sure, over the seeds that `how` names.
 
     Operations are counted in the first run; `seconds` is what the whole split takes, from the median of three passes
     over samples spread evenly over it. SpikeError for an ANN.
     """
     labels, inputs = torch.from_numpy(samples.labels), samples.inputs(stop.most)
     with counted(model, 1) as counts:  # each call is a step of the samples still under way, so the sum is over all
-        first = answers(model, inputs, stop, device, precision, seed, on_samples)
+        first = answers(model, inputs, stop, how)
     done = [first]
-    for run in range(1, runs):
-        done.append(answers(model, inputs, stop, device, precision, seed + run, on_samples))
+    for run in range(1, how.runs):
+        done.append(answers(model, inputs, stop, how, run))
     steps = torch.stack([taken for _, taken in done])
     accuracies = [metrics.instance_accuracy(means.argmax(-1), labels) for means, _ in done]
-    again = (first[1] - 1).sum().item() * _computed_once(model, inputs[:1], device, precision)
+    again = (first[1] - 1).sum().item() * _computed_once(model, inputs[:1], how)
     return AutoRow(
         "auto",
         statistics.fmean(accuracies),
-        statistics.stdev(accuracies) if runs > 1 else 0.0,
+        statistics.stdev(accuracies) if how.runs > 1 else 0.0,
         statistics.fmean(metrics.class_accuracy(means.argmax(-1), labels) for means, _ in done),
         counts.firing_rate(1),
         counts.synaptic_operations(1) / len(labels),
         (counts.energy_uj(1) - MAC_PJ * again / 1e6) / len(labels),
-        _seconds(model, inputs, stop, device, precision),
+        _seconds(model, inputs, stop, how),
         stop.confidence,
         stop.most,
         steps.double().mean().item(),
@@ -170,7 +154,7 @@ def stopped(
     )
 
 
-def _computed_once(model: nn.Module, one: np.ndarray, device: torch.device, precision: str) -> float:
+def _computed_once(model: nn.Module, one: np.ndarray, how: How) -> float:
     """Return the multiply-adds of a sample that are the same at every step: a long run makes them in its first alone.
 
     Calls of one step each make them anew, but a device need not: it holds the layer's output. Frames have none.
@@ -178,17 +162,17 @@ def _computed_once(model: nn.Module, one: np.ndarray, device: torch.device, prec
     if one.ndim == 5:
         return 0.0
     with counted(model, 2) as counts:
-        step_logits(model, one, 2, device, precision, 0)
+        step_logits(model, one, 2, how.device, how.precision, 0)
     return (counts.multiplies[0] - counts.multiplies[1]).item()
 
 
-def _seconds(model: nn.Module, inputs: np.ndarray, stop: StopRule, device: torch.device, precision: str) -> float:
+def _seconds(model: nn.Module, inputs: np.ndarray, stop: StopRule, how: How) -> float:
     # The splits are sorted by class, and classes differ in how soon they are sure.
     chosen = np.unique(np.linspace(0, len(inputs) - 1, TIMED).astype(np.int64))
-    taken = []
+    taken, alone = [], replace(how, seed=0, on_samples=silent)
     for _ in range(3):
         begun = time.perf_counter()
-        answers(model, inputs[chosen], stop, device, precision, 0)
+        answers(model, inputs[chosen], stop, alone)
         taken.append(time.perf_counter() - begun)
     return statistics.median(taken) * len(inputs) / len(chosen)
 
@@ -207,29 +191,11 @@ def _saved(part: float, whole: float) -> float:
     return 1 - part / whole if whole else 0.0
 
 
-def mean_confidences(
-    model: nn.Module,
-    samples: Samples,
-    timesteps: Sequence[int],
-    seed: int,
-    device: torch.device,
-    precision: str,
-    on_samples: OnSamples = lambda samples: None,
-) -> list[float]:
-    """Return at each number of time steps the mean probability of the class that is named."""
+def mean_confidences(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: How) -> list[float]:
+    """Return at each number of time steps the mean probability of the class that is named, with the first seed."""
     found = []
     for longest, shorter in passes_of(samples, timesteps).items():
-        logits = step_logits(model, samples.inputs(longest), longest, device, precision, seed, on_samples)
+        logits = logits_of(model, samples.inputs(longest), longest, how)
         surest: Tensor = metrics.cumulative_mean(logits).softmax(-1).amax(-1)
         found += [surest[step - 1].mean().item() for step in shorter]
     return found
-
-
-def predict_stopped(
-    checkpoint: Path, points: np.ndarray, stop: StopRule, seed: int, device: str = "auto"
-) -> tuple[np.ndarray, list[int]]:
-    """Return probabilities (S, K) of clouds (S, N, 3) where each stops, and the steps that each took."""
-    path, place = checkpoints.resolve(checkpoint), choose_device(device)
-    model = checkpoints.network(checkpoints.load(path), path).to(place)
-    means, steps = answers(model, points, stop, place, "fp32", seed)
-    return means.softmax(-1).numpy(), steps.tolist()

@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
-from spikecli.evaluation.evaluate import BATCH, OnSamples
+from spikecli.evaluation.evaluate import BATCH
+from spikecli.evaluation.how import How
 from spikecli.machine.device import autocast
 from spikecli.models.inputs import to_network
 from spikecli.neurons import Neuron
 from spikecli.neurons.start import Perturbed
+from spikecli.weights.trained import Trained
 
 
 @dataclass(frozen=True)
@@ -116,33 +118,36 @@ def carried(model: nn.Module) -> Iterator[list[Membrane]]:
             neuron.start = membrane.start
 
 
-def answers(
-    model: nn.Module,
-    inputs: np.ndarray,
-    stop: StopRule,
-    device: torch.device,
-    precision: str,
-    seed: int,
-    on_samples: OnSamples = lambda samples: None,
-) -> tuple[Tensor, Tensor]:
+def answers(model: nn.Module, inputs: np.ndarray, stop: StopRule, how: How, run: int = 0) -> tuple[Tensor, Tensor]:
     """Return each sample's mean logits (S, K), float32 on the CPU, and the steps (S,) that it took.
 
     `inputs` are points, images or frames (S, ...), of these as many as `stop.most`. Only samples that are not sure yet
-    are passed on to the next step. SpikeError for an ANN.
+    are passed on to the next step. `run` is added to the seed. Raise SpikeError for an ANN.
     """
     if not spikes(model):
-        raise SpikeError("the ANN knows no time, found --timesteps auto; leave it out, or give a spiking network")
-    kind = next(model.parameters()).dtype
+        raise SpikeError("the ANN knows no time, found timesteps auto; give a number, or a spiking network")
+    device, kind = how.device, next(model.parameters()).dtype
     parts = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
-        torch.manual_seed(seed)
+        torch.manual_seed(how.seed + run)
         for start in range(0, len(inputs), BATCH):
             part = inputs[start : start + BATCH]
-            with carried(model) as membranes, autocast(device, precision):
+            with carried(model) as membranes, autocast(device, how.precision):
                 parts.append(_answer(model, to_network(part, device, kind), stop, membranes))
-            on_samples(len(part))
+            how.on_samples(len(part))
     means, steps = zip(*parts, strict=True)
     return torch.cat(means), torch.cat(steps)
+
+
+def sure_probabilities(
+    trained: Trained, inputs: np.ndarray, stop: StopRule, seed: int = 0
+) -> tuple[np.ndarray, list[int]]:
+    """Return probabilities (S, K) of clouds, frames or images (S, ...) where each stops, and the steps that each took.
+
+    Raise SpikeError for an ANN.
+    """
+    means, steps = answers(trained.network, inputs, stop, How(seed=seed, device=trained.device))
+    return means.softmax(-1).numpy(), steps.tolist()
 
 
 def _answer(model: nn.Module, x: Tensor, stop: StopRule, membranes: list[Membrane]) -> tuple[Tensor, Tensor]:

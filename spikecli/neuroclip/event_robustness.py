@@ -20,7 +20,12 @@ AT_ONCE = 8  # recordings before the model
 
 
 def zero_shot_robustness(
-    store: FeatureStore, question: Question, battery: Battery, limit: int | None = None, telling: Telling = Telling()
+    store: FeatureStore,
+    question: Question,
+    battery: Battery,
+    seed: int = 0,
+    limit: int | None = None,
+    telling: Telling = Telling(),
 ) -> list[Cell]:
     """Return a cell for each case of `battery`, of `limit` recordings at most, evenly over the classes.
 
@@ -36,7 +41,7 @@ def zero_shot_robustness(
             features = store.read(chosen)
             telling.on_step(len(chosen))
         else:
-            features = _encoded(store, kind, severity, battery.seed, chosen, telling)
+            features = _encoded(store, kind, severity, seed, chosen, telling)
         logits = zero_shot_logits(features, texts, store.clip.logit_scale)
         scores = score(logits.cpu(), labels, store.split, perf_counter() - begin)
         steps = store.viewing.timesteps

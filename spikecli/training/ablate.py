@@ -14,7 +14,6 @@ from spikecli.evaluation import evaluate
 from spikecli.evaluation.stopping import runs_of, steps_of
 from spikecli.files.atomic import write_text
 from spikecli.files.gate import file_hash
-from spikecli.machine.device import choose_device
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import BY_DATA
 from spikecli.training import train
@@ -22,6 +21,7 @@ from spikecli.training.interruption import Stop, stoppable
 from spikecli.training.runs import LAST, STATE, differences
 from spikecli.training.scoring import Layer, Score, Scoring, score
 from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.trained import Trained
 
 RECORD = "ablation.json"  # beside a finished run: the checksum of its weights, and their scores
 OnProgress = Callable[[float, str], None]  # epochs done of all runs, what is under way
@@ -131,8 +131,9 @@ def _score(
     one: Trial, scoring: Scoring, data_dir: Path, device: str, stop: Stop, on_text: Callable[[str], None]
 ) -> Outcome:
     """Return a trained trial's outcome, from its record when that was made from the same weights, data and settings."""
-    record, place = _record(one), choose_device(device)
-    model, samples = evaluate.opened(one.folder / LAST, data_dir, None, scoring.split, place)
+    record = _record(one)
+    trained = Trained.open(one.folder / LAST, device)
+    model, samples = trained.network, evaluate.samples_for(trained, data_dir, None, scoring.split)
     steps, runs = list(steps_of(model, scoring.timesteps)), runs_of(model, scoring.perturbations)
     key = {"timesteps": steps, "split": scoring.split, "perturbations": runs, "data": samples.fingerprint}
     if record.get("key") != key:
@@ -142,7 +143,7 @@ def _score(
                 raise Stopped("stopped while scoring")
 
         on_text("scoring")
-        scores, layers = score(model, samples, one.config, scoring, place, on_samples)
+        scores, layers = score(trained, samples, scoring, on_samples)
         rows = {"scores": [asdict(row) for row in scores], "layers": [asdict(layer) for layer in layers]}
         record = {"weights": record["weights"], "key": key, **rows}
         _write_record(one, record)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 
-import torch
 from torch import nn
 
 from spikecli.datasets.samples import Samples
 from spikecli.evaluation import evaluate
 from spikecli.evaluation.energy import Operations, counted, energy_uj
+from spikecli.evaluation.how import How, OnSamples, silent
 from spikecli.evaluation.stopping import runs_of, steps_of
 from spikecli.settings.config import TrainConfig
 from spikecli.training.membrane_loss import Quantization, quantization
+from spikecli.weights.trained import Trained
 
 PERTURBATION_SEED = 0  # the first, as of `eval`
 
@@ -80,23 +81,19 @@ class Cell:
 
 
 def score(
-    model: nn.Module,
-    samples: Samples,
-    config: TrainConfig,
-    scoring: Scoring,
-    device: torch.device,
-    on_samples: Callable[[int], None],
+    trained: Trained, samples: Samples, scoring: Scoring, on_samples: OnSamples = silent
 ) -> tuple[list[Score], list[Layer]]:
     """Return a network's scores at each T and its layers at the longest."""
+    model, config = trained.network, trained.config
     steps, runs = steps_of(model, scoring.timesteps), runs_of(model, scoring.perturbations)
     precision = "bf16" if config.precision == "bf16" else "fp32"
-    rows = evaluate.evaluate(model, samples, steps, runs, PERTURBATION_SEED, device, precision, on_samples)
+    how = How(runs, PERTURBATION_SEED, trained.device, precision, on_samples)
+    rows = evaluate.evaluate(model, samples, steps, how)
     scores: list[Score] = []
     count = len(samples.labels)
     for longest, shorter in sorted(evaluate.passes(samples, steps).items()):
         with counted(model, longest) as operations, quantization(model, longest) as errors:
-            shown = samples.inputs(longest)
-            evaluate.step_logits(model, shown, longest, device, precision, PERTURBATION_SEED, on_samples)
+            evaluate.logits_of(model, samples.inputs(longest), longest, how)
         scores += [_score(config, scoring.split, count, row, errors) for row in rows if row.timesteps in shorter]
     return scores, list(_layers(model, operations, errors, count))
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spikecli.datasets.events.frames import SLICINGS, Slicing
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.view.drawing.film import AZIMUTHS, FILMS
 from spikecli.view.drawing.window import no_display
+
+if TYPE_CHECKING:
+    from spikecli.weights.trained import Trained
 
 OnStep = Callable[[int], None]
 
@@ -69,7 +73,7 @@ class Look:
     sources: tuple[str, ...]
     data_dir: Path
     out: Path | None = None
-    checkpoint: Path | None = None
+    checkpoint: Trained | None = None
     timesteps: int = 4
     points: int | None = None
     theme: str = "light"
@@ -79,7 +83,7 @@ class Look:
     clip: ClipLook = field(default_factory=ClipLook)
     split: str = "test"  # that runs are evaluated on
     runs: int = 3  # seeds of the perturbation, in the evaluation of runs
-    against: Path | None = None  # a second network
+    against: Trained | None = None  # a second network
     reading: ReadOptions = AS_FOUND
 
     @property

@@ -18,6 +18,7 @@ from spikecli.models import joint
 from spikecli.settings.config import TrainConfig, validated
 from spikecli.weights.reference import NAME, reference
 from spikecli.weights.reparameterize import reparameterize
+from spikecli.weights.run_folder import LAST
 
 FORMAT = "spikecli-1"
 _NOTES: dict[str, Any] = {"data": {str: str}, "progress": {"epochs": [dict]}, "metrics": dict}  # shapes, where there
@@ -95,8 +96,8 @@ def resolve(given: Path | None, runs: Path = Path("checkpoints")) -> Path:
     if given == Path(NAME) and not given.exists():
         given = reference()
     if given is None:
-        found = sorted(runs.glob("*/model.safetensors"), key=lambda path: path.stat().st_mtime)
+        found = sorted(runs.glob(f"*/{LAST}"), key=lambda path: path.stat().st_mtime)
         if not found:
             raise SpikeError(f"found no run in {runs}; train one with `spikecli train`, or name a checkpoint")
         return found[-1]
-    return given / "model.safetensors" if given.is_dir() else given
+    return given / LAST if given.is_dir() else given

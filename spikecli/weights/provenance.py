@@ -9,8 +9,7 @@ from typing import Any
 from spikecli.datasets import splits_record
 from spikecli.datasets.clouds import record
 from spikecli.datasets.sets import kind_of
-from spikecli.files.gate import fits
-from spikecli.weights.checkpoint import Checkpoint
+from spikecli.weights.trained import Trained
 
 
 def fingerprints(data_dir: Path, dataset: str) -> dict[str, str]:
@@ -18,16 +17,16 @@ def fingerprints(data_dir: Path, dataset: str) -> dict[str, str]:
     return _OF_KIND[kind_of(dataset)](data_dir, dataset)
 
 
-def changes(checkpoint: Checkpoint, data_dir: Path, dataset: str | None = None) -> list[str]:
-    """Return a line on each split that is not what it was when the checkpoint was trained on it.
+def changes(trained: Trained, data_dir: Path, dataset: str | None = None) -> list[str]:
+    """Return a line on each split that is not what it was when the network was trained on it.
 
-    None where `dataset` is another one than it was trained on, or the checkpoint says nothing of its data.
+    There is none if `dataset` is another one than it was trained on, or if its file says nothing of its data.
     """
-    before: Any = checkpoint.notes.get("data")
-    if dataset not in (None, checkpoint.config.dataset) or not fits(before, {str: str}):
+    before, own = trained.fingerprints, trained.config.dataset
+    if dataset not in (None, own) or not before:
         return []
-    now = fingerprints(data_dir, checkpoint.config.dataset)
-    return [_line(checkpoint.config.dataset, split, before, now) for split in before if now.get(split) != before[split]]
+    now = fingerprints(data_dir, own)
+    return [_line(own, split, before, now) for split in before if now.get(split) != before[split]]
 
 
 def _line(dataset: str, split: str, before: dict[str, str], now: dict[str, str]) -> str:

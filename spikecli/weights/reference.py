@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from spikecli.errors import SpikeError
+from spikecli.weights.run_folder import LAST
 
 NAME = "reference"  # what stands for their path on the command line
 _PLACES = (Path(__file__).parents[2], Path(sys.prefix) / "share" / "spikecli")  # a checkout, an installed wheel
@@ -18,7 +19,7 @@ def _folders() -> list[Path]:
 def reference() -> Path:
     """Return the folder of the reference weights; SpikeError where they were not installed."""
     for folder in _folders():
-        if (folder / "model.safetensors").is_file():
+        if (folder / LAST).is_file():
             return folder
     raise SpikeError(
         "found no reference weights with this installation; install spikecli from its repository, or name a checkpoint "
@@ -27,8 +28,14 @@ def reference() -> Path:
 
 
 def name_of(weights: Path) -> str:
-    """Return how a weights file is called in a title: its path, unless it is the reference weights."""
-    return f"{NAME} weights" if weights.parent in _folders() else str(weights)
+    """Return how a weights file is called in a title: its run folder's name, or the file's with its folder's before it.
+
+    The weights that come with the program are "reference weights".
+    """
+    if weights.parent in _folders():
+        return f"{NAME} weights"
+    whole = weights.absolute()
+    return whole.parent.name if whole.name == LAST else f"{whole.parent.name}/{whole.stem}"
 
 
 def is_checkpoint(given: Path) -> bool:

@@ -18,28 +18,27 @@ def show_damage(console: Console, asked: Asked, timesteps: Sequence[int], damage
     """Show a row for each kind of damage and severity, a column for each run and number of time steps."""
     from spikecli.datasets.corrupt import chosen_kinds, chosen_severities
     from spikecli.evaluation import robustness as flow
-    from spikecli.evaluation.evaluate import opened, passes
+    from spikecli.evaluation.evaluate import passes, samples_for
+    from spikecli.evaluation.how import How
     from spikecli.evaluation.stopping import steps_of
-    from spikecli.machine.device import choose_device
-    from spikecli.weights import checkpoint as checkpoints
+    from spikecli.weights.trained import Trained
 
-    severities, place = chosen_severities(damage.severities), choose_device(asked.device)
-    paths = [checkpoints.resolve(asked.checkpoint)]
-    runs = [opened(paths[0], asked.data_dir, asked.data, asked.split, place)]
-    samples = runs[0][1]
-    kinds = chosen_kinds(str(damage.corrupt), flow.corruptions_of(samples))
-    battery = flow.Battery(kinds, severities, asked.runs, asked.seed)
+    severities, trained = chosen_severities(damage.severities), Trained.open(asked.checkpoint, asked.device)
+    samples = samples_for(trained, asked.data_dir, asked.data, asked.split)
+    runs = [(trained, samples)]
+    battery = flow.Battery(chosen_kinds(str(damage.corrupt), flow.corruptions_of(samples)), severities)
     if damage.beside is not None:
-        paths.append(checkpoints.resolve(damage.beside))
-        runs.append(opened(paths[1], asked.data_dir, samples.dataset, asked.split, place))
-    through = sum(len(passes(split, steps_of(model, timesteps))) for model, split in runs)
+        other = Trained.open(damage.beside, asked.device)
+        runs.append((other, samples_for(other, asked.data_dir, samples.dataset, asked.split)))
+    through = sum(len(passes(split, steps_of(each.network, timesteps))) for each, split in runs)
     total = through * asked.runs * len(battery.cases) * len(samples.labels)
     reports = []
     with console.progress("evaluating damaged samples", total=total, unit=samples.unit_name) as advance:
-        for path, (model, split) in zip(paths, runs, strict=True):
-            cells = flow.robustness(model, split, battery, timesteps, place, asked.precision, advance)
-            reports.append(flow.Report(str(path), cells, flow.means(cells)))
-    facts: dict[str, Any] = {"checkpoint": str(paths[0]), "dataset": samples.dataset, "split": asked.split}
+        how = How(asked.runs, asked.seed, trained.device, asked.precision, advance)
+        for each, split in runs:
+            cells = flow.robustness(each.network, split, battery, timesteps, how)
+            reports.append(flow.Report(str(each.path), cells, flow.means(cells)))
+    facts: dict[str, Any] = {"checkpoint": str(trained.path), "dataset": samples.dataset, "split": asked.split}
     facts |= {"samples": len(samples.labels), "runs": asked.runs, "seed": asked.seed}
     show_reports(console, reports, facts, samples.unit_name, asked.out)
 

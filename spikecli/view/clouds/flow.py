@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spikecli.errors import SpikeError
 from spikecli.settings import networks
@@ -17,6 +17,9 @@ from spikecli.view.drawing.picture import save_picture
 from spikecli.view.drawing.window import show
 from spikecli.view.look import ClipLook, EventLook, Look, OnStep, check_out, refuse_unused
 
+if TYPE_CHECKING:
+    from spikecli.weights.trained import Trained
+
 COLORS = ("height", "normal", "wins", "spikes")
 
 
@@ -26,10 +29,9 @@ STILLS: dict[str, Callable[[Sheet, Path], None]] = {".png": save_picture, ".html
 def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look)
-    check_out(look)
     _check_options(look)
     refuse_unused(look, "checkpoint", "points", "color")
-    points, classnames = _expected(look)
+    points = _count(look)
     shapes = []
     for source in look.sources:
         shapes.append(read_shape(source, look.data_dir, points, look.seed))
@@ -37,7 +39,7 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     seen = []
     if look.checkpoint:
         for shape in shapes:
-            seen.append(_ask(look, shape, classnames))
+            seen.append(_ask(look, look.checkpoint, shape))
             on_step(1)
     films = look.suffix in FILMS
     sheet = sheet_of(shapes, seen, THEMES[look.theme], AZIMUTHS if films else (AZIMUTH,), look.color or "height")
@@ -55,17 +57,18 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     return {"out": look.out, "sources": records}
 
 
-def needs_network(look: Look, what: str) -> Path:
-    """Return the checkpoint that `what` is to be shown of; SpikeError where none is given."""
+def needs_network(look: Look, what: str) -> Trained:
+    """Return the network that `what` is to be shown of; raise SpikeError if none is given."""
     if look.checkpoint is None:
         raise SpikeError(f"--show {what} needs a network; give one with --checkpoint RUN")
     return look.checkpoint
 
 
-def sees_clouds(given: Path, model: str) -> None:
-    """Refuse the network of a checkpoint that takes images or frames: SpikeError."""
+def sees_clouds(trained: Trained) -> None:
+    """Raise SpikeError if a network takes images or frames."""
+    model = trained.config.model.name
     if "points" not in networks.kind_of(model).takes:
-        raise SpikeError(f"{given} is a {model}, which sees no clouds; give a pointnet")
+        raise SpikeError(f"{trained.given} is a {model}, which sees no clouds; give a pointnet")
 
 
 def _check_options(look: Look) -> None:
@@ -77,28 +80,23 @@ def _check_options(look: Look) -> None:
         raise SpikeError(f"found --color {look.color} and no network to look into; add --checkpoint RUN")
 
 
-def _expected(look: Look) -> tuple[int | None, tuple[str, ...]]:
-    """Return how many points to show, and the classes: with a checkpoint, those that its network was trained with."""
-    if not look.checkpoint:
-        return look.points, ()
-    from spikecli.weights import checkpoint as checkpoints
-
-    found = checkpoints.load(checkpoints.resolve(look.checkpoint))
-    sees_clouds(look.checkpoint, found.config.model.name)
-    return look.points or found.config.points, found.classnames
+def _count(look: Look) -> int | None:
+    """Return how many points to show: with a network, as many as it was trained with, unless told otherwise."""
+    if look.checkpoint is None:
+        return look.points
+    sees_clouds(look.checkpoint)
+    return look.points or look.checkpoint.config.points
 
 
-def _ask(look: Look, shape: Shape, classnames: tuple[str, ...]) -> Seen:
-    from spikecli.evaluation import evaluate
-    from spikecli.weights import checkpoint as checkpoints
+def _ask(look: Look, trained: Trained, shape: Shape) -> Seen:
+    from spikecli.evaluation import evaluate, probe
 
-    path = checkpoints.resolve(look.checkpoint)
-    chances = evaluate.predict_clouds(path, shape.points[None], look.timesteps, look.seed)[:, 0]
-    wins = evaluate.critical_points(path, shape.points, look.timesteps, look.seed)
+    probabilities = evaluate.probabilities(trained, shape.points[None], look.timesteps, look.seed)[:, 0]
+    wins = probe.critical_points(trained, shape.points, look.timesteps, look.seed)
     spikes, neurons = None, 0
     if look.color == "spikes":
-        spikes, neurons = evaluate.point_spikes(path, shape.points, look.timesteps, look.seed)
-    return Seen(chances, wins, classnames, spikes, neurons)
+        spikes, neurons = probe.point_spikes(trained, shape.points, look.timesteps, look.seed)
+    return Seen(probabilities, wins, trained.classnames, spikes, neurons)
 
 
 def _record(shape: Shape) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from spikecli.view.clouds.flow import needs_network, sees_clouds
 from spikecli.view.clouds.shape import read_shape
 from spikecli.view.drawing.canvas import THEMES, WIDTH, Theme
 from spikecli.view.drawing.chart import TICK, blank, color_of, dress, in_percent, legend, place
-from spikecli.view.drawing.report import REPORTS, Report, Section, Table, name_of, picture
+from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
 from spikecli.view.drawing.window import show_picture
 from spikecli.view.look import Look, check_out, refuse_unused
 
@@ -49,17 +49,17 @@ def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any
     networks = [given for given in (needs_network(look, "membranes"), look.against) if given is not None]
     on_work(0, total=len(networks) + 1)
     seen = []
-    for given in networks:
-        model, stored = probe.spiking(given)
-        sees_clouds(given, stored.config.model.name)
-        count = look.points or stored.config.points
+    for trained in networks:
+        probe.demand_spikes(trained)
+        sees_clouds(trained)
+        count = look.points or trained.config.points
         shapes = [read_shape(source, look.data_dir, count, look.seed) for source in look.sources]
         sizes = {len(shape.points) for shape in shapes}
         if len(sizes) > 1:
             raise SpikeError(f"found clouds of {min(sizes)} to {max(sizes)} points; give --points {min(sizes)}")
         points = np.stack([shape.points for shape in shapes])
-        layers = probe.membranes(model, points, look.timesteps, look.seed)
-        seen.append(Seen(name_of(given), str(given), layers))
+        layers = probe.membranes(trained.network, points, look.timesteps, look.seed)
+        seen.append(Seen(trained.name, str(trained.given), layers))
         on_work(1)
     report = build_report(seen, look)
     if look.out is None:

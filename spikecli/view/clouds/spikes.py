@@ -13,7 +13,7 @@ from spikecli.view.clouds.panels import cloud_panel
 from spikecli.view.clouds.shape import Shape, read_shape
 from spikecli.view.drawing.canvas import AZIMUTH, THEMES, WIDTH, Theme, draw_cloud, frame
 from spikecli.view.drawing.chart import LABEL, TICK, TITLE, blank, color_of, dress, in_percent, place
-from spikecli.view.drawing.report import REPORTS, Report, Section, Table, name_of, picture
+from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
 from spikecli.view.drawing.window import show_picture
 from spikecli.view.look import Look, check_out, refuse_unused
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from spikecli.evaluation.probe import Firing
+    from spikecli.weights.trained import Trained
 
 ROWS = 64  # channels of a layer that are drawn
 BESIDE = 7  # layers in one row
@@ -44,32 +45,30 @@ def look_at_spikes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
 
     check_out(look, REPORTS)
     refuse_unused(look, "checkpoint", "points")
-    given = needs_network(look, "spikes")
+    trained = needs_network(look, "spikes")
     on_work(0, total=len(look.sources) + 1)
-    model, stored = probe.spiking(given)
-    sees_clouds(given, stored.config.model.name)
+    probe.demand_spikes(trained)
+    sees_clouds(trained)
     fired = []
     for source in look.sources:
-        shape = read_shape(source, look.data_dir, look.points or stored.config.points, look.seed)
-        layers = probe.firing(model, shape.points, look.timesteps, look.seed)
-        fired.append(Fired(shape, layers, _said(look, shape, stored.classnames)))
+        shape = read_shape(source, look.data_dir, look.points or trained.config.points, look.seed)
+        layers = probe.firing(trained.network, shape.points, look.timesteps, look.seed)
+        fired.append(Fired(shape, layers, _said(look, trained, shape)))
         on_work(1)
-    report = build_report(fired, name_of(given), THEMES[look.theme])
+    report = build_report(fired, trained.name, THEMES[look.theme])
     if look.out is None:
         show_picture(picture(report), report.title)
     else:
         REPORTS[look.suffix](report, look.out)
     on_work(1)
-    return {"out": look.out, "checkpoint": str(given), "sources": [_record(one) for one in fired]}
+    return {"out": look.out, "checkpoint": str(trained.given), "sources": [_record(one) for one in fired]}
 
 
-def _said(look: Look, shape: Shape, classnames: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    from spikecli.evaluation import evaluate
-    from spikecli.weights import checkpoint as checkpoints
+def _said(look: Look, trained: Trained, shape: Shape) -> tuple[tuple[str, float], ...]:
+    from spikecli.evaluation.evaluate import probabilities
 
-    path = checkpoints.resolve(look.checkpoint)
-    chances = evaluate.predict_clouds(path, shape.points[None], look.timesteps, look.seed)[:, 0]
-    return tuple((classnames[int(row.argmax())], float(row.max())) for row in chances)
+    found = probabilities(trained, shape.points[None], look.timesteps, look.seed)[:, 0]
+    return tuple((trained.classnames[int(row.argmax())], float(row.max())) for row in found)
 
 
 def build_report(fired: Sequence[Fired], network: str, theme: Theme) -> Report:

@@ -152,10 +152,4 @@ def _table(table: Table) -> str:
     return f'<div class="scroll"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
 
 
-def name_of(checkpoint: Path) -> str:
-    """Return what a network is called: its run folder's name, or the file's with its folder's before it."""
-    whole = checkpoint.resolve()
-    return whole.name if whole.is_dir() else f"{whole.parent.name}/{whole.stem}"
-
-
 REPORTS: dict[str, Callable[[Report, Path], None]] = {".png": save_report_picture, ".html": save_report_page}

@@ -48,22 +48,23 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
 
 def _score(look: Look, records: Sequence[RunRecord], warnings: list[str], on_work: Callable[..., None]) -> list[Scored]:
     """Return what the networks say of the split; why one of them cannot be asked is added to `warnings`."""
+    from spikecli.evaluation.how import How
     from spikecli.evaluation.predictions import evaluate_each, open_evaluation
+    from spikecli.weights.trained import Trained
 
+    how = How(look.runs, look.seed, on_samples=on_work)
     asked: list[tuple[int, RunRecord, Evaluation]] = []
     for index, record in enumerate(records):
         try:
             if record.weights is None:
                 raise SpikeError(f"found no weights in {record.folder} yet")
-            asked.append((index, record, open_evaluation(record.weights, look.data_dir, look.split, look.runs)))
-            warnings += [f"{record.name}: {change}" for change in asked[-1][2].changes]
+            evaluation = open_evaluation(Trained.open(record.weights), look.data_dir, look.split, how)
+            asked.append((index, record, evaluation))
+            warnings += [f"{record.name}: {change}" for change in evaluation.changes]
         except SpikeError as problem:
             warnings.append(f"{record.name} is not evaluated: {problem}")
     on_work(0, total=1 + sum(evaluation.work(look.timesteps) for _, _, evaluation in asked))
-    return [
-        Scored(index, record, evaluation, evaluate_each(evaluation, look.timesteps, look.seed, on_work))
-        for index, record, evaluation in asked
-    ]
+    return [Scored(*each, evaluate_each(each[2], look.timesteps)) for each in asked]
 
 
 def build_report(records: Sequence[RunRecord], scored: Sequence[Scored], look: Look) -> Report:

@@ -1,0 +1,29 @@
+"""How a network is evaluated: what does not depend on the network or the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+OnSamples = Callable[[int], None]
+CPU = torch.device("cpu")
+
+
+def silent(samples: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True)
+class How:
+    """Seeds, place and precision of an evaluation, and who is told how many more samples are done.
+
+    `runs` seeds of the perturbation are tried, from `seed` on. `precision` is fp32, or bf16 for products alone.
+    """
+
+    runs: int = 1
+    seed: int = 0
+    device: torch.device = CPU
+    precision: str = "fp32"
+    on_samples: OnSamples = silent
