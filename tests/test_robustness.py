@@ -194,7 +194,7 @@ def test_damaged_recordings_are_encoded_anew_and_not_kept(data_dir: Path, tmp_pa
     question, told = ask_about("nmnist", None, None), []
     telling = Telling(on_phase=lambda what, total: told.append(total), on_step=lambda steps: told.append(-steps))
     battery = Battery(("noise", "polarity-flips"), (5,))
-    cells = zero_shot_robustness(store, question, battery, None, telling)
+    cells = zero_shot_robustness(store, question, battery, 2, None, telling)
     assert told[0] == 3 * 20 and sum(told) == 0
     texts = text_features(clip, question)
     for cell in cells[1:]:
