@@ -54,6 +54,7 @@ MAY_KNOW = {
     "neuroclip": GROUND | {"neurons", "models", "datasets", "evaluation"},
     "speed": GROUND | {"neurons", "models", "datasets", "weights", "training"},
     "view": GROUND | {"neurons", "models", "datasets", "weights", "evaluation", "neuroclip"},
+    "library": GROUND | {"datasets", "weights", "evaluation", "training"},
     "console": {"errors"},
 }
 

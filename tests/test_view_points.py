@@ -466,7 +466,8 @@ def test_a_window_that_crashes_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_picture_never_asks_for_a_screen(cube: Path, tmp_path: Path) -> None:
     """With a display that answers to nobody, a command with --out still draws."""
     code = (
-        "import sys; from pathlib import Path; from spikecli.view.look import Look, look_at_points\n"
+        "import sys; from pathlib import Path; from spikecli.view.look import Look\n"
+        "from spikecli.view.clouds.flow import look_at_points\n"
         f"look = Look(({str(cube)!r},), Path('.'), out=Path({str(tmp_path / 'x.png')!r}), points=50)\n"
         "look_at_points(look, lambda done: None)\n"
         "sys.exit('matplotlib.pyplot' in sys.modules or 'open3d' in sys.modules)"

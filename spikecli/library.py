@@ -1,0 +1,217 @@
+"""The library: what `import spikecli` offers, on the same functions that the command line calls.
+
+import spikecli
+
+network = spikecli.load("reference")
+print(network.predict("chair.off").label)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from spikecli.datasets import sets
+from spikecli.datasets.clouds.geometry import Cloud, draw_points
+from spikecli.datasets.events.recording import Recording
+from spikecli.datasets.events.samples import Framing
+from spikecli.datasets.order import Order
+from spikecli.datasets.samples import files_for
+from spikecli.errors import SpikeError
+from spikecli.evaluation.evaluate import Row, probabilities, samples_for
+from spikecli.evaluation.evaluate import evaluate as rows_of
+from spikecli.evaluation.how import How
+from spikecli.evaluation.stopping import StopRule, runs_of, steps_of, sure_probabilities
+from spikecli.settings.config import NeuronConfig, TrainConfig
+from spikecli.training import train as training
+from spikecli.training.runs import Epoch
+from spikecli.training.settings import settings_of
+from spikecli.weights.reference import NAME
+from spikecli.weights.trained import Trained
+
+__all__ = ["Answer", "Model", "SpikeError", "evaluate", "load", "predict", "prepare", "settings", "train"]
+
+Source = str | Path | np.ndarray | Recording
+Steps = int | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of one sample: each class's probability in 0…1, and the time steps that this took."""
+
+    probabilities: dict[str, float]
+    timesteps: int
+
+    @property
+    def label(self) -> str:
+        """The most probable class."""
+        return max(self.probabilities, key=lambda name: self.probabilities[name])
+
+    @property
+    def probability(self) -> float:
+        """The probability of that class."""
+        return max(self.probabilities.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Model(Trained):
+    """A trained network that answers: `network`, `config`, `classnames`, `path`, `name`, `device`."""
+
+    def predict(
+        self, source: Source, timesteps: Steps = 4, *, seed: int = 0, confidence: float = 0.9, most: int = 8
+    ) -> Answer:
+        """Return the classes' probabilities of one file, cloud or recording; see `predict_all`."""
+        return self.predict_all([source], timesteps, seed=seed, confidence=confidence, most=most)[0]
+
+    def predict_all(
+        self, sources: Sequence[Source], timesteps: Steps = 4, *, seed: int = 0, confidence: float = 0.9, most: int = 8
+    ) -> list[Answer]:
+        """Return the classes' probabilities of files, of points (N, 3), or of recordings, an answer each.
+
+        With timesteps "auto" each stops at the first step at which a class has the probability `confidence`, or after
+        `most`. Raise SpikeError if a source cannot be read or is not of the kind that the network was trained on.
+        """
+        with _in_values():
+            longest = most if timesteps == "auto" else _at_least_one(timesteps)
+            inputs = np.stack([_inputs(self.config, source, longest, seed) for source in sources])
+            if timesteps == "auto":
+                found, taken = sure_probabilities(self, inputs, StopRule(confidence, most), seed)
+            else:
+                found, taken = probabilities(self, inputs, longest, seed)[-1], [longest] * len(inputs)
+        return [
+            Answer(dict(zip(self.classnames, row, strict=True)), steps)
+            for row, steps in zip(found.tolist(), taken, strict=True)
+        ]
+
+
+def load(given: str | Path | None = NAME, device: str = "auto") -> Model:
+    """Return the network of a weights file, a run folder, "reference", or (None) the newest run in checkpoints.
+
+    Raise SpikeError if it is missing or damaged, or if the device cannot be used.
+    """
+    with _in_values():
+        return Model.open(given, device)
+
+
+def predict(source: Source, network: Trained | str | Path = NAME, timesteps: Steps = 4, seed: int = 0) -> Answer:
+    """Return what a network, by default the reference weights, says of one file, cloud (N, 3) or recording."""
+    return _opened(network).predict(source, timesteps, seed=seed)
+
+
+def settings(dataset: str = "shapes", **changes: Any) -> TrainConfig:
+    """Return the settings of a run on a data set, with the defaults of `spikecli train`.
+
+    `changes` are fields of the settings by name: of training (`epochs=30`), of the neuron (`fire="ternary"`), of the
+    network (`width=0.5`), and `model`, `paper` and `recipe`. Raise SpikeError if one cannot be.
+    """
+    paper, recipe = changes.pop("paper", None), changes.pop("recipe", None)
+    parts: dict[str, Any] = {}
+    fields: dict[str, Any] = {"augment": None}
+    network: dict[str, Any] = {"name": changes.pop("model", None), "batch_norm": None}
+    for name, value in changes.items():
+        group = parts if name in NeuronConfig.model_fields else fields if name in TrainConfig.model_fields else network
+        group[name] = value
+    with _in_values():
+        return settings_of(dataset, paper, recipe, fields, parts, network)
+
+
+def prepare(
+    dataset: str = "shapes", data_dir: str | Path = "data", source: str | Path | None = None, points: int | None = None
+) -> dict[str, Any]:
+    """Return what was prepared of a data set, with `samples` a split; what stands already is used again.
+
+    `source` is a folder or archive, None for what is built in or fetched; `points` are those of a cloud.
+    """
+    with _in_values():
+        return sets.prepare(Path(data_dir), dataset, Order(None if source is None else Path(source), points))
+
+
+def train(
+    dataset: str = "shapes",
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    data_dir: str | Path = "data",
+    device: str = "auto",
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    **changes: Any,
+) -> Model:
+    """Train a network in the folder `out` (None: a new one in checkpoints) and return it; `changes` as `settings`.
+
+    `on_epoch` is called after each epoch. Raise SpikeError if the data set is not prepared, or if `out` holds a run
+    and `resume` is not given.
+    """
+    config = settings(dataset, **changes)
+    with _in_values():
+        folder = None if out is None else Path(out)
+        with training.opened(config, Path(data_dir), folder, resume, device) as trainer:
+            for epoch in trainer.epochs(lambda *progress: None):
+                on_epoch(epoch)
+        return Model.open(trainer.run.folder, device)
+
+
+def evaluate(
+    network: Trained | str | Path,
+    dataset: str | None = None,
+    timesteps: Sequence[int] = (1, 2, 3, 4),
+    *,
+    split: str = "test",
+    runs: int = 3,
+    seed: int = 0,
+    precision: str = "fp32",
+    data_dir: str | Path = "data",
+) -> list[Row]:
+    """Return a row of scores for each number of time steps, as `spikecli eval` shows them.
+
+    Accuracies are means over `runs` seeds of the perturbation, where one is drawn. Raise SpikeError if the split is not
+    prepared, or if the data set is of another kind or has other classes than the network.
+    """
+    model = _opened(network)
+    with _in_values():
+        steps = sorted({_at_least_one(step) for step in timesteps})
+        samples = samples_for(model, Path(data_dir), dataset, split)
+        how = How(runs_of(model.network, runs), seed, model.device, precision)
+        return rows_of(model.network, samples, steps_of(model.network, steps), how)
+
+
+def _opened(network: Trained | str | Path) -> Model:
+    if isinstance(network, Model):
+        return network
+    return Model(**vars(network)) if isinstance(network, Trained) else load(network)
+
+
+def _at_least_one(timesteps: int) -> int:
+    if timesteps < 1:
+        raise SpikeError(f"found timesteps {timesteps}; a network needs at least 1 time step")
+    return timesteps
+
+
+def _inputs(config: TrainConfig, source: Source, timesteps: int, seed: int) -> np.ndarray:
+    """Return one source as a network of `config` takes it; SpikeError if it is of another kind."""
+    kind = sets.kind_of(config.dataset)
+    if isinstance(source, str | Path):
+        return files_for(config, [Path(source)], timesteps, seed)[0]
+    if isinstance(source, Recording) and kind == "events":
+        return Framing(config.slicing, config.model.size, config.timesteps).of_recording(source, timesteps)
+    if isinstance(source, np.ndarray) and kind == "points" and source.ndim == 2 and source.shape[1] in (3, 6):
+        cloud = Cloud(source.astype(np.float32))
+        return draw_points(cloud, config.points, "uniform", np.random.default_rng(seed))
+    found = f"an array {source.shape}" if isinstance(source, np.ndarray) else f"a {type(source).__name__}"
+    wanted = {"points": "points (N, 3)", "events": "a Recording"}.get(kind, "a picture's file")
+    raise SpikeError(f"found {found} for a network that was trained on {kind}; wanted a file, or {wanted}")
+
+
+@contextmanager
+def _in_values() -> Iterator[None]:
+    """Let the errors raised in the block name values (`batch_size`) where they name options (--batch-size)."""
+    try:
+        yield
+    except SpikeError as problem:
+        text = re.sub(r"--([a-z][a-z-]*[a-z])", lambda option: option[1].replace("-", "_"), str(problem))
+        raise SpikeError(text) from problem.__cause__

@@ -1,0 +1,153 @@
+"""The library says what the command line says, takes the same defaults, and names values where it names options."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Outcome
+
+import spikecli
+from spikecli.datasets.clouds.formats import load_points_of
+from spikecli.weights.trained import Trained
+
+Cli = Callable[..., Outcome]
+TINY = {"points": 24, "epochs": 1, "batch_size": 100}
+
+
+@pytest.fixture(scope="module")
+def network(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> spikecli.Model:
+    """A network for the shapes, trained for one epoch by the library."""
+    return spikecli.train("shapes", out=tmp_path_factory.mktemp("runs") / "one", data_dir=shapes_dir, **TINY)
+
+
+def test_importing_it_loads_nothing_heavy_and_its_names_are_there() -> None:
+    code = (
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "import spikecli\n"
+        "loaded = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)\n"
+        "assert loaded == {'spikecli'}, loaded\n"
+        "assert set(spikecli.__all__) <= set(dir(spikecli))\n"
+        "print(spikecli.settings('shapes', epochs=3).epochs, spikecli.settings('shapes').epochs)\n"
+        "print(callable(spikecli.load), hasattr(spikecli, 'nothing'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["3", "30", "True", "False"]
+
+
+def test_a_run_of_the_library_is_that_of_the_command_line(
+    cli: Cli, shapes_dir: Path, network: spikecli.Model, tmp_path: Path
+) -> None:
+    line = ("--points", 24, "--epochs", 1, "--batch-size", 100, "--data-dir", shapes_dir, "--quiet")
+    assert cli("train", "shapes", "--out", tmp_path / "run", *line).code == 0
+    other = Trained.open(tmp_path / "run", "cpu")
+    assert other.config == network.config and other.classnames == network.classnames
+    ours, theirs = network.network.state_dict(), other.network.state_dict()
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+
+
+@pytest.mark.parametrize("steps", [1, 3, "auto"])
+def test_it_predicts_as_the_command_line(cli: Cli, shapes_dir: Path, network: spikecli.Model, steps: int | str) -> None:
+    files = sorted((shapes_dir / "shapes" / "raw").rglob("*.off"))[:2]
+    done = cli("predict", network.path, *files, "--timesteps", steps, "--top", 99, "--json")
+    answers = network.predict_all(files, steps)  # type: ignore[arg-type]
+    for answer, said in zip(answers, done.document, strict=True):
+        assert answer.label == said["predictions"][0]["class"] and answer.timesteps == said.get("timesteps", steps)
+        wanted = {guess["class"]: guess["probability"] for guess in said["predictions"]}
+        assert answer.probabilities == pytest.approx(wanted, abs=1e-6)
+        assert list(answer.probabilities) == list(network.classnames)
+
+
+def test_points_are_taken_as_their_file_is(network: spikecli.Model, tmp_path: Path) -> None:
+    points = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float32)
+    np.save(tmp_path / "cloud.npy", points)
+    of_file, of_points = network.predict(tmp_path / "cloud.npy", 2), network.predict(points, 2)
+    assert of_file.probabilities == pytest.approx(of_points.probabilities, abs=1e-6)
+    assert load_points_of(tmp_path / "cloud.npy", 24).shape == (24, 3)
+    assert spikecli.predict(points, network, 2) == of_points
+    assert of_points.probability == max(of_points.probabilities.values())
+
+
+def test_it_evaluates_as_the_command_line(cli: Cli, shapes_dir: Path, network: spikecli.Model) -> None:
+    place = ("--data-dir", shapes_dir, "--json")
+    done = cli("eval", network.path.parent, "--timesteps", "1,2", "--runs", 2, *place).document
+    rows = spikecli.evaluate(network.path.parent, timesteps=(2, 1), runs=2, data_dir=shapes_dir)
+    for row, said in zip(rows, done["results"], strict=True):
+        ours = {name: value for name, value in asdict(row).items() if name not in ("seconds", "by_class")}
+        assert ours == pytest.approx({name: said[name] for name in ours})
+
+
+@pytest.mark.parametrize("dataset", ["shapes", "digits", "cifar10"])
+def test_settings_have_the_defaults_of_the_command_line(
+    dataset: str, monkeypatch: pytest.MonkeyPatch, cli: Cli
+) -> None:
+    from spikecli.cli import train as command
+
+    given = []
+    monkeypatch.setattr(command, "_train", lambda settings, *rest: given.append(settings))
+    assert cli("train", dataset).code == 0
+    assert cli("train", dataset, "--epochs", 7, "--fire", "ternary", "--model", given[0].model.name).code == 0
+    assert [spikecli.settings(dataset), spikecli.settings(dataset, epochs=7, fire="ternary")] == given
+
+
+def test_settings_are_refused_in_values() -> None:
+    for changes in ({"epochs": 0}, {"fire": "quaternary"}, {"epoch": 3}, {"paper": "ann", "timesteps": 2}):
+        with pytest.raises(spikecli.SpikeError) as refused:
+            spikecli.settings("shapes", **changes)
+        assert "--" not in str(refused.value)
+    with pytest.raises(spikecli.SpikeError, match="found no data set 'shape'"):
+        spikecli.settings("shape")
+
+
+def test_what_cannot_be_is_said_in_values(network: spikecli.Model, shapes_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(spikecli.SpikeError, match="found timesteps 0; a network needs at least 1"):
+        network.predict(np.zeros((30, 3)), 0)
+    with pytest.raises(
+        spikecli.SpikeError, match=r"found an array \(30, 4\) .* trained on points; wanted a file, or po"
+    ):
+        network.predict(np.zeros((30, 4)))
+    with pytest.raises(spikecli.SpikeError, match="found no checkpoint"):
+        spikecli.load(tmp_path / "none.safetensors")
+    with pytest.raises(spikecli.SpikeError) as refused:
+        spikecli.train("shapes", out=network.path.parent, data_dir=shapes_dir, **TINY)
+    assert "holds a run already" in str(refused.value) and "--" not in str(refused.value)
+    with pytest.raises(spikecli.SpikeError) as refused:
+        network.predict(np.random.default_rng(0).normal(size=(9, 3)))
+    assert "found 9 points, wanted 24" in str(refused.value) and "--" not in str(refused.value)
+
+
+def test_the_reference_answers_by_default(tmp_path: Path) -> None:
+    from test_reference import chair
+
+    assert spikecli.predict(chair(tmp_path / "mine.off")).label == "chair"
+    assert spikecli.load().name == "reference weights"
+
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+# What makes a notebook small enough for a test: in each pair, the words of the notebook and those of the test.
+SMALLER = {
+    "five_minutes_of_clouds": [("points=256", "points=24"), ("epochs=5", "epochs=1"), ("1024", "24")],
+    "five_minutes_of_events": [("epochs=3", "epochs=1"), ("width=0.5", "width=0.1")],
+}
+
+
+@pytest.mark.parametrize("name", sorted(SMALLER))
+def test_notebooks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = json.loads((EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    namespace: dict[str, object] = {}
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert len(cells) >= 4 and not any(cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code")
+    for source in cells:
+        for words, fewer in SMALLER[name]:
+            source = source.replace(words, fewer)
+        exec(compile(source, f"{name}.ipynb", "exec"), namespace)
+    assert isinstance(namespace["network"], spikecli.Model)
