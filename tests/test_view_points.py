@@ -23,7 +23,7 @@ from spikecli.errors import SpikeError
 from spikecli.evaluation import evaluate, probe
 from spikecli.settings.config import ModelConfig, TrainConfig, network_settings
 from spikecli.view import look as flow
-from spikecli.view import sources as readers
+from spikecli.view.clouds import shape as shapes
 from spikecli.view.clouds.facing import AXES, LEGEND, color_of, estimate_normals
 from spikecli.view.clouds.flow import look_at_points
 from spikecli.view.clouds.panels import Seen, cloud_panel, sheet_of, step_panels
@@ -427,7 +427,7 @@ def test_a_cloud_of_a_data_set_comes_with_its_class(tmp_path: Path, monkeypatch:
     stored = PointClouds(
         np.stack([ball(30), ball(30, 1)]), np.array([2, 0]), ("a", "b"), ("bed", "chair", "lamp"), "shapes", "test", ""
     )
-    monkeypatch.setattr(readers, "load_points", lambda *given: stored)
+    monkeypatch.setattr(shapes, "load_points", lambda *given: stored)
     shape = read_shape("shapes:test:0", tmp_path, None, 0)
     assert (shape.label, shape.points.shape) == ("lamp", (30, 3))
     assert cloud_panel(shape).title == "lamp" and cloud_panel(shape).note == "shapes:test:0"
