@@ -22,7 +22,7 @@ from spikecli.datasets.clouds.store import PointClouds
 from spikecli.errors import SpikeError
 from spikecli.evaluation import evaluate, probe
 from spikecli.settings.config import ModelConfig, TrainConfig, network_settings
-from spikecli.view import look as flow
+from spikecli.view.clouds import flow
 from spikecli.view.clouds import shape as shapes
 from spikecli.view.clouds.facing import AXES, LEGEND, color_of, estimate_normals
 from spikecli.view.clouds.flow import look_at_points
