@@ -61,7 +61,7 @@ def test_a_slot_that_is_not_there_cannot_be_filled() -> None:
 
 def test_built_in_names_cannot_be_removed() -> None:
     choices.remove("fire", "binary")
-    assert choices.names("fire") == ("binary", "ternary")
+    assert choices.names("fire")[:2] == ("binary", "ternary")
 
 
 def test_a_wrong_name_is_told_the_nearest_right_one() -> None:

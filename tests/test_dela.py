@@ -137,7 +137,7 @@ def test_points_are_shown_where_they_lie() -> None:
         model(points, 1)
     handle.remove()
     assert len(found) == 2 and torch.equal(found[0], found[1])
-    last = set(farthest_first(40 * points, 16)[0, :4].tolist())  # the points of the last level
+    last = set(farthest_first(points, 16)[0, :4].tolist())  # the points of the last level
     assert set(found[0].flatten().tolist()) <= last
 
 

@@ -30,7 +30,6 @@ WIDTHS = (96, 192, 384)  # channels of the levels
 HEAD = (2048, 512, 256)
 SHRINK = 4  # a level has a quarter of the points of the one before it
 BLOCKS = 4  # of local propagation in a level
-SCALE = 40.0  # of coordinates in the unit sphere, so that offsets to neighbors are near 1
 GAINS = (0.8, 0.2, 0.2)  # first scale of what a neighborhood adds to the stream
 NEIGHBORS, DROP_PATH = 20, 0.15
 
@@ -80,21 +79,19 @@ class Dela(nn.Module):
 
     def forward(self, points: Tensor, timesteps: int = 1) -> Tensor:
         counts = [max(1, points.shape[1] // SHRINK**number) for number in range(len(self.levels))]
-        points = SCALE * points
         near = neighborhood(points, self.neighbors)
-        x = self.levels[0](self.embeddings[0](points, near, timesteps), near, timesteps)
-        streams = [(x, points, near)]
-        points, x, near = self.order(points, x, near, counts[1])
+        x = self.levels[0](self.embeddings[0](near, timesteps), near, timesteps)
+        streams = [(x, near)]
+        x, near = self.order(x, near, counts[1])
         for number, count in enumerate(counts[1:], start=1):
             x = self.transitions[number - 1](x, near.first(count), timesteps)
-            points = points[:, :count].contiguous()
-            near = neighborhood(points, self.neighbors)
-            x = x + self.embeddings[number](points, near, timesteps)
+            near = neighborhood(near.place[:, :count].contiguous(), self.neighbors)
+            x = x + self.embeddings[number](near, timesteps)
             x = self.levels[number](x, near, timesteps)
-            streams.append((x, points, near))
+            streams.append((x, near))
         if self.offsets is not None and self.offsets.training:
             self.offsets(streams)  # who trains reads its loss by a hook
-        x = self.pool(self.fire(x, timesteps), timesteps)  # (T, B, 2048)
+        x = self.pool(self.fire(x, timesteps, near.place), timesteps)  # (T, B, 2048)
         x = self.fire1(self.head1(x), timesteps)
         x = self.dropout(self.fire2(self.head2(x), timesteps))
         with torch.autocast(x.device.type, enabled=False):
@@ -113,7 +110,7 @@ class Dela(nn.Module):
         """Call `on_winners` in each pass with the point (T, B, channels) that wins each channel of the last maximum."""
 
         def on_pass(network: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            order = farthest_first(SCALE * inputs[0], max(1, inputs[0].shape[1] // SHRINK))
+            order = farthest_first(inputs[0], max(1, inputs[0].shape[1] // SHRINK))
             handles: list[RemovableHandle] = []
 
             def on_pool(pool: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -15,6 +15,7 @@ NeuronFactory = Callable[[int], nn.Module]
 Wires = Iterator[tuple[str, tuple[str, ...]]]
 HIDDEN = ((24, 48, 96), (12, 24, 48), (12, 24, 48))  # of the embeddings, and how many channels their maxima have
 FIRST_GAIN, TRANSITION_GAIN = 0.2, 0.3
+SCALE = 40.0  # of coordinates in the unit sphere, so that offsets to neighbors are near 1
 HEIGHT, HEIGHT_SHIFT = 10.0, 0.8  # the height is divided by the one and shifted, in training, by U(−0.8, 0.8)
 
 
@@ -29,14 +30,13 @@ class Order(nn.Module):
 
     random_in_training = True
 
-    def forward(self, points: Tensor, x: Tensor, near: Neighborhood, count: int) -> tuple[Tensor, Tensor, Neighborhood]:
-        """Return points (B, N, 3), their features (T, B, N, C) and neighbors in that order."""
+    def forward(self, x: Tensor, near: Neighborhood, count: int) -> tuple[Tensor, Neighborhood]:
+        """Return features (T, B, N, C) and neighbors in that order."""
         if self.training:
-            return points, x, near
-        order = farthest_first(points, count)[..., None]
-        points = points.gather(1, order.expand(-1, -1, 3))
-        x = x.gather(2, order.expand(*x.shape))
-        return points, x, neighborhood(points, near.index.shape[2])
+            return x, near
+        order = farthest_first(near.place, count)[..., None]
+        points = near.place.gather(1, order.expand(-1, -1, 3))
+        return x.gather(2, order.expand(*x.shape)), neighborhood(points, near.index.shape[2])
 
 
 class HeightShift(nn.Module):
@@ -96,10 +96,10 @@ class Embedding(nn.Module):
         begin(self.first.weight)
         begin(self.second.weight)
 
-    def forward(self, points: Tensor, near: Neighborhood, timesteps: int) -> Tensor:  # (B, N, 3) → (T, B, N, C)
-        pairs = self._inputs(points, near)
+    def forward(self, near: Neighborhood, timesteps: int) -> Tensor:  # → (T, B, N, C)
+        pairs = self._inputs(SCALE * near.place, near)
         separable = getattr(self.fire1, "separable", True) and getattr(self.fire2, "separable", True)
-        if self.training or points.device.type != "cpu" or not separable:
+        if self.training or pairs.device.type != "cpu" or not separable:
             return self._embed(pairs, timesteps)
         return torch.cat([self._embed(cloud, timesteps) for cloud in pairs.split(1, dim=1)], 1)
 
@@ -131,7 +131,7 @@ class Local(nn.Module):
         self.local = MaxNorm(NeighborMax(channels, channels), 0.0)
 
     def forward(self, x: Tensor, near: Neighborhood, timesteps: int) -> Tensor:  # (T, B, N, C)
-        return self.local(self.fire(x, timesteps), near)
+        return self.local(self.fire(x, timesteps, near.place), near)
 
     def wiring(self) -> Wires:
         """Yield the name of each layer of neurons and those of the layers that its spikes go into."""
@@ -151,8 +151,9 @@ class Mlp(nn.Module):
         begin(self.down.weight)
         nn.init.constant_(self.down.norm.weight, gain)
 
-    def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (T, B, N, C)
-        return self.down(self.fire2(self.up(self.fire1(x, timesteps)), timesteps))
+    def forward(self, x: Tensor, near: Neighborhood, timesteps: int) -> Tensor:  # (T, B, N, C)
+        x = self.fire1(x, timesteps, near.place)
+        return self.down(self.fire2(self.up(x), timesteps, near.place))
 
     def wiring(self) -> Wires:
         """Yield the name of each layer of neurons and those of the layers that its spikes go into."""
@@ -171,11 +172,11 @@ class Level(nn.Module):
         self.drops = nn.ModuleList(DropPath(rate) for rate in rates)
 
     def forward(self, x: Tensor, near: Neighborhood, timesteps: int) -> Tensor:  # (T, B, N, C)
-        x = x + self.drops[0](self.mlp(x, timesteps))
+        x = x + self.drops[0](self.mlp(x, near, timesteps))
         for number, (local, drop) in enumerate(zip(self.locals, self.drops, strict=True)):
             x = x + drop(local(x, near, timesteps))
             if number % 2 == 1:
-                x = x + drop(self.mlps[number // 2](x, timesteps))
+                x = x + drop(self.mlps[number // 2](x, near, timesteps))
         return x
 
 
@@ -191,7 +192,7 @@ class Transition(nn.Module):
         nn.init.constant_(self.skip.norm.weight, TRANSITION_GAIN)
 
     def forward(self, x: Tensor, near: Neighborhood, timesteps: int) -> Tensor:  # (T, B, N, C) → (T, B, Q, C')
-        x = self.fire(x, timesteps)
+        x = self.fire(x, timesteps, near.place)
         return self.skip(x[:, :, : near.index.shape[1]]) + self.local(x, near)
 
     def wiring(self) -> Wires:

@@ -23,13 +23,18 @@ class Neighborhood:
     """
 
     index: Tensor  # int64 (B, Q, k), the nearest first
-    points: int  # N
+    place: Tensor  # (B, N, 3), the points
     starts: Tensor | None = None  # int32 (B·N + 1,)
     entries: Tensor | None = None  # int32 (B·N·k,)
 
+    @property
+    def points(self) -> int:
+        """N."""
+        return self.place.shape[1]
+
     def first(self, count: int) -> Neighborhood:
         """Return the neighborhood of the first `count` points, among the same N."""
-        return Neighborhood(self.index[:, :count].contiguous(), self.points, self.starts, self.entries)
+        return Neighborhood(self.index[:, :count].contiguous(), self.place, self.starts, self.entries)
 
 
 def neighborhood(points: Tensor, k: int) -> Neighborhood:
@@ -39,8 +44,8 @@ def neighborhood(points: Tensor, k: int) -> Neighborhood:
     """
     index = nearest(points, k)
     if not neighbours_triton.usable(points):
-        return Neighborhood(index, points.shape[1])
-    return Neighborhood(index, points.shape[1], *inverse(index, points.shape[1]))
+        return Neighborhood(index, points)
+    return Neighborhood(index, points, *inverse(index, points.shape[1]))
 
 
 @torch.no_grad()

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from spikecli.models.dela_parts import SCALE
 from spikecli.models.neighbours import Neighborhood
 
 HIDDEN = 32
 DEVIATIONS = (2.8, 5.3, 10.0)  # of the offsets of each level, which are divided by them
-Stream = tuple[Tensor, Tensor, Neighborhood]  # features (T, B, N, C), points (B, N, 3) and their neighbors of a level
+Stream = tuple[Tensor, Neighborhood]  # features (T, B, N, C) of a level, and its points
 
 
 class OffsetTask(nn.Module):
@@ -37,7 +38,8 @@ class OffsetTask(nn.Module):
         ]
         return torch.stack(losses).mean()
 
-    def _level(self, head: nn.Module, deviation: float, x: Tensor, points: Tensor, near: Neighborhood) -> Tensor:
+    def _level(self, head: nn.Module, deviation: float, x: Tensor, near: Neighborhood) -> Tensor:
+        points = SCALE * near.place
         place = torch.randint(near.index.shape[2], (*near.index.shape[:2], 1), device=x.device)
         chosen = near.index.gather(2, place)  # (B, N, 1)
         offsets = (points.gather(1, chosen.expand(-1, -1, 3)) - points) / deviation

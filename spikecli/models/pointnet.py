@@ -122,10 +122,10 @@ class PointNet(nn.Module):
         x = points.unsqueeze(0)  # (1, B, N, 3): the cloud is the same at every step until a neuron has fired
         if self.input_tnet is not None:
             x = self.transform(x, self.input_tnet(x, timesteps))
-        x = self.fire1(self.point1(x), timesteps)  # (T, B, N, 64)
+        x = self.fire1(self.point1(x), timesteps, points)  # (T, B, N, 64)
         if self.feature_tnet is not None:
             x = self.transform(x, self.feature_tnet(x, timesteps))  # real values again
-        x = self.fire2(self.point2(x), timesteps)  # (T, B, N, 128)
+        x = self.fire2(self.point2(x), timesteps, points)  # (T, B, N, 128)
         x = self.pool(x)  # (T, B, 1024), real values
         x = self.fire4(self.head1(x), timesteps)
         x = self.fire5(self.head2(x), timesteps)

@@ -25,7 +25,7 @@ class ReLU(nn.ReLU):
 
     separable = True
 
-    def forward(self, x: Tensor, timesteps: int | None = None) -> Tensor:
+    def forward(self, x: Tensor, timesteps: int | None = None, points: Tensor | None = None) -> Tensor:
         return super().forward(x)
 
 

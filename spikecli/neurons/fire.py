@@ -79,9 +79,58 @@ class Ternary(Binary):
         return Step(-self.threshold), Step(self.threshold, inclusive=True)
 
 
+class _Staircase(torch.autograd.Function):
+    """D equal rises; the gradient passes as it is where 0 ≤ u ≤ D."""
+
+    @staticmethod
+    def forward(u: Tensor, threshold: float, highest: int) -> Tensor:
+        spikes = step(u, threshold)
+        for level in range(1, highest):
+            spikes += step(u, level + threshold)
+        return spikes
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float, int], output: Tensor) -> None:
+        u, _, ctx.highest = inputs
+        ctx.save_for_backward(u)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (u,) = ctx.saved_tensors
+        return surrogates.within(gradient, u, 0.0, float(ctx.highest)), None, None
+
+
+class Integer(nn.Module):
+    """s = Σₖ 1[u > k − 1 + θ] for k = 1 … D: with θ = ½, round(clamp(u, 0, D)), halves down (2407.20708).
+
+    The surrogate is the identity where 0 ≤ u ≤ D, whatever `--surrogate` says. At inference a spike of size s is s
+    binary ones: `neurons.unrolled` runs the same network in D binary steps.
+    """
+
+    signed = False
+
+    def __init__(self, threshold: float, highest: int) -> None:
+        super().__init__()
+        self.threshold = threshold
+        self.highest = highest
+        self.levels: tuple[float, ...] = tuple(range(highest + 1))
+
+    def forward(self, u: Tensor) -> Tensor:
+        return _Staircase.apply(u, self.threshold, self.highest)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return the rises from 0 to 1, 1 to 2, …, D − 1 to D: strict."""
+        return tuple(Step(level + self.threshold) for level in range(self.highest))
+
+    def extra_repr(self) -> str:
+        return f"threshold={self.threshold}, highest={self.highest}"
+
+
 FIRES: dict[str, Callable[[NeuronConfig], nn.Module]] = {
     "binary": lambda config: Binary(config.threshold, surrogates.build(config)),
     "ternary": lambda config: Ternary(config.threshold, surrogates.build(config)),
+    "integer": lambda config: Integer(config.threshold, config.highest),
 }
 
 

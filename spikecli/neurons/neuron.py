@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -33,12 +35,20 @@ class Neuron(nn.Module):
         """Whether a sample's spikes depend on that sample alone: not while a membrane norm takes batch statistics."""
         return not (self.norm.training and any(isinstance(part, nn.BatchNorm1d) for part in self.norm.modules()))
 
-    def forward(self, x: Tensor, timesteps: int | None = None) -> Tensor:
-        """Return amplitude · spikes (T, ...) for x (T, ...), or for x (1, ...) shown at each of `timesteps` steps."""
+    def begin(self, x: Tensor, points: Tensor | None) -> Tensor | None:
+        """Return v₀ for the first step's input x (B, ..., C)."""
+        start: Any = self.start
+        return start(x, points) if getattr(start, "sees_points", False) else start(x)
+
+    def forward(self, x: Tensor, timesteps: int | None = None, points: Tensor | None = None) -> Tensor:
+        """Return amplitude · spikes (T, ...) for x (T, ...), or for x (1, ...) shown at each of `timesteps` steps.
+
+        `points` (B, N, 3) in the unit sphere are where neurons of x (T, B, N, C) lie, for a start that wants to know.
+        """
         timesteps = timesteps or x.shape[0]
         # Not x[t]: its gradient would be a tensor of zeros as large as x, for each step.
         inputs = x.unbind() if x.shape[0] > 1 else (x.squeeze(0),) * timesteps
-        v = self.start(inputs[0])
+        v = self.begin(inputs[0], points)
         spikes = []
         for t in range(timesteps):
             v = self.charge(v, inputs[t])

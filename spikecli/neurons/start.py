@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from spikecli.settings.config import NeuronConfig
+
+OCTAVES = 4  # of the waves whose values at a point begin its membranes
 
 
 class Zeros(nn.Module):
@@ -26,6 +29,32 @@ class Perturbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor | None:
         return uniform_like(x, self.high)
+
+    def extra_repr(self) -> str:
+        return f"high={self.high}"
+
+
+class Position(nn.Module):
+    """v₀ of a point from trigonometric functions of its coordinates p, as spiking networks of points have been begun.
+
+    v₀[c] = high · f(2ʲπ·p_a): channel c takes axis a = c mod 3, f sine and cosine in turn, and j = 0 … 3, over and over.
+    Where neurons are not of single points, as in a head or of pairs of points, v₀ = 0.
+    """
+
+    sees_points = True
+
+    def __init__(self, high: float) -> None:
+        super().__init__()
+        self.high = high
+
+    def forward(self, x: Tensor, points: Tensor | None = None) -> Tensor | None:  # (B, N, C), (B, N, 3)
+        if points is None:
+            return None
+        angles = [math.pi * 2**octave * points.float() for octave in range(OCTAVES)]
+        waves = torch.cat([wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], -1)  # (B, N, 24)
+        channels = x.shape[-1]
+        v = waves.repeat(1, 1, -(-channels // waves.shape[-1]))[..., :channels]
+        return (self.high * v).to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"high={self.high}"
@@ -52,6 +81,7 @@ def uniform_like(x: Tensor, high: float) -> Tensor:
 STARTS: dict[str, Callable[[NeuronConfig], nn.Module]] = {
     "zeros": lambda config: Zeros(),
     "perturbed": lambda config: Perturbed(config.perturbation),
+    "position": lambda config: Position(config.perturbation),
 }
 
 

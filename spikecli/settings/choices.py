@@ -17,7 +17,7 @@ from pydantic import AfterValidator, GetCoreSchemaHandler
 # Slot: name: what it is, in a few words.
 BUILT_IN = MappingProxyType(
     {
-        "start": {"zeros": "at rest", "perturbed": "drawn at random"},
+        "start": {"zeros": "at rest", "perturbed": "drawn at random", "position": "from where a point lies"},
         "charge": {"leak": "v ← λ·v + x", "learned-leak": "λ is trained, one a layer"},
         "norm": {
             "none": "no norm of the membrane",
@@ -25,7 +25,7 @@ BUILT_IN = MappingProxyType(
             "mpbn-element": "a batch norm of the membrane per pixel and channel",
             "rectifier": "the membrane potential rectifier",
         },
-        "fire": {"binary": "spikes 0 and 1", "ternary": "spikes −1, 0 and 1"},
+        "fire": {"binary": "spikes 0 and 1", "ternary": "spikes −1, 0 and 1", "integer": "spikes 0 to D"},
         "surrogate": {"rectangle": "1 in a window", "tanh": "tanh's derivative in a window"},
         "reset": {"hard": "to 0", "soft": "an amount is subtracted"},
         "amplitude": {
@@ -47,6 +47,7 @@ BUILT_IN = MappingProxyType(
             "spiking-pointnet": "membranes that start at random",
             "ternary": "spikes of −1, 0 and 1",
             "ternary-trainable": "spikes of −a, 0 and a, with a trained a",
+            "integer": "spikes of 0 to D, run as D binary steps",
             "mpbn": "a batch norm of the membrane",
             "rmp-loss": "a loss that draws membranes to their spikes",
             "soft-reset-mpr": "soft reset and membrane potential rectifier",

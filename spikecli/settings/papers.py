@@ -28,6 +28,9 @@ PAPERS: dict[str, Paper] = {
     "ternary-trainable": Paper(
         neuron=NeuronConfig(fire="ternary", surrogate="rectangle", amplitude="scalar"), arxiv="2312.06372"
     ),
+    "integer": Paper(
+        neuron=NeuronConfig(fire="integer", decay=1.0, reset="soft", reset_amount=1.0), arxiv="2407.20708"
+    ),
     "mpbn": Paper(neuron=NeuronConfig(norm="mpbn", slope=3.0), arxiv="2308.08359"),
     "rmp-loss": Paper(neuron=NeuronConfig(), arxiv="2308.06787", training={"rmp_weight": 0.1}),
     "soft-reset-mpr": Paper(

@@ -44,6 +44,7 @@ NEURON_LEVEL = Branch(
         ),
         Method("ternary spike", ("--paper ternary", "--fire ternary"), "2312.06372"),
         Method("ternary spike, trainable amplitude", ("--paper ternary-trainable",), "2312.06372"),
+        Method("integer spikes, binary at inference", ("--paper integer", "--fire integer"), "2407.20708"),
     ),
 )
 NETWORK_LEVEL = Branch(
@@ -106,6 +107,7 @@ TAXONOMY = (
                         ("--paper spiking-pointnet", "--start perturbed"),
                         "2310.06232",
                     ),
+                    Method("fewer steps: one in training, from a membrane set by position", ("--start position",)),
                     Method("fewer steps: one in training, from a membrane at rest", ("--start zeros", "--timesteps 1")),
                     Method("architecture search"),
                     Method("distillation"),

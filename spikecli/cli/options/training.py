@@ -27,12 +27,13 @@ def _training(kind: type, text: str, *names: str) -> Any:
 
 
 NEURON_PARTS: dict[str, Any] = {
-    "start": _part(str, "zeros or perturbed."),
+    "start": _part(str, "zeros, perturbed or position."),
     "decay": _part(float, "λ in v ← λ·v + x."),
     "charge": _part(str, "leak or learned-leak."),
     "norm": _part(str, "none, mpbn, mpbn-element or rectifier."),
-    "fire": _part(str, "binary or ternary."),
+    "fire": _part(str, "binary, ternary or integer."),
     "threshold": _part(float, "θ."),
+    "highest": _part(int, "D, the largest spike of --fire integer."),
     "surrogate": _part(str, "rectangle or tanh."),
     "reset": _part(str, "hard or soft."),
     "amplitude": _part(str, "none, scalar, channel or element."),
