@@ -133,7 +133,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 # What makes a notebook small enough for a test: in each pair, the words of the notebook and those of the test.
 SMALLER = {
     "five_minutes_of_clouds": [("points=256", "points=24"), ("epochs=5", "epochs=1"), ("1024", "24")],
-    "five_minutes_of_events": [("epochs=3", "epochs=1"), ("width=0.5", "width=0.1")],
+    "five_minutes_of_events": [("epochs=3", "epochs=1"), ("width=0.5", "width=0.1, size=12, batch_size=100")],
 }
 
 
