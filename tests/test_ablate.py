@@ -141,11 +141,9 @@ def test_another_split_or_t_is_scored_anew_without_training(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--papers", "lif,lifo"), "no paper is named 'lifo'"),
         (("--papers", "lif", "--val-fraction", 0), "--split test"),
         (("--papers", "lif,ann", "--timesteps", "2"), "add 1 to --timesteps"),
         (("--papers", "lif", "--timesteps", "0"), "at least 1 time step"),
-        (("--papers", "lif", "--fire", "quaternary"), "--fire"),
         (("--papers", "lif,soft-reset-mpr", "--fire", "ternary"), "--norm rectifier"),
         (("--papers", "lif", "--model", "resnet20"), "holds points"),
     ],

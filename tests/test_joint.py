@@ -306,7 +306,7 @@ def test_the_commands_take_it_as_any_paper(cli: Cli, shapes_dir: Path, tmp_path:
 def test_what_makes_no_sense_is_refused_in_a_line(cli: Cli, shapes_dir: Path, tmp_path: Path) -> None:
     common = ("--data-dir", shapes_dir, "--out", tmp_path / "run", "--points", 32)
     for options, words in (
-        (("--tnet", "pooled"), "--tnet none"),
+        (("--tnet", "pooled"), "take tnet none"),
         (("--model", "resnet20"), "holds points"),
     ):
         refused = cli("train", "shapes", "--paper", "joint", *options, *common)

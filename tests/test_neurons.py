@@ -177,9 +177,9 @@ def test_no_state_is_left_between_batches(paper: str) -> None:
 
 
 def test_an_unknown_part_and_a_part_of_the_ann_are_refused() -> None:
-    with pytest.raises(SpikeError, match="--fire cannot be 'quaternary'"):
+    with pytest.raises(SpikeError, match="fire cannot be 'quaternary'"):
         neuron_of("lif", fire="quaternary")
-    with pytest.raises(SpikeError, match="no paper is named 'lifo'"):
+    with pytest.raises(SpikeError, match="paper cannot be 'lifo'"):
         neuron_of("lifo")
     with pytest.raises(SpikeError, match="ANN"):
         neuron_of("ann", decay=0.5)
@@ -212,7 +212,7 @@ def test_papers_joined_by_plus_change_what_each_of_them_changes() -> None:
         ("mpbn+soft-reset-mpr", "mpbn and soft-reset-mpr want another norm"),
         ("real-spike+ternary-trainable", "another amplitude"),
         ("mpbn+ann", "no neurons"),
-        ("mpbn+", "no paper is named ''"),
+        ("mpbn+", "paper cannot be ''"),
     ],
 )
 def test_papers_that_clash_are_refused(name: str, said: str) -> None:

@@ -166,7 +166,7 @@ def test_the_paper_switches_it_on_and_an_option_beats_the_paper() -> None:
     assert train_settings("shapes", "lif", "short", {}, {}, {}).rmp_weight == 0
     with pytest.raises(SpikeError, match="no membranes"):
         train_settings("shapes", "ann", "short", {"rmp_weight": 0.1}, {}, {})
-    with pytest.raises(SpikeError, match="--rmp-power cannot be 3"):
+    with pytest.raises(SpikeError, match="rmp_power cannot be 3: choose one of 1, 2"):
         train_settings("shapes", "lif", "short", {"rmp_power": 3}, {}, {})
 
 

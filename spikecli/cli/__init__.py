@@ -14,6 +14,7 @@ from spikecli import __version__, console
 from spikecli.cli import (
     ablate,
     bench,
+    config,
     data,
     doctor,
     eval,
@@ -25,7 +26,8 @@ from spikecli.cli import (
     view,
     zeroshot,
 )
-from spikecli.errors import SpikeError, Stopped
+from spikecli.cli.options.fields import refreshed
+from spikecli.errors import ChoiceError, SettingError, SpikeError, Stopped
 
 app = typer.Typer(
     name="spikecli",
@@ -39,6 +41,8 @@ app = typer.Typer(
 )
 
 INTERRUPTED = 130
+USAGE = 2
+WITH_SETTINGS = ("train", "ablate")
 
 
 def _version(asked: bool) -> None:
@@ -57,7 +61,8 @@ def _root(
 
 
 app.add_typer(data.data_app, name="data")
-app.command()(train.train)
+app.add_typer(config.config_app, name="config")
+app.command(cls=train.TrainCommand)(train.train)
 app.command("eval")(eval.evaluate)
 app.command()(predict.predict)
 app.command()(ablate.ablate)
@@ -74,6 +79,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code of one command line: 0 done, 1 an error the user can mend, 2 usage, 130 interrupted."""
     try:
         _command()(args=None if arguments is None else list(arguments), prog_name="spikecli", standalone_mode=True)
+    except SettingError as problem:
+        console.error(f"{option_of(problem.setting)} {problem.reason}")
+        return USAGE if isinstance(problem, ChoiceError) else 1
     except SpikeError as problem:
         console.error(str(problem))
         return 1
@@ -98,6 +106,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def option_of(setting: str) -> str:
+    """Return how the command line calls a setting: --batch-norm for batch_norm; a data set is an argument."""
+    return {"dataset": "data set", "source": "RUN|PAPER|RECIPE"}.get(setting) or f"--{setting.replace('_', '-')}"
+
+
 def _command() -> Any:
     """Return the whole command line, its help without a line for each option's environment variable."""
     command = typer.main.get_command(app)
@@ -107,6 +120,8 @@ def _command() -> Any:
         commands.extend(getattr(one, "commands", {}).values())
         for parameter in one.params:
             parameter.show_envvar = False  # type: ignore[attr-defined]
+            if one.name in WITH_SETTINGS and (text := refreshed(parameter.name or "")):
+                parameter.help = text  # type: ignore[attr-defined]  # parts may have come from outside since
     return command
 
 

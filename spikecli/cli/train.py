@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from typer.core import TyperCommand
 
 from spikecli.cli.options import common as options
 from spikecli.cli.options import training as shared
 from spikecli.cli.options.groups import with_settings
 from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
-from spikecli.errors import SpikeError
+from spikecli.errors import ChoiceError, SettingError, SpikeError
 from spikecli.settings.config import TrainConfig
 
 if TYPE_CHECKING:
     from spikecli.training.train import Trainer
+
+
+class TrainCommand(TyperCommand):
+    """`train`, whose --resume stands alone or takes the word auto."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse with `--resume auto` and `--resume` written as an option with a value."""
+        words: list[str] = []
+        for word in args:
+            if word == "auto" and words and words[-1] == "--resume=yes":
+                words[-1] = "--resume=auto"
+            else:
+                words.append("--resume=yes" if word == "--resume" else word)
+        return super().parse_args(ctx, words)
 
 
 @with_settings
@@ -23,18 +40,19 @@ def train(
     parts: dict[str, Any],
     training: dict[str, Any],
     network: dict[str, Any],
-    dataset: shared.Dataset = "shapes",
+    dataset: shared.DatasetOrShapes = None,
     model: shared.Model = None,
     paper: shared.Paper = None,
     recipe: shared.Recipe = None,
-    timesteps: shared.Timesteps = 1,
-    val_fraction: shared.ValFraction = 0.1,
-    precision: shared.Precision = "fp32",
+    timesteps: shared.Timesteps = None,
+    val_fraction: shared.ValFraction = None,
+    precision: shared.Precision = None,
     out: shared.Out = None,
-    resume: shared.Resume = False,
+    resume: shared.Resume = "no",
+    like: shared.Like = None,
     count: shared.Processes = 1,
     data_dir: options.DataDir = options.DATA_DIR,
-    seed: options.Seed = 0,
+    seed: shared.Seed = None,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -44,12 +62,65 @@ def train(
 
     Example: spikecli train modelnet10 --precision bf16 --epochs 30
     """
-    from spikecli.training.settings import settings_of
-
     training |= {"timesteps": timesteps, "val_fraction": val_fraction, "precision": precision, "seed": seed}
-    settings = settings_of(dataset, paper, recipe, training, parts, {"name": model, **network})
+    given = Given(dataset, paper, recipe, training, parts, {"name": model, **network})
+    settings, folder, goes_on = resolved(given, parse_resume(resume), like, out)
     if not _in_processes(count):
-        _train(settings, out, resume, data_dir, device, Console(as_json, quiet))
+        _train(settings, folder, goes_on, data_dir, device, Console(as_json, quiet))
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the command line says of a run's settings; None, or a None in a dictionary, where it says nothing."""
+
+    dataset: str | None
+    paper: str | None
+    recipe: str | None
+    training: dict[str, Any]
+    parts: dict[str, Any]
+    network: dict[str, Any]
+
+    def settings(self, base: TrainConfig | None) -> TrainConfig:
+        """Return the settings of a run like `base`, or of a new one, with what is given; SpikeError on a clash."""
+        from spikecli.settings.recipes import settings_like
+        from spikecli.training.settings import settings_of
+
+        given = (self.paper, self.recipe, self.training, self.parts, self.network)
+        return settings_like(base, self.dataset, *given) if base else settings_of(self.dataset or "shapes", *given)
+
+
+def resolved(given: Given, resume: str, like: Path | None, out: Path | None) -> tuple[TrainConfig, Path | None, bool]:
+    """Return a run's settings, its folder (None: a new one) and whether it goes on; SpikeError on a clash.
+
+    A run that goes on has its own settings; what is given beside must agree, or be more epochs.
+    """
+    from spikecli.training.runs import default_folder, demand_run, demand_same, holds_run
+    from spikecli.weights.run_folder import read_run, run_folder
+
+    if like is not None and resume == "yes":
+        raise SettingError("like", "begins a run and --resume goes on with one; remove one of them")
+    base = read_run(run_folder(like)).config if like else None
+    if resume == "no":
+        return given.settings(base), out, False
+    if out is None:
+        fresh = given.settings(base)
+        out = default_folder(Path("checkpoints"), fresh, resume=False, last=True)
+        if resume == "auto" and not holds_run(out):
+            return fresh, out, False
+    if resume == "auto" and not holds_run(out):
+        return given.settings(base), out, False
+    before = read_run(demand_run(out)).config
+    settings = given.settings(before)
+    demand_same(out, before, settings)
+    return settings, out, True
+
+
+def parse_resume(text: str) -> str:
+    """Return no, yes or auto; ChoiceError for anything else."""
+    word = {"true": "yes", "1": "yes", "false": "no", "0": "no"}.get(text.casefold(), text.casefold())
+    if word not in ("no", "yes", "auto"):
+        raise ChoiceError("resume", f"cannot be {text!r}: give --resume alone, or --resume auto")
+    return word
 
 
 def _in_processes(count: int) -> bool:

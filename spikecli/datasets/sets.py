@@ -10,14 +10,15 @@ from spikecli.datasets.catalog import CATALOG
 from spikecli.datasets.clouds.prepare import describe_points, prepare_points
 from spikecli.datasets.clouds.store import verify_points
 from spikecli.datasets.order import Order
-from spikecli.errors import SpikeError
+from spikecli.errors import ChoiceError, SpikeError
 from spikecli.progress import Watch
+from spikecli.settings.choices import advice
 
 
 def kind_of(name: str) -> str:
     """Return what the data set `name` holds, `points`, `events` or `images`; SpikeError when there is no such one."""
     if name not in CATALOG:
-        raise SpikeError(f"found no data set {name!r}; wanted one of {', '.join(CATALOG)}")
+        raise ChoiceError("dataset", f"cannot be {name!r}: {advice(name, CATALOG)}")
     return CATALOG[name]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spikecli.errors import SpikeError
+from spikecli.errors import ChoiceError, SettingError
+from spikecli.settings.choices import UnknownName, advice
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -28,10 +30,19 @@ def validated(kind: type[T], values: dict[str, Any]) -> T:
         raise problem(error) from error
 
 
-def problem(error: ValidationError) -> SpikeError:
-    """Return the first fault of a validation as an error that names the setting and its value."""
+def problem(error: ValidationError) -> SettingError:
+    """Return the first fault of a validation as an error that names the setting, its value and what it may be."""
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"]).replace("_", "-")
+    place = [part for part in first["loc"] if part not in ("model", "neuron")] or ["model"]
+    name = ".".join(str(part) for part in place)
     name = "model" if name == "name" else name  # a network's name is what --model gives
+    value, cause = first.get("input"), first.get("ctx", {})
+    if first["type"] == "literal_error":
+        known = re.findall(r"[^\s',]+", cause["expected"].replace(" or ", " "))
+        return ChoiceError(name, f"cannot be {value!r}: {advice(value, known)}")
+    if isinstance(cause.get("error"), UnknownName):
+        return ChoiceError(name, f"cannot be {value!r}: {cause['error']}")
+    if first["type"] == "extra_forbidden":
+        return SettingError(name, "is no setting here; remove it")
     reason = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return SpikeError(f"--{name} cannot be {first.get('input')!r}: {reason[:1].lower()}{reason[1:]}")
+    return SettingError(name, f"cannot be {value!r}: {reason[:1].lower()}{reason[1:]}")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 
-from spikecli.errors import SpikeError
+from spikecli.errors import ChoiceError, SettingError, SpikeError
 from spikecli.settings import choices
 from spikecli.settings.base import Positive, Settings, problem
 from spikecli.settings.neuron import NeuronConfig
@@ -133,7 +133,7 @@ def add(name: str, kind: type[ModelConfig], help: str = "") -> None:
 def kind_of(name: str) -> type[ModelConfig]:
     """Return the class of a network's settings; SpikeError if there is no such network."""
     if name not in NETWORKS:
-        raise SpikeError(f"--model cannot be {name!r}: {choices.advice(name, NETWORKS)}")
+        raise ChoiceError("model", f"cannot be {name!r}: {choices.advice(name, NETWORKS)}")
     return NETWORKS[name]
 
 
@@ -147,7 +147,7 @@ def network_settings(name: str = FIRST, **fields: Any) -> ModelConfig:
     kind = kind_of(name)
     for field in fields:
         if field not in kind.model_fields:
-            raise SpikeError(_meaningless(field, name))
+            raise SettingError(field, _meaningless(field, name))
     try:
         return kind.model_validate({"name": name, **fields})
     except ValidationError as error:
@@ -157,7 +157,7 @@ def network_settings(name: str = FIRST, **fields: Any) -> ModelConfig:
 def _meaningless(field: str, name: str) -> str:
     having = with_field(field)
     to = f"it is for {', '.join(having)}" if having else "no network has it"
-    return f"--{field.replace('_', '-')} means nothing to {name}: {to}; remove it"
+    return f"means nothing to {name}: {to}; remove it"
 
 
 def stored(value: Any) -> Any:

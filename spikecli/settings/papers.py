@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from spikecli.errors import SpikeError
+from spikecli.errors import ChoiceError, SettingError, SpikeError
+from spikecli.settings import choices
 from spikecli.settings.config import NeuronConfig, Settings, validated
 
 
@@ -42,6 +43,12 @@ PAPERS: dict[str, Paper] = {
 }
 
 
+def add(name: str, paper: Paper, help: str = "") -> None:
+    """Add a paper from outside under a name."""
+    choices.add("paper", name, help)
+    PAPERS[name] = paper
+
+
 def paper_of(name: str) -> Paper:
     """Return the paper of that name, or what several joined by + come to: `mpbn+ternary`; SpikeError on a clash.
 
@@ -50,8 +57,8 @@ def paper_of(name: str) -> Paper:
     found: dict[tuple[str, str], tuple[Any, str]] = {}  # (what, its name): its value, whose it is
     for one in (names := name.split("+")):
         if one not in PAPERS:
-            raise SpikeError(
-                f"no paper is named {one!r}; choose one of {', '.join(PAPERS)}, or several as in mpbn+ternary"
+            raise ChoiceError(
+                "paper", f"cannot be {one!r}: {choices.advice(one, PAPERS)}, or several as in mpbn+ternary"
             )
         paper = PAPERS[one]
         if len(names) == 1:
@@ -84,6 +91,6 @@ def neuron_of(paper: str, **changes: Any) -> NeuronConfig | None:
     if neuron is None:
         if changes:
             part = next(iter(changes))
-            raise SpikeError(f"--{part} has no meaning for the ANN, whose neurons are ReLUs; leave it out")
+            raise SettingError(part, "has no meaning for the ANN, whose neurons are ReLUs; remove it")
         return None
     return validated(NeuronConfig, {**neuron.model_dump(), **changes})

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from spikecli.errors import SpikeError
-from spikecli.settings.config import TrainConfig, network_settings, validated
+from spikecli.errors import ChoiceError, SettingError
+from spikecli.settings import choices
+from spikecli.settings.choices import advice
+from spikecli.settings.config import ModelConfig, NeuronConfig, TrainConfig, network_settings, validated
+from spikecli.settings.networks import FIRST, kind_of, with_field
 from spikecli.settings.papers import neuron_of, paper_of
 
 # What `--recipe` stands for. "paper" is Spiking PointNet's own (METHODS of 2310.06232); "short" is ours.
@@ -38,15 +41,87 @@ def train_settings(
 
     `parts` change the paper's neuron, `model` holds the network's name and fields of its own settings.
     """
-    if recipe not in RECIPES:
-        raise SpikeError(f"no recipe is named {recipe!r}; choose one of {', '.join(RECIPES)}")
-    shape = {name: value for name, value in model.items() if value is not None}
-    chosen = network_settings(**{**shape, **paper_of(paper).model, "neuron": neuron_of(paper, **parts)})
+    given = {name: value for name, value in model.items() if value is not None}
+    chosen = network_settings(**{**given, **_of_paper(paper, given), "neuron": neuron_of(paper, **parts)})
     changes = {name: value for name, value in training.items() if value is not None}
-    preset = {**RECIPES[recipe], **paper_of(paper).training}
-    settings = validated(TrainConfig, {**preset, **changes, "dataset": dataset, "paper": paper, "model": chosen})
-    if chosen.neuron is None and settings.timesteps > 1:
-        raise SpikeError(f"the ANN knows no time, found --timesteps {settings.timesteps}; train it with --timesteps 1")
-    if chosen.neuron is None and settings.rmp_weight:
-        raise SpikeError("--rmp-weight has no meaning for the ANN, which has no membranes; leave it out")
+    preset = {**recipe_of(recipe), **paper_of(paper).training}
+    return checked(validated(TrainConfig, {**preset, **changes, "dataset": dataset, "paper": paper, "model": chosen}))
+
+
+def recipe_of(name: str) -> dict[str, Any]:
+    """Return the training settings of a recipe; SpikeError if there is no such recipe."""
+    if name not in RECIPES:
+        raise ChoiceError("recipe", f"cannot be {name!r}: {advice(name, RECIPES)}")
+    return RECIPES[name]
+
+
+def add(name: str, training: dict[str, Any], help: str = "") -> None:
+    """Add a recipe from outside: fields of TrainConfig, under a name."""
+    choices.add("recipe", name, help)
+    RECIPES[name] = training
+
+
+def settings_like(
+    base: TrainConfig,
+    dataset: str | None,
+    paper: str | None,
+    recipe: str | None,
+    training: dict[str, Any],
+    parts: dict[str, Any],
+    model: dict[str, Any],
+) -> TrainConfig:
+    """Return the settings of `base` with those changed that are not None; SpikeError on a clash.
+
+    Another paper brings its own neuron and takes back what the one before it changed of training.
+    """
+    values: dict[str, Any] = {name: getattr(base, name) for name in TrainConfig.model_fields}
+    neuron = _changed(base.model.neuron, parts)
+    fields = _fields_like(base.model, model)
+    if paper not in (None, base.paper):
+        neuron = neuron_of(paper, **parts)
+        before = paper_of(base.paper)
+        for name, value in before.training.items():
+            if values[name] == value:
+                values[name] = TrainConfig.model_fields[name].default
+        fields = {name: value for name, value in fields.items() if name not in before.model}
+        values |= {**paper_of(paper).training, "paper": paper}
+        fields |= _of_paper(paper, fields)
+    if neuron is None and fields.get("batch_norm") and model.get("batch_norm") is None:
+        fields["batch_norm"] = "plain"
+    values |= recipe_of(recipe) if recipe else {}
+    values |= {name: value for name, value in training.items() if value is not None}
+    values |= {"dataset": dataset or base.dataset, "model": network_settings(**{**fields, "neuron": neuron})}
+    return checked(validated(TrainConfig, values))
+
+
+def _fields_like(base: ModelConfig, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a network like `base`: another kind of network shares none but its classes."""
+    given = {name: value for name, value in given.items() if value is not None}
+    same = given.get("name", base.name) == base.name or kind_of(given["name"]) is type(base)
+    kept = type(base).model_fields if same else ("classes",)
+    return {**{name: getattr(base, name) for name in kept}, **given}
+
+
+def _changed(neuron: NeuronConfig | None, parts: dict[str, Any]) -> NeuronConfig | None:
+    changes = {name: value for name, value in parts.items() if value is not None}
+    if neuron is None:
+        return neuron_of("ann", **changes)
+    return validated(NeuronConfig, {**neuron.model_dump(), **changes})
+
+
+def _of_paper(paper: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return what a paper sets of the network; SpikeError if the network has no such setting."""
+    fields, name = paper_of(paper).model, given.get("name", FIRST)
+    for field in fields:
+        if field not in kind_of(name).model_fields:
+            raise SettingError("paper", f"{paper} is for {', '.join(with_field(field))}, not for {name}")
+    return fields
+
+
+def checked(settings: TrainConfig) -> TrainConfig:
+    """Return the settings as they are; SpikeError if the ANN is given what only spiking networks have."""
+    if settings.model.neuron is None and settings.timesteps > 1:
+        raise SettingError("timesteps", f"cannot be {settings.timesteps}: the ANN has no time; train it with 1")
+    if settings.model.neuron is None and settings.rmp_weight:
+        raise SettingError("rmp_weight", "has no meaning for the ANN, which has no membranes; remove it")
     return settings

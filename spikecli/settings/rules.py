@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SettingError
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import NETWORKS, ModelConfig, PointNetConfig
 
@@ -15,8 +15,8 @@ AUGMENTS = {
     "images": ("cifar", "none"),
 }
 
-# Each rule: what is refused, and why.
-Rule = tuple[Callable[[ModelConfig], bool], str]
+# Each rule: what is refused, the setting to blame, and why.
+Rule = tuple[Callable[[ModelConfig], bool], str, str]
 
 
 def _of_points(model: ModelConfig) -> bool:
@@ -31,37 +31,45 @@ def _has(model: ModelConfig, **fields: Any) -> bool:
 NETWORK_RULES: tuple[Rule, ...] = (
     (
         lambda model: _of_points(model) and model.neuron is not None and model.neuron.amplitude == "element",
-        "--amplitude element learns one amplitude per pixel; point clouds have no pixels and no order; take channel",
+        "amplitude",
+        "element learns one amplitude per pixel; point clouds have no pixels and no order; take channel",
     ),
     (
         lambda model: _of_points(model) and model.neuron is not None and model.neuron.norm == "mpbn-element",
-        "--norm mpbn-element has one norm per pixel; point clouds have no pixels and no order; take mpbn",
+        "norm",
+        "mpbn-element has one norm per pixel; point clouds have no pixels and no order; take mpbn",
     ),
     (
         lambda model: model.neuron is None and _has(model, batch_norm="tdbn"),
-        "--batch-norm tdbn scales by the threshold, but the ANN has none; take plain",
+        "batch_norm",
+        "tdbn scales by the threshold, but the ANN has none; take plain",
     ),
     (
         lambda model: model.is_joint and isinstance(model, PointNetConfig) and model.tnet != "none",
-        "--paper joint has no penalty on the transforms of two networks, without which T-Nets fail; take --tnet none",
+        "paper",
+        "joint has no penalty on the transforms of two networks, without which T-Nets fail; take tnet none",
     ),
     (
         lambda model: model.is_joint and model.neuron is None,
-        "--paper joint trains an ANN beside a spiking network, and this is an ANN; take --paper ann without it",
+        "paper",
+        "joint trains an ANN beside a spiking network, and this is an ANN; take paper ann alone",
     ),
 )
 NEURON_RULES: tuple[Rule, ...] = (
     (
         lambda model: model.neuron is not None and model.neuron.norm == "rectifier" and model.neuron.fire != "binary",
-        "--norm rectifier pulls the membrane toward 0 and 1, but ternary spikes are −1, 0 and 1; take --fire binary",
+        "norm",
+        "rectifier pulls the membrane toward 0 and 1, but ternary spikes are −1, 0 and 1; take fire binary",
     ),
     (
         lambda model: model.neuron is not None and model.neuron.norm == "rectifier" and model.neuron.threshold != 0.5,
-        "--norm rectifier leaves the spikes of --threshold 0.5 alone, and no other's; take that threshold",
+        "norm",
+        "rectifier leaves the spikes of threshold 0.5 alone, and no other's; take that threshold",
     ),
     (
         lambda model: model.folded,
-        "a folded network has no norms left to train with; train the network that it was folded from",
+        "model",
+        "is folded and has no norms left to train with; train the network that it was folded from",
     ),
 )
 
@@ -81,26 +89,26 @@ def refuse(config: TrainConfig, kind: str, flips: bool = True) -> None:
 
 
 def _apply(rules: tuple[Rule, ...], model: ModelConfig) -> None:
-    for refused, reason in rules:
+    for refused, setting, reason in rules:
         if refused(model):
-            raise SpikeError(reason)
+            raise SettingError(setting, reason)
 
 
 def _refuse_data(config: TrainConfig, kind: str, flips: bool) -> None:
     name, dataset = config.model.name, config.dataset
     if kind not in config.model.takes:
         fitting = ", ".join(other for other, one in NETWORKS.items() if kind in one.takes)
-        raise SpikeError(
-            f"--model {name} takes {' and '.join(config.model.takes)}, but {dataset} holds {kind}; "
-            f"take one of {fitting}"
+        raise SettingError(
+            "model",
+            f"{name} takes {' and '.join(config.model.takes)}, but {dataset} holds {kind}; take one of {fitting}",
         )
     if config.augment not in AUGMENTS[kind]:
-        raise SpikeError(
-            f"--augment {config.augment} is not for {kind}, which {dataset} holds; take one of "
-            f"{', '.join(AUGMENTS[kind])}"
+        raise SettingError(
+            "augment",
+            f"{config.augment} is not for {kind}, which {dataset} holds; take one of {', '.join(AUGMENTS[kind])}",
         )
     if config.augment == "flip-roll" and not flips:
-        raise SpikeError(f"--augment flip-roll mirrors what is then no longer of its class in {dataset}; take roll")
-    for option, given in (("--slicing", config.slicing != "count"), ("--size", config.size is not None)):
+        raise SettingError("augment", f"flip-roll mirrors what is then no longer of its class in {dataset}; take roll")
+    for setting, given in (("slicing", config.slicing != "count"), ("size", config.size is not None)):
         if given and kind != "events":
-            raise SpikeError(f"{option} is for recordings of events, but {dataset} holds {kind}; remove it")
+            raise SettingError(setting, f"is for recordings of events, but {dataset} holds {kind}; remove it")

@@ -63,7 +63,7 @@ def epochs_done(one: Trial) -> int:
     wanted = one.config.model_copy(update={"model": one.config.model.model_copy(update=found)})
     changed = differences(state.config, wanted)
     if state.config.epochs != wanted.epochs:  # a run may be prolonged, a comparison may not
-        changed.append(("--epochs", state.config.epochs, wanted.epochs))
+        changed.append(("epochs", state.config.epochs, wanted.epochs))
     if changed:
         name, before, now = changed[0]
         raise SpikeError(

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SettingError, SpikeError
 from spikecli.files import tensors
 from spikecli.files.atomic import make_folder, unwritable, write_text
 from spikecli.files.gate import at_least, fits
 from spikecli.settings.config import TrainConfig
+from spikecli.settings.papers import paper_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
 from spikecli.weights.run_folder import BEST, CURVE, LAST, SETTINGS, STATE
@@ -87,11 +88,7 @@ class Run:
         self.progress = Progress(**{name: state.notes["progress"][name] for name in _PROGRESS})
 
     def _check_same(self, state: Checkpoint) -> None:
-        for name, before, now in differences(state.config, self.config):
-            raise SpikeError(
-                f"the run in {self.folder} was started with {name} {before}, not {now}; "
-                "give the same options to resume it, or another --out"
-            )
+        demand_same(self.folder, state.config, self.config)
         before, now = (data.get("train") for data in (state.notes.get("data", {}), self.data))
         if before is not None and before != now:
             raise SpikeError(
@@ -177,25 +174,72 @@ def _moments(
 
 def differences(before: TrainConfig, now: TrainConfig) -> list[tuple[str, Any, Any]]:
     """Return (name, before, now) of the settings that differ, but for those a run may change on the way."""
-    first, second = before.model_dump(), now.model_dump()
+    first, second = flat(before.model_dump()), flat(now.model_dump())
     return [
-        (f"--{name.replace('_', '-')}", first[name], second[name])
-        for name in first
-        if name != "epochs" and first[name] != second[name]
+        (name, first.get(name), second.get(name))
+        for name in dict.fromkeys((*first, *second))
+        if name != "epochs" and first.get(name) != second.get(name)
     ]
 
 
-def default_folder(parent: Path, config: TrainConfig, resume: bool) -> Path:
-    """Return the first free folder for a run of these settings under `parent`, or with `resume` the last one in use."""
-    stem = f"{config.dataset}-{config.model.name}-{config.paper}-t{config.timesteps}-seed{config.seed}"
+def demand_same(folder: Path, before: TrainConfig, now: TrainConfig) -> None:
+    """Raise SpikeError if a run cannot go on with the settings `now`, naming the first that differs."""
+    for name, value, wanted in differences(before, now):
+        raise SettingError(
+            name, f"cannot be {wanted}: the run in {folder} was started with {value}; remove it, or name another folder"
+        )
+
+
+def flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings by the names of their options: a network's and a neuron's stand beside the others.
+
+    `model` is the network's name; `map_size` and `inputs` are of the network, `neuron` stands for a missing one.
+    """
+    model = dict(settings["model"])
+    neuron = model.pop("neuron")
+    size = {"map_size": model.pop("size")} if "size" in model else {}
+    network = {"model": model.pop("name"), **model, **size, **(neuron or {"neuron": None})}
+    return {**{name: value for name, value in settings.items() if name != "model"}, **network}
+
+
+def holds_run(folder: Path) -> bool:
+    """Return whether a folder holds a run that can go on."""
+    return (folder / STATE).exists()
+
+
+def demand_run(folder: Path) -> Path:
+    """Return a folder as it is; SpikeError if it holds no run that can go on."""
+    if not holds_run(folder):
+        raise SpikeError(f"found no run to resume in {folder}; remove --resume, or name the run with --out")
+    return folder
+
+
+def name_of(config: TrainConfig) -> str:
+    """Return how a run of these settings is called: what changes the paper's neuron is part of it."""
+    own = paper_of(config.paper).neuron
+    parts = own.model_dump() if own else {}
+    mine = config.model.neuron.model_dump() if config.model.neuron else {}
+    changed = [
+        f"{name.replace('_', '-')}-{value:g}" if isinstance(value, float) else f"{name.replace('_', '-')}-{value}"
+        for name, value in mine.items()
+        if parts.get(name, value) != value
+    ]
+    paper = "-".join([config.paper, *changed])
+    return f"{config.dataset}-{config.model.name}-{paper}-t{config.timesteps}-seed{config.seed}"
+
+
+def default_folder(parent: Path, config: TrainConfig, resume: bool, last: bool = False) -> Path:
+    """Return the first free folder for a run of these settings under `parent`, or with `resume` the last one in use.
+
+    With `last` it is the last one in use if there is one, else the first free one.
+    """
+    stem = name_of(config)
     used: list[Path] = []
     for number in count(1):
         folder = parent / (stem if number == 1 else f"{stem}-{number}")
-        if not (folder / STATE).exists():
+        if not holds_run(folder):
             break
         used.append(folder)
-    if not resume:
-        return folder
-    if not used:
-        raise SpikeError(f"found no run to resume at {folder}; leave out --resume, or name the run with --out")
-    return used[-1]
+    if used and (resume or last):
+        return used[-1]
+    return demand_run(folder) if resume else folder

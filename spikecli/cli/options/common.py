@@ -25,9 +25,8 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     names = {
         option.lstrip("-"): parameter.name
         for parameter in context.command.params
-        if parameter.param_type_name == "option"
         for option in parameter.opts
-        if option.startswith("--")
+        if option.startswith("--") or parameter.param_type_name == "argument"
     }
     unknown = sorted({key.replace("_", "-") for key in settings} - set(names))
     if unknown:

@@ -1,0 +1,74 @@
+"""`spikecli config`: the settings of a run, a paper or a recipe, as TOML that `--config` takes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spikecli.cli.options import common as options
+from spikecli.console import Console
+from spikecli.errors import ChoiceError
+from spikecli.settings.choices import advice
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.document import as_options, as_toml
+from spikecli.settings.papers import PAPERS
+from spikecli.settings.recipes import RECIPES
+
+config_app = typer.Typer(no_args_is_help=True, help="The settings of runs, papers and recipes.")
+
+Source = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN|PAPER|RECIPE]",
+        help="A run folder, `reference`, a paper (lif, mpbn+ternary) or a recipe.",
+        show_default="what `spikecli train` does",
+    ),
+]
+Data = Annotated[
+    str | None, typer.Option(help="The data set of a paper or a recipe.", show_default="one that suits the recipe")
+]
+EXAMPLES = {"cifar": "cifar10", "events": "digits"}  # recipe: a data set of its kind; for the others, shapes
+
+
+@config_app.command()
+def show(
+    source: Source = None,
+    data: Data = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Print every setting as TOML, with what it is; `spikecli train --config FILE` takes it back.
+
+    Example: spikecli config show spiking-pointnet > mine.toml
+    """
+    found, title = settings_from(source, data)
+    console = Console(as_json, quiet=True)
+    console.document({"source": source, "settings": as_options(found)})
+    console.say(as_toml(found, title).rstrip("\n"))
+
+
+def settings_from(source: str | None, data: str | None) -> tuple[TrainConfig, str]:
+    """Return the settings that a run, a paper or a recipe means, and a line that says whose they are.
+
+    SpikeError if it is none of them.
+    """
+    from spikecli.cli.options.training import NETWORK, NEURON_PARTS, TRAINING
+    from spikecli.training.settings import settings_of
+    from spikecli.weights.reference import NAME
+    from spikecli.weights.run_folder import read_run, run_folder
+
+    paper = source if source and all(part in PAPERS for part in source.split("+")) else None
+    recipe = source if source in RECIPES and not paper else None
+    if source and not paper and not recipe:
+        if not Path(source).exists() and source != NAME:
+            raise ChoiceError(
+                "source", f"cannot be {source!r}: found no such run; {advice(source, (*PAPERS, *RECIPES))}"
+            )
+        return read_run(run_folder(Path(source))).config, f"The settings of the run {source}."
+    dataset = data or EXAMPLES.get(recipe or "", "shapes")
+    nothing = [dict.fromkeys(table) for table in (TRAINING, NEURON_PARTS, {"name": None, **NETWORK})]
+    title = (
+        f"The settings of the {'paper' if paper else 'recipe'} {source}." if source else "What `spikecli train` does."
+    )
+    return settings_of(dataset, paper, recipe, *nothing), title

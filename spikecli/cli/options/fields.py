@@ -1,0 +1,61 @@
+"""Options made from the fields of settings: their one description is the help."""
+
+from __future__ import annotations
+
+import types
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.document import DECIDED, described
+from spikecli.settings.networks import NETWORKS, with_field
+from spikecli.settings.neuron import NeuronConfig
+
+OWN = ("dataset", "paper", "model", "timesteps", "val_fraction", "precision", "seed")  # of TrainConfig: each command's
+
+
+def neuron_fields() -> dict[str, FieldInfo]:
+    """Return the fields of a neuron that are options."""
+    return dict(NeuronConfig.model_fields)
+
+
+def network_fields() -> dict[str, FieldInfo]:
+    """Return the fields that are options of at least one network."""
+    found = {name: field for kind in NETWORKS.values() for name, field in kind.model_fields.items()}
+    return {name: field for name, field in found.items() if name not in DECIDED}
+
+
+def training_fields() -> dict[str, FieldInfo]:
+    """Return the fields of a training that are options and that `train` and `ablate` share."""
+    return {name: field for name, field in TrainConfig.model_fields.items() if name not in OWN}
+
+
+def help_of(name: str, field: FieldInfo) -> str:
+    """Return a field's description, with the values to choose from and the networks that have it."""
+    having = with_field(name)
+    some = name in network_fields() and len(having) < len(NETWORKS)
+    return described(name, field) + (f" For {', '.join(having)}." if some else "")
+
+
+def plain_type(annotation: Any) -> type:
+    """Return what a field's value is when it is typed: str, int, float or bool."""
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType, Annotated):
+        return plain_type(get_args(annotation)[0])
+    return type(get_args(annotation)[0]) if origin is Literal else annotation
+
+
+def option(name: str, field: FieldInfo, panel: str) -> Any:
+    """Return the annotation of an option for a field; one that is not given is None."""
+    kind = plain_type(field.annotation)
+    dashed = name.replace("_", "-")
+    names = (f"--{dashed}/--no-{dashed}",) if kind is bool else (f"--{dashed}",)
+    return Annotated[kind | None, typer.Option(*names, help=help_of(name, field), rich_help_panel=panel)]
+
+
+def refreshed(name: str) -> str | None:
+    """Return the help of an option as it is now, with parts from outside; None if no field of settings is its own."""
+    found = {**network_fields(), **training_fields(), **neuron_fields()}
+    return help_of(name, found[name]) if name in found else None
