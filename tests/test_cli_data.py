@@ -98,7 +98,8 @@ def refused(done: Any, *said: str) -> None:
 
 def test_what_cannot_be_done_says_what_can(cli: Cli, tree: Path, tmp_path: Path) -> None:
     place = ("--data-dir", tmp_path / "data")
-    refused(cli("data", "info", "imagenet", *place), "imagenet", "shapes, modelnet10, modelnet40")
+    unknown = cli("data", "info", "imagenet", *place)
+    assert unknown.code == 2 and "imagenet" in unknown.err and "shapes, modelnet10, modelnet40" in unknown.err
     refused(cli("data", "verify", "modelnet10", *place), "run `spikecli data prepare modelnet10`")
     refused(cli("data", "prepare", "modelnet10", "--offline", *place), "ModelNet10.zip", "--from")
     refused(cli("data", "prepare", "modelnet10", "--from", tree / "none.zip", *place), "found nothing at", "--from")

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from spikecli.errors import SpikeError, Stopped
+from spikecli.errors import SettingError, SpikeError, Stopped
 from spikecli.evaluation import evaluate
 from spikecli.evaluation.stopping import runs_of, steps_of
 from spikecli.files.atomic import write_text
@@ -66,9 +66,9 @@ def epochs_done(one: Trial) -> int:
         changed.append(("epochs", state.config.epochs, wanted.epochs))
     if changed:
         name, before, now = changed[0]
-        raise SpikeError(
-            f"the run in {one.folder} was trained with {name} {before}, not {now}; "
-            "give the same options, or another --out"
+        raise SettingError(
+            name,
+            f"cannot be {now}: the run in {one.folder} was trained with {before}; remove it, or name another folder",
         )
     return len(state.notes["progress"]["epochs"])
 
