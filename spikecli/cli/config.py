@@ -29,7 +29,9 @@ Source = Annotated[
 Data = Annotated[
     str | None, typer.Option(help="The data set of a paper or a recipe.", show_default="one that suits the recipe")
 ]
-EXAMPLES = {"cifar": "cifar10", "events": "digits"}  # recipe: a data set of its kind; for the others, shapes
+# Recipe: a data set of its kind, for the others shapes; and its network, where it is one's own.
+EXAMPLES = {"cifar": "cifar10", "events": "digits"}
+NETWORKS = {"dela": "dela"}
 
 
 @config_app.command()
@@ -67,7 +69,8 @@ def settings_from(source: str | None, data: str | None) -> tuple[TrainConfig, st
             )
         return read_run(run_folder(Path(source))).config, f"The settings of the run {source}."
     dataset = data or EXAMPLES.get(recipe or "", "shapes")
-    nothing = [dict.fromkeys(table) for table in (TRAINING, NEURON_PARTS, {"name": None, **NETWORK})]
+    nothing = [dict.fromkeys(table) for table in (TRAINING, NEURON_PARTS, NETWORK)]
+    nothing[-1] |= {"name": NETWORKS.get(recipe or "")}
     title = (
         f"The settings of the {'paper' if paper else 'recipe'} {source}." if source else "What `spikecli train` does."
     )

@@ -68,7 +68,7 @@ class PointNetConfig(JointConfig):
 
     name: Annotated[str, choices.Choice("model")] = Field("pointnet", description="Network.")
     tnet: TNet = Field("none", description="T-Nets: pooled (maximum, then firing), paper (firing first) or none.")
-    dropout: Share = Field(0.4, description="Share of the head's second layer that is dropped in training.")
+    dropout: Share = Field(0.4, description="Share of a layer of the head that is dropped in training.")
 
 
 class DelaConfig(ModelConfig):
@@ -78,7 +78,7 @@ class DelaConfig(ModelConfig):
     width: Positive = Field(1.0, description="Factor on the channels.")
     neighbors: Annotated[int, Field(ge=1)] = Field(20, description="Nearest points that a point hears.")
     drop_path: Share = Field(0.15, description="Share of samples that skip the last layer in training; 0 at first.")
-    dropout: Share = Field(0.5, description="Share of the head's last layer that is dropped in training.")
+    dropout: Share = Field(0.5, description="Share of a layer of the head that is dropped in training.")
 
 
 class MapConfig(JointConfig):
