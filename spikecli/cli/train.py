@@ -95,7 +95,8 @@ def resolved(given: Given, resume: str, like: Path | None, out: Path | None) -> 
     A run that goes on has its own settings; what is given beside must agree, or be more epochs.
     """
     from spikecli.training.runs import default_folder, demand_run, demand_same, holds_run
-    from spikecli.weights.run_folder import read_run, run_folder
+    from spikecli.weights.reference import run_folder
+    from spikecli.weights.run_folder import read_run
 
     if like is not None and resume == "yes":
         raise SettingError("like", "begins a run and --resume goes on with one; remove one of them")

@@ -22,7 +22,7 @@ PARTS = ("start", "charge", "norm", "fire", "surrogate", "reset", "amplitude")  
 class NeuronConfig(Settings):
     """One spiking neuron: a choice for each of its five slots and the amplitude of what it emits."""
 
-    start: Start = Field("zeros", description="Membrane potential before the first step: zeros, or perturbed.")
+    start: Start = Field("zeros", description="Membrane potential before the first step.")
     perturbation: Positive = Field(0.5, description="v₀ ~ U(0, perturbation); of start position, v₀'s amplitude.")
     charge: Charge = Field("leak", description="How a step's input joins the membrane.")
     decay: Annotated[float, Field(gt=0, le=1)] = Field(0.25, description="λ in v ← λ·v + x (the papers write τ).")

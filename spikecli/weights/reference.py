@@ -27,6 +27,13 @@ def reference() -> Path:
     )
 
 
+def run_folder(given: Path) -> Path:
+    """Return the folder of the run that a folder, a file in it, or `reference` means."""
+    if given == Path(NAME) and not given.exists():
+        given = reference()
+    return given.parent if given.is_file() else given
+
+
 def name_of(weights: Path) -> str:
     """Return how a weights file is called in a title: its run folder's name, or the file's with its folder's before it.
 

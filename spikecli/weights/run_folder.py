@@ -10,7 +10,6 @@ from typing import Any
 from spikecli.errors import SpikeError
 from spikecli.files.gate import fits, read_json, read_lines, reading
 from spikecli.settings.config import TrainConfig, validated
-from spikecli.weights.reference import NAME, reference
 
 CURVE, STATE, SETTINGS = "metrics.jsonl", "state.safetensors", "config.json"
 LAST = "model.safetensors"  # the weights after the last epoch
@@ -44,13 +43,6 @@ class RunRecord:
 def is_run(folder: Path) -> bool:
     """Return whether a folder holds a training run, be it at work or done."""
     return any((folder / name).is_file() for name in (CURVE, LAST, STATE))
-
-
-def run_folder(given: Path) -> Path:
-    """Return the folder of the run that a folder, a file in it, or `reference` means."""
-    if given == Path(NAME) and not given.exists():
-        given = reference()
-    return given.parent if given.is_file() else given
 
 
 def read_run(folder: Path) -> RunRecord:
