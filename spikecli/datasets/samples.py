@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from spikecli.datasets.clouds.formats import load_points_of
+from spikecli.datasets.clouds.formats import read_sample
 from spikecli.datasets.clouds.store import load_points
 from spikecli.datasets.events.facts import EVENT_SETS
 from spikecli.datasets.events.own_files import read_own
@@ -141,7 +141,10 @@ def files_for(
 
 
 def _cloud(file: Path, config: TrainConfig, timesteps: int, seed: int, reading: ReadOptions) -> np.ndarray:
-    return load_points_of(file, config.points, seed=seed)
+    sample = read_sample(file, config.points, seed=seed, options=reading)
+    if sample.notes:
+        reading.on_note(file, sample.notes)
+    return sample.points
 
 
 def _recording(file: Path, config: TrainConfig, timesteps: int, seed: int, reading: ReadOptions) -> np.ndarray:

@@ -21,6 +21,10 @@ Stream = Annotated[
     int | None, typer.Option("--stream", min=0, help="Which of several event streams in a file.", show_default="first")
 ]
 Order = Annotated[str | None, typer.Option("--columns", help="Order of a table's columns: xytp, txyp and so on.")]
+Up = Annotated[
+    Literal["x", "y", "z"] | None,
+    typer.Option("--up", help="Axis of a cloud or mesh that points up (z)."),
+]
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,13 @@ class Reading:
     sensor: Sensor = None
     stream: Stream = None
     columns: Order = None
+    up: Up = None
 
     def options(self, on_note: Callable[[Path, tuple[str, ...]], None]) -> ReadOptions:
         """Return what readers take; usage error when a size or an order is none."""
         from spikecli.datasets.reading_options import ReadOptions
 
-        return ReadOptions(self.time_unit, self._size(), self.stream, self._order(), on_note=on_note)
+        return ReadOptions(self.time_unit, self._size(), self.stream, self._order(), self.up, on_note)
 
     def _size(self) -> tuple[int, int] | None:
         if self.sensor is None:

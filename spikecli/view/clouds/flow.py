@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.errors import SpikeError
 from spikecli.settings import networks
 from spikecli.view.clouds.panels import Seen, sheet_of
@@ -30,11 +32,11 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
     check_out(look)
     _check_options(look)
-    refuse_unused(look, "checkpoint", "points", "color")
+    refuse_unused(look, "checkpoint", "points", "color", "reading")
     points = _count(look)
     shapes = []
     for source in look.sources:
-        shapes.append(read_shape(source, look.data_dir, points, look.seed))
+        shapes.append(read_shape(source, look.data_dir, points, look.seed, look.reading))
         on_step(1)
     seen = []
     if look.checkpoint:
@@ -72,7 +74,8 @@ def sees_clouds(trained: Trained) -> None:
 
 
 def _check_options(look: Look) -> None:
-    if (look.events, look.clip) != (EventLook(), ClipLook()):
+    of_recordings = replace(look.reading, up=None) != AS_FOUND
+    if of_recordings or (look.events, look.clip) != (EventLook(), ClipLook()):
         raise SpikeError("found options of recordings and a cloud to show; leave them out, or give a recording")
     if look.color not in (None, *COLORS):
         raise SpikeError(f"found color {look.color!r}; wanted one of {', '.join(COLORS)}")

@@ -45,7 +45,7 @@ def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any
     from spikecli.evaluation import probe
 
     check_out(look, REPORTS)
-    refuse_unused(look, "checkpoint", "points", "against")
+    refuse_unused(look, "checkpoint", "points", "against", "reading")
     networks = [given for given in (needs_network(look, "membranes"), look.against) if given is not None]
     on_work(0, total=len(networks) + 1)
     seen = []
@@ -53,7 +53,7 @@ def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any
         probe.demand_spikes(trained)
         sees_clouds(trained)
         count = look.points or trained.config.points
-        shapes = [read_shape(source, look.data_dir, count, look.seed) for source in look.sources]
+        shapes = [read_shape(source, look.data_dir, count, look.seed, look.reading) for source in look.sources]
         sizes = {len(shape.points) for shape in shapes}
         if len(sizes) > 1:
             raise SpikeError(f"found clouds of {min(sizes)} to {max(sizes)} points; give --points {min(sizes)}")

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from spikecli.datasets.clouds.formats import SUFFIXES, read_cloud
-from spikecli.datasets.clouds.geometry import Mesh, draw_facing
+from spikecli.datasets.clouds.geometry import Mesh, draw_facing, few_points
 from spikecli.datasets.clouds.store import load_points
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.view.sources import split_source
 
@@ -29,21 +30,24 @@ class Shape:
     normals: np.ndarray | None = None  # (N, 3), of length 1, where the file says them
 
 
-def read_shape(source: str, data_dir: Path, points: int | None, seed: int) -> Shape:
+def read_shape(source: str, data_dir: Path, points: int | None, seed: int, reading: ReadOptions = AS_FOUND) -> Shape:
     """Return the cloud that `source` names, with `points` of its points, or as many as there are."""
     if Path(source).suffix.lower() in SUFFIXES:
-        return _of_file(Path(source), points, seed)
+        return _of_file(Path(source), points, seed, reading)
     return _of_dataset(source, data_dir, points)
 
 
-def _of_file(path: Path, points: int | None, seed: int) -> Shape:
-    found = read_cloud(path)
+def _of_file(path: Path, points: int | None, seed: int, reading: ReadOptions) -> Shape:
+    found = read_cloud(path, reading)
     if points is None:
         points = MESH_POINTS if isinstance(found, Mesh) else min(len(found.points), MOST_POINTS)
     try:
         drawn, normals = draw_facing(found, points, "uniform", np.random.default_rng(seed))
     except SpikeError as problem:
         raise SpikeError(f"{path}: {problem}") from None
+    few = few_points(found, points)
+    if notes := (*found.notes, *([few] if few else [])):
+        reading.on_note(path, notes)
     return Shape(path.stem, drawn, normals=normals)
 
 

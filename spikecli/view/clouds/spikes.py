@@ -44,14 +44,14 @@ def look_at_spikes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     from spikecli.evaluation import probe
 
     check_out(look, REPORTS)
-    refuse_unused(look, "checkpoint", "points")
+    refuse_unused(look, "checkpoint", "points", "reading")
     trained = needs_network(look, "spikes")
     on_work(0, total=len(look.sources) + 1)
     probe.demand_spikes(trained)
     sees_clouds(trained)
     fired = []
     for source in look.sources:
-        shape = read_shape(source, look.data_dir, look.points or trained.config.points, look.seed)
+        shape = read_shape(source, look.data_dir, look.points or trained.config.points, look.seed, look.reading)
         layers = probe.firing(trained.network, shape.points, look.timesteps, look.seed)
         fired.append(Fired(shape, layers, _said(look, trained, shape)))
         on_work(1)
