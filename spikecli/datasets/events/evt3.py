@@ -119,16 +119,13 @@ def _expanded(
     polarity: np.ndarray,
 ) -> _Part:
     """Return the columns with the events of each vector in its place: one for each bit of its mask."""
-    counts = np.ones(len(x), np.int64)
+    counts = np.ones(len(x), np.int32)
     counts[vectors] = _COUNT[mask]
-    bits = counts[vectors]
-    begins = np.cumsum(bits) - bits
-    within = np.arange(int(bits.sum())) + np.repeat(_FIRST[mask] - begins, bits)
-    of_vector = np.repeat(first, bits) + _PLACES[within]
-    p = p.copy()
-    p[vectors] = polarity
-    is_vector = np.zeros(len(x), bool)
-    is_vector[vectors] = True
-    x = np.repeat(x, counts)
-    x[np.repeat(is_vector, counts)] = of_vector
-    return x, np.repeat(y, counts), np.repeat(t, counts), np.repeat(p, counts)
+    start = np.full(len(x), _FIRST[1], np.int32)  # of each word's places; a single event has those of the mask 1
+    start[vectors] = _FIRST[mask]
+    x, p = x.copy(), p.copy()
+    x[vectors], p[vectors] = first, polarity
+    start -= np.cumsum(counts, dtype=np.int32) - counts
+    word = np.repeat(np.arange(len(x), dtype=np.int32), counts)
+    x = x[word] + _PLACES[start[word] + np.arange(len(word), dtype=np.int32)]
+    return x, y[word], t[word], p[word]
