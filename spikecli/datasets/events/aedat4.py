@@ -28,6 +28,7 @@ _EVENT = np.dtype(
 )
 _MAGIC = b"#!AER-DAT4.0\r\n"
 _PACKET = struct.Struct("<iI")  # number of the stream, bytes
+_AT_ONCE = 1 << 19  # bytes of events
 _LEAST_ROOM = 1 << 16  # bytes that a packet unpacks to; more is made where more is needed
 
 
@@ -60,13 +61,12 @@ def read_aedat4(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
         names = {number: str(stream) for number, stream in streams.items()}
         for chosen in one_stream(path, names, options.stream):
             events = _Unpacker(path, data, compression).events(packets.get(chosen, []))
-            if len(events):
+            if len(events.t):
                 break
     except (struct.error, ValueError) as error:
         broken(path, f"a packet that does not add up ({error})", "AEDAT 4 packets")
-    p = (events["p"] != 0).astype(np.uint8)
     notes = (*notes, *other_streams(names, chosen, options.stream))
-    return Columns(events["x"], events["y"], events["t"], p, streams[chosen].size, notes)
+    return events._replace(size=streams[chosen].size, notes=notes)
 
 
 def _event_streams(path: Path, info: str) -> dict[int, _Stream]:
@@ -106,6 +106,11 @@ def _packets(path: Path, data: bytes, position: int, end: int) -> tuple[_Places,
     return places, ()
 
 
+def _columns(some: bytearray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    events = np.frombuffer(some, _EVENT)
+    return events["x"].copy(), events["y"].copy(), events["t"].copy(), (events["p"] != 0).astype(np.uint8)
+
+
 class _Unpacker:
     """Unpacks the packets of one file into one buffer, which grows to what an honest packet can need."""
 
@@ -120,16 +125,21 @@ class _Unpacker:
         self.room = bytearray(_LEAST_ROOM)
         self.most = _LEAST_ROOM + _EVENT.itemsize * most_events(path)
 
-    def events(self, places: list[tuple[int, int]]) -> np.ndarray:
+    def events(self, places: list[tuple[int, int]]) -> Columns:
         """Return the events of the packets at `places`, one after the other."""
-        found, most = bytearray(), _EVENT.itemsize * most_events(self.path)
+        parts, some, count, most = [], bytearray(), 0, most_events(self.path)
         for begin, end in places:
             packet, length = self._unpacked(self.data[begin:end])
-            start, count = first_vector(packet, length, _EVENT.itemsize)
-            found += memoryview(packet)[start : start + count * _EVENT.itemsize]
-            if len(found) > most:
-                claimed(self.path, len(found) // _EVENT.itemsize)
-        return np.frombuffer(found, _EVENT)
+            start, number = first_vector(packet, length, _EVENT.itemsize)
+            some += memoryview(packet)[start : start + number * _EVENT.itemsize]
+            count += number
+            if count > most:
+                claimed(self.path, count)
+            if len(some) > _AT_ONCE:  # taken apart while it is near
+                parts.append(_columns(some))
+                some = bytearray()
+        parts.append(_columns(some))
+        return Columns(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
     def _unpacked(self, packet: memoryview) -> tuple[bytearray | memoryview, int]:
         """Return a buffer that begins with the unpacked packet, and how long that is."""
