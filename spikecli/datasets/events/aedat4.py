@@ -139,7 +139,8 @@ class _Unpacker:
                 parts.append(_columns(some))
                 some = bytearray()
         parts.append(_columns(some))
-        return Columns(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        x, y, t, p = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return Columns(x, y, t, p)
 
     def _unpacked(self, packet: memoryview) -> tuple[bytearray | memoryview, int]:
         """Return a buffer that begins with the unpacked packet, and how long that is."""
