@@ -14,11 +14,14 @@ from spikecli.evaluation.energy import counted
 from spikecli.evaluation.evaluate import step_logits
 from spikecli.evaluation.proof import compare
 from spikecli.models.dela import Dela
-from spikecli.models.neighbours import farthest_first
+from spikecli.models.neighbours import Neighborhood, farthest_first
+from spikecli.models.offsets import OffsetTask
 from spikecli.neurons import layers
+from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import network_settings
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.speed.floor import multiply_adds, necessary
+from spikecli.training.offset_loss import OffsetLoss, offset_weight
 from spikecli.weights.reparameterize import reparameterize
 
 PAPERS_TRIED = [paper for paper in PAPERS if paper != "joint"]
@@ -171,3 +174,30 @@ def test_evaluation_is_the_same_for_numpy_and_any_batch_size() -> None:
     first = step_logits(model, points, 2, torch.device("cpu"), "fp32", 0)
     second = torch.cat([step_logits(model, part, 2, torch.device("cpu"), "fp32", 0) for part in np.split(points, 5)], 1)
     assert torch.allclose(first, second, atol=1e-4)
+
+
+def test_the_second_task_by_hand() -> None:
+    """A head that guesses 0 has the mean square of the scaled offsets as its loss; each level counts a third."""
+    task = OffsetTask((4, 4, 4)).eval()
+    for head in task.heads:
+        for parameter in head[3].parameters():
+            nn.init.zeros_(parameter)
+    near = Neighborhood(torch.tensor([[[1], [0]]]), torch.tensor([[[0.0, 0, 0], [0.1, 0, 0.2]]]))
+    squared = (40 * 0.1) ** 2 + (40 * 0.2) ** 2  # of either point's offset to the other
+    expected = sum(squared / 3 / deviation**2 for deviation in (2.8, 5.3, 10.0)) / 3
+    assert task([(torch.rand(1, 1, 2, 4), near)] * 3).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_second_task_reaches_the_stream_and_its_weight_falls() -> None:
+    model = dela()
+    loss = OffsetLoss(model)
+    config = TrainConfig(epochs=10)
+    assert [offset_weight(config, done) for done in (0, 5, 10, 11)] == pytest.approx([1, 0.003**0.5, 0.003, 0.003])
+    model(clouds(), 1)
+    penalty = loss.take(2.0)
+    assert isinstance(penalty, Tensor) and penalty.item() > 0 and loss.take(2.0) == 0.0
+    penalty.backward()
+    assert model.embeddings[0].first.weight.grad is not None
+    model.eval()(clouds(), 1)
+    assert loss.take(1.0) == 0.0
+    assert OffsetLoss(nn.Linear(1, 1)).take(1.0) == 0.0

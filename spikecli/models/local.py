@@ -121,7 +121,7 @@ class _PairMax(torch.autograd.Function):
         grad_weight = torch.zeros(weight.shape, dtype=torch.promote_types(weight.dtype, torch.float32), device=x.device)
         grad_x = []
         for tile, grad, won in zip(_tiles(x), _tiles(gradient, x.shape[1]), _tiles(winners, x.shape[1]), strict=True):
-            dense = torch.where(won[:, None] == slots, grad[:, None], 0.0).flatten(0, 1)
+            dense = (grad[:, None] * (won[:, None] == slots)).flatten(0, 1)
             grad_weight += dense.T @ tile.flatten(0, 1)
             grad_x.append((dense @ weight).view(tile.shape))
         return torch.cat(grad_x), grad_weight.to(weight.dtype)

@@ -41,8 +41,9 @@ class OffsetTask(nn.Module):
     def _level(self, head: nn.Module, deviation: float, x: Tensor, near: Neighborhood) -> Tensor:
         points = SCALE * near.place
         place = torch.randint(near.index.shape[2], (*near.index.shape[:2], 1), device=x.device)
-        chosen = near.index.gather(2, place)  # (B, N, 1)
-        offsets = (points.gather(1, chosen.expand(-1, -1, 3)) - points) / deviation
-        there = x.gather(2, chosen.unsqueeze(0).expand(len(x), -1, -1, x.shape[-1]))
-        guesses = head((there - x).flatten(0, 2)).view(*x.shape[:-1], 3)
+        chosen = near.index.gather(2, place).squeeze(2)  # (B, N)
+        clouds = torch.arange(len(points), device=x.device)[:, None]
+        offsets = (points[clouds, chosen] - points) / deviation
+        # Not gather, whose gradient a GPU adds up in any order.
+        guesses = head((x[:, clouds, chosen] - x).flatten(0, 2)).view(*x.shape[:-1], 3)
         return functional.mse_loss(guesses.float(), offsets.float().expand(guesses.shape))

@@ -35,9 +35,10 @@ class Perturbed(nn.Module):
 
 
 class Position(nn.Module):
-    """v₀ of a point from trigonometric functions of its coordinates p, as spiking networks of points have been begun.
+    """v₀ of a point from trigonometric functions of its coordinates p.
 
-    v₀[c] = high · f(2ʲπ·p_a): channel c takes axis a = c mod 3, f sine and cosine in turn, and j = 0 … 3, over and over.
+    v₀[c] = high · f(2ʲπ·p_a): channel c takes axis a = c mod 3, f sine and cosine in turn, and j = 0 … 3, over and
+    over.
     Where neurons are not of single points, as in a head or of pairs of points, v₀ = 0.
     """
 
