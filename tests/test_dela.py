@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from spikecli.settings.networks import network_settings
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.speed.floor import multiply_adds, necessary
 from spikecli.training.offset_loss import OffsetLoss, offset_weight
+from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.reparameterize import reparameterize
 
 PAPERS_TRIED = [paper for paper in PAPERS if paper != "joint"]
@@ -201,3 +203,14 @@ def test_the_second_task_reaches_the_stream_and_its_weight_falls() -> None:
     model.eval()(clouds(), 1)
     assert loss.take(1.0) == 0.0
     assert OffsetLoss(nn.Linear(1, 1)).take(1.0) == 0.0
+
+
+def test_a_checkpoint_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
+    model = shaken(dela())
+    config = TrainConfig(
+        model=network_settings("dela", neuron=neuron_of("ternary"), width=0.05, neighbors=5, classes=4)
+    )
+    path = tmp_path / "model.safetensors"
+    checkpoints.save(path, checkpoints.Checkpoint(model.state_dict(), config, ("a", "b", "c", "d")))
+    with torch.no_grad():
+        assert torch.equal(checkpoints.network(checkpoints.load(path), path)(clouds(), 2), model(clouds(), 2))

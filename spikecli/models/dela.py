@@ -53,7 +53,8 @@ class Dela(nn.Module):
         super().__init__()
         self.neighbors = neighbors
         widths = [scaled(channels, width) for channels in WIDTHS]
-        rates = torch.linspace(0, drop_path, len(widths) * BLOCKS).tolist()
+        blocks = len(widths) * BLOCKS
+        rates = [drop_path * block / (blocks - 1) for block in range(blocks)]  # plain numbers: built on `meta` too
         self.order = Order()
         self.embeddings = nn.ModuleList(
             Embedding(number, channels, width, neuron, GAINS[number]) for number, channels in enumerate(widths)
