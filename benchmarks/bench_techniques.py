@@ -47,7 +47,7 @@ def main() -> None:
     for number in range(-2, given.rounds):
         for name, trainer in trainers.items():
             begun = time.process_time()
-            trainer._step(trainer.batches.order(0)[number + 2], 0, number + 2)
+            trainer.make_steps(0, number + 2, 1)
             if number >= 0:
                 taken[name].append(time.process_time() - begun)
     size = trainers["lif"].config.batch_size

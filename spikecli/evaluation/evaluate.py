@@ -24,6 +24,7 @@ from spikecli.models.inputs import to_network
 from spikecli.weights.trained import Trained
 
 BATCH = 32
+GPU_BATCH, GPU_VALUES = 256, 2**22  # on a GPU: at most so many samples at once, or numbers in their inputs
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,21 @@ def step_logits(
     parts = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
         torch.manual_seed(seed)
-        for start in range(0, len(inputs), BATCH):
-            part = inputs[start : start + BATCH]
+        size = samples_at_a_time(inputs, device)
+        for start in range(0, len(inputs), size):
+            part = inputs[start : start + size]
             with autocast(device, precision):
-                parts.append(model(to_network(part, device, kind), timesteps).float().cpu())
+                parts.append(model(to_network(part, device, kind), timesteps).float())
             on_samples(len(part))
     model.train(was_training)
-    return torch.cat(parts, 1)
+    return torch.cat(parts, 1).cpu()  # once, at the end: a GPU's host waits for it
+
+
+def samples_at_a_time(inputs: np.ndarray, device: torch.device) -> int:
+    """Return how many samples (S, ...) go through a network at once: BATCH, on a GPU as many as fill it."""
+    if device.type != "cuda":
+        return BATCH
+    return max(BATCH, min(GPU_BATCH, GPU_VALUES // inputs[0].size)) if len(inputs) else BATCH
 
 
 def samples_for(trained: Trained, data_dir: Path, dataset: str | None = None, split: str = "test") -> Samples:
@@ -155,7 +164,7 @@ def mean_by_class(predictions: Sequence[Tensor], samples: Samples) -> tuple[floa
 
 
 def _seconds(model: nn.Module, inputs: np.ndarray, timesteps: int, how: How) -> float:
-    batch = inputs[:BATCH]
+    batch = inputs[: samples_at_a_time(inputs, device)]
     taken = []
     for _ in range(3):
         begun = time.perf_counter()

@@ -30,6 +30,9 @@ def choose_device(name: str) -> torch.device:
     if device.type == "cpu":
         keep_freed_memory()
         bound_product_caches()
+    elif device.type == "cuda":
+        torch.backends.cudnn.deterministic = True  # else a convolution's sums come in another order each run
+        torch.backends.cudnn.benchmark = False
     return device
 
 
@@ -74,9 +77,12 @@ def storage_type(precision: str) -> torch.dtype:
     return torch.float64 if precision == "fp64" else torch.float32
 
 
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[None]:
-    """Return the context in which products run in `precision`; weights, statistics and losses stay in float32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+def autocast(device: torch.device, precision: str, cache: bool = True) -> AbstractContextManager[None]:
+    """Return the context in which products run in `precision`; weights, statistics and losses stay in float32.
+
+    With `cache`, a weight that was cast is kept until the context ends.
+    """
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16", cache_enabled=cache)
 
 
 def peak_memory(device: torch.device) -> float:

@@ -13,7 +13,18 @@ def to_network(batch: np.ndarray, device: torch.device, kind: torch.dtype) -> Te
     An image's pixels become (value/255 − ½)/¼: what a data set's own mean and deviation would change of that, the
     first batch norm undoes.
     """
-    x = torch.from_numpy(np.ascontiguousarray(batch)).to(device).to(kind)
+    return as_network_input(to_device(batch, device), kind)
+
+
+def to_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """Return an array as a tensor on the device; a GPU fetches it from pinned memory while the host goes on."""
+    x = torch.from_numpy(np.ascontiguousarray(array))
+    return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
+
+
+def as_network_input(x: Tensor, kind: torch.dtype) -> Tensor:
+    """Return samples (B, ...) that are on the device as a network takes them."""
+    x = x.to(kind)
     if x.dim() == 5:
         return x.transpose(0, 1)
     return (x / 255 - 0.5) / 0.25 if x.dim() == 4 else x

@@ -43,26 +43,38 @@ def input_moments(x: Tensor) -> tuple[Tensor, Tensor, int]:
     rows = x.reshape(-1, x.shape[-1])
     with torch.autocast(x.device.type, enabled=False):
         first, second = _Sums.apply(rows)
-        count, first, second = across_processes(rows.shape[0], first, second)
+        count = len(rows) * processes.world()
+        first, second = across_processes(first, second)
         mean = first / count
         return mean, second / count - torch.outer(mean, mean), count
 
 
 def output_moments(y: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Return the mean (C,), the variance (C,) and the number of rows of y (..., C), in float32 or wider."""
+    """Return the mean (C,), the variance (C,) and the number of rows of y (..., C), in float32 or wider.
+
+    Each process takes both of its own rows. One exchange brings together the means, the sums of squares about them, and
+    the squares of the means: what the latter two lack is how far the means lie apart.
+    """
     rows = y.reshape(-1, y.shape[-1])
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
-    count, first = across_processes(rows.shape[0], rows.sum(0))
-    mean = first / count
-    _, second = across_processes(rows.shape[0], (rows - mean).square().sum(0))
-    return mean, second / count, count
-
-
-def across_processes(count: int, *sums: Tensor) -> tuple[Any, ...]:
-    """Return the count and the sums of all training processes, added up; in a single process, what was given."""
+    count = len(rows)
+    mean = rows.sum(0) / count
+    second = (rows - mean).square().sum(0)
     if processes.world() == 1:
-        return count, *sums
-    total = processes.summed(torch.tensor(count, device=sums[0].device))
+        return mean, second / count, count
+    world, wide = processes.world(), mean.double()  # float64: squares of means are subtracted
+    means, seconds, squares = (part / world for part in across_processes(wide, second.double(), wide.square()))
+    variance = seconds / count + (squares - means.square())
+    return means.to(mean.dtype), variance.to(mean.dtype), count * world
+
+
+def across_processes(*sums: Tensor) -> tuple[Tensor, ...]:
+    """Return the sums of all training processes, added up in one exchange; in a single process, what was given.
+
+    All processes hold as many rows: a batch is shared equally among them.
+    """
+    if processes.world() == 1:
+        return sums
     packed = processes.summed_with_gradient(torch.cat([part.reshape(-1) for part in sums]))
     parts = packed.split([part.numel() for part in sums])
-    return int(total), *(part.view_as(like) for part, like in zip(parts, sums, strict=True))
+    return tuple(part.view_as(like) for part, like in zip(parts, sums, strict=True))

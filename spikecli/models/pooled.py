@@ -1,4 +1,8 @@
-"""The maximum over points of a linear map, without ever holding the map's output for all clouds."""
+"""The maximum over points of a linear map, without keeping the map's output: a backend for CPUs and one for GPUs.
+
+A CPU takes cloud by cloud, so that a cloud's tile stays in its cache. A GPU takes as many clouds in one product as fit
+a bound on memory, and never lets the host wait for a number.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 16  # rows
+TILE_BYTES = 2**28  # of the products that a GPU holds at a time
 
 
 class _LinearMax(torch.autograd.Function):
@@ -36,6 +41,43 @@ class _LinearMax(torch.autograd.Function):
             grad_weight.addcmul_(grad, cloud[winner])
             grad_cloud.index_add_(0, winner, grad * weight)
         return grad_x, grad_weight.to(weight.dtype)
+
+
+class _BatchedLinearMax(torch.autograd.Function):
+    """The same in one product for many clouds. The backward pass is deterministic: no two threads add to one place.
+
+    The gradient is put at the winners of a dense tile, which is multiplied by W: a product costs a GPU less than the
+    atomic additions of a scatter, whose order changes from run to run.
+    """
+
+    @staticmethod
+    def forward(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        values, winners = zip(*[(part @ weight.T).max(dim=1) for part in _tiles(x, weight)], strict=True)
+        return torch.cat(values), torch.cat(winners)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(*inputs, output[1])
+        ctx.mark_non_differentiable(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, weight, winners = ctx.saved_tensors
+        wide = torch.promote_types(weight.dtype, torch.float32)
+        grad_weight = torch.zeros(weight.shape, dtype=wide, device=x.device)
+        parts, size = [], len(_tiles(x, weight)[0])
+        for cloud, grad, winner in zip(*(t.split(size) for t in (x, gradient, winners)), strict=True):
+            rows = cloud.gather(1, winner.unsqueeze(2).expand(-1, -1, x.shape[-1]))  # (r, C_out, C_in)
+            grad_weight += (rows * grad.unsqueeze(2).to(wide)).sum(0)
+            tile = grad.new_zeros(*cloud.shape[:2], len(weight))
+            parts.append(tile.scatter_(1, winner.unsqueeze(1), grad.unsqueeze(1)) @ weight)
+        return torch.cat(parts), grad_weight.to(weight.dtype)
+
+
+def _tiles(x: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
+    """Return x (R, N, C_in) in parts whose products with `weight` take TILE_BYTES at most, a cloud at least."""
+    a_cloud = x.shape[1] * len(weight) * x.element_size()
+    return x.split(max(1, TILE_BYTES // a_cloud))
 
 
 def column_max(y: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,13 +124,32 @@ def _first_row(marks: Tensor) -> Tensor:
 
 def column_highest(y: Tensor) -> Tensor:
     """Return the maximum of each column of y (N, C), in the fewest passes."""
-    if y.dtype != torch.bfloat16 or y.device.type != "cpu":
+    if y.dtype != torch.bfloat16:
         return y.amax(0)
     bits = y.view(torch.int16)
     highest = bits.amax(0)
     if (highest < 0).any():
         highest = torch.where(highest >= 0, highest, bits.amin(0))
     return highest.view(torch.bfloat16)
+
+
+def _highest_by_cloud(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.stack([column_highest(cloud @ weight.T) for cloud in x])
+
+
+def _highest_batched(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.cat([(part @ weight.T).amax(dim=1) for part in _tiles(x, weight)])
+
+
+# By the device's type: the maxima with winners and gradients, and the maxima alone.
+_ON_CPU = _LinearMax, _highest_by_cloud
+_ON_GPU = _BatchedLinearMax, _highest_batched
+BACKENDS: dict[str, tuple[Any, Any]] = {"cpu": _ON_CPU}
+
+
+def backend(x: Tensor) -> tuple[Any, Any]:
+    """Return (autograd function, function for inference) for the device of x."""
+    return BACKENDS.get(x.device.type, _ON_GPU)
 
 
 def linear_max(x: Tensor, weight: Tensor) -> Tensor:
@@ -98,17 +159,15 @@ def linear_max(x: Tensor, weight: Tensor) -> Tensor:
     """
     x, weight = _cast(x), _cast(weight)
     clouds = x.flatten(0, -3)
-    if torch.is_grad_enabled():
-        values, _ = _LinearMax.apply(clouds, weight)
-    else:
-        values = torch.stack([column_highest(cloud @ weight.T) for cloud in clouds])
+    function, highest = backend(x)
+    values = function.apply(clouds, weight)[0] if torch.is_grad_enabled() else highest(clouds, weight)
     return values.view(*x.shape[:-2], -1)
 
 
 def linear_winners(x: Tensor, weight: Tensor) -> Tensor:
     """Return which point (..., C_out) holds each maximum of `linear_max`."""
     x, weight = _cast(x), _cast(weight)
-    _, winners = _LinearMax.apply(x.flatten(0, -3), weight)
+    _, winners = backend(x)[0].apply(x.flatten(0, -3), weight)
     return winners.view(*x.shape[:-2], -1)
 
 

@@ -75,7 +75,7 @@ def uniform_like(x: Tensor, high: float) -> Tensor:
     draws = torch.empty(-(-count * lane.itemsize // 8), dtype=torch.int64).random_(-(2**63), None)
     grid = draws.view(lane)[:count].view(x.shape)
     # The levels lie about the middle, n + levels/2 = 0 … levels − 1; the half level makes the mean high/2 exactly.
-    middle = x.new_tensor(high * (0.5 + 0.5 / levels))
+    middle = torch.full((), high * (0.5 + 0.5 / levels), dtype=x.dtype)
     return torch.add(middle, grid, alpha=high / levels)
 
 

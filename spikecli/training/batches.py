@@ -13,7 +13,7 @@ from spikecli.datasets.augment_maps import EVENT_AUGMENTATIONS, IMAGE_AUGMENTATI
 from spikecli.datasets.clouds.augment import AUGMENTATIONS
 from spikecli.machine import processes
 from spikecli.machine.device import storage_type
-from spikecli.models.inputs import to_network
+from spikecli.models.inputs import to_device, to_network
 from spikecli.settings.config import TrainConfig
 
 AUGMENTED = {**AUGMENTATIONS, **EVENT_AUGMENTATIONS, **IMAGE_AUGMENTATIONS}
@@ -32,18 +32,23 @@ class Batches:
     def steps(self) -> int:
         return max(1, len(self.labels) // self.config.batch_size)
 
+    @property
+    def size(self) -> int:
+        """The samples of a step, over all processes."""
+        size, world = min(self.config.batch_size, len(self.labels)), processes.world()
+        return size // world * world or size
+
     def order(self, epoch: int) -> np.ndarray:
-        """Return the samples of an epoch (steps, batch), the incomplete last batch dropped."""
-        size = min(self.config.batch_size, len(self.labels))
+        """Return the samples of an epoch (steps, batch), the incomplete last batch dropped; processes share equally."""
         order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.labels))
-        return order[: self.steps * size].reshape(self.steps, size)
+        return order[: self.steps * self.size].reshape(self.steps, self.size)
 
     def batch(self, indices: np.ndarray, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         """Return this process's share of the augmented batch, for the network, and labels (b,)."""
         rng = np.random.default_rng([self.config.seed, 2, epoch, step])
         inputs = AUGMENTED[self.config.augment](self.inputs[indices], rng)
         share = slice(processes.rank(), None, processes.world())
-        return self.to_device(inputs[share]), torch.from_numpy(self.labels[indices][share]).to(self.device)
+        return self.to_device(inputs[share]), to_device(self.labels[indices][share], self.device)
 
     def clean(self, epoch: int, limit: int) -> Iterator[Tensor]:
         """Yield this process's share of clean batches, `limit` samples at most."""

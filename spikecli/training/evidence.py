@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
@@ -14,12 +13,6 @@ from spikecli.files import tensors
 from spikecli.machine import processes
 
 FORMAT = "spikecli-batch-1"
-
-
-def is_sound(loss: float, model: nn.Module) -> bool:
-    """Return whether the loss and all gradients are finite: a step is to be taken only then."""
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    return math.isfinite(loss) and math.isfinite(float(torch.nn.utils.get_total_norm(gradients)))
 
 
 def save_bad_batch(

@@ -169,7 +169,8 @@ def _moments(
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     if shapes and shapes != {key: () if key == "step" else tuple(parameter.shape) for key in kept}:
         raise SpikeError(f"{path}: the optimizer's state of {name} does not fit; the file is damaged, copy it again")
-    return {key: value.to(parameter.device) if value.dim() else value for key, value in state.items()}
+    # The count of steps too: a fused optimizer reads it on the device, and refuses one that lies elsewhere.
+    return {key: value.to(parameter.device) for key, value in state.items()}
 
 
 def differences(before: TrainConfig, now: TrainConfig) -> list[tuple[str, Any, Any]]:

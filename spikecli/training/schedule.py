@@ -75,12 +75,18 @@ def membrane_weight(config: TrainConfig, epochs_done: float) -> float:
 
 
 def optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer of `model`'s parameters."""
+    """Return the optimizer of `model`'s parameters; on a GPU its rate is a tensor there, which a CUDA graph reads."""
     groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
     if config.decayed == "weights":
         weights, others = _split(model)
         groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
-    return OPTIMIZERS[config.optimizer](groups, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+    device = next(model.parameters()).device
+    rate: float | torch.Tensor = config.lr
+    graph: dict[str, Any] = {}
+    if device.type == "cuda":
+        rate = torch.full((), config.lr, device=device)
+        graph = {} if config.optimizer == "sgd" else {"capturable": True}  # counts its steps there, too
+    return OPTIMIZERS[config.optimizer](groups, lr=rate, weight_decay=config.weight_decay, fused=True, **graph)
 
 
 def _split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

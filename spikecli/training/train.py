@@ -20,21 +20,24 @@ from spikecli.evaluation import metrics
 from spikecli.evaluation.evaluate import step_logits
 from spikecli.files.atomic import sole_writer
 from spikecli.machine import processes
-from spikecli.machine.device import autocast, choose_device, peak_memory, return_freed_memory, storage_type
+from spikecli.machine.device import choose_device, peak_memory, return_freed_memory, storage_type
 from spikecli.models.joint import Joint
 from spikecli.progress import Watch
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.rules import refuse
-from spikecli.training import evidence, losses, schedule
+from spikecli.training import evidence, schedule
 from spikecli.training.batches import Batches
+from spikecli.training.captured import runner
+from spikecli.training.feeds import feed
 from spikecli.training.interruption import Stop, stoppable
-from spikecli.training.joint_loss import JointLoss
-from spikecli.training.membrane_loss import MembraneLoss
 from spikecli.training.reestimation import REESTIMATION_CLOUDS, reestimate
 from spikecli.training.runs import STATE, Epoch, Run, default_folder
 from spikecli.training.settings import flips
+from spikecli.training.step import ERROR, LOSS, RIGHT, SOUND, Step
 from spikecli.weights import provenance
 
+# Between two readings of a GPU's sums: about so long, at most so many steps; with several processes always so many.
+SECONDS_AT_A_TIME, MOST_AT_A_TIME, STEPS_TOGETHER = 0.25, 128, 8
 OnStep = Callable[[int, int, float, float, float], None]  # step of the epoch, steps, loss, accuracy, learning rate
 
 
@@ -100,9 +103,10 @@ class Trainer:
         self.held_out = Batches(inputs[held_out], samples.labels[held_out], config, device)
         self.run = Run(folder, config, samples.classnames)
         self.scores: dict[str, float | None] = {}  # of what else was trained
-        self.joint = JointLoss(self.model, config.label_smoothing)
-        self.orthogonality = losses.Orthogonality(getattr(self.model, "feature_tnet", None))
-        self.membranes = MembraneLoss(self.model, config.rmp_power) if config.rmp_weight else None
+        self.step = Step(config, self.model, self.optimizer, device)
+        self._feed = feed(self.batches)
+        self._runner = runner(lambda shape: self.step(*self._feed.make(shape)), self.step)
+        self._pace = 1  # steps before their sums are read
 
     @property
     def steps_left(self) -> int:
@@ -112,7 +116,7 @@ class Trainer:
         """Return what the command reports of the whole run: fields of CLI.md, accuracies in 0…1, memory in MB."""
         epochs = self.run.progress.epochs
         seconds = sum(epoch["seconds"] for epoch in epochs)
-        membranes = {"quantization_error": epochs[-1]["quantization_error"]} if self.membranes else {}
+        membranes = {"quantization_error": epochs[-1]["quantization_error"]} if self.step.membranes else {}
         return {
             "out": str(self.run.folder),
             "epochs": len(epochs),
@@ -140,20 +144,13 @@ class Trainer:
 
     def _epoch(self, number: int, on_step: OnStep, stop: Stop) -> Epoch:
         progress, steps = self.run.progress, self.batches.steps
-        order = self.batches.order(number)
         self.model.train()
-        for step in range(progress.step % steps, steps):
+        while (step := progress.step - number * steps) < steps:
             begun = time.perf_counter()
-            loss, right, quantization = self._step(order[step], number, step)
-            progress.step += 1
-            progress.seen += order.shape[1]
-            progress.loss += loss
-            progress.right += right
-            progress.quantization += quantization
-            progress.seconds += time.perf_counter() - begun
-            on_step(step + 1, steps, progress.loss / progress.seen, progress.right / progress.seen, self._lr())
-            if step + 1 < steps and self._all_stop(stop):
-                self._stop_here(number, step + 1)
+            rows = self.make_steps(number, step, min(self._pace, steps - step))
+            self._count(rows, time.perf_counter() - begun, number, step, on_step)
+            if progress.step < (number + 1) * steps and self._all_stop(stop):
+                self._stop_here(number, progress.step - number * steps)
         epoch = Epoch(
             number + 1,
             progress.loss / progress.seen,
@@ -162,7 +159,7 @@ class Trainer:
             self._lr(),
             progress.seconds,
             progress.seen / progress.seconds,
-            progress.quantization / progress.seen if self.membranes else None,
+            progress.quantization / progress.seen if self.step.membranes else None,
         )
         if processes.rank() == 0:
             self.run.end_epoch(self.model, self.optimizer, epoch)
@@ -172,35 +169,56 @@ class Trainer:
             raise self._stopped(f"after epoch {number + 1}")
         return epoch
 
-    def _step(self, indices: np.ndarray, epoch: int, step: int) -> tuple[float, float, float]:
-        """Make one step; return summed over all processes' clouds: loss, right answers, quantization error."""
-        inputs, labels = self.batches.batch(indices, epoch, step)
-        # Seeding every step makes each a function of its number alone: a run can stop and go on anywhere.
-        torch.manual_seed(
-            int(np.random.SeedSequence([self.config.seed, 3, epoch, step, processes.rank()]).generate_state(1)[0])
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._lr()
-        with autocast(self.device, self.config.precision):
-            logits = self.model(inputs, self.config.timesteps)
-        loss = losses.cross_entropy(logits, labels, self.config.label_smoothing)
-        total = self.joint.total(loss, labels) + self.config.orthogonality * self.orthogonality.take()
-        error = torch.zeros_like(loss)
-        if self.membranes:
-            penalty, error = self.membranes.take()
-            total = total + schedule.membrane_weight(self.config, self._epochs_done()) * penalty
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        processes.average_gradients(self.model)
-        right = (logits.detach().mean(0).argmax(-1) == labels).sum()
-        count = len(labels)
-        sums = processes.summed(torch.stack([loss.detach().double() * count, right.double(), error.double() * count]))
-        if not evidence.is_sound(float(sums[0]), self.model):
-            batch = {"inputs": inputs, "labels": labels, "logits": logits, "indices": torch.from_numpy(indices)}
-            raise evidence.save_bad_batch(self.run.folder, self.model, batch, float(sums[0]), epoch, step)
-        self.optimizer.step()
-        loss_sum, right_sum, error_sum = sums.tolist()
-        return loss_sum, right_sum, error_sum
+    def make_steps(self, epoch: int, first: int, count: int) -> list[list[float]]:
+        """Make `count` steps from the epoch's `first` on; return the sums of each, as `Step` gives them.
+
+        Only the end waits for the device. Each step is seeded and so a function of its number alone: a run can stop and
+        go on anywhere, and a step can be made again.
+        """
+        rows = []
+        for step in range(first, first + count):
+            done = (epoch * self.batches.steps + step) / self.batches.steps
+            rate = schedule.learning_rate(self.config, done)
+            self.step.prepare(rate, schedule.membrane_weight(self.config, done))
+            rows.append(self._runner(self._feed.load(epoch, step), self._seed(epoch, step)).clone())
+        return torch.stack(rows).tolist()
+
+    def _count(self, rows: list[list[float]], seconds: float, epoch: int, first: int, on_step: OnStep) -> None:
+        """Add steps that were made to the epoch's sums; SpikeError at the first that was not finite."""
+        progress = self.run.progress
+        for step, row in enumerate(rows, first):
+            if not row[SOUND]:
+                raise self._not_finite(row[LOSS], epoch, step)
+            progress.step += 1
+            progress.seen += self.batches.size
+            progress.loss += row[LOSS]
+            progress.right += row[RIGHT]
+            progress.quantization += row[ERROR]
+            progress.seconds += seconds / len(rows)
+            shares = progress.loss / progress.seen, progress.right / progress.seen
+            on_step(step + 1, self.batches.steps, *shares, self._lr())
+        self._pace = self._next_pace(len(rows), seconds)
+
+    def _next_pace(self, count: int, seconds: float) -> int:
+        """Return how many steps are made before their sums are read: a CPU waits for each, a GPU need not."""
+        if self.device.type != "cuda":
+            return 1
+        if processes.world() > 1:
+            return STEPS_TOGETHER  # the same in all of them
+        return max(1, min(MOST_AT_A_TIME, round(count * SECONDS_AT_A_TIME / seconds)))
+
+    def _seed(self, epoch: int, step: int) -> int:
+        numbers = [self.config.seed, 3, epoch, step, processes.rank()]
+        return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+    def _not_finite(self, loss: float, epoch: int, step: int) -> SpikeError:
+        """Return the error for a step that was not taken, its batch made again and kept as evidence."""
+        shape = self._feed.load(epoch, step)
+        torch.manual_seed(self._seed(epoch, step))
+        inputs, labels = self._feed.make(shape)
+        indices = torch.from_numpy(self.batches.order(epoch)[step])
+        batch = {"inputs": inputs, "labels": labels, "logits": self.step.logits(inputs), "indices": indices}
+        return evidence.save_bad_batch(self.run.folder, self.model, batch, loss, epoch, step)
 
     def _epochs_done(self) -> float:
         return self.run.progress.step / self.batches.steps

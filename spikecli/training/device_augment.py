@@ -1,0 +1,92 @@
+"""Augmentation of whole batches as torch operations on their device: what a GPU trains with in numpy's place.
+
+The draws come from torch's generator of that device, so that a recorded step draws anew at each replay. Distributions
+are those of `datasets`; what is thinned keeps one of eight numbers of points, since each takes a graph of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikecli.datasets.augment_maps import FARTHEST
+from spikecli.datasets.clouds.augment import MAX_DROPOUT
+
+GRAINS = 8  # numbers of points that a thinned cloud may keep
+
+
+def thinned_size(inputs: np.ndarray, rng: np.random.Generator) -> int:
+    """Return how many points a batch of clouds (S, N, 3) keeps: N·(1 − U(0, 0.875)), up to the next eighth of N."""
+    points = inputs.shape[1]
+    grain = -(-points // GRAINS)
+    kept = points * (1 - rng.uniform(0, MAX_DROPOUT))
+    return min(points, int(np.ceil(kept / grain)) * grain)
+
+
+def overwrite(points: Tensor, size: int) -> Tensor:
+    """Return clouds (B, N, 3) in which a share U(0, 0.875) of each one's points is overwritten by its first."""
+    share = _uniform(points, len(points), 1) * MAX_DROPOUT
+    gone = _uniform(points, *points.shape[:2]) <= share
+    return torch.where(gone.unsqueeze(2), points[:, :1], points)
+
+
+def thin(points: Tensor, size: int) -> Tensor:
+    """Return clouds (B, size, 3) of the same random points of each."""
+    chosen = _uniform(points, points.shape[1]).argsort()[:size]
+    return points.index_select(1, chosen)
+
+
+def scale_and_shift(points: Tensor, axes: int = 1) -> Tensor:
+    """Return clouds each scaled by U(0.8, 1.25), all axes alike or each by its own, and shifted by U(−0.1, 0.1)³."""
+    scale = _uniform(points, len(points), 1, axes) * 0.45 + 0.8
+    shift = _uniform(points, len(points), 1, 3) * 0.2 - 0.1
+    return points * scale + shift
+
+
+def mirror(points: Tensor) -> Tensor:
+    """Return clouds each reflected, with probability ½ each, along x and along y."""
+    sign = (_uniform(points, len(points), 1, 3) < 0.5).to(points.dtype) * 2 - 1
+    upright = torch.arange(3, device=points.device) == 2
+    return points * torch.where(upright, 1.0, sign)
+
+
+def roll(frames: Tensor) -> Tensor:
+    """Return frames (B, T, 2, H, W) of which each recording's are rolled by up to ±5 pixels each way."""
+    height, width = frames.shape[-2:]
+    shift = torch.randint(-FARTHEST, FARTHEST + 1, (2, len(frames), 1), device=frames.device)
+    rows = (torch.arange(height, device=frames.device) - shift[0]) % height  # (B, H)
+    columns = (torch.arange(width, device=frames.device) - shift[1]) % width
+    places = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).flatten(1)  # (B, H·W)
+    flat = frames.flatten(-2)
+    return flat.gather(-1, places[:, None, None].expand(flat.shape)).view(frames.shape)
+
+
+def flip(maps: Tensor) -> Tensor:
+    """Return images or frames (B, ..., W) of which half, drawn at random, are mirrored left to right."""
+    mirrored = torch.rand(len(maps), device=maps.device) < 0.5
+    return torch.where(mirrored.view(-1, *[1] * (maps.dim() - 1)), maps.flip(-1), maps)
+
+
+def _uniform(like: Tensor, *shape: int) -> Tensor:
+    return torch.rand(shape, dtype=like.dtype, device=like.device)
+
+
+ON_DEVICE: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "paper": lambda points, size: scale_and_shift(overwrite(points, size)),
+    "thin": lambda points, size: scale_and_shift(thin(points, size)),
+    "mirror": lambda points, size: scale_and_shift(mirror(overwrite(points, size)), axes=3),
+    "roll": lambda frames, size: roll(frames),
+    "flip-roll": lambda frames, size: roll(flip(frames)),
+    "none": lambda batch, size: batch,
+}
+SIZES: dict[str, Callable[[np.ndarray, np.random.Generator], int]] = {"thin": thinned_size}
+_BY_AXES = {3: {"paper", "thin", "mirror", "none"}, 4: {"none"}, 5: {"roll", "flip-roll", "none"}}
+
+
+def augmentations_of(inputs: np.ndarray) -> set[str]:
+    """Return the names of the augmentations that a device can make of samples (S, ...) like these."""
+    known = inputs.dtype.kind == "f" or inputs.dtype in (np.uint8, np.int16, np.int32, np.int64)
+    return _BY_AXES.get(inputs.ndim, set()) if known else set()
