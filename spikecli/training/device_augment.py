@@ -19,11 +19,11 @@ GRAINS = 8  # numbers of points that a thinned cloud may keep
 
 
 def thinned_size(inputs: np.ndarray, rng: np.random.Generator) -> int:
-    """Return how many points a batch of clouds (S, N, 3) keeps: N·(1 − U(0, 0.875)), up to the next eighth of N."""
+    """Return how many points a batch of clouds (S, N, 3) keeps: N·(1 − U(0, 0.875)), rounded to eighths of N."""
     points = inputs.shape[1]
     grain = -(-points // GRAINS)
     kept = points * (1 - rng.uniform(0, MAX_DROPOUT))
-    return min(points, int(np.ceil(kept / grain)) * grain)
+    return min(points, max(1, round(kept / grain)) * grain)
 
 
 def overwrite(points: Tensor, size: int) -> Tensor:
