@@ -179,6 +179,11 @@ def unprinted(problem: OSError) -> int | None:
 _UNPRINTED = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
+def warning(text: str) -> None:
+    """Print one line on stderr: what goes on, but not as it could."""
+    sys.stderr.write("warning: " + " ".join(text.split()) + "\n")
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}

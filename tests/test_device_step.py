@@ -15,11 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from spikecli.models import pooled
 from spikecli.settings.config import ModelConfig, TrainConfig
 from spikecli.settings.papers import PAPERS, neuron_of
-from spikecli.training import captured, feeds, runs
+from spikecli.training import captured, feeds, runs, train
 from spikecli.training.batches import Batches
 from spikecli.training.device_augment import ON_DEVICE, roll, thinned_size
 from spikecli.training.step import LOSS, SOUND, Step
-from spikecli.training.train import Trainer
 
 CPU = torch.device("cpu")
 WAITS = ("_local_scalar_dense", "nonzero", "is_nonzero", "item", "equal", "lift_fresh", "masked_select", "unique")
@@ -265,6 +264,6 @@ def test_several_steps_at_a_time_draw_the_curve_of_single_ones(
     from tests.test_train import fit, settings
 
     single = fit(settings(epochs=1), shapes_dir, tmp_path / "single")
-    monkeypatch.setattr(Trainer, "_next_pace", lambda *_: 4)
+    monkeypatch.setattr(train, "next_pace", lambda *_: 4)
     together = fit(settings(epochs=1), shapes_dir, tmp_path / "together")
     assert [epoch.loss for epoch in single] == [epoch.loss for epoch in together]

@@ -23,7 +23,7 @@ def command(data: Path, out: Path, *more: str) -> list[str]:
 
 
 def quiet_threads() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "OMP_NUM_THREADS": "1", "SPIKECLI_PROCESS_BACKEND": "gloo"}  # one GPU may be all there is
 
 
 def curve(out: Path) -> list[dict[str, float]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -128,8 +130,15 @@ def _command() -> Any:
 def entry() -> None:
     """Run the command line of this process and exit with its code; SIGTERM ends it like Ctrl-C, tidily."""
     signal.signal(signal.SIGTERM, _terminate)
+    warnings.showwarning = _warn  # type: ignore[assignment]
     console.open_streams()
     sys.exit(console.close_streams(run()))
+
+
+def _warn(message: Warning | str, category: type[Warning], filename: str, *where: Any) -> None:
+    """Print a warning of this package as one line; what libraries warn of is not the user's to mend."""
+    if Path(filename).is_relative_to(Path(__file__).parents[1]):
+        console.warning(str(message))
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

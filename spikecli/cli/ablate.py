@@ -60,7 +60,7 @@ def ablate(
 ) -> None:
     """Train papers × seeds, score each at every T, in one table and a CSV; the same command goes on where it stopped.
 
-    Example: spikecli ablate shapes --papers lif,ternary,mpbn,ann --epochs 5 --points 256 --precision bf16
+    Example: spikecli ablate shapes --papers lif,ternary,mpbn,ann --epochs 5 --points 256
     """
     training |= {"val_fraction": val_fraction, "precision": precision, "timesteps": train_timesteps}
     network["name"] = model

@@ -60,12 +60,12 @@ def train(
 ) -> None:
     """Train a network; weights, settings, learning curve and state are kept in a run folder.
 
-    Example: spikecli train modelnet10 --precision bf16 --epochs 30
+    Example: spikecli train modelnet10 --epochs 30
     """
     training |= {"timesteps": timesteps, "val_fraction": val_fraction, "precision": precision, "seed": seed}
     given = Given(dataset, paper, recipe, training, parts, {"name": model, **network})
     settings, folder, goes_on = resolved(given, parse_resume(resume), like, out)
-    if not _in_processes(count):
+    if not _in_processes(count, device):
         _train(settings, folder, goes_on, data_dir, device, Console(as_json, quiet))
 
 
@@ -124,12 +124,13 @@ def parse_resume(text: str) -> str:
     return word
 
 
-def _in_processes(count: int) -> bool:
+def _in_processes(count: int, device: str) -> bool:
     """Return whether torchrun has done the work, in `count` processes; False when it is this process's own."""
     from spikecli.machine import processes
 
     if count == 1 or processes.started_by_torchrun():
         return False
+    processes.refuse_crowd(count, device)
     if code := processes.launch(sys.argv[1:], count):
         raise SpikeError(f"training in {count} processes ended with code {code}; what is saved goes on with --resume")
     return True

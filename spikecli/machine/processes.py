@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
 
+BACKEND = "SPIKECLI_PROCESS_BACKEND"  # environment variable: nccl or gloo, instead of the device's own
+
 
 def started_by_torchrun() -> bool:
     """Return whether this process is one of those that torchrun started."""
@@ -34,6 +36,16 @@ def launch(arguments: Sequence[str], count: int) -> int:
             raise
 
 
+def refuse_crowd(count: int, device_name: str) -> None:
+    """Raise SpikeError if `count` processes on the device of this name would have to share a GPU."""
+    gpus = torch.cuda.device_count() if device_name.startswith(("auto", "cuda")) else count
+    if 0 < gpus < count and os.environ.get(BACKEND) != "gloo":
+        raise SpikeError(
+            f"found {gpus} GPU{'s' * (gpus > 1)} for --processes {count}; NCCL wants one for each process: take "
+            f"--processes {gpus}, or set {BACKEND}=gloo, by which processes share a GPU, slowly"
+        )
+
+
 def rank() -> int:
     """Return this process's number, 0 in a single process."""
     return dist.get_rank() if _several() else 0
@@ -47,7 +59,7 @@ def world() -> int:
 def own_device(device: torch.device) -> torch.device:
     """Return the GPU of this process where `device` is just "cuda" and torchrun gave each process a number."""
     if device.type == "cuda" and device.index is None and started_by_torchrun():
-        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     return device
 
 
@@ -57,7 +69,10 @@ def joined(device: torch.device) -> Iterator[None]:
     if not started_by_torchrun():
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timedelta(minutes=10))
+    backend = os.environ.get(BACKEND) or ("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group(backend, timeout=timedelta(minutes=10))
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ Slicing = Literal["count", "time"]
 Optimizer = Literal["adam", "adamw", "sgd"]
 Decayed = Literal["all", "weights"]
 Schedule = Literal["step", "onecycle", "cosine", "warmup"]
-Precision = Literal["fp32", "bf16", "fp64"]
+Precision = Literal["auto", "fp32", "bf16", "fp64"]  # auto: what the device multiplies fastest, bf16 or fp32
 RmpPower = Literal[1, 2]
 RmpSchedule = Literal["triangle", "constant"]
 Whole = Annotated[int, Field(ge=1)]
@@ -68,5 +68,5 @@ class TrainConfig(Settings):
         0.1, description="Part of each class of the training split that is held out."
     )
     reestimate: bool = Field(True, description="Batch statistics from clean training clouds, once, at the end.")
-    precision: Precision = Field("fp32", description="fp32, bf16 (products alone) or fp64.")
+    precision: Precision = Field("fp32", description="auto (bf16 where it is faster), fp32, bf16 (products alone) or fp64.")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of every random draw.")

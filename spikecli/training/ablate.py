@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from spikecli.training import train
 from spikecli.training.interruption import Stop, stoppable
 from spikecli.training.runs import LAST, STATE, differences
 from spikecli.training.scoring import Layer, Score, Scoring, score
+from spikecli.training.settings import with_precision
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.trained import Trained
 
@@ -80,6 +81,8 @@ def ablate(
 
     All folders are examined before the first step is made.
     """
+    place = choose_device(device)
+    trials = [replace(one, config=with_precision(one.config, one.folder / STATE, place)) for one in trials]
     done = [float(epochs_done(one)) for one in trials]
     on_progress(sum(done), "")
     with stoppable() as stop:

@@ -9,11 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikecli.machine import processes
 from spikecli.training.step import Step
 
 Work = Callable[[Hashable], Tensor]  # a shape's name in, a step's sums (4,) out; batch and weights lie where they lie
 WARM_UP, WARM_UP_AGAIN = 3, 1  # steps before the first recording, and before those of further shapes
 MOST_GRAPHS = 32  # further shapes run without one
+# Between two readings of a GPU's sums: about so long, at most so many steps; with several processes always so many.
+SECONDS_AT_A_TIME, MOST_AT_A_TIME, STEPS_TOGETHER = 0.25, 128, 8
 
 
 class Eager:
@@ -123,8 +126,15 @@ def _end_capture(device: torch.device) -> None:
 
 def runner(work: Work, step: Step) -> Eager:
     """Return what makes the steps: graphs on a GPU that a single process trains on, else one after another."""
-    from spikecli.machine import processes
-
     if step.device.type == "cuda" and processes.world() == 1:
         return Captured(work, step)
     return Eager(work)
+
+
+def next_pace(device: torch.device, count: int, seconds: float) -> int:
+    """Return how many steps are made before their sums are read, after `count` took `seconds`: a CPU waits for each."""
+    if device.type != "cuda":
+        return 1
+    if processes.world() > 1:
+        return STEPS_TOGETHER  # the same in all of them
+    return max(1, min(MOST_AT_A_TIME, round(count * SECONDS_AT_A_TIME / seconds)))

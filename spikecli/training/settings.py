@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from spikecli.datasets.events.facts import EVENT_SETS
+from spikecli.datasets.samples import Samples
 from spikecli.datasets.sets import kind_of
+from spikecli.machine import precision
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import with_field
 from spikecli.settings.papers import paper_of
 from spikecli.settings.recipes import train_settings
+from spikecli.weights import checkpoint as checkpoints
 
 
 def settings_of(
@@ -26,11 +33,27 @@ def settings_of(
     fitting = defaults(dataset, network["name"])
     paper = paper or fitting.paper
     training = {**training, "augment": training["augment"] or fitting.augment}
+    training["precision"] = training.get("precision") or "auto"
     name = network["name"] or fitting.model
     network = {**network, "name": name}
     if network["batch_norm"] is None and name in with_field("batch_norm"):
         network["batch_norm"] = "plain" if paper_of(paper).neuron is None else fitting.batch_norm
     return train_settings(dataset, paper, recipe or fitting.recipe, training, parts, network)
+
+
+def fitted_to(config: TrainConfig, samples: Samples, inputs: np.ndarray) -> TrainConfig:
+    """Return the settings with what the data decides: the number of classes, and channels and size of a map."""
+    found: dict[str, Any] = {"classes": len(samples.classnames)}
+    if inputs.ndim > 3:
+        found |= {"inputs": inputs.shape[-3], "size": inputs.shape[-2:]}
+    return config.model_copy(update={"model": config.model.model_copy(update=found)})
+
+
+def with_precision(config: TrainConfig, state: Path, device: torch.device) -> TrainConfig:
+    """Return the settings with a precision for "auto": that of the run whose state is there, else the device's best."""
+    known = config.precision == "auto" and state.exists()
+    chosen = checkpoints.load(state).config.precision if known else precision.settled(config.precision, device)
+    return config.model_copy(update={"precision": chosen})
 
 
 @dataclass(frozen=True)

@@ -27,17 +27,15 @@ from spikecli.settings.config import TrainConfig
 from spikecli.settings.rules import refuse
 from spikecli.training import evidence, schedule
 from spikecli.training.batches import Batches
-from spikecli.training.captured import runner
+from spikecli.training.captured import next_pace, runner
 from spikecli.training.feeds import feed
 from spikecli.training.interruption import Stop, stoppable
 from spikecli.training.reestimation import REESTIMATION_CLOUDS, reestimate
 from spikecli.training.runs import STATE, Epoch, Run, default_folder
-from spikecli.training.settings import flips
+from spikecli.training.settings import fitted_to, flips, with_precision
 from spikecli.training.step import ERROR, LOSS, RIGHT, SOUND, Step
 from spikecli.weights import provenance
 
-# Between two readings of a GPU's sums: about so long, at most so many steps; with several processes always so many.
-SECONDS_AT_A_TIME, MOST_AT_A_TIME, STEPS_TOGETHER = 0.25, 128, 8
 OnStep = Callable[[int, int, float, float, float], None]  # step of the epoch, steps, loss, accuracy, learning rate
 
 
@@ -56,7 +54,7 @@ def opened(
     refuse(config, kind_of(config.dataset), flips(config.dataset))
     samples = load_samples(data_dir, config.dataset, "train", config, watch=watch)
     inputs = samples.inputs(config.timesteps)
-    config = _settled(config, samples, inputs)
+    config = fitted_to(config, samples, inputs)
     with processes.joined(device):
         folder = out or default_folder(runs, config, resume)
         held = (folder / STATE).exists()
@@ -65,6 +63,7 @@ def opened(
         if resume and not held:
             raise SpikeError(f"found no run to resume in {folder}; leave out --resume, or name the run with --out")
         with sole_writer(folder, "training") if processes.rank() == 0 else nullcontext():
+            config = with_precision(config, folder / STATE, device)
             trainer = Trainer(config, samples, inputs, folder, device)
             trainer.run.data = provenance.fingerprints(data_dir, config.dataset)
             if resume:
@@ -72,14 +71,6 @@ def opened(
                 if processes.rank() == 0:
                     trainer.run.republish(trainer.model)
             yield trainer
-
-
-def _settled(config: TrainConfig, samples: Samples, inputs: np.ndarray) -> TrainConfig:
-    """Return the settings with what the data decides: the number of classes, and channels and size of a map."""
-    found: dict[str, Any] = {"classes": len(samples.classnames)}
-    if inputs.ndim > 3:
-        found |= {"inputs": inputs.shape[-3], "size": inputs.shape[-2:]}
-    return config.model_copy(update={"model": config.model.model_copy(update=found)})
 
 
 class Trainer:
@@ -197,15 +188,7 @@ class Trainer:
             progress.seconds += seconds / len(rows)
             shares = progress.loss / progress.seen, progress.right / progress.seen
             on_step(step + 1, self.batches.steps, *shares, self._lr())
-        self._pace = self._next_pace(len(rows), seconds)
-
-    def _next_pace(self, count: int, seconds: float) -> int:
-        """Return how many steps are made before their sums are read: a CPU waits for each, a GPU need not."""
-        if self.device.type != "cuda":
-            return 1
-        if processes.world() > 1:
-            return STEPS_TOGETHER  # the same in all of them
-        return max(1, min(MOST_AT_A_TIME, round(count * SECONDS_AT_A_TIME / seconds)))
+        self._pace = next_pace(self.device, len(rows), seconds)
 
     def _seed(self, epoch: int, step: int) -> int:
         numbers = [self.config.seed, 3, epoch, step, processes.rank()]

@@ -51,7 +51,7 @@ Timesteps = Annotated[
 ValFraction = Annotated[
     float | None, typer.Option(help=help_of("val_fraction", _FIELDS["val_fraction"]), show_default="0.1")
 ]
-Precision = Annotated[str | None, typer.Option(help=help_of("precision", _FIELDS["precision"]), show_default="fp32")]
+Precision = Annotated[str | None, typer.Option(help=help_of("precision", _FIELDS["precision"]), show_default="auto")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help=help_of("seed", _FIELDS["seed"]), show_default="0")]
 Out = Annotated[Path | None, typer.Option(readable=False, help="Run folder (default: a new one in checkpoints/).")]
 Resume = Annotated[

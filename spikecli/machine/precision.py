@@ -1,0 +1,64 @@
+"""The precision in which a device multiplies fastest: what `--precision auto` takes."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # in /proc/cpuinfo; the last is Arm's
+_SIDE, _ROUNDS = 384, 5  # of the products that are timed where no flags say
+
+
+def settled(precision: str, device: torch.device) -> str:
+    """Return `precision`, with "auto" as the device's best; warn where bf16 was asked for and is slower there."""
+    if precision == "auto":
+        return best(device)
+    if precision == "bf16" and device.type == "cpu" and best(device) != "bf16":
+        warnings.warn(
+            "this processor has no instructions for bfloat16, so that --precision bf16 is several times slower than "
+            "fp32 here; take --precision auto",
+            stacklevel=2,
+        )
+    return precision
+
+
+def best(device: torch.device) -> str:
+    """Return "bf16" for GPUs that multiply it and processors with AVX-512 BF16, AMX or Arm's BF16, else "fp32"."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
+    return "bf16" if device.type == "cpu" and _cpu_gains() else "fp32"
+
+
+@lru_cache(maxsize=1)
+def _cpu_gains() -> bool:
+    flags = _cpu_flags(Path("/proc/cpuinfo"))
+    return bool(flags & _FLAGS) if flags else _measured_gain()
+
+
+def _cpu_flags(path: Path) -> set[str]:
+    """Return the flags of the first processor that Linux lists, none where there is no such list."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return set()
+    found = next((line for line in lines if line.startswith(("flags", "Features"))), ":")
+    return set(found.partition(":")[2].split())
+
+
+def _measured_gain() -> bool:
+    """Return whether products in bfloat16 take less than three quarters of the time of those in float32."""
+    seconds = {}
+    for kind in (torch.float32, torch.bfloat16):
+        x = torch.ones(_SIDE, _SIDE, dtype=kind)
+        taken = []
+        for _ in range(_ROUNDS):
+            begun = time.perf_counter()
+            x @ x
+            taken.append(time.perf_counter() - begun)
+        seconds[kind] = statistics.median(taken)
+    return seconds[torch.bfloat16] < 0.75 * seconds[torch.float32]
