@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from spikecli.models import pooled
-from spikecli.settings.config import ModelConfig, TrainConfig
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.networks import map_size, network_settings
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.training import captured, feeds, runs, train
 from spikecli.training.batches import Batches
@@ -45,22 +46,22 @@ def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def samples(config: TrainConfig, count: int = 16) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
-    if config.model.name == "pointnet":
+    if "points" in config.model.takes:
         inputs: np.ndarray = rng.uniform(-1, 1, (count, config.points, 3)).astype(np.float32)
     else:
-        inputs = rng.integers(0, 3, (count, config.timesteps, 2, *config.model.size)).astype(np.uint8)
+        inputs = rng.integers(0, 3, (count, config.timesteps, 2, *map_size(config.model))).astype(np.uint8)
     return inputs, rng.integers(0, config.model.classes, count)
 
 
 def pointnet(paper: str = "spiking-pointnet", tnet: str = "none", **changes: Any) -> TrainConfig:
-    model = ModelConfig(neuron=neuron_of(paper), tnet=tnet)  # type: ignore[arg-type]
+    model = network_settings(neuron=neuron_of(paper), tnet=tnet)
     values = {"paper": paper, "model": model, "points": 32, "batch_size": 4, "augment": "paper", **changes}
     return TrainConfig.model_validate(values)
 
 
 def on_frames(name: str, **changes: Any) -> TrainConfig:
-    network = {"name": name, "inputs": 2, "size": (16, 16), "width": 0.125, "batch_norm": "tdbn", **changes}
-    model = ModelConfig.model_validate({"neuron": neuron_of("lif"), **network})
+    network = {"inputs": 2, "size": (16, 16), "width": 0.125, "batch_norm": "tdbn", **changes}
+    model = network_settings(name, neuron=neuron_of("lif"), **network)
     return TrainConfig(paper="lif", model=model, batch_size=4, timesteps=2, augment="flip-roll")
 
 
