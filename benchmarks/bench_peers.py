@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 import released_pointnet as released
 import torch
 
+from spikecli.machine.device import choose_device
 from spikecli.speed.bench import (
     DTYPES,
     INFERENCE,
@@ -36,7 +37,6 @@ from spikecli.speed.peak import peak_above_imports
 
 RELEASED, RELEASED_ANN, JELLY, TORCH = "released structure", "released structure, ANN", "SpikingJelly", "snnTorch"
 PEERS = {JELLY: "spikingjelly_pointnet", TORCH: "snntorch_pointnet"}
-CPU = torch.device("cpu")
 Column = tuple[str, int]  # work, T; the peak memory of training is a work as well
 MEMORY = "MB"
 
@@ -110,10 +110,11 @@ class Table:
 class Bench:
     """The contenders on one batch."""
 
-    def __init__(self, batch_size: int, points: int, repeats: int, tnets: Sequence[str]) -> None:
-        self.plans = {tnet: Plan(batch_size, points, (1,), ("fp32",), repeats, tnet, CPU) for tnet in tnets}
+    def __init__(self, batch_size: int, points: int, repeats: int, tnets: Sequence[str], device: torch.device) -> None:
+        self.device = device
+        self.plans = {tnet: Plan(batch_size, points, (1,), ("fp32",), repeats, tnet, device) for tnet in tnets}
         clouds, labels = random_clouds(batch_size, self.plans[tnets[0]].settings("SNN", 1, "fp32"))
-        self.batch = torch.from_numpy(clouds), torch.from_numpy(labels)
+        self.batch = torch.from_numpy(clouds).to(device), torch.from_numpy(labels).to(device)
         self.repeats = repeats
         self.builders = {RELEASED: released.spiking, RELEASED_ANN: released.ann}
         self.missing = []
@@ -138,11 +139,11 @@ class Bench:
                 peer = released.Load(build, timesteps, *self.batch)
                 acts[name] = peer.train if work == TRAINING else peer.infer
         for tnet, precision in self.own():
-            load = Workload(self.plans[tnet].settings("SNN", timesteps, precision), CPU)
+            load = Workload(self.plans[tnet].settings("SNN", timesteps, precision), self.device)
             acts[own_name(tnet, precision)] = act = load.train if work == TRAINING else load.infer
             with necessary(load.model) as products:
                 act()
-            acts[floor_name(tnet, precision)] = Floor(products, DTYPES[precision], CPU).run
+            acts[floor_name(tnet, precision)] = Floor(products, DTYPES[precision], self.device).run
         return acts
 
     def medians(self, column: Column) -> dict[str, float]:
@@ -150,7 +151,7 @@ class Bench:
         acts = self.acts(column)
         rounds = []
         for number in range(1 + self.repeats):
-            rounds.append({name: timed(act, CPU) for name, act in acts.items()})
+            rounds.append({name: timed(act, self.device) for name, act in acts.items()})
             note(f"{column[0]} T={column[1]}: round {number} of {self.repeats}")
         return {name: statistics.median(each[name] for each in rounds[1:]) for name in acts}
 
@@ -161,11 +162,13 @@ class Bench:
         for name, build in self.builders.items():
             if name != RELEASED_ANN or timesteps == 1:
                 arguments = (build, timesteps, *self.batch, threads)
-                found[name] = peak_above_imports(released.train_twice, *arguments, device=CPU)
+                found[name] = peak_above_imports(released.train_twice, *arguments, device=self.device)
                 note(f"memory T={timesteps}: {name}")
         for tnet, precision in self.own():
             settings = self.plans[tnet].settings("SNN", timesteps, precision)
-            found[own_name(tnet, precision)] = peak_above_imports(train_once, settings, CPU, threads, device=CPU)
+            found[own_name(tnet, precision)] = peak_above_imports(
+                train_once, settings, self.device, threads, device=self.device
+            )
             note(f"memory T={timesteps}: {own_name(tnet, precision)}")
         return found
 
@@ -206,12 +209,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--tnet", default="paper,pooled,none", help="this package's networks: orders of the T-Nets")
     parser.add_argument("--full", action="store_true", help="a training step at T = 4 too")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or auto; memory is measured on a CPU alone")
     given = parser.parse_args()
+    device = choose_device(given.device)
     tnets = given.tnet.split(",")
     steps = (1, 4) if given.full else (1,)
-    columns = [*[(MEMORY, t) for t in steps], *[(TRAINING, t) for t in steps], (INFERENCE, 1), (INFERENCE, 4)]
+    memory = [(MEMORY, t) for t in steps] if device.type == "cpu" else []
+    columns = [*memory, *[(TRAINING, t) for t in steps], (INFERENCE, 1), (INFERENCE, 4)]
     with limited_to(given.threads) as threads:
-        table = Bench(given.batch_size, given.points, given.repeats, tnets).run(columns)
+        table = Bench(given.batch_size, given.points, given.repeats, tnets, device).run(columns)
     goals = [[goal.text, *[goal.measured(table, tnet) for tnet in tnets]] for goal in GOALS]
     about = f"{given.batch_size} clouds of {given.points} points, {threads} threads, medians of {given.repeats} rounds"
     heads = ["goal", *[f"--tnet {tnet}" for tnet in tnets]]

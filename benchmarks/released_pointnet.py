@@ -178,7 +178,7 @@ class Load:
 
     def __init__(self, build: Callable[[], PointNet], timesteps: int, points: Tensor, labels: Tensor) -> None:
         torch.manual_seed(0)
-        self.model = build()
+        self.model = build().to(points.device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, weight_decay=1e-4)
         self.timesteps = timesteps
         self.points = points.transpose(1, 2).contiguous()  # (B, 3, N)
@@ -190,7 +190,7 @@ class Load:
         self.optimizer.zero_grad()
         scores, a = self.model(self.points, self.timesteps)
         loss = functional.nll_loss(scores, self.labels)
-        gap = torch.norm(torch.bmm(a, a.transpose(1, 2)) - torch.eye(64), dim=(1, 2)).mean()
+        gap = torch.norm(torch.bmm(a, a.transpose(1, 2)) - torch.eye(64, device=a.device), dim=(1, 2)).mean()
         (loss + 0.001 * gap).backward()
         self.optimizer.step()
 

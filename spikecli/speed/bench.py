@@ -18,8 +18,10 @@ from spikecli.settings.config import TrainConfig
 from spikecli.settings.papers import neuron_of
 from spikecli.speed.floor import Floor, multiply_adds, necessary
 from spikecli.speed.peak import peak_above_imports
-from spikecli.training import losses, schedule
+from spikecli.training import schedule
 from spikecli.training.batches import Batches
+from spikecli.training.captured import runner
+from spikecli.training.step import Step
 
 NETWORKS = {"SNN": "spiking-pointnet", "ANN": "ann"}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}
@@ -106,22 +108,19 @@ class Workload:
         self.device = device
         self.model = models.build(config.model).to(device, DTYPES["fp64" if config.precision == "fp64" else "fp32"])
         self.optimizer = schedule.optimizer(config, self.model)
-        self.orthogonality = losses.Orthogonality(getattr(self.model, "feature_tnet", None))
+        self.step = Step(config, self.model, self.optimizer, device)
         points, labels = random_clouds(config.batch_size, config)
         self.batches = Batches(points, labels, config, device)
         self.points, self.labels = self.batches.to_device(points), torch.from_numpy(labels).to(device)
+        self._run = runner(lambda shape: self.step(self.points, self.labels), self.step)
 
     def train(self, points: Tensor | None = None, labels: Tensor | None = None) -> None:
-        """Make one step of training, on the batch that is there unless another is given."""
-        points = self.points if points is None else points
-        labels = self.labels if labels is None else labels
+        """Make one step of training, on the batch that is there unless another is given; on a GPU from a graph."""
+        if points is not None and labels is not None:
+            self.points.copy_(points)
+            self.labels.copy_(labels)
         self.model.train()
-        with autocast(self.device, self.config.precision):
-            logits = self.model(points, self.config.timesteps)
-        loss = losses.cross_entropy(logits, labels) + self.config.orthogonality * self.orthogonality.take()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
+        self._run("batch", self.config.seed)
 
     def infer(self) -> None:
         """Answer for the batch."""
@@ -148,12 +147,15 @@ def _row(plan: Plan, network: str, work: str, config: TrainConfig, on_done: OnDo
     name = f"{network} {work}, T = {config.timesteps}, {config.precision}"
     memory = None
     if work == TRAINING:
-        memory = peak_above_imports(train_once, config, plan.device, torch.get_num_threads(), device=plan.device)
+        memory = _memory(config, plan.device)
         on_done(name)
     load = Workload(config, plan.device)
     act = load.train if work == TRAINING else load.infer
-    with necessary(load.model) as products:
-        act()
+    with necessary(load.model) as products, torch.set_grad_enabled(work == TRAINING):
+        load.model.train(work == TRAINING)
+        with autocast(plan.device, config.precision):
+            load.model(load.points, config.timesteps)
+    act()
     floor = Floor(products, DTYPES[config.precision], plan.device)
     for _ in range(WARM_UP - 1):
         act()
@@ -166,6 +168,16 @@ def _row(plan: Plan, network: str, work: str, config: TrainConfig, on_done: OnDo
     return Row(
         network, work, config.timesteps, config.precision, own, alone, own / alone, multiply_adds(products), memory
     )
+
+
+def _memory(config: TrainConfig, device: torch.device) -> float:
+    """Return the peak memory of training in MB: torch's own figure on a GPU, else that of a process of its own."""
+    if device.type != "cuda":
+        return peak_above_imports(train_once, config, device, torch.get_num_threads(), device=device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    train_once(config, device, torch.get_num_threads())
+    return (torch.cuda.max_memory_allocated(device) - before) / 1e6
 
 
 def data_path(plan: Plan, on_done: OnDone = lambda what: None) -> DataPath:
@@ -195,8 +207,15 @@ def train_once(config: TrainConfig, device: torch.device, threads: int) -> None:
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Return how many seconds `work` takes, the device's part included."""
+    """Return how many seconds `work` takes, the device's part included; on a GPU by its own clock."""
     _settle(device)
+    if device.type == "cuda":
+        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        first.record()
+        work()
+        last.record()
+        last.synchronize()
+        return first.elapsed_time(last) / 1e3
     begun = time.perf_counter()
     work()
     _settle(device)
