@@ -164,7 +164,7 @@ def mean_by_class(predictions: Sequence[Tensor], samples: Samples) -> tuple[floa
 
 
 def _seconds(model: nn.Module, inputs: np.ndarray, timesteps: int, how: How) -> float:
-    batch = inputs[: samples_at_a_time(inputs, device)]
+    batch = inputs[: samples_at_a_time(inputs, how.device)]
     taken = []
     for _ in range(3):
         begun = time.perf_counter()

@@ -14,6 +14,7 @@ from spikecli.evaluation import evaluate
 from spikecli.evaluation.stopping import runs_of, steps_of
 from spikecli.files.atomic import write_text
 from spikecli.files.gate import file_hash
+from spikecli.machine.device import choose_device
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import BY_DATA
 from spikecli.training import train
