@@ -68,5 +68,7 @@ class TrainConfig(Settings):
         0.1, description="Part of each class of the training split that is held out."
     )
     reestimate: bool = Field(True, description="Batch statistics from clean training clouds, once, at the end.")
-    precision: Precision = Field("fp32", description="auto (bf16 where it is faster), fp32, bf16 (products alone) or fp64.")
+    precision: Precision = Field(
+        "fp32", description="auto (bf16 where it is faster), fp32, bf16 (products alone) or fp64."
+    )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="Seed of every random draw.")

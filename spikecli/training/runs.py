@@ -179,7 +179,9 @@ def differences(before: TrainConfig, now: TrainConfig) -> list[tuple[str, Any, A
     return [
         (name, first.get(name), second.get(name))
         for name in dict.fromkeys((*first, *second))
-        if name != "epochs" and first.get(name) != second.get(name) and (name, second.get(name)) != ("precision", "auto")
+        if name != "epochs"
+        and first.get(name) != second.get(name)
+        and (name, second.get(name)) != ("precision", "auto")
     ]
 
 
