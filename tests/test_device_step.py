@@ -59,6 +59,12 @@ def pointnet(paper: str = "spiking-pointnet", tnet: str = "none", **changes: Any
     return TrainConfig.model_validate(values)
 
 
+def dela(paper: str, **changes: Any) -> TrainConfig:
+    model = network_settings("dela", neuron=neuron_of(paper), width=0.05, neighbors=4)
+    values = {"paper": paper, "model": model, "points": 32, "batch_size": 4, "augment": "stretch", **changes}
+    return TrainConfig.model_validate(values)
+
+
 def on_frames(name: str, **changes: Any) -> TrainConfig:
     network = {"inputs": 2, "size": (16, 16), "width": 0.125, "batch_norm": "tdbn", **changes}
     model = network_settings(name, neuron=neuron_of("lif"), **network)
@@ -93,6 +99,8 @@ CASES = {
     "T-Nets": pointnet(tnet="pooled", augment="thin", precision="bf16"),
     "T = 2": pointnet("ternary", timesteps=2, augment="mirror", optimizer="sgd"),
     "RMP": pointnet("lif", rmp_weight=0.5, timesteps=2, optimizer="adamw", decayed="weights"),
+    "dela": dela("ternary", precision="bf16", optimizer="adamw", decayed="weights"),
+    "dela, T = 2": dela("integer", timesteps=2),
     "resnet20": on_frames("resnet20"),
     "vgg16": on_frames("vgg16"),
     "joint": on_frames("resnet20", joint=True),

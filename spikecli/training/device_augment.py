@@ -53,6 +53,13 @@ def mirror(points: Tensor) -> Tensor:
     return points * torch.where(upright, 1.0, sign)
 
 
+def stretch(points: Tensor) -> Tensor:
+    """Return clouds each with its points in a random order, and stretched along each axis by U(2/3, 3/2)."""
+    order = _uniform(points, *points.shape[:2]).argsort(1)
+    scale = _uniform(points, len(points), 1, 3) * (3 / 2 - 2 / 3) + 2 / 3
+    return points.gather(1, order.unsqueeze(2).expand(-1, -1, 3)) * scale
+
+
 def roll(frames: Tensor) -> Tensor:
     """Return frames (B, T, 2, H, W) of which each recording's are rolled by up to ±5 pixels each way."""
     height, width = frames.shape[-2:]
@@ -78,12 +85,13 @@ ON_DEVICE: dict[str, Callable[[Tensor, int], Tensor]] = {
     "paper": lambda points, size: scale_and_shift(overwrite(points, size)),
     "thin": lambda points, size: scale_and_shift(thin(points, size)),
     "mirror": lambda points, size: scale_and_shift(mirror(overwrite(points, size)), axes=3),
+    "stretch": lambda points, size: stretch(points),
     "roll": lambda frames, size: roll(frames),
     "flip-roll": lambda frames, size: roll(flip(frames)),
     "none": lambda batch, size: batch,
 }
 SIZES: dict[str, Callable[[np.ndarray, np.random.Generator], int]] = {"thin": thinned_size}
-_BY_AXES = {3: {"paper", "thin", "mirror", "none"}, 4: {"none"}, 5: {"roll", "flip-roll", "none"}}
+_BY_AXES = {3: {"paper", "thin", "mirror", "stretch", "none"}, 4: {"none"}, 5: {"roll", "flip-roll", "none"}}
 
 
 def augmentations_of(inputs: np.ndarray) -> set[str]:

@@ -11,6 +11,7 @@ from spikecli.settings.config import TrainConfig
 from spikecli.training import losses
 from spikecli.training.joint_loss import JointLoss
 from spikecli.training.membrane_loss import MembraneLoss
+from spikecli.training.offset_loss import OffsetLoss
 
 LOSS, RIGHT, ERROR, SOUND = range(4)  # columns of what a step returns
 _MAY_SKIP = ("cpu", "cuda")  # devices whose fused optimizers leave a step out when a tensor says so
@@ -34,12 +35,15 @@ class Step:
         self.orthogonality = losses.Orthogonality(getattr(model, "feature_tnet", None))
         self.membranes = MembraneLoss(model, config.rmp_power) if config.rmp_weight else None
         self.membrane_weight = torch.zeros((), dtype=storage_type(config.precision), device=device)
+        self.offsets = OffsetLoss(model)
+        self.offset_weight = torch.zeros_like(self.membrane_weight)
         self.broken = torch.zeros((), device=device)  # 1 since a step that was not finite
         if device.type in _MAY_SKIP:
             optimizer.found_inf = self.broken  # type: ignore[attr-defined]
 
-    def prepare(self, rate: float, membrane_weight: float) -> None:
-        """Set the learning rate and the weight of RMP-Loss of the next step, in place where they are tensors."""
+    def prepare(self, rate: float, membrane_weight: float, offset_weight: float = 0.0) -> None:
+        """Set the learning rate and the weights of two losses, RMP-Loss and DeLA's second task, of the next step, in
+        place where they are tensors."""
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
@@ -47,6 +51,7 @@ class Step:
                 group["lr"] = rate
         if self.membranes:
             self.membrane_weight.fill_(membrane_weight)
+        self.offset_weight.fill_(offset_weight)
 
     def __call__(self, inputs: Tensor, labels: Tensor) -> Tensor:
         """Make a step on a batch (b, ...) with labels (b,); return float64 (4,): the summed loss, how many are right,
@@ -71,6 +76,7 @@ class Step:
             logits = self.model(inputs, self.config.timesteps)
         loss = losses.cross_entropy(logits, labels, self.config.label_smoothing)
         total = self.joint.total(loss, labels) + self.config.orthogonality * self.orthogonality.take()
+        total = total + self.offsets.take(self.offset_weight)
         error = torch.zeros_like(loss)
         if self.membranes:
             penalty, error = self.membranes.take()

@@ -30,6 +30,7 @@ from spikecli.training.batches import Batches
 from spikecli.training.captured import next_pace, runner
 from spikecli.training.feeds import feed
 from spikecli.training.interruption import Stop, stoppable
+from spikecli.training.offset_loss import offset_weight
 from spikecli.training.reestimation import REESTIMATION_CLOUDS, reestimate
 from spikecli.training.runs import STATE, Epoch, Run, default_folder
 from spikecli.training.settings import fitted_to, flips, with_precision
@@ -170,7 +171,7 @@ class Trainer:
         for step in range(first, first + count):
             done = (epoch * self.batches.steps + step) / self.batches.steps
             rate = schedule.learning_rate(self.config, done)
-            self.step.prepare(rate, schedule.membrane_weight(self.config, done))
+            self.step.prepare(rate, schedule.membrane_weight(self.config, done), offset_weight(self.config, done))
             rows.append(self._runner(self._feed.load(epoch, step), self._seed(epoch, step)).clone())
         return torch.stack(rows).tolist()
 
