@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -240,3 +241,28 @@ def test_options_of_the_command_line(cli: Any, tmp_path: Path) -> None:
     assert guessed.err.count("--sensor WxH overrules") == 1
     for wrong in (("--sensor", "big"), ("--columns", "xyz"), ("--time-unit", "h")):
         assert cli("view", path, *wrong).code == 2
+
+
+@pytest.mark.parametrize("compression", [0, 1, 3])
+def test_a_packet_larger_than_the_first_room(tmp_path: Path, compression: int) -> None:
+    events = some_events(40_000, 128, 128)
+    recording = read_events(write(tmp_path / "a.aedat4", aedat4_bytes(events, compression, packet=30_000)))
+    assert rows(recording).tolist() == [list(event) for event in events]
+
+
+def test_an_empty_first_stream_is_passed_over(tmp_path: Path) -> None:
+    data = aedat4_bytes(some_events(300, 128, 128)).replace(b">IMUS<", b">EVTS<")  # stream 1 has packets without events
+    recording = read_events(write(tmp_path / "a.aedat4", _exchanged(data)))
+    assert len(recording) == 300 and "read event stream 1; the file has also 0 (128 x 128)" in recording.notes[0]
+    with pytest.raises(SpikeError, match="no events"):
+        read_events(tmp_path / "a.aedat4", options=ReadOptions(stream=0))
+
+
+def _exchanged(data: bytes) -> bytes:
+    """Return an AEDAT 4 file whose packets of the streams 0 and 1 have each other's number."""
+    out, place = bytearray(data), data.index(b"</dv>") + 6
+    while place < len(data):
+        number, length = struct.unpack_from("<iI", data, place)
+        struct.pack_into("<i", out, place, 1 - number)
+        place += 8 + length
+    return bytes(out)
