@@ -87,6 +87,22 @@ def test_ncaltech101_by_its_archive_in_an_archive(tmp_path: Path) -> None:
     assert events_of(test, 2) == some_events(60, 240, 180, 25) and not set(test.names) & set(train.names)
 
 
+def test_ncaltech101_as_arrays_in_folders_of_its_splits(tmp_path: Path) -> None:
+    folder = tmp_path / "N-Caltech101"
+    for split, count in (("training", 3), ("validation", 1), ("testing", 2)):
+        for name in ("ant", "yin_yang"):
+            for index in range(count):
+                path = folder / split / name / f"{name}_{index}.npy"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                table = np.array(some_events(200, 240, 180, count + index)) * [1, 1, 1e-6, 2] - [0, 0, 0, 1]
+                np.save(path, table)  # x, y, t in s, and −1 for darker
+    prepare_events(tmp_path, "ncaltech101", folder)
+    train, test = (load_events(tmp_path, "ncaltech101", split) for split in ("train", "test"))
+    assert train.names[:4] == ("ant/ant_0", "ant/ant_1", "ant/ant_2", "validation/ant/ant_0") and len(train) == 8
+    assert test.names == ("ant/ant_0", "ant/ant_1", "yin_yang/yin_yang_0", "yin_yang/yin_yang_1")
+    assert events_of(test, 1) == some_events(200, 240, 180, 3)
+
+
 def on_its_side(events: list[Event]) -> bytes:
     return aedat2_bytes(events, on_its_side=True)
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from spikecli.datasets.events.facts import EventSetFacts
+from spikecli.datasets.events.split_folders import name_of, split_of
 from spikecli.errors import SpikeError
 from spikecli.files.gate import read_text, reading
 
@@ -138,11 +139,21 @@ def _cut_gestures(facts: EventSetFacts, arrays: list[Path]) -> Iterable[EventIte
         yield EventItem(path, int(path.stem), split, f"{path.parent.name}/{path.stem}")
 
 
+def _split_or_ninety_ten(facts: EventSetFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
+    """Yield N-Caltech101's recordings: training|validation|testing/<class>/<name>, or classes alone, cut 90 to 10."""
+    splits = [split_of(path) for path in files]
+    if None in splits:
+        yield from _ninety_ten(facts, folder, files)
+        return
+    for path, split in zip(files, splits, strict=True):
+        yield EventItem(path, _class_of(facts, path), str(split), name_of(path))
+
+
 _Layout = Callable[[EventSetFacts, Path, list[Path]], Iterable[EventItem]]
 _LAYOUTS: dict[str, _Layout] = {
     "digits": _split_folders,
     "nmnist": _split_folders,
-    "ncaltech101": _ninety_ten,
+    "ncaltech101": _split_or_ninety_ten,
     "cifar10dvs": _ninety_ten,
     "dvsgesture": _gestures,
 }
