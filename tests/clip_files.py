@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from event_bytes import bin_bytes, some_events
+from event_layouts import prepare_events
 from safetensors.torch import save_file
 
-from spikecli.datasets.events.prepare import prepare_events
 from spikecli.models.clip import build, import_open_clip
 from spikecli.models.clip_weights import Source
 

@@ -9,9 +9,23 @@ from typing import Any
 import pytest
 from event_bytes import Event, aedat3_bytes, bin_bytes, some_events, write
 
-from spikecli.datasets.events.prepare import prepare_events
+from spikecli.datasets import sets
 from spikecli.datasets.events.split import EventSplit
+from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.errors import SpikeError
+from spikecli.progress import Watch
+
+
+def prepare_events(
+    data_dir: Path,
+    name: str,
+    source: Path | None = None,
+    workers: int | None = None,
+    watch: Watch = Watch(),
+    **more: Any,
+) -> dict[str, Any]:
+    """Prepare a data set of recordings from `source`; `more` are further options of a preparation."""
+    return sets.prepare(data_dir, name, PrepareOptions(source, **more), watch, workers)
 
 
 def nmnist(folder: Path) -> Path:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from event_bytes import bin_bytes, write
+from event_layouts import prepare_events
 
-from spikecli.datasets.events.prepare import prepare_events
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.recipes import train_settings
 

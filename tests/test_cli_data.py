@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from spikecli.datasets.catalog import CATALOG
 from spikecli.datasets.clouds.facts import MODELNET10
 from spikecli.datasets.clouds.store import load_points
+from spikecli.datasets.sets import built_in
 
 Cli = Callable[..., Any]
 
@@ -51,13 +51,13 @@ def test_prepare_tells_what_it_did(cli: Cli, tree: Path, tmp_path: Path) -> None
 
 def test_list_has_a_line_for_every_data_set(cli: Cli, prepared: Path) -> None:
     lines = cli("data", "list", "--data-dir", prepared, "--json").document
-    assert [line["name"] for line in lines] == list(CATALOG)
+    assert [line["name"] for line in lines] == list(built_in())
     by_name = {line["name"]: line for line in lines}
     assert by_name["modelnet10"]["prepared"] and by_name["modelnet10"]["samples"] == {"train": 10, "test": 10}
     assert by_name["modelnet10"]["bytes"] > 10 * 2 * 64 * 12
     assert not by_name["modelnet40"]["prepared"] and by_name["modelnet40"]["how"] == "spikecli data prepare modelnet40"
     text = cli("data", "list", "--data-dir", prepared).out
-    assert all(name in text for name in CATALOG)
+    assert all(name in text for name in built_in())
 
 
 def test_a_damaged_record_does_not_hide_the_other_sets(cli: Cli, prepared: Path) -> None:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 from event_bytes import Event, aedat2_bytes, aedat4_bytes, bin_bytes, some_events, write
-from event_layouts import events_of, gestures, ncaltech101, nmnist, refused, zipped
+from event_layouts import events_of, gestures, ncaltech101, nmnist, prepare_events, refused, zipped
 
 from spikecli.datasets.events.facts import EVENT_SETS
-from spikecli.datasets.events.prepare import prepare_events
 from spikecli.datasets.events.split import load_events
 from spikecli.files.remote import Remote
+from spikecli.progress import Watch
 
 
 def test_other_layouts_are_refused(tmp_path: Path) -> None:
@@ -50,11 +50,14 @@ def test_nmnist_from_the_net_in_two_archives(tmp_path: Path, monkeypatch: pytest
     threading.Thread(target=server.serve_forever, daemon=True).start()
     phases: list[str] = []
     try:
-        assert prepare_events(tmp_path, "nmnist", on_phase=phases.append)["samples"] == {"train": 30, "test": 20}
+        assert prepare_events(tmp_path, "nmnist", watch=Watch(lambda what, total: phases.append(what)))["samples"] == {
+            "train": 30,
+            "test": 20,
+        }
     finally:
         server.shutdown()
         server.server_close()
-    assert [phase.split(" (")[0] for phase in phases[::2]] == ["Fetching Train.zip", "unpacking Train.zip"]
+    assert [phase.split(" (")[0] for phase in phases[::2]] == ["Fetching Train.zip", "Unpacking Train.zip"]
     prepare_events(tmp_path / "direct", "nmnist", source)
     there = [load_events(folder, "nmnist", "test").fingerprint for folder in (tmp_path, tmp_path / "direct")]
     assert there[0] == there[1]

@@ -10,22 +10,24 @@ import h5py
 import numpy as np
 import pytest
 from event_bytes import aedat4_bytes, bin_bytes, some_events, write
-from event_layouts import events_of, nmnist, refused, zipped
+from event_layouts import events_of, nmnist, prepare_events, refused, zipped
 
 from spikecli.datasets.events import decoding as event_decoding
 from spikecli.datasets.events import digits
 from spikecli.datasets.events.facts import EVENT_SETS
 from spikecli.datasets.events.frames import EqualCount, EqualTime, to_frames
-from spikecli.datasets.events.prepare import describe_events, prepare_events, verify_events
 from spikecli.datasets.events.recording import read_events
 from spikecli.datasets.events.split import load_events, split_frames
+from spikecli.datasets.sets import describe as describe_events
+from spikecli.datasets.sets import verify as verify_events
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import sole_writer
+from spikecli.progress import Watch
 
 
 def test_facts_are_whole() -> None:
     for name, facts in EVENT_SETS.items():
-        assert facts.name == name and facts.description and facts.split_rule and facts.sizes
+        assert facts.name == name and facts.title and facts.split_rule and facts.sizes
         assert len(set(facts.classnames)) == len(facts.classnames)
         assert not facts.folders or len(facts.folders) == len(facts.classnames)
         assert facts.templates and all(template.count("{}") == 1 for template in facts.templates)
@@ -36,7 +38,9 @@ def test_facts_are_whole() -> None:
 
 def test_nmnist(tmp_path: Path) -> None:
     source, steps, totals = nmnist(tmp_path / "from"), [], []
-    report = prepare_events(tmp_path, "nmnist", source, on_total=totals.append, on_step=steps.append)
+    report = prepare_events(
+        tmp_path, "nmnist", source, watch=Watch(lambda what, total: totals.append(total), steps.append)
+    )
     assert report["samples"] == {"train": 30, "test": 20} and not report["reused"] and not report["official"]
     assert totals == [50] and sum(steps) == 50
     train = load_events(tmp_path, "nmnist", "train")

@@ -14,11 +14,11 @@ import pytest
 import torch
 from conftest import Outcome
 from event_bytes import bin_bytes, write
+from event_layouts import prepare_events
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from spikecli import models
-from spikecli.datasets.events.prepare import prepare_events
 from spikecli.errors import SpikeError
 from spikecli.models.joint import Joint, decomposed, shared_weights
 from spikecli.models.layers import BatchNorm

@@ -9,13 +9,13 @@ import h5py
 import numpy as np
 import pytest
 
-from spikecli.datasets.catalog import CATALOG
-from spikecli.datasets.clouds.facts import MODELNET10, MODELNET40, POINT_SETS, DatasetFacts
+from spikecli.datasets.clouds.facts import MODELNET10, MODELNET40, POINT_SETS, CloudFacts
 from spikecli.datasets.clouds.items import Draw, Item, draw_all, draw_item
 from spikecli.datasets.clouds.layouts import list_items
+from spikecli.datasets.sets import built_in
 from spikecli.errors import SpikeError
 
-FACTS = DatasetFacts("pets", "pets", ("cat", "dog", "night_owl"), (("train", 6), ("test", 3)))
+FACTS = CloudFacts("pets", "pets", ("cat", "dog", "night_owl"), (("train", 6), ("test", 3)))
 COUNTS = {"train": 2, "test": 1}
 
 
@@ -118,7 +118,7 @@ def test_hidden_and_foreign_files_are_left_out(tmp_path: Path) -> None:
     assert summary(list_items(root, FACTS).items) == EXPECTED
 
 
-def refused(root: Path, said: str, facts: DatasetFacts = FACTS) -> None:
+def refused(root: Path, said: str, facts: CloudFacts = FACTS) -> None:
     with pytest.raises(SpikeError, match=said) as problem:
         list_items(root, facts)
     assert "\n" not in str(problem.value)
@@ -207,7 +207,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_facts_agree_with_one_another() -> None:
-    assert set(POINT_SETS) == {name for name, kind in CATALOG.items() if kind == "points"}
+    assert set(POINT_SETS) == {name for name, facts in built_in().items() if facts.kind == "points"}
     assert len(MODELNET10.classnames) == 10 and len(MODELNET40.classnames) == 40
     assert set(MODELNET10.classnames) < set(MODELNET40.classnames)
     for facts in POINT_SETS.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import multiprocessing
 import time
@@ -13,10 +14,13 @@ import numpy as np
 import pytest
 
 from spikecli.datasets.clouds.facts import MODELNET10
-from spikecli.datasets.clouds.prepare import describe_points, prepare_points
-from spikecli.datasets.clouds.store import load_points, verify_points
-from spikecli.datasets.order import Order
+from spikecli.datasets.clouds.store import load_points
+from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.sets import describe as describe_points
+from spikecli.datasets.sets import prepare as prepare_points
+from spikecli.datasets.sets import verify as verify_points
 from spikecli.errors import SpikeError
+from spikecli.files import hdf5
 from spikecli.files.atomic import sole_writer
 
 COUNTS = {"train": 3, "test": 2}
@@ -42,8 +46,8 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def order(tree: Path, points: int = 64) -> Order:
-    return Order(source=tree, points=points)
+def order(tree: Path, points: int = 64) -> PrepareOptions:
+    return PrepareOptions(source=tree, points=points)
 
 
 def test_what_is_prepared_is_what_is_loaded(tree: Path, data_dir: Path) -> None:
@@ -98,10 +102,10 @@ def test_a_changed_source_is_prepared_anew(tree: Path, data_dir: Path) -> None:
 
 def test_without_a_source_what_stands_is_enough_and_nothing_is_fetched(tree: Path, data_dir: Path) -> None:
     first = prepare_points(data_dir, "modelnet10", order(tree))
-    again = prepare_points(data_dir, "modelnet10", Order(points=64, offline=True))
+    again = prepare_points(data_dir, "modelnet10", PrepareOptions(points=64, offline=True))
     assert again["reused"] and again["key"] == first["key"]
     with pytest.raises(SpikeError, match=r"ModelNet10\.zip is not there and --offline is set"):
-        prepare_points(data_dir, "modelnet10", Order(points=32, offline=True))
+        prepare_points(data_dir, "modelnet10", PrepareOptions(points=32, offline=True))
 
 
 def test_missing_and_short_say_which_command_helps(tree: Path, data_dir: Path) -> None:
@@ -172,10 +176,16 @@ def test_a_prepared_file_says_how_it_was_made(tree: Path, data_dir: Path) -> Non
 def test_a_full_disk_is_one_line_and_leaves_nothing(
     tree: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: bytes) -> None:
+    def full(self: io.FileIO, data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    sink = hdf5._Sink.__init__
+    broken = type("Full", (io.FileIO,), {"write": full})
+
+    def open_full(self: object, raw: io.FileIO) -> None:
+        sink(self, broken(raw.name, "w+b"))
+
+    monkeypatch.setattr(hdf5._Sink, "__init__", open_full)
     with pytest.raises(SpikeError, match=r"cannot write .*train-.*h5: the disk is full"):
         prepare_points(data_dir, "modelnet10", order(tree))
     assert [path.name for path in (data_dir / "modelnet10").iterdir()] == [".lock"]
@@ -215,13 +225,13 @@ def test_shapes_are_built_in(data_dir: Path, monkeypatch: pytest.MonkeyPatch) ->
     from spikecli.datasets.clouds.shapes import Recipe
 
     monkeypatch.setattr(prepare, "Recipe", lambda seed: Recipe(seed, train=3, test=2))
-    report = prepare_points(data_dir, "shapes", Order(points=64, seed=5))
+    report = prepare_points(data_dir, "shapes", PrepareOptions(points=64, seed=5))
     assert report["samples"] == {"train": 30, "test": 20}
-    assert prepare_points(data_dir, "shapes", Order(points=64, seed=5))["reused"]
-    other = prepare_points(data_dir, "shapes", Order(points=64, seed=6))
+    assert prepare_points(data_dir, "shapes", PrepareOptions(points=64, seed=5))["reused"]
+    other = prepare_points(data_dir, "shapes", PrepareOptions(points=64, seed=6))
     assert not other["reused"] and other["splits"]["test"]["fingerprint"] != report["splits"]["test"]["fingerprint"]
     with pytest.raises(SpikeError, match="shapes is built in"):
-        prepare_points(data_dir, "shapes", Order(source=data_dir))
+        prepare_points(data_dir, "shapes", PrepareOptions(source=data_dir))
 
 
 def test_modelnet10_as_it_is(shared_data: Path, data_dir: Path) -> None:

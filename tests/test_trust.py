@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from event_layouts import nmnist
+from event_layouts import nmnist, prepare_events
 
-from spikecli.datasets.clouds.prepare import prepare_points
-from spikecli.datasets.clouds.store import verify_points
-from spikecli.datasets.events.prepare import prepare_events, verify_events
-from spikecli.datasets.order import Order
+from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.sets import prepare as prepare_points
+from spikecli.datasets.sets import verify as verify_events
+from spikecli.datasets.sets import verify as verify_points
 from spikecli.errors import SpikeError
 from spikecli.files import tensors
 from spikecli.files.atomic import sole_writer
@@ -92,7 +92,7 @@ def flipped_bits_are_found(path: Path, verify: Callable[[], object], count: int 
 
 
 def test_verify_finds_one_flipped_bit_anywhere(shapes_dir: Path, tmp_path: Path) -> None:
-    prepare_points(tmp_path, "shapes", Order(points=64))
+    prepare_points(tmp_path, "shapes", PrepareOptions(points=64))
     flipped_bits_are_found(next((tmp_path / "shapes").glob("test-*.h5")), lambda: verify_points(tmp_path, "shapes"))
     prepare_events(tmp_path, "nmnist", nmnist(tmp_path / "source"), workers=1)
     for split in ("train", "test"):
@@ -137,7 +137,7 @@ def test_scores_are_read_while_training_writes(cli: Cli, shapes_dir: Path, tmp_p
 def test_the_same_seed_gives_the_same_files_whatever_the_number_of_workers(tmp_path: Path) -> None:
     source = nmnist(tmp_path / "source")
     for workers in (1, 2):
-        prepare_points(tmp_path / str(workers), "shapes", Order(points=32), workers=workers)
+        prepare_points(tmp_path / str(workers), "shapes", PrepareOptions(points=32), workers=workers)
         prepare_events(tmp_path / str(workers), "nmnist", source, workers=workers)
     one, two = ({path.name: path.read_bytes() for path in (tmp_path / n).glob("*/*.*")} for n in ("1", "2"))
     assert len(one) == 6 and one == two

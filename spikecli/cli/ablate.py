@@ -65,7 +65,7 @@ def ablate(
     training |= {"val_fraction": val_fraction, "precision": precision, "timesteps": train_timesteps}
     network["name"] = model
     wanted = [
-        settings(dataset, paper, recipe, {**training, "seed": each}, parts, network)
+        settings(dataset, paper, recipe, {**training, "seed": each}, parts, network, data_dir)
         for paper in parse_papers(papers)
         for each in range(seed, seed + runs)
     ]
@@ -89,18 +89,17 @@ def settings(
     training: dict[str, Any],
     parts: dict[str, Any],
     network: dict[str, Any],
+    data_dir: Path,
 ) -> TrainConfig:
     """Return a run's settings, the ANN's without those that mean nothing to it; SpikeError where they clash."""
-    from spikecli.datasets.sets import kind_of
-    from spikecli.settings.rules import refuse
-    from spikecli.training.settings import flips, settings_of
+    from spikecli.training.settings import check_settings, settings_of
 
     if paper_of(paper).neuron is None:
         training = {**training, "timesteps": 1, "rmp_weight": None}
         network = {**network, "batch_norm": None}
         parts = {}
-    chosen = settings_of(dataset, paper, recipe, training, parts, network)
-    refuse(chosen, kind_of(dataset), flips(dataset))
+    chosen = settings_of(dataset, paper, recipe, training, parts, network, data_dir)
+    check_settings(chosen, data_dir)
     return chosen
 
 

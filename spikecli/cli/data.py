@@ -61,13 +61,13 @@ def prepare(
     Example: spikecli data prepare modelnet10 --from ModelNet10.zip --points 1024
     """
     from spikecli.datasets import sets
-    from spikecli.datasets.order import Order
+    from spikecli.datasets.prepare_options import PrepareOptions
     from spikecli.progress import Watch
 
     console = Console(as_json=as_json, quiet=quiet)
-    order = Order(source, points, sampling, seed, force, offline, skip_bad)
+    options = PrepareOptions(source, points, sampling, seed, force, offline, skip_bad)
     with phases(console) as bars:
-        report = sets.prepare(data_dir, name, order, Watch(bars.start, bars.step))
+        report = sets.prepare(data_dir, name, options, Watch(bars.start, bars.step))
     _tell(console, report)
     console.document(report)
 

@@ -74,8 +74,8 @@ def fewshot(
     begin = perf_counter()
     console = Console(speech.as_json, speech.quiet)
     fitting = Fitting(how.adapter, how.epochs, how.blend)
-    question = zeroshot.ask_about(dataset, *zeroshot.read_words(words.classes, words.templates))
-    threshold = zeroshot.facts_of(dataset).threshold
+    question = zeroshot.ask_about(dataset, *zeroshot.read_words(words.classes, words.templates), look.data_dir)
+    threshold = zeroshot.facts_of(dataset, look.data_dir).threshold
     viewing = Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
     with phases(console) as bars:
         telling = Telling(bars.start, bars.step, console.note)

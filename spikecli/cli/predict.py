@@ -90,8 +90,10 @@ def _name_files(
     from spikecli.datasets.samples import files_for
     from spikecli.evaluation.evaluate import probabilities
     from spikecli.evaluation.stopping import sure_probabilities
+    from spikecli.weights.provenance import facts_of
 
-    inputs = files_for(trained.config, files, when if isinstance(when, int) else when.most, seed, how)
+    longest = when if isinstance(when, int) else when.most
+    inputs = files_for(facts_of(trained), trained.config, files, longest, seed, how)
     title, taken = f"{trained.name}, T = {when}", None
     if isinstance(when, int):
         found = probabilities(trained, inputs, when, seed)[-1]

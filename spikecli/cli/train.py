@@ -63,7 +63,7 @@ def train(
     Example: spikecli train modelnet10 --epochs 30
     """
     training |= {"timesteps": timesteps, "val_fraction": val_fraction, "precision": precision, "seed": seed}
-    given = Given(dataset, paper, recipe, training, parts, {"name": model, **network})
+    given = Given(dataset, paper, recipe, training, parts, {"name": model, **network}, data_dir)
     settings, folder, goes_on = resolved(given, parse_resume(resume), like, out)
     if not _in_processes(count, device):
         _train(settings, folder, goes_on, data_dir, device, Console(as_json, quiet))
@@ -79,6 +79,7 @@ class Given:
     training: dict[str, Any]
     parts: dict[str, Any]
     network: dict[str, Any]
+    data_dir: Path
 
     def settings(self, base: TrainConfig | None) -> TrainConfig:
         """Return the settings of a run like `base`, or of a new one, with what is given; SpikeError on a clash."""
@@ -86,7 +87,9 @@ class Given:
         from spikecli.training.settings import settings_of
 
         given = (self.paper, self.recipe, self.training, self.parts, self.network)
-        return settings_like(base, self.dataset, *given) if base else settings_of(self.dataset or "shapes", *given)
+        if base is not None:
+            return settings_like(base, self.dataset, *given)
+        return settings_of(self.dataset or "shapes", *given, self.data_dir)
 
 
 def resolved(given: Given, resume: str, like: Path | None, out: Path | None) -> tuple[TrainConfig, Path | None, bool]:

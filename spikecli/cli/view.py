@@ -56,7 +56,6 @@ Color = Annotated[
         show_default="height; wins with --checkpoint",
     ),
 ]
-TIMESTEPS = {"points": 4, "events": 10, "runs": 4}  # by kind of source, unless told otherwise
 Theme = Annotated[Literal["light", "dark"], typer.Option("--theme", help="Color of the paper.")]
 
 
@@ -88,12 +87,13 @@ def view(
     Example: spikecli view shapes:test:0 --checkpoint checkpoints/demo --out demo.png
     """
     from spikecli.view.look import ClipLook, EventLook, Look
+    from spikecli.view.sources import timesteps_of
 
     console = Console(speech.as_json, speech.quiet)
-    kind = _kind(sources)
+    kind = _kind(sources, data_dir)
     look_at = _looker(kind, show)
     look = Look(
-        tuple(sources), data_dir, out, _opened(checkpoint), timesteps or TIMESTEPS[kind], points, theme, seed, color,
+        tuple(sources), data_dir, out, _opened(checkpoint), timesteps or timesteps_of(kind), points, theme, seed, color,
         EventLook(**vars(recordings)), ClipLook(**vars(through)), evaluation.split, evaluation.runs, _opened(against),
         reading.options(FileNotes(console)),
     )  # fmt: skip
@@ -102,11 +102,11 @@ def view(
     _say(console, document)
 
 
-def _kind(sources: list[str]) -> str:
+def _kind(sources: list[str], data_dir: Path) -> str:
     """Return what kind of thing the sources are; SpikeError when they are of several."""
     from spikecli.view.sources import kind_of
 
-    kinds = sorted({kind_of(source) for source in sources})
+    kinds = sorted({kind_of(source, data_dir) for source in sources})
     if len(kinds) > 1:
         raise SpikeError(f"found sources of different kinds ({', '.join(kinds)}); give one kind at a time")
     return kinds[0]

@@ -56,8 +56,9 @@ def zeroshot(
 
     console = Console(speech.as_json, speech.quiet)
     how = reading.options(heard := FileNotes(console))
-    battery = _battery(dataset := _dataset(names := sources or ["digits"]), damage)
-    question, viewing = _asked(words, dataset, names), _viewing(look, dataset)
+    dataset = _dataset(names := sources or ["digits"], look.data_dir)
+    battery = _battery(dataset, damage)
+    question, viewing = _asked(words, dataset, names, look.data_dir), _viewing(look, dataset)
     with phases(console) as bars:
         telling = Telling(bars.start, bars.step, console.note)
         recordings = flow.open_split(look.data_dir, dataset, split, telling) if dataset else None
@@ -76,25 +77,25 @@ def zeroshot(
         _show(console, scores, flow.summary(model, viewing, question, scores, per_step), per_step)
 
 
-def _dataset(names: list[str]) -> str | None:
+def _dataset(names: list[str], data_dir: Path) -> str | None:
     """Return the data set that is named, None for files."""
-    from spikecli.datasets.events.facts import EVENT_SETS
+    from spikecli.datasets.sets import known_names
 
-    return names[0] if len(names) == 1 and names[0] in EVENT_SETS else None
+    return names[0] if len(names) == 1 and names[0] in known_names(data_dir) else None
 
 
-def _asked(words: clip_options.Words, dataset: str | None, names: list[str]) -> Question:
+def _asked(words: clip_options.Words, dataset: str | None, names: list[str], data_dir: Path) -> Question:
     from spikecli.neuroclip.zeroshot import ask_about, ask_of_files, read_words
 
     spoken = read_words(words.classes, words.templates)
-    return ask_about(dataset, *spoken) if dataset else ask_of_files(names, *spoken)
+    return ask_about(dataset, *spoken, data_dir) if dataset else ask_of_files(names, *spoken)
 
 
 def _viewing(look: clip_options.Look, dataset: str | None) -> Viewing:
-    from spikecli.datasets.events.facts import EVENT_SETS
     from spikecli.neuroclip.features import Viewing
+    from spikecli.neuroclip.zeroshot import facts_of
 
-    threshold = EVENT_SETS[dataset].threshold if dataset else 0
+    threshold = facts_of(dataset, look.data_dir).threshold if dataset else 0
     return Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
 
 
@@ -103,12 +104,12 @@ def _battery(dataset: str | None, damage: RecordingDamage) -> Battery | None:
     if damage.corrupt is None:
         return None
     from spikecli.datasets.corrupt import chosen_kinds, chosen_severities
-    from spikecli.datasets.events.damage import EVENT_CORRUPTIONS
+    from spikecli.datasets.sets import kind_named
     from spikecli.evaluation.robustness import Battery
 
     if dataset is None:
         raise SpikeError("--corrupt needs a data set, whose labels it scores against; found files; name a data set")
-    kinds = chosen_kinds(damage.corrupt, EVENT_CORRUPTIONS)
+    kinds = chosen_kinds(damage.corrupt, kind_named("events").corruptions())
     return Battery(kinds, chosen_severities(damage.severities))
 
 

@@ -1,55 +1,157 @@
-"""Every data set by its name, whatever it holds: prepare, describe, verify."""
+"""Every data set by its name, whatever it holds: its facts, its kind, and what can be done with it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from spikecli.datasets.catalog import CATALOG
-from spikecli.datasets.clouds.prepare import describe_points, prepare_points
-from spikecli.datasets.clouds.store import verify_points
-from spikecli.datasets.order import Order
+from spikecli.datasets.facts import Facts
+from spikecli.datasets.facts_file import FILE, check_kind, checked, read_toml
+from spikecli.datasets.kind import Augmentation, Kind
+from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.errors import ChoiceError, SpikeError
+from spikecli.files.gate import is_plain_name
 from spikecli.progress import Watch
 from spikecli.settings.choices import advice
 
-
-def kind_of(name: str) -> str:
-    """Return what the data set `name` holds, `points`, `events` or `images`; SpikeError when there is no such one."""
-    if name not in CATALOG:
-        raise ChoiceError("dataset", f"cannot be {name!r}: {advice(name, CATALOG)}")
-    return CATALOG[name]
+KINDS = ("points", "events", "images")
+GROUP = "spikecli.datasets"  # of entry points: each is a Facts of an installed package
+_MODULES = {"points": "clouds", "events": "events", "images": "images"}
 
 
-def prepare(data_dir: Path, name: str, order: Order, watch: Watch = Watch()) -> dict[str, Any]:
-    """Return what was prepared of the data set `name`, with `samples` a split and whether it was `reused`."""
-    return _PREPARE[kind_of(name)](data_dir, name, order, watch)
+@cache
+def kind_named(name: str) -> Kind[Any]:
+    """Return a kind of data by its name; it is loaded when it is first asked for. SpikeError when there is none."""
+    if name not in _MODULES:
+        raise SpikeError(f"found no kind of data {name!r}; wanted one of {', '.join(KINDS)}")
+    kind: Kind[Any] = import_module(f"spikecli.datasets.{_MODULES[name]}.kind").KIND
+    return kind
+
+
+def built_in() -> dict[str, Facts]:
+    """Return the facts of all data sets that come with the program or with an installed package, by name."""
+    found = {name: facts for kind in KINDS for name, facts in kind_named(kind).built_in().items()}
+    return {**{facts.name: facts for facts in _plugged_in()[0]}, **found}
+
+
+@cache
+def _plugged_in() -> tuple[tuple[Facts, ...], tuple[str, ...]]:
+    """Return the facts that installed packages bring, and a line on each package that is broken."""
+    found, broken = [], []
+    for point in entry_points(group=GROUP):
+        try:
+            facts = point.load()
+        except Exception as error:  # noqa: BLE001 - whatever a plug-in does wrong, the program goes on
+            broken.append(f"the plug-in {point.name} ({point.value}) cannot be loaded: {error}")
+            continue
+        if isinstance(facts, Facts) and facts.kind in KINDS:
+            found.append(facts)
+        else:
+            broken.append(f"the plug-in {point.name} ({point.value}) holds no Facts of clouds, recordings or images")
+    return tuple(found), tuple(broken)
+
+
+def broken_plug_ins() -> tuple[str, ...]:
+    """Return a line on each installed package whose data set cannot be used."""
+    return _plugged_in()[1]
+
+
+def known_names(data_dir: Path) -> list[str]:
+    """Return the names of all data sets: built in, of installed packages, and a user's own under `data_dir`."""
+    known = built_in()
+    return [*known, *(path.parent.name for path in sorted(data_dir.glob(f"*/{FILE}")) if path.parent.name not in known)]
+
+
+def find_facts(name: str, data_dir: Path) -> Facts:
+    """Return the facts of the data set `name`; SpikeError when there is no such one, or its own file is wrong."""
+    known = built_in()
+    if name in known:
+        return known[name]
+    path = data_dir / name / FILE
+    if is_plain_name(name) and path.is_file():
+        return facts_from(name, read_toml(path), str(path))
+    raise ChoiceError("dataset", f"cannot be {name!r}: {advice(name, known_names(data_dir))}")
+
+
+def facts_from(name: str, values: Any, where: str) -> Facts:
+    """Return the facts of a data set as JSON or TOML has them; SpikeError naming `where`, the key, found and wanted."""
+    kind = check_kind(values, where, KINDS)
+    return kind_named(kind).facts_class(name=name, own=True, **checked(values, where))
+
+
+def ensure_prepared(facts: Facts, data_dir: Path, watch: Watch = Watch()) -> None:
+    """Prepare a data set that is made on this machine, unless it is prepared; SpikeError when that fails."""
+    kind = kind_named(facts.kind)
+    if facts.made and not kind.is_prepared(facts.name, data_dir):
+        kind.prepare(facts, data_dir, PrepareOptions(wait=True), watch)
+
+
+def find_kind(name: str, data_dir: Path) -> Kind[Any]:
+    """Return the kind of data that the data set `name` holds; SpikeError when there is no such data set."""
+    return kind_named(find_facts(name, data_dir).kind)
+
+
+def kind_of_file(path: Path, kinds: Sequence[str] = KINDS) -> str | None:
+    """Return which of the `kinds` of data a file holds, by its suffix and, where kinds share it, by what it holds."""
+    return next((name for name in kinds if kind_named(name).claims(path)), None)
+
+
+def augmentations() -> Mapping[str, Augmentation]:
+    """Return the augmentations of all kinds by their names, which differ but for `none`."""
+    return {name: change for kind in KINDS for name, change in kind_named(kind).augmentations().items()}
+
+
+def prepare(
+    data_dir: Path,
+    name: str,
+    options: PrepareOptions = PrepareOptions(),
+    watch: Watch = Watch(),
+    workers: int | None = None,
+) -> dict[str, Any]:
+    """Return what was prepared of the data set `name`, with `samples` a split and whether it was `reused`.
+
+    SpikeError when there is no such data set, or it cannot be prepared.
+    """
+    facts = find_facts(name, data_dir)
+    return kind_named(facts.kind).prepare(facts, data_dir, options, watch, workers)
 
 
 def describe(data_dir: Path, name: str) -> dict[str, Any]:
-    """Return the facts of the data set `name`, and what of it is prepared."""
-    return _DESCRIBE[kind_of(name)](data_dir, name)
+    """Return the facts of the data set `name`, and what of it is prepared; SpikeError when there is no such one."""
+    facts = find_facts(name, data_dir)
+    return kind_named(facts.kind).describe(facts, data_dir)
 
 
 def verify(data_dir: Path, name: str, watch: Watch = Watch()) -> dict[str, Any]:
     """Return the checksums of what is prepared, all of which hold; SpikeError when one does not."""
-    return _VERIFY[kind_of(name)](data_dir, name, watch)
+    facts = find_facts(name, data_dir)
+    return kind_named(facts.kind).verify(facts, data_dir, watch)
+
+
+def fingerprints(data_dir: Path, name: str) -> dict[str, str]:
+    """Return the sha256 of the content of each split as prepared now; SpikeError when it is not."""
+    return find_kind(name, data_dir).fingerprints(name, data_dir)
 
 
 def list_sets(data_dir: Path) -> list[dict[str, Any]]:
     """Return a line on every data set: what it holds, whether and how it stands, its size, how to get it."""
-    return [_line(data_dir, name) for name in CATALOG]
+    return [_line(data_dir, name) for name in known_names(data_dir)]
 
 
 def _line(data_dir: Path, name: str) -> dict[str, Any]:
+    kind = "unknown"
     try:
+        kind = find_facts(name, data_dir).kind
         about = describe(data_dir, name)
     except SpikeError as problem:  # one damaged record must not hide the other data sets
         about = {"description": str(problem), "prepared": False, "samples": {}, "bytes": 0, "damaged": True}
     return {
         "name": name,
-        "kind": kind_of(name),
+        "kind": kind,
         "description": about["description"],
         "prepared": about["prepared"],
         "damaged": about.get("damaged", False),
@@ -57,84 +159,3 @@ def _line(data_dir: Path, name: str) -> dict[str, Any]:
         "bytes": about["bytes"],
         "how": f"spikecli data prepare {name}",
     }
-
-
-def _refuse_options_of_points(name: str, order: Order) -> None:
-    given = {"--points": order.points, "--sampling": order.sampling, "--skip-bad": order.skip_bad or None}
-    for option, value in given.items():
-        if value is not None:
-            raise SpikeError(
-                f"found {option}, which is for data sets of points; {name} holds {kind_of(name)}; leave it away"
-            )
-
-
-def _prepare_events(data_dir: Path, name: str, order: Order, watch: Watch) -> dict[str, Any]:
-    from spikecli.datasets.events.prepare import prepare_events
-
-    _refuse_options_of_points(name, order)
-    return prepare_events(
-        data_dir,
-        name,
-        source=order.source,
-        seed=order.seed,
-        force=order.force,
-        offline=order.offline,
-        on_total=lambda total: watch.on_phase(f"Preparing {name}", total),
-        on_step=watch.on_step,
-        on_phase=lambda text: watch.on_phase(text.capitalize(), None),
-    )
-
-
-def _describe_events(data_dir: Path, name: str) -> dict[str, Any]:
-    from spikecli.datasets.events.prepare import describe_events
-
-    return describe_events(data_dir, name)
-
-
-def _verify_points(data_dir: Path, name: str, watch: Watch) -> dict[str, Any]:
-    watch.on_phase(f"Verifying {name}", None)
-    return verify_points(data_dir, name, watch.on_step)
-
-
-def _verify_events(data_dir: Path, name: str, watch: Watch) -> dict[str, Any]:
-    from spikecli.datasets.events.prepare import verify_events
-
-    return verify_events(
-        data_dir, name, on_total=lambda total: watch.on_phase(f"Verifying {name}", total), on_step=watch.on_step
-    )
-
-
-def _prepare_images(data_dir: Path, name: str, order: Order, watch: Watch) -> dict[str, Any]:
-    from spikecli.datasets.images.prepare import prepare_images
-
-    _refuse_options_of_points(name, order)
-    return prepare_images(data_dir, name, order, watch)
-
-
-def _describe_images(data_dir: Path, name: str) -> dict[str, Any]:
-    from spikecli.datasets.images.prepare import describe_images
-
-    return describe_images(data_dir, name)
-
-
-def _verify_images(data_dir: Path, name: str, watch: Watch) -> dict[str, Any]:
-    from spikecli.datasets.images.prepare import verify_images
-
-    return verify_images(data_dir, name, watch)
-
-
-_PREPARE: dict[str, Callable[[Path, str, Order, Watch], dict[str, Any]]] = {
-    "points": prepare_points,
-    "events": _prepare_events,
-    "images": _prepare_images,
-}
-_DESCRIBE: dict[str, Callable[[Path, str], dict[str, Any]]] = {
-    "points": describe_points,
-    "events": _describe_events,
-    "images": _describe_images,
-}
-_VERIFY: dict[str, Callable[[Path, str, Watch], dict[str, Any]]] = {
-    "points": _verify_points,
-    "events": _verify_events,
-    "images": _verify_images,
-}

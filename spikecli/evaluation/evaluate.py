@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.datasets.samples import Samples, held_out, load_samples
-from spikecli.datasets.sets import kind_of
+from spikecli.datasets.sets import find_facts
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
 from spikecli.evaluation.how import How, OnSamples
 from spikecli.machine.device import autocast
 from spikecli.models.inputs import to_network
+from spikecli.weights.provenance import facts_of
 from spikecli.weights.trained import Trained
 
 BATCH = 32
@@ -91,9 +92,10 @@ def samples_for(trained: Trained, data_dir: Path, dataset: str | None = None, sp
     if split == "val" and dataset not in (None, config.dataset):
         raise SpikeError(f"split val is what was held out of {config.dataset} in training; found data set {dataset}")
     name = dataset or config.dataset
-    if kind_of(name) != kind_of(config.dataset):
+    before, now = facts_of(trained), find_facts(name, data_dir)
+    if now.kind != before.kind:
         raise SpikeError(
-            f"{trained.path} was trained on {kind_of(config.dataset)}, but {name} holds {kind_of(name)}; "
+            f"{trained.path} was trained on {before.kind}, but {name} holds {now.kind}; "
             f"give the data set it was trained on, {config.dataset}"
         )
     samples: Samples = load_samples(data_dir, name, "train" if split == "val" else split, config, fixed=True)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli.datasets.clouds.damage import CLOUD_CORRUPTIONS, corrupt_clouds
-from spikecli.datasets.clouds.store import PointClouds
 from spikecli.datasets.corrupt import SEVERITIES, Corruption
-from spikecli.datasets.events.damage import EVENT_CORRUPTIONS, corrupt_recording
-from spikecli.datasets.events.samples import EventSamples
 from spikecli.datasets.samples import Samples
+from spikecli.datasets.sets import kind_named
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.evaluate import logits_of, passes
@@ -92,21 +89,15 @@ def damaged(samples: Samples, kind: str, severity: int, seed: int, timesteps: in
     """Return what a network is shown of damaged samples in so many steps; of the samples as they are for CLEAN."""
     if kind == CLEAN:
         return samples.inputs(timesteps)
-    if isinstance(samples, PointClouds):
-        return corrupt_clouds(samples.points, kind, severity, seed)
-    assert isinstance(samples, EventSamples)
-    source = samples.source
-    recordings = (corrupt_recording(source.recording(i), kind, severity, seed, i) for i in range(len(source)))
-    return np.stack([samples.framing.of_recording(recording, timesteps) for recording in recordings])
+    return kind_named(samples.kind).damaged(samples, kind, severity, seed, timesteps)
 
 
-def corruptions_of(samples: Samples) -> dict[str, Corruption]:
-    """Return the kinds of damage that there are for samples; SpikeError for images."""
-    if isinstance(samples, PointClouds):
-        return CLOUD_CORRUPTIONS
-    if isinstance(samples, EventSamples):
-        return EVENT_CORRUPTIONS
-    raise SpikeError(f"there is damage for points and recordings, but {samples.dataset} holds {samples.unit_name}")
+def corruptions_of(samples: Samples) -> Mapping[str, Corruption]:
+    """Return the kinds of damage that there are for samples; SpikeError when there are none."""
+    found = kind_named(samples.kind).corruptions()
+    if not found:
+        raise SpikeError(f"there is damage for points and recordings, but {samples.dataset} holds {samples.unit_name}")
+    return found
 
 
 def _cell(kind: str, severity: int, timesteps: int, predictions: list[Tensor], labels: Tensor) -> Cell:

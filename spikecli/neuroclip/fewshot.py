@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli.datasets.events.facts import EVENT_SETS
 from spikecli.datasets.events.split import EventSplit
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
@@ -23,7 +22,7 @@ from spikecli.models.clip import ClipModel
 from spikecli.neuroclip.backbone import Telling, open_backbone
 from spikecli.neuroclip.features import FeatureStore, Twist, Viewing, encode_file
 from spikecli.neuroclip.fitting import Fitting, accuracy, adapted_logits, build_adapter, fit, select, selection_epochs
-from spikecli.neuroclip.zeroshot import Question, spread, text_features, zero_shot_logits
+from spikecli.neuroclip.zeroshot import Question, facts_of, spread, text_features, zero_shot_logits
 
 FORMAT = "spikecli-adapter-1"
 _FITTING = {"adapter": str, "epochs": at_least(1), "blend": float}
@@ -97,7 +96,7 @@ def draws(
     plain = zero_shot_logits(test, texts, scale).mean(dim=0).argmax(dim=1)
     twists: list[Twist | None] = [None]
     if fitting.adapter != "none":
-        twists += [Twist(view, seed, EVENT_SETS[task.train.dataset].flip) for view in range(views)]
+        twists += [Twist(view, seed, facts_of(task.train.dataset, task.data_dir).mirrors) for view in range(views)]
     for number in range(runs):
         places = draw_shots(task.train.labels, shots, np.random.default_rng([seed, number]))
         shown = torch.stack([task.features(task.train, places, telling, twist) for twist in twists])

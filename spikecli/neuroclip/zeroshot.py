@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from spikecli.datasets.events.facts import DIGITS, EVENT_SETS, EventSetFacts
-from spikecli.datasets.events.prepare import prepare_events
+from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.split import EventSplit, load_events
+from spikecli.datasets.facts import PHOTO
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
-from spikecli.datasets.splits_record import read_record
+from spikecli.datasets.sets import ensure_prepared, find_facts
 from spikecli.errors import SpikeError
 from spikecli.evaluation.metrics import class_accuracy, cumulative_predictions, instance_accuracy
 from spikecli.files.gate import read_lines
@@ -26,7 +26,8 @@ from spikecli.neuroclip.backbone import Telling
 from spikecli.neuroclip.features import FeatureStore, Viewing, encode_file
 
 # For recordings of which nothing is known: the paper's prompt for things of all kinds.
-FILE_TEMPLATES = ("A low quality point cloud image of {}.",)
+FILE_TEMPLATES = (PHOTO,)
+DATA_DIR = Path("data")  # unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -80,19 +81,22 @@ def _lines(path: Path) -> tuple[str, ...]:
     return tuple(read_lines(path, "give a text file of one entry a line"))
 
 
-def facts_of(dataset: str) -> EventSetFacts:
+def facts_of(dataset: str, data_dir: Path = DATA_DIR) -> EventFacts:
     """Return what is fixed about a data set of recordings; SpikeError when there is none of that name."""
-    if dataset not in EVENT_SETS:
-        raise SpikeError(f"found no data set {dataset!r} of recordings; wanted one of {', '.join(EVENT_SETS)}")
-    return EVENT_SETS[dataset]
+    facts = find_facts(dataset, data_dir)
+    if not isinstance(facts, EventFacts):
+        raise SpikeError(f"{dataset} holds {facts.kind}; wanted a data set of recordings, such as digits")
+    return facts
 
 
-def ask_about(dataset: str, classnames: Sequence[str] | None, templates: Sequence[str] | None) -> Question:
+def ask_about(
+    dataset: str, classnames: Sequence[str] | None, templates: Sequence[str] | None, data_dir: Path = DATA_DIR
+) -> Question:
     """Return the question about a data set: its own names and templates unless others are given.
 
     SpikeError when the names are not as many as its classes.
     """
-    facts = facts_of(dataset)
+    facts = facts_of(dataset, data_dir)
     if classnames is not None and len(classnames) != len(facts.classnames):
         raise SpikeError(
             f"found {len(classnames)} class names for {dataset}; wanted {len(facts.classnames)}, in the order of "
@@ -105,7 +109,9 @@ def ask_of_files(sources: Sequence[str], classnames: Sequence[str] | None, templ
     """Return the question about files; SpikeError when one is not there or no names are given."""
     for source in sources:
         if not Path(source).is_file():
-            raise SpikeError(f"found neither a file nor a data set {source!r}; wanted one of {', '.join(EVENT_SETS)}")
+            raise SpikeError(
+                f"found neither a file nor a data set {source!r}; `spikecli data list` names the data sets"
+            )
     if classnames is None:
         raise SpikeError(f"found no class names for {sources[0]}; wanted some to choose from; add --classes a,b,c")
     return Question(tuple(classnames), tuple(templates or FILE_TEMPLATES))
@@ -159,13 +165,7 @@ def spread(samples: int, limit: int | None) -> np.ndarray:
 
 def open_split(data_dir: Path, dataset: str, split: str, telling: Telling = Telling()) -> EventSplit:
     """Return a prepared split; `digits`, which is built in, is prepared on the way."""
-    if facts_of(dataset) is DIGITS and read_record(data_dir / dataset) is None:
-        prepare_events(
-            data_dir,
-            dataset,
-            on_total=lambda total: telling.on_phase("preparing digits", total),
-            on_step=telling.on_step,
-        )
+    ensure_prepared(facts_of(dataset, data_dir), data_dir, telling)
     return load_events(data_dir, dataset, split)
 
 

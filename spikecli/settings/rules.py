@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from spikecli.errors import SettingError
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import NETWORKS, ModelConfig, PointNetConfig
-
-AUGMENTS = {
-    "points": ("paper", "thin", "mirror", "stretch", "none"),
-    "events": ("roll", "flip-roll", "none"),
-    "images": ("cifar", "none"),
-}
 
 # Each rule: what is refused, the setting to blame, and why.
 Rule = tuple[Callable[[ModelConfig], bool], str, str]
@@ -79,12 +73,13 @@ def refuse_network(model: ModelConfig) -> None:
     _apply(NETWORK_RULES, model)
 
 
-def refuse(config: TrainConfig, kind: str, flips: bool = True) -> None:
+def refuse(config: TrainConfig, kind: str, flips: bool = True, augments: Collection[str] = ()) -> None:
     """Raise SpikeError when these settings make no sense together, or with data of this kind, with the reason.
 
-    `kind` is what the data set holds, points, events or images; `flips` whether a mirrored sample keeps its class.
+    `kind` is what the data set holds, points, events or images, `augments` the names of this kind's augmentations,
+    `flips` whether a mirrored sample keeps its class.
     """
-    _refuse_data(config, kind, flips)
+    _refuse_data(config, kind, flips, augments)
     _apply(NETWORK_RULES + NEURON_RULES, config.model)
 
 
@@ -94,7 +89,7 @@ def _apply(rules: tuple[Rule, ...], model: ModelConfig) -> None:
             raise SettingError(setting, reason)
 
 
-def _refuse_data(config: TrainConfig, kind: str, flips: bool) -> None:
+def _refuse_data(config: TrainConfig, kind: str, flips: bool, augments: Collection[str]) -> None:
     name, dataset = config.model.name, config.dataset
     if kind not in config.model.takes:
         fitting = ", ".join(other for other, one in NETWORKS.items() if kind in one.takes)
@@ -102,10 +97,10 @@ def _refuse_data(config: TrainConfig, kind: str, flips: bool) -> None:
             "model",
             f"{name} takes {' and '.join(config.model.takes)}, but {dataset} holds {kind}; take one of {fitting}",
         )
-    if config.augment not in AUGMENTS[kind]:
+    if augments and config.augment not in augments:
         raise SettingError(
             "augment",
-            f"{config.augment} is not for {kind}, which {dataset} holds; take one of {', '.join(AUGMENTS[kind])}",
+            f"{config.augment} is not for {kind}, which {dataset} holds; take one of {', '.join(augments)}",
         )
     if config.augment == "flip-roll" and not flips:
         raise SettingError("augment", f"flip-roll mirrors what is then no longer of its class in {dataset}; take roll")

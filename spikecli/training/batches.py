@@ -9,14 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikecli.datasets.augment_maps import EVENT_AUGMENTATIONS, IMAGE_AUGMENTATIONS
-from spikecli.datasets.clouds.augment import AUGMENTATIONS
+from spikecli.datasets.sets import augmentations
 from spikecli.machine import processes
 from spikecli.machine.device import storage_type
 from spikecli.models.inputs import to_device, to_network
 from spikecli.settings.config import TrainConfig
-
-AUGMENTED = {**AUGMENTATIONS, **EVENT_AUGMENTATIONS, **IMAGE_AUGMENTATIONS}
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Batches:
     def batch(self, indices: np.ndarray, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         """Return this process's share of the augmented batch, for the network, and labels (b,)."""
         rng = np.random.default_rng([self.config.seed, 2, epoch, step])
-        inputs = AUGMENTED[self.config.augment](self.inputs[indices], rng)
+        inputs = augmentations()[self.config.augment](self.inputs[indices], rng)
         share = slice(processes.rank(), None, processes.world())
         return self.to_device(inputs[share]), to_device(self.labels[indices][share], self.device)
 

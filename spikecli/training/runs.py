@@ -68,6 +68,7 @@ class Run:
         self.config = config
         self.classnames = classnames
         self.data: dict[str, str] = {}  # fingerprint of each split of the data set
+        self.facts: dict[str, Any] = {}  # of the data set, as `facts_file.as_values` has them
         self.progress = Progress()
 
     def load_state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -156,7 +157,7 @@ class Run:
         return accuracy is not None and all(accuracy > other for other in earlier)
 
     def _write(self, name: str, values: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        notes = {**notes, "data": self.data}
+        notes = {**notes, "data": self.data, "facts": self.facts}
         checkpoints.save(self.folder / name, Checkpoint(values, self.config, self.classnames, notes))
 
 

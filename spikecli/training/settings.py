@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from spikecli.datasets.events.facts import EVENT_SETS
+from spikecli.datasets.kind import Defaults
 from spikecli.datasets.samples import Samples
-from spikecli.datasets.sets import kind_of
+from spikecli.datasets.sets import find_facts, kind_named
 from spikecli.machine import precision
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import with_field
 from spikecli.settings.papers import paper_of
 from spikecli.settings.recipes import train_settings
+from spikecli.settings.rules import refuse
 from spikecli.weights import checkpoint as checkpoints
 
 
@@ -27,10 +27,13 @@ def settings_of(
     training: dict[str, Any],
     parts: dict[str, Any],
     network: dict[str, Any],
+    data_dir: Path = Path("data"),
 ) -> TrainConfig:
-    """Return the settings of the run, with what suits the data set where nothing was given."""
+    """Return the settings of the run, with what suits the data set where nothing was given.
 
-    fitting = defaults(dataset, network["name"])
+    SpikeError when there is no such data set, or a setting cannot be.
+    """
+    fitting = defaults(dataset, network["name"], data_dir)
     paper = paper or fitting.paper
     training = {**training, "augment": training["augment"] or fitting.augment}
     training["precision"] = training.get("precision") or "auto"
@@ -56,32 +59,16 @@ def with_precision(config: TrainConfig, state: Path, device: torch.device) -> Tr
     return config.model_copy(update={"precision": chosen})
 
 
-@dataclass(frozen=True)
-class Defaults:
-    """What a run on a data set takes unless something else is asked for."""
-
-    model: str
-    recipe: str
-    paper: str
-    batch_norm: str  # of a spiking network; the ANN's is plain
-    augment: str | None = None  # None: the recipe's
-
-
-def defaults(dataset: str, model: str | None = None) -> Defaults:
+def defaults(dataset: str, model: str | None = None, data_dir: Path = Path("data")) -> Defaults:
     """Return the network, recipe and neuron for a data set and, where one is asked for, a network.
 
     SpikeError when there is no such data set.
     """
-    kind = kind_of(dataset)
-    if kind == "points" and model == "dela":
-        return Defaults("dela", "dela", "ternary", "plain")
-    if kind == "points":
-        return Defaults("pointnet", "short", "spiking-pointnet", "plain")
-    if kind == "images":
-        return Defaults("resnet20", "cifar", "lif", "tdbn")
-    return Defaults("resnet20", "events", "lif", "tdbn", "flip-roll" if flips(dataset) else "roll")
+    facts = find_facts(dataset, data_dir)
+    return kind_named(facts.kind).defaults(facts, model)
 
 
-def flips(dataset: str) -> bool:
-    """Return whether a mirrored sample is still of its class."""
-    return dataset not in EVENT_SETS or EVENT_SETS[dataset].flip
+def check_settings(config: TrainConfig, data_dir: Path) -> None:
+    """Raise SpikeError when settings make no sense together, or with what their data set holds, with the reason."""
+    facts = find_facts(config.dataset, data_dir)
+    refuse(config, facts.kind, facts.mirrors, kind_named(facts.kind).augmentations())

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from spikecli import models
+from spikecli.datasets.facts_file import as_values
 from spikecli.datasets.samples import Samples, load_samples, stratified_split
-from spikecli.datasets.sets import kind_of
+from spikecli.datasets.sets import find_facts
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluation import metrics
 from spikecli.evaluation.evaluate import step_logits
@@ -24,7 +25,6 @@ from spikecli.machine.device import choose_device, peak_memory, return_freed_mem
 from spikecli.models.joint import Joint
 from spikecli.progress import Watch
 from spikecli.settings.config import TrainConfig
-from spikecli.settings.rules import refuse
 from spikecli.training import evidence, schedule
 from spikecli.training.batches import Batches
 from spikecli.training.captured import next_pace, runner
@@ -33,7 +33,7 @@ from spikecli.training.interruption import Stop, stoppable
 from spikecli.training.offset_loss import offset_weight
 from spikecli.training.reestimation import REESTIMATION_CLOUDS, reestimate
 from spikecli.training.runs import STATE, Epoch, Run, default_folder
-from spikecli.training.settings import fitted_to, flips, with_precision
+from spikecli.training.settings import check_settings, fitted_to, with_precision
 from spikecli.training.step import ERROR, LOSS, RIGHT, SOUND, Step
 from spikecli.weights import provenance
 
@@ -52,7 +52,7 @@ def opened(
 ) -> Iterator[Trainer]:
     """Yield a trainer whose run folder no other process writes to; SpikeError when the run cannot begin or go on."""
     device = processes.own_device(choose_device(device_name))
-    refuse(config, kind_of(config.dataset), flips(config.dataset))
+    check_settings(config, data_dir)
     samples = load_samples(data_dir, config.dataset, "train", config, watch=watch)
     inputs = samples.inputs(config.timesteps)
     config = fitted_to(config, samples, inputs)
@@ -67,6 +67,7 @@ def opened(
             config = with_precision(config, folder / STATE, device)
             trainer = Trainer(config, samples, inputs, folder, device)
             trainer.run.data = provenance.fingerprints(data_dir, config.dataset)
+            trainer.run.facts = as_values(find_facts(config.dataset, data_dir))
             if resume:
                 trainer.run.load_state(trainer.model, trainer.optimizer)
                 if processes.rank() == 0:

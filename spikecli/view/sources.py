@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spikecli.datasets.clouds.facts import POINT_SETS
-from spikecli.datasets.clouds.formats import SUFFIXES
-from spikecli.datasets.clouds.sniff import holds_points
-from spikecli.datasets.events.facts import EVENT_SETS
-from spikecli.datasets.events.formats import DECODERS
+from spikecli.datasets.sets import KINDS, find_facts, kind_named, kind_of_file, known_names
 from spikecli.errors import SpikeError
 from spikecli.weights.run_folder import is_run
 
+RUNS = "runs"
 
-def kind_of(source: str) -> str:
+
+def viewable() -> tuple[str, ...]:
+    """Return the kinds of data that can be shown."""
+    return tuple(name for name in KINDS if kind_named(name).view_timesteps)
+
+
+def timesteps_of(kind: str) -> int:
+    """Return how many time steps of a kind of data, or of runs, are shown unless told otherwise."""
+    return 4 if kind == RUNS else kind_named(kind).view_timesteps
+
+
+def kind_of(source: str, data_dir: Path = Path("data")) -> str:
     """Return which kind of thing `source` names: "points", "events" or "runs". SpikeError when it cannot be shown."""
     if Path(source).is_dir():
         if is_run(Path(source)):
-            return "runs"
+            return RUNS
         raise SpikeError(f"found no training run in the folder {source}; give one that `spikecli train` wrote")
-    suffix, dataset = Path(source).suffix.lower(), source.split(":")[0]
-    if dataset in POINT_SETS:
-        return "points"
-    if dataset in EVENT_SETS:
-        return "events"
-    if suffix in SUFFIXES and suffix in DECODERS:
-        return "points" if holds_points(Path(source)) else "events"
-    if suffix in SUFFIXES:
-        return "points"
-    if suffix in DECODERS:
-        return "events"
+    dataset = source.split(":")[0]
+    names = known_names(data_dir)
+    found = find_facts(dataset, data_dir).kind if dataset in names else kind_of_file(Path(source), viewable())
+    if found in viewable():
+        return str(found)
+    files = "; ".join(f"{', '.join(kind_named(kind).suffixes())} of {kind}" for kind in viewable())
     raise SpikeError(
-        f"cannot tell what {source!r} is; give a file ({', '.join(SUFFIXES)} of points, {', '.join(DECODERS)} of "
-        "events), DATASET:SPLIT:INDEX, such as shapes:test:0 or digits:test:0, or a run folder "
-        f"(data sets: {', '.join([*POINT_SETS, *EVENT_SETS])})"
+        f"cannot tell what {source!r} is; give a file ({files}), DATASET:SPLIT:INDEX, such as shapes:test:0 or "
+        f"digits:test:0, or a run folder (data sets: {', '.join(names)})"
     )
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spikecli.datasets import splits_record
-from spikecli.datasets.clouds import record
-from spikecli.datasets.sets import kind_of
+from spikecli.datasets.facts import Facts
+from spikecli.datasets.sets import facts_from, find_facts, fingerprints
 from spikecli.weights.trained import Trained
 
+__all__ = ["changes", "facts_of", "fingerprints"]
 
-def fingerprints(data_dir: Path, dataset: str) -> dict[str, str]:
-    """Return the sha256 of the content of each split of `dataset` as prepared now; SpikeError when it is not."""
-    return _OF_KIND[kind_of(dataset)](data_dir, dataset)
+
+def facts_of(trained: Trained) -> Facts:
+    """Return the facts of the data set that a network was trained on, as they were then.
+
+    Checkpoints of the first days do not hold them: theirs are those of the built-in data set of that name. SpikeError
+    when there is none, or what the checkpoint holds are no facts.
+    """
+    noted: Any = trained.notes.get("facts")
+    if noted:
+        return facts_from(trained.config.dataset, noted, str(trained.path))
+    return find_facts(trained.config.dataset, Path())
 
 
 def changes(trained: Trained, data_dir: Path, dataset: str | None = None) -> list[str]:
@@ -32,20 +39,3 @@ def changes(trained: Trained, data_dir: Path, dataset: str | None = None) -> lis
 def _line(dataset: str, split: str, before: dict[str, str], now: dict[str, str]) -> str:
     found = f"{now[split][:12]}…" if split in now else "gone"
     return f"{dataset} has changed since training: its {split} split was {before[split][:12]}… and is {found}"
-
-
-def _of_points(data_dir: Path, dataset: str) -> dict[str, str]:
-    _, entry = record.current(data_dir, dataset)
-    return {split: part["fingerprint"] for split, part in sorted(entry["splits"].items())}
-
-
-def _of_others(data_dir: Path, dataset: str) -> dict[str, str]:
-    _, entry = splits_record.current_entry(data_dir, dataset, kind_of(dataset))
-    return {split: part["sha256"] for split, part in sorted(entry["splits"].items())}
-
-
-_OF_KIND: dict[str, Callable[[Path, str], dict[str, Any]]] = {
-    "points": _of_points,
-    "events": _of_others,
-    "images": _of_others,
-}

@@ -10,13 +10,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 from cloud_files import CUBE, POINTS, lzf_literal, pcd, ply
+from spikecli.datasets.clouds.record import write_record
 
 from spikecli.datasets.clouds.facts import POINT_SETS
 from spikecli.datasets.clouds.formats import load_points_of
 from spikecli.datasets.clouds.items import Draw, draw_item
 from spikecli.datasets.clouds.layouts import list_items
-from spikecli.datasets.clouds.record import write_record
-from spikecli.datasets.clouds.store import PointClouds, content_hash, load_points, verify_points, write_split
+from spikecli.datasets.clouds.store import PointClouds, clouds_hash, load_points, write_split
+from spikecli.datasets.sets import verify as verify_points
 from torture.formats import Format, of_wholes
 from torture.hdf5 import damaged_hdf5
 from torture.mutations import Rng, damaged, damaged_json, json_bytes
@@ -98,7 +99,7 @@ def _prepared(folder: Path) -> list[Format]:
     points = rng.normal(size=(10, 8, 3)).astype(np.float32)
     names, where = tuple(f"bed_{row}" for row in range(10)), ("modelnet10", "test")
     labels = np.arange(10)
-    content = content_hash(points, labels, names, MODELNET.classnames, where)
+    content = clouds_hash(points, labels, names, MODELNET.classnames, where)
     settings = {"points": 8, "sampling": "uniform", "seed": 0, "skip_bad": False, "format": 1, "source": "x"}
     file = place / "test-0123.h5"
     write_split(file, PointClouds(points, labels, names, MODELNET.classnames, *where, content), settings)
@@ -116,14 +117,14 @@ def _prepared(folder: Path) -> list[Format]:
     def read_json(path: Path) -> object:
         file.write_bytes(whole)
         path.replace(place / "prepared.json")
-        from spikecli.datasets.order import Order
+        from spikecli.datasets.prepare_options import PrepareOptions
         from spikecli.datasets.sets import describe, list_sets, prepare
 
         list_sets(folder)
         for step in (
             lambda: describe(folder, "modelnet10"),
             lambda: verify_points(folder, "modelnet10"),
-            lambda: prepare(folder, "modelnet10", Order(offline=True, points=8)),
+            lambda: prepare(folder, "modelnet10", PrepareOptions(offline=True, points=8)),
         ):
             attempt(step)
         return load_points(folder, "modelnet10", "test")

@@ -22,14 +22,16 @@ from event_bytes import (
     structured,
     write,
 )
+from event_layouts import prepare_events
 from prophesee_bytes import evt2_bytes, evt3_bytes, evt21_bytes
 
 from spikecli.datasets.events.facts import DVSGESTURE
 from spikecli.datasets.events.frames import EqualCount, EqualTime, to_frames
 from spikecli.datasets.events.layouts import find_items
-from spikecli.datasets.events.prepare import describe_events, prepare_events, verify_events
 from spikecli.datasets.events.recording import read_events
 from spikecli.datasets.events.split import load_events, split_frames
+from spikecli.datasets.sets import describe as describe_events
+from spikecli.datasets.sets import verify as verify_events
 from torture.cloud_specimens import REAL, attempt
 from torture.formats import Format, of_texts, of_wholes
 from torture.hdf5 import damaged_hdf5

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from spikecli.datasets.images.facts import CIFAR10
-from spikecli.datasets.images.prepare import describe_images, load_images, prepare_images, read_binary, verify_images
-from spikecli.datasets.order import Order
+from spikecli.datasets.images.prepare import load_images, read_binary
+from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.sets import describe as describe_images
+from spikecli.datasets.sets import prepare as prepare_images
+from spikecli.datasets.sets import verify as verify_images
 from torture.cloud_specimens import attempt
 from torture.formats import Format, of_wholes
 from torture.hdf5 import damaged_hdf5
@@ -27,7 +30,7 @@ def formats(folder: Path) -> list[Format]:
             records = rng.integers(0, 256, (10, 3073), np.uint8)
             records[:, 0] = np.arange(10)
             (source / name).write_bytes(records.tobytes())
-    prepare_images(folder, "cifar10", Order(source=source))
+    prepare_images(folder, "cifar10", PrepareOptions(source=source))
     place = folder / "cifar10"
     file, record = next(place.glob("test-*.h5")), (place / "prepared.json").read_bytes()
     whole, binary = file.read_bytes(), (source / "test_batch.bin").read_bytes()
@@ -45,7 +48,7 @@ def formats(folder: Path) -> list[Format]:
         file.write_bytes(whole)
         path.replace(place / "prepared.json")
         attempt(lambda: describe_images(folder, "cifar10"))
-        attempt(lambda: prepare_images(folder, "cifar10", Order(offline=True)))
+        attempt(lambda: prepare_images(folder, "cifar10", PrepareOptions(offline=True)))
         return use()
 
     def made_record(rng: Rng) -> bytes:

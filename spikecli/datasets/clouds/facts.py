@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from spikecli.datasets.facts import Facts
+from spikecli.datasets.reading_options import Axis
 from spikecli.files.remote import Remote
 
 _MODELNET10 = "bathtub bed chair desk dresser monitor night_stand sofa table toilet"
@@ -23,31 +26,25 @@ _HUGGING_FACE = "https://huggingface.co/datasets"
 
 
 @dataclass(frozen=True)
-class DatasetFacts:
-    """What is fixed about a data set of point clouds: classes in sorted order, official split sizes, where it lies."""
+class CloudFacts(Facts):
+    """The facts of a data set of point clouds: classes in sorted order; of the remotes the first that answers."""
 
-    name: str
-    title: str
-    classnames: tuple[str, ...]
-    sizes: tuple[tuple[str, int], ...]  # (split, clouds)
-    remotes: tuple[Remote, ...] = ()  # the first that can be fetched is used
-    terms: str = ""
+    up: Axis = "z"  # the axis of its files that points up
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return tuple(split for split, _ in self.sizes)
+    kind: ClassVar[str] = "points"
 
 
-SHAPES = DatasetFacts(
+SHAPES = CloudFacts(
     name="shapes",
     title="furniture of random proportions, built in",
     classnames=tuple(_SHAPES.split()),
     sizes=(("train", 1000), ("test", 300)),
     terms="made on this machine; free to use",
+    made=True,
 )
 
 
-MODELNET10 = DatasetFacts(
+MODELNET10 = CloudFacts(
     name="modelnet10",
     title="ModelNet10, CAD models of furniture (Wu et al., 2015)",
     classnames=tuple(_MODELNET10.split()),
@@ -65,7 +62,7 @@ MODELNET10 = DatasetFacts(
 )
 
 
-MODELNET40 = DatasetFacts(
+MODELNET40 = CloudFacts(
     name="modelnet40",
     title="ModelNet40, CAD models of forty kinds (Wu et al., 2015)",
     classnames=tuple(_MODELNET40.split()),

@@ -6,18 +6,23 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from spikecli.datasets.clouds.facts import DatasetFacts
+from spikecli.datasets.clouds.facts import CloudFacts
 from spikecli.datasets.clouds.items import Item
+from spikecli.datasets.walk import files_in, original_of
 from spikecli.errors import SpikeError
 from spikecli.files.gate import read_json, read_lines
 from spikecli.files.hdf5 import check_labels, stored
 
 
-def list_hdf5(folder: Path, facts: DatasetFacts) -> Iterator[Item]:
+def list_hdf5(folder: Path, facts: CloudFacts) -> Iterator[Item]:
     """Yield the rows of `ply_data_<split>*.h5`; SpikeError when labels disagree with the names beside them."""
     classnames = _shape_names(folder, facts)
     for split in facts.splits:
-        for path in sorted(folder.glob(f"ply_data_{split}*.h5")):
+        for path in files_in(folder, (".h5",)):
+            if not path.name.startswith(f"ply_data_{split}"):
+                continue
+            if (original := original_of(path)) is not None:
+                raise SpikeError(f"found {original} and its copy {path}; wanted each once; remove one of them")
             labels = _labels(path, len(classnames))
             files = _file_names(path, len(labels))
             for row, label in enumerate(labels):
@@ -30,7 +35,7 @@ def list_hdf5(folder: Path, facts: DatasetFacts) -> Iterator[Item]:
                 yield Item(name, facts.classnames.index(classname), split, path, row)
 
 
-def _shape_names(folder: Path, facts: DatasetFacts) -> list[str]:
+def _shape_names(folder: Path, facts: CloudFacts) -> list[str]:
     path = folder / "shape_names.txt"
     if not path.exists():
         return list(facts.classnames)

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spikecli.datasets.clouds.facts import DatasetFacts
+from spikecli.datasets.clouds.facts import CloudFacts
 from spikecli.datasets.clouds.formats import SUFFIXES
 from spikecli.datasets.clouds.items import Item
 from spikecli.datasets.clouds.layout_hdf5 import list_hdf5
+from spikecli.datasets.walk import all_folders, files_in, folders_in, refuse_twins
 from spikecli.errors import SpikeError
 from spikecli.files.gate import read_lines, reading
 
@@ -23,15 +24,16 @@ class Listing:
     items: tuple[Item, ...]
 
 
-def list_items(root: Path, facts: DatasetFacts) -> Listing:
-    """Return the clouds of the folder `root`, or of its one folder down, sorted by split, class and name.
+def list_items(root: Path, facts: CloudFacts) -> Listing:
+    """Return the clouds of the folder `root`, or of the first folder below it that holds a known layout.
 
-    SpikeError when no known layout is found, a class is missing or unknown, or labels disagree with the list files.
+    SpikeError when no known layout is found, a class is missing or unknown, a cloud is there twice, or labels disagree
+    with the list files.
     """
-    for folder in (root, *_folders(root)):
-        if any(folder.glob("ply_data_*.h5")):
+    for folder in all_folders(root):
+        if any(path.name.startswith("ply_data_") for path in files_in(folder, (".h5",))):
             return _complete(root, facts, Listing("hdf5", tuple(list_hdf5(folder, facts))))
-        if any(folder.glob("*_train.txt")) and _folders(folder):
+        if any(path.name.endswith("_train.txt") for path in files_in(folder, (".txt",))) and folders_in(folder):
             return _complete(root, facts, Listing("lists", tuple(_from_lists(folder, facts))))
         by_class, by_split = _is_by_class(folder, facts), _is_by_split(folder, facts)
         if by_class or by_split:
@@ -45,29 +47,24 @@ def list_items(root: Path, facts: DatasetFacts) -> Listing:
     )
 
 
-def _folders(folder: Path) -> list[Path]:
-    found = [path for path in folder.iterdir() if path.is_dir()]
-    return sorted(path for path in found if not path.name.startswith(".") and path.name != "__MACOSX")
+def _split_folder(folder: Path, split: str) -> Path:
+    """Return the folder of a split in `folder`, whose name may be in any case: `Train` as well as `train`."""
+    if (folder / split).is_dir() or not folder.is_dir():
+        return folder / split
+    return next((path for path in folders_in(folder) if path.name.lower() == split), folder / split)
 
 
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
-    return sorted(path for path in found if not path.name.startswith("."))
+def _is_by_class(folder: Path, facts: CloudFacts) -> bool:
+    return any(_split_folder(folder / name, split).is_dir() for name in facts.classnames for split in facts.splits)
 
 
-def _is_by_class(folder: Path, facts: DatasetFacts) -> bool:
-    return any((folder / name / split).is_dir() for name in facts.classnames for split in facts.splits)
+def _is_by_split(folder: Path, facts: CloudFacts) -> bool:
+    return any((_split_folder(folder, split) / name).is_dir() for name in facts.classnames for split in facts.splits)
 
 
-def _is_by_split(folder: Path, facts: DatasetFacts) -> bool:
-    return any((folder / split / name).is_dir() for name in facts.classnames for split in facts.splits)
-
-
-def _no_strangers(folder: Path, facts: DatasetFacts, by_split: bool) -> None:
-    tops = [folder / split for split in facts.splits] if by_split else [folder]
-    names = {path.name for top in tops if top.is_dir() for path in _folders(top)}
+def _no_strangers(folder: Path, facts: CloudFacts, by_split: bool) -> None:
+    tops = [_split_folder(folder, split) for split in facts.splits] if by_split else [folder]
+    names = {path.name for top in tops if top.is_dir() for path in folders_in(top)}
     strangers = sorted(names - set(facts.classnames))
     if strangers:
         raise SpikeError(
@@ -76,16 +73,16 @@ def _no_strangers(folder: Path, facts: DatasetFacts, by_split: bool) -> None:
         )
 
 
-def _from_tree(folder: Path, facts: DatasetFacts, by_split: bool) -> Iterator[Item]:
+def _from_tree(folder: Path, facts: CloudFacts, by_split: bool) -> Iterator[Item]:
     for split in facts.splits:
         for label, classname in enumerate(facts.classnames):
-            place = folder / split / classname if by_split else folder / classname / split
-            for path in _files(place):
+            place = _split_folder(folder, split) / classname if by_split else _split_folder(folder / classname, split)
+            for path in files_in(place, SUFFIXES):
                 _agrees(path, path.stem, classname, facts.classnames)
                 yield Item(path.stem, label, split, path)
 
 
-def _from_lists(folder: Path, facts: DatasetFacts) -> Iterator[Item]:
+def _from_lists(folder: Path, facts: CloudFacts) -> Iterator[Item]:
     """Yield what the list files of `folder` name: `<class>_0001` a line, beside `<class>/<class>_0001.txt`."""
     named = folder / f"{facts.name}_shape_names.txt"
     if named.exists() and sorted(_lines(named)) != sorted(facts.classnames):
@@ -126,7 +123,8 @@ def _agrees(path: Path, stem: str, classname: str, classnames: Sequence[str]) ->
         raise SpikeError(f"{path} is named after {named} but lies with {classname}; put it where it belongs")
 
 
-def _complete(root: Path, facts: DatasetFacts, listing: Listing) -> Listing:
+def _complete(root: Path, facts: CloudFacts, listing: Listing) -> Listing:
+    refuse_twins(listing.items, lambda item: (item.split, item.label, item.row, item.name), lambda item: item.path)
     for split in facts.splits:
         present = {item.label for item in listing.items if item.split == split}
         missing = [name for label, name in enumerate(facts.classnames) if label not in present]

@@ -11,58 +11,58 @@ from typing import Any
 
 import numpy as np
 
-from spikecli.datasets.clouds.facts import POINT_SETS, SHAPES, DatasetFacts
+from spikecli.datasets.clouds.facts import SHAPES, CloudFacts
 from spikecli.datasets.clouds.items import Draw, Drawn, Item, draw_all
 from spikecli.datasets.clouds.layouts import list_items
-from spikecli.datasets.clouds.record import FORMAT, Entry, read_record, settings_key, standing, write_record
 from spikecli.datasets.clouds.shapes import Recipe, write_shapes
-from spikecli.datasets.clouds.store import PointClouds, content_hash, write_split
-from spikecli.datasets.order import Order, identify
+from spikecli.datasets.clouds.store import FORMAT, RECORD, PointClouds, clouds_hash, write_split
+from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.record import Entry, part_of, read_record, settings_key, standing, write_record
+from spikecli.datasets.walk import identify
 from spikecli.errors import SpikeError
 from spikecli.files.archive import open_source
 from spikecli.files.atomic import sole_writer
 from spikecli.files.download import Fetching, fetch_first
-from spikecli.files.gate import file_hash
 from spikecli.progress import Watch
 
 POINTS = 2048
 
 
-def draw_of(order: Order) -> Draw:
+def draw_of(options: PrepareOptions) -> Draw:
     """Return how many points are drawn from each shape, how, and with which seed."""
-    return Draw(order.points or POINTS, order.sampling or "uniform", order.seed)
+    return Draw(options.points or POINTS, options.sampling or "uniform", options.seed)
 
 
 def prepare_points(
-    data_dir: Path, name: str, order: Order, watch: Watch = Watch(), workers: int | None = None
+    facts: CloudFacts, data_dir: Path, options: PrepareOptions, watch: Watch = Watch(), workers: int | None = None
 ) -> dict[str, Any]:
     """Return what was prepared: folder, key, settings, samples a split, what was skipped, and whether it was `reused`.
 
     SpikeError when a file cannot be used and `skip_bad` is not set, the files cannot be had, or another process
     prepares the same data set.
     """
-    facts, place = POINT_SETS[name], data_dir / name
-    wanted: dict[str, object] = {**asdict(draw_of(order)), "skip_bad": order.skip_bad, "format": FORMAT}
-    identity = _identity(facts, order)
+    place = data_dir / facts.name
+    wanted: dict[str, object] = {**asdict(draw_of(options)), "skip_bad": options.skip_bad, "format": FORMAT}
+    identity = _identity(facts, options)
     if identity is not None:
         wanted["source"] = identity
-    with sole_writer(place, f"preparing {name}"):
-        found = None if order.force else standing(place, wanted)
+    with sole_writer(place, f"preparing {facts.name}", options.wait):
+        found = None if options.force else standing(place, RECORD, wanted)
         reused = found is not None
         if found is None:
-            with _opened(facts, place, order, watch) as (folder, origin):
-                found = _build(facts, place, folder, order, {**wanted, "source": origin}, watch, workers)
-        write_record(place, *found)
+            with _opened(facts, place, options, watch) as (folder, origin):
+                found = _build(facts, place, folder, options, {**wanted, "source": origin}, watch, workers)
+        write_record(place, RECORD, *found)
     return _report(facts, place, *found, reused)
 
 
-def describe_points(data_dir: Path, name: str) -> dict[str, Any]:
-    """Return the facts of the data set `name` and, where it is prepared, its clouds a split, settings and size."""
-    facts, place = POINT_SETS[name], data_dir / name
-    record = read_record(place)
+def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
+    """Return the facts of a data set and, where it is prepared, its clouds a split, settings and size."""
+    place = data_dir / facts.name
+    record = read_record(place, RECORD)
     entry: Entry = record["sets"][record["current"]] if record else {"splits": {}, "settings": None, "skipped": []}
     return {
-        "dataset": name,
+        "dataset": facts.name,
         "description": facts.title,
         "classes": len(facts.classnames),
         "classnames": list(facts.classnames),
@@ -79,27 +79,27 @@ def describe_points(data_dir: Path, name: str) -> dict[str, Any]:
     }
 
 
-def _identity(facts: DatasetFacts, order: Order) -> str | None:
+def _identity(facts: CloudFacts, options: PrepareOptions) -> str | None:
     """Return what identifies the source, None where any will do: what was prepared before needs no second download."""
     if facts is SHAPES:
-        if order.source is not None:
-            raise SpikeError(f"{facts.name} is built in, found --from {order.source}; leave --from away")
-        return json.dumps(asdict(Recipe(seed=order.seed)), sort_keys=True)
-    return None if order.source is None else identify(order.source)
+        if options.source is not None:
+            raise SpikeError(f"{facts.name} is built in, found --from {options.source}; remove --from")
+        return json.dumps(asdict(Recipe(seed=options.seed)), sort_keys=True)
+    return None if options.source is None else identify(options.source)
 
 
 @contextmanager
-def _opened(facts: DatasetFacts, place: Path, order: Order, watch: Watch) -> Iterator[tuple[Path, str]]:
+def _opened(facts: CloudFacts, place: Path, options: PrepareOptions, watch: Watch) -> Iterator[tuple[Path, str]]:
     """Yield the folder in which the clouds lie, and what identifies it."""
     if facts is SHAPES:
-        recipe = Recipe(seed=order.seed)
+        recipe = Recipe(seed=options.seed)
         watch.on_phase(f"Building {facts.name}", len(facts.classnames) * (recipe.train + recipe.test))
         write_shapes(place / "raw", recipe, watch.on_step)
         yield place / "raw", json.dumps(asdict(recipe), sort_keys=True)
         return
-    source = order.source
+    source = options.source
     if source is None:
-        fetching = Fetching(offline=order.offline, on_phase=watch.on_phase, on_step=watch.on_step)
+        fetching = Fetching(offline=options.offline, on_phase=watch.on_phase, on_step=watch.on_step)
         source = fetch_first(facts.remotes, place / "raw", fetching)
     origin = identify(source)
     watch.on_phase(f"Opening {source.name}", None)
@@ -108,10 +108,10 @@ def _opened(facts: DatasetFacts, place: Path, order: Order, watch: Watch) -> Ite
 
 
 def _build(
-    facts: DatasetFacts,
+    facts: CloudFacts,
     place: Path,
     folder: Path,
-    order: Order,
+    options: PrepareOptions,
     settings: dict[str, object],
     watch: Watch,
     workers: int | None,
@@ -119,37 +119,31 @@ def _build(
     """Return the key and entry of the clouds under `folder` after writing a file for each split."""
     listing = list_items(folder, facts)
     watch.on_phase(f"Preparing {facts.name}", len(listing.items))
-    drawn = draw_all(listing.items, draw_of(order), watch.on_step, workers)
+    drawn = draw_all(listing.items, draw_of(options), watch.on_step, workers)
     bad = [line.replace(f"{folder}/", "") for line in drawn.skipped]
-    if bad and not order.skip_bad:
+    if bad and not options.skip_bad:
         raise SpikeError(f"{len(bad)} of {len(listing.items)} files cannot be used, first {bad[0]}; or set --skip-bad")
     key = settings_key(settings)
     splits = {split: _write(facts, split, drawn, place / f"{split}-{key}.h5", settings) for split in facts.splits}
     return key, {"settings": settings, "layout": listing.layout, "skipped": bad, "splits": splits}
 
 
-def _write(facts: DatasetFacts, split: str, drawn: Drawn, path: Path, settings: dict[str, object]) -> dict[str, object]:
+def _write(facts: CloudFacts, split: str, drawn: Drawn, path: Path, settings: dict[str, object]) -> dict[str, object]:
     places = [place for place, item in enumerate(drawn.items) if item.split == split]
     items: list[Item] = [drawn.items[place] for place in places]
     points = drawn.points[places]
     labels = np.array([item.label for item in items], dtype=np.int64)
     names = tuple(item.name for item in items)
-    fingerprint = content_hash(points, labels, names, facts.classnames, (facts.name, split))
+    fingerprint = clouds_hash(points, labels, names, facts.classnames, (facts.name, split))
     write_split(path, PointClouds(points, labels, names, facts.classnames, facts.name, split, fingerprint), settings)
-    return {
-        "file": path.name,
-        "samples": len(items),
-        "fingerprint": fingerprint,
-        "sha256": file_hash(path),
-        "bytes": path.stat().st_size,
-    }
+    return part_of(path, len(items), fingerprint)
 
 
 def _in_words(settings: dict[str, Any]) -> str:
     return f"{settings['points']} points, {settings['sampling']}, seed {settings['seed']}"
 
 
-def _report(facts: DatasetFacts, place: Path, key: str, entry: Entry, reused: bool) -> dict[str, Any]:
+def _report(facts: CloudFacts, place: Path, key: str, entry: Entry, reused: bool) -> dict[str, Any]:
     samples = {split: part["samples"] for split, part in entry["splits"].items()}
     return {
         "dataset": facts.name,

@@ -14,6 +14,7 @@ from spikecli.datasets.clouds.text import first_table
 from spikecli.errors import SpikeError
 from spikecli.files.gate import DAMAGE
 
+SHARED = (".npy", ".npz", ".bin", ".txt", ".csv")  # suffixes of points and of recordings
 _LOOK = 1 << 16  # bytes of a text, rows of an array
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,11 +12,15 @@ import h5py
 import numpy as np
 
 from spikecli.datasets.clouds.geometry import normalize_unit_sphere
-from spikecli.datasets.clouds.record import current, read_record
+from spikecli.datasets.facts import Facts
+from spikecli.datasets.record import RecordOf, check_file, content_hash, current_entry, current_part, read_record
 from spikecli.errors import SpikeError
-from spikecli.files.atomic import atomic_path
-from spikecli.files.gate import file_hash
-from spikecli.files.hdf5 import anew, check_labels, stored
+from spikecli.files.gate import at_least
+from spikecli.files.hdf5 import anew, atomic_hdf5, check_labels, stored
+from spikecli.progress import Watch
+
+FORMAT = 1  # raise it when the meaning of a prepared file changes
+RECORD = RecordOf("points", {"points": at_least(1), "sampling": str, "seed": at_least(0)}, variants=True)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class PointClouds:
 
     static: ClassVar[bool] = True
     unit_name: ClassVar[str] = "clouds"
+    kind: ClassVar[str] = "points"
 
     def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
         """Return the points (S, N, 3) of all clouds or of the chosen, the same at every step."""
@@ -46,10 +49,7 @@ def load_points(data_dir: Path, dataset: str, split: str, points: int | None = N
 
     SpikeError when the data set or the split is not prepared, is damaged, or holds fewer points than asked for.
     """
-    place, entry = current(data_dir, dataset)
-    if split not in entry["splits"]:
-        raise SpikeError(f"{dataset} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
-    path = place / entry["splits"][split]["file"]
+    path, entry, part = current_part(data_dir, dataset, split, RECORD)
     kept = int(entry["settings"]["points"])
     wanted = kept if points is None else points
     if not 0 < wanted <= kept:
@@ -58,30 +58,25 @@ def load_points(data_dir: Path, dataset: str, split: str, points: int | None = N
             f"--points {wanted}`, or ask for {kept} or fewer"
         )
     clouds = read_split(path)
-    if clouds.points.shape[1] != kept or clouds.fingerprint != entry["splits"][split]["fingerprint"]:
+    if clouds.points.shape[1] != kept or clouds.fingerprint != part["fingerprint"]:
         raise SpikeError(f"{path} holds other clouds than its record says; {anew(path)}")
     if wanted == kept:
         return clouds
     return replace(clouds, points=normalize_unit_sphere(clouds.points[:, :wanted]))
 
 
-def content_hash(
+def clouds_hash(
     points: np.ndarray, labels: np.ndarray, names: Sequence[str], classnames: Sequence[str], where: Sequence[str]
 ) -> str:
     """Return the sha256 of a split's content; `where` is its data set and split."""
-    digest = hashlib.sha256(json.dumps([list(names), list(classnames), list(where)]).encode())
-    digest.update(repr(points.shape).encode())
-    digest.update(np.ascontiguousarray(points, dtype="<f4").data)
-    digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
-    return digest.hexdigest()
+    columns = np.ascontiguousarray(points, dtype="<f4").data, np.ascontiguousarray(labels, dtype="<i8").data
+    return content_hash([list(names), list(classnames), list(where)], [repr(points.shape).encode(), *columns])
 
 
 def write_split(path: Path, clouds: PointClouds, settings: Mapping[str, object]) -> None:
     """Write a split to an HDF5 file, whole or not at all; SpikeError when the disk is full."""
     text = h5py.string_dtype("utf-8")
-    # Made in memory, since HDF5 cannot close a file that it could not write, and hides the reason.
-    content = io.BytesIO()
-    with h5py.File(content, "w") as file:
+    with atomic_hdf5(path) as file:
         file.create_dataset("points", data=clouds.points, dtype="<f4")
         file.create_dataset("labels", data=clouds.labels, dtype="<i8")
         file.create_dataset("names", data=list(clouds.names), dtype=text)
@@ -92,8 +87,6 @@ def write_split(path: Path, clouds: PointClouds, settings: Mapping[str, object])
             fingerprint=clouds.fingerprint,
             settings=json.dumps(settings, sort_keys=True),
         )
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
 
 
 def read_split(path: Path) -> PointClouds:
@@ -115,31 +108,27 @@ def read_split(path: Path) -> PointClouds:
         )
 
 
-def verify_points(data_dir: Path, name: str, on_step: Callable[[int], None] = lambda steps: None) -> dict[str, Any]:
+def verify_points(facts: Facts, data_dir: Path, watch: Watch = Watch()) -> dict[str, Any]:
     """Return the prepared files of a data set with their checksums, all of which hold.
 
-    `on_step` is told of each file. SpikeError naming the first file that has gone or differs, be it in one bit.
+    SpikeError naming the first file that has gone or differs, be it in one bit.
     """
-    place, _ = current(data_dir, name)
-    sets = (read_record(place) or {})["sets"]
+    place, _ = current_entry(data_dir, facts.name, RECORD)
+    sets = (read_record(place, RECORD) or {})["sets"]
     files = []
+    watch.on_phase(f"Verifying {facts.name}", sum(len(entry["splits"]) for entry in sets.values()))
     for key, entry in sets.items():
         for split, part in entry["splits"].items():
-            _verify_file(place / part["file"], part)
+            check_file(place / part["file"], part)
+            _check_content(place / part["file"], part)
             files.append({"key": key, "split": split, "path": str(place / part["file"]), "sha256": part["sha256"]})
-            on_step(1)
-    return {"dataset": name, "ok": True, "files": files}
+            watch.on_step(1)
+    return {"dataset": facts.name, "ok": True, "files": files}
 
 
-def _verify_file(path: Path, part: dict[str, Any]) -> None:
-    cure = anew(path)
-    if not path.is_file():
-        raise SpikeError(f"{path} has gone; {cure}")
-    found = file_hash(path)
-    if found != part["sha256"]:
-        raise SpikeError(f"{path} is damaged: found sha256 {found[:12]}…, wanted {part['sha256'][:12]}…; {cure}")
+def _check_content(path: Path, part: dict[str, Any]) -> None:
     clouds = read_split(path)
     where = (clouds.dataset, clouds.split)
-    content = content_hash(clouds.points, clouds.labels, clouds.names, clouds.classnames, where)
+    content = clouds_hash(clouds.points, clouds.labels, clouds.names, clouds.classnames, where)
     if not content == clouds.fingerprint == part["fingerprint"]:
-        raise SpikeError(f"{path} holds other clouds than its record says; {cure}")
+        raise SpikeError(f"{path} holds other clouds than its record says; {anew(path)}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from spikecli.datasets.events.columns import Size
+from spikecli.datasets.facts import Facts
 from spikecli.files.remote import Remote
 
 _DIGITS = "zero one two three four five six seven eight nine"
@@ -40,58 +42,43 @@ _FIGSHARE = "https://figshare.com/ndownloader/files"
 
 
 @dataclass(frozen=True)
-class EventSetFacts:
-    """What is fixed about a data set of event recordings."""
+class EventFacts(Facts):
+    """The facts of a data set of event recordings; all of its remotes are needed."""
 
-    name: str
-    description: str
-    classnames: tuple[str, ...]  # as said in a prompt; a label is a place in this list
-    folders: tuple[str, ...]  # the class folders on disk, in the same order
-    pattern: str  # regular expression of a recording's file name
-    size: Size  # width, height
-    templates: tuple[str, ...]  # prompts; {} stands for the class name
-    split_rule: str
-    sizes: tuple[tuple[str, int], ...]  # recordings of the whole data set, by split where that is published
+    pattern: str = ""  # regular expression of a recording's file name
+    sensor: Size = (0, 0)  # width, height
     threshold: int = 0  # m of the gray image: a pixel is drawn where more events fell
     turned: tuple[str, ...] = ()  # formats whose files were filmed with the camera on its side
-    flip: bool = True  # whether a mirrored recording is still of its class
     frame_size: int | None = None  # side that networks are shown its frames at; None: the sensor's size
-    remotes: tuple[Remote, ...] = ()  # all of them are needed
-    terms: str = ""
 
-    @property
-    def width(self) -> int:
-        return self.size[0]
-
-    @property
-    def height(self) -> int:
-        return self.size[1]
+    kind: ClassVar[str] = "events"
 
 
-DIGITS = EventSetFacts(
+DIGITS = EventFacts(
     name="digits",
-    description="899 of scikit-learn's handwritten digits under a simulated event camera, built in",
+    title="899 of scikit-learn's handwritten digits under a simulated event camera, built in",
     classnames=tuple(_DIGITS.split()),
     folders=tuple("0123456789"),
     pattern=r"\d+\.bin",
-    size=(34, 34),
+    sensor=(34, 34),
     templates=_NUMERAL,
     split_rule="60/40 within each class, drawn from the seed",
     sizes=(("train", 541), ("test", 358)),
-    flip=False,
+    mirrors=False,
     terms="made on this machine from the digits that come with scikit-learn",
+    made=True,
 )
-NMNIST = EventSetFacts(
+NMNIST = EventFacts(
     name="nmnist",
-    description="N-MNIST, the MNIST digits before a moving event camera (Orchard et al., 2015)",
+    title="N-MNIST, the MNIST digits before a moving event camera (Orchard et al., 2015)",
     classnames=tuple(_DIGITS.split()),
     folders=tuple("0123456789"),
     pattern=r"\d+\.bin",
-    size=(34, 34),
+    sensor=(34, 34),
     templates=_NUMERAL,
     split_rule="official: the folders Train and Test",
     sizes=(("train", 60_000), ("test", 10_000)),
-    flip=False,
+    mirrors=False,
     remotes=(
         Remote(
             "train.zip",
@@ -106,13 +93,13 @@ NMNIST = EventSetFacts(
     ),
     terms="CC BY-SA 4.0",
 )
-NCALTECH101 = EventSetFacts(
+NCALTECH101 = EventFacts(
     name="ncaltech101",
-    description="N-Caltech101, pictures of 101 kinds before a moving event camera (Orchard et al., 2015)",
+    title="N-Caltech101, pictures of 101 kinds before a moving event camera (Orchard et al., 2015)",
     classnames=tuple(_SPOKEN.get(folder, folder.replace("_", " ")) for folder in _CALTECH101.split()),
     folders=tuple(_CALTECH101.split()),
     pattern=r"image_\d+\.bin|\w+_\d+\.npy",
-    size=(240, 180),
+    sensor=(240, 180),
     templates=("A low quality point cloud image of {}.",),
     split_rule="no official one; the first 90 % of each class in order of number train, the rest test",
     sizes=(("all", 8_709),),
@@ -124,13 +111,13 @@ NCALTECH101 = EventSetFacts(
         ),
     ),
 )
-CIFAR10DVS = EventSetFacts(
+CIFAR10DVS = EventFacts(
     name="cifar10dvs",
-    description="CIFAR10-DVS, CIFAR-10 pictures moving before an event camera (Li et al., 2017)",
+    title="CIFAR10-DVS, CIFAR-10 pictures moving before an event camera (Li et al., 2017)",
     classnames=tuple(_CIFAR10.split()),
     folders=tuple(_CIFAR10.split()),
     pattern=r"cifar10_\w+_\d+\.aedat4?",
-    size=(128, 128),
+    sensor=(128, 128),
     templates=("A low quality stick figure of the object {}.",),
     split_rule="no official one; the first 90 % of each class in order of number train, the rest test",
     sizes=(("train", 9_000), ("test", 1_000)),
@@ -139,17 +126,17 @@ CIFAR10DVS = EventSetFacts(
     turned=("AEDAT 2",),  # those of tonic and DV are upright
     remotes=(Remote("CIFAR10DVS.zip", (f"{_FIGSHARE}/38023437",), "md5:ce3a4a0682dc0943703bd8f749a7701c"),),
 )
-DVSGESTURE = EventSetFacts(
+DVSGESTURE = EventFacts(
     name="dvsgesture",
-    description="DVS128 Gesture, eleven gestures of 29 people before an event camera (Amir et al., 2017)",
+    title="DVS128 Gesture, eleven gestures of 29 people before an event camera (Amir et al., 2017)",
     classnames=tuple(_GESTURES.split(",")),
     folders=(),
     pattern=r".+\.(aedat|npy)",
-    size=(128, 128),
+    sensor=(128, 128),
     templates=("A low quality point cloud image of a person doing the gesture {}.",),
     split_rule="official: trials_to_train.txt and trials_to_test.txt, or the folders ibmGestureTrain and …Test",
     sizes=(("train", 1_176), ("test", 288)),
-    flip=False,
+    mirrors=False,
     remotes=(
         Remote("ibmGestureTrain.tar.gz", (f"{_FIGSHARE}/38022171",), "md5:3a8f0d4120a166bac7591f77409cb105"),
         Remote("ibmGestureTest.tar.gz", (f"{_FIGSHARE}/38020584",), "md5:56070e45dadaa85fff82e0fbfbc06de5"),

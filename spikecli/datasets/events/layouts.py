@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from spikecli.datasets.events.facts import EventSetFacts
+from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.split_folders import name_of, split_of
+from spikecli.datasets.walk import refuse_twins, walk
 from spikecli.errors import SpikeError
 from spikecli.files.gate import read_text, reading
 
@@ -29,16 +30,16 @@ class EventItem:
     end: int | None = None
 
 
-def find_items(facts: EventSetFacts, folder: Path) -> list[EventItem]:
+def find_items(facts: EventFacts, folder: Path) -> list[EventItem]:
     """Return the recordings of a data set in `folder`, at any depth; none is no error.
 
     SpikeError when a class is unknown, or a file that a list names is missing.
     """
-    files = [path for path in sorted(folder.rglob("*")) if re.fullmatch(facts.pattern, path.name) and path.is_file()]
+    files = [path for path in walk(folder) if re.fullmatch(facts.pattern, path.name, re.IGNORECASE)]
     return list(_LAYOUTS[facts.name](facts, folder, files))
 
 
-def in_order(facts: EventSetFacts, items: Iterable[EventItem]) -> list[EventItem]:
+def in_order(facts: EventFacts, items: Iterable[EventItem]) -> list[EventItem]:
     """Return `items` by split, class and number; SpikeError when a recording is there twice."""
     ordered = sorted(items, key=_place)
     for one, other in pairwise(ordered):
@@ -47,7 +48,19 @@ def in_order(facts: EventSetFacts, items: Iterable[EventItem]) -> list[EventItem
                 f"found {one.path} and {other.path}, both {one.split} recording {one.name} of {facts.name}; "
                 "wanted each once; give the folder that holds one copy"
             )
+    refuse_twins(ordered, lambda item: (item.split, item.label, item.name), lambda item: item.path)
     return ordered
+
+
+def missing_classes(facts: EventFacts, items: Iterable[EventItem]) -> list[str]:
+    """Return the classes of which there is no recording."""
+    labels = {item.label for item in items}
+    return [name for label, name in enumerate(facts.classnames) if label not in labels]
+
+
+def promises_all(facts: EventFacts) -> bool:
+    """Return whether a folder in this data set's layout holds all classes; parts of the others are passed around."""
+    return _LAYOUTS[facts.name] is _split_folders
 
 
 def _place(item: EventItem) -> tuple[int, int, list[tuple[int, str]]]:
@@ -59,7 +72,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def _class_of(facts: EventSetFacts, path: Path) -> int:
+def _class_of(facts: EventFacts, path: Path) -> int:
     if path.parent.name not in facts.folders:
         raise SpikeError(
             f"found {path} in a folder {path.parent.name!r}; wanted one of the {len(facts.folders)} classes of "
@@ -68,7 +81,7 @@ def _class_of(facts: EventSetFacts, path: Path) -> int:
     return facts.folders.index(path.parent.name)
 
 
-def _split_folders(facts: EventSetFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
+def _split_folders(facts: EventFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
     """Yield N-MNIST's recordings: Train|Test/<digit>/<index>.bin."""
     for path in files:
         split = path.parent.parent.name.lower()
@@ -80,7 +93,7 @@ def _split_folders(facts: EventSetFacts, folder: Path, files: list[Path]) -> Ite
         yield EventItem(path, _class_of(facts, path), split, f"{path.parent.name}/{path.stem}")
 
 
-def _ninety_ten(facts: EventSetFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
+def _ninety_ten(facts: EventFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
     """Yield the recordings of <class>/<name><number>.<suffix>: of each class the first 90 % train, the rest test."""
     classes: dict[int, list[Path]] = {}
     for path in files:
@@ -93,10 +106,12 @@ def _ninety_ten(facts: EventSetFacts, folder: Path, files: list[Path]) -> Iterab
             yield EventItem(path, label, split, f"{path.parent.name}/{path.stem}")
 
 
-def _gestures(facts: EventSetFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
+def _gestures(facts: EventFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
     """Yield DVS128 Gesture's trials: cut from .aedat by lists and labels, or cut already in .npy."""
-    arrays = [path for path in files if path.suffix == ".npy"]
-    lists = {split: sorted(folder.rglob(f"trials_to_{split}.txt")) for split in SPLITS}
+    arrays = [path for path in files if path.suffix.lower() == ".npy"]
+    lists = {
+        split: [path for path in walk(folder, (".txt",)) if path.name == f"trials_to_{split}.txt"] for split in SPLITS
+    }
     if arrays and not any(lists.values()):
         yield from _cut_gestures(facts, arrays)
         return
@@ -112,7 +127,7 @@ def _gestures(facts: EventSetFacts, folder: Path, files: list[Path]) -> Iterable
             yield from _trials(facts, there[line], split)
 
 
-def _trials(facts: EventSetFacts, path: Path, split: str) -> Iterable[EventItem]:
+def _trials(facts: EventFacts, path: Path, split: str) -> Iterable[EventItem]:
     labels = path.with_name(f"{path.stem}_labels.csv")
     if not labels.is_file():
         raise SpikeError(f"found no {labels}; wanted the labels beside {path.name}; unpack the data set again")
@@ -127,7 +142,7 @@ def _trials(facts: EventSetFacts, path: Path, split: str) -> Iterable[EventItem]
             yield EventItem(path, label - 1, split, f"{path.stem}/{index}", start, end)
 
 
-def _cut_gestures(facts: EventSetFacts, arrays: list[Path]) -> Iterable[EventItem]:
+def _cut_gestures(facts: EventFacts, arrays: list[Path]) -> Iterable[EventItem]:
     """Yield tonic's trials: ibmGestureTrain|ibmGestureTest/<user>_<lighting>/<label>.npy."""
     for path in arrays:
         split = path.parent.parent.name.lower().removeprefix("ibmgesture")
@@ -139,7 +154,7 @@ def _cut_gestures(facts: EventSetFacts, arrays: list[Path]) -> Iterable[EventIte
         yield EventItem(path, int(path.stem), split, f"{path.parent.name}/{path.stem}")
 
 
-def _split_or_ninety_ten(facts: EventSetFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
+def _split_or_ninety_ten(facts: EventFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
     """Yield N-Caltech101's recordings: training|validation|testing/<class>/<name>, or classes alone, cut 90 to 10."""
     splits = [split_of(path) for path in files]
     if None in splits:
@@ -149,7 +164,7 @@ def _split_or_ninety_ten(facts: EventSetFacts, folder: Path, files: list[Path]) 
         yield EventItem(path, _class_of(facts, path), str(split), name_of(path))
 
 
-_Layout = Callable[[EventSetFacts, Path, list[Path]], Iterable[EventItem]]
+_Layout = Callable[[EventFacts, Path, list[Path]], Iterable[EventItem]]
 _LAYOUTS: dict[str, _Layout] = {
     "digits": _split_folders,
     "nmnist": _split_folders,

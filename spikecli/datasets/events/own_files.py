@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from spikecli.datasets.events.facts import EventSetFacts
+from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.recording import Recording, check_events, decode
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 
 
-def read_own(path: Path, options: ReadOptions = AS_FOUND, facts: EventSetFacts | None = None) -> Recording:
+def read_own(path: Path, options: ReadOptions = AS_FOUND, facts: EventFacts | None = None) -> Recording:
     """Return the recording in `path`, for a network that was trained on the data set of `facts` where it is known.
 
     Its sensor is that data set's where the file names none. A file of the data set itself is turned as in preparation.
@@ -20,7 +20,7 @@ def read_own(path: Path, options: ReadOptions = AS_FOUND, facts: EventSetFacts |
     if facts is not None and columns.format in facts.turned and re.fullmatch(facts.pattern, path.name):
         note = f"turned, as the camera of {facts.name} lay on its side"
         columns = columns.turned()._replace(notes=(*columns.notes, note))
-    recording = check_events(columns, path, options.sensor, facts.size if facts else None)
+    recording = check_events(columns, path, options.sensor, facts.sensor if facts else None)
     if recording.notes:
         options.on_note(path, recording.notes)
     return recording

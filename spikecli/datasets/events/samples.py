@@ -60,6 +60,7 @@ class EventSamples:
 
     static: ClassVar[bool] = False
     unit_name: ClassVar[str] = "recordings"
+    kind: ClassVar[str] = "events"
 
     @property
     def labels(self) -> np.ndarray:

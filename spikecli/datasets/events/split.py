@@ -10,8 +10,8 @@ import numpy as np
 
 from spikecli.datasets.events.frames import Slicing, count_frames
 from spikecli.datasets.events.recording import EVENT, Recording
-from spikecli.datasets.events.store import Batch, begin_hash, hash_batch
-from spikecli.datasets.splits_record import current_entry
+from spikecli.datasets.events.store import RECORD, Batch, begin_hash, hash_batch
+from spikecli.datasets.record import current_part
 from spikecli.errors import SpikeError
 from spikecli.files.hdf5 import Stored, anew, check_labels, stored
 
@@ -97,16 +97,13 @@ def _runs(chosen: np.ndarray, offsets: np.ndarray) -> Iterator[tuple[int, int]]:
 
 def load_events(data_dir: Path, name: str, split: str) -> EventSplit:
     """Return a split of `name` as prepared last; SpikeError when it is not prepared or its file is damaged."""
-    place, entry = current_entry(data_dir, name)
-    if split not in entry["splits"]:
-        raise SpikeError(f"{name} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
-    path = place / entry["splits"][split]["file"]
+    path, _, part = current_part(data_dir, name, split, RECORD)
     with stored(path, anew(path)) as file:
         classnames, offsets = file.texts("classnames"), file.array("offsets", "i", None).astype(np.int64)
         count = len(offsets) - 1
         if count < 0 or offsets[0] != 0 or (np.diff(offsets) < 0).any():
             raise ValueError("offsets that do not rise from 0")
-        if file.text("sha256") != entry["splits"][split]["sha256"]:
+        if file.text("sha256") != part["fingerprint"]:
             raise SpikeError(f"{path} holds other recordings than its record says; {anew(path)}")
         return EventSplit(
             path=path,

@@ -12,10 +12,12 @@ import h5py
 import numpy as np
 
 from spikecli.datasets.events.columns import Size
-from spikecli.files.gate import file_hash
+from spikecli.datasets.record import RecordOf, part_of
+from spikecli.files.gate import at_least
 from spikecli.files.hdf5 import atomic_hdf5
 
 FORMAT = 1  # raise it when the meaning of a prepared file changes
+RECORD = RecordOf("events", part={"events": at_least(0)})
 _ROWS = 1 << 16  # events in a chunk of the file
 
 
@@ -39,7 +41,7 @@ def write_split(
     size: Size,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """Write `batches` to an HDF5 file, whole or not at all; return its name, numbers of recordings and events, sums."""
+    """Write `batches` to an HDF5 file, whole or not at all; return what the record says of it."""
     narrow = "u1" if max(size) <= 256 else "<u2"
     kinds = {"x": narrow, "y": narrow, "t": "<u4", "p": "u1"}
     text = h5py.string_dtype("utf-8")
@@ -65,8 +67,7 @@ def write_split(
         file.create_dataset("names", data=list(names), dtype=text)
         file.create_dataset("classnames", data=list(classnames), dtype=text)
         file.attrs.update(width=size[0], height=size[1], sha256=digest.hexdigest(), settings=json.dumps(settings))
-    sums = {"sha256": digest.hexdigest(), "file_sha256": file_hash(path)}
-    return {"file": path.name, "samples": len(labels), "events": total, **sums}
+    return part_of(path, len(labels), digest.hexdigest(), events=total)
 
 
 def begin_hash(labels: Sequence[int], names: Sequence[str], classnames: Sequence[str], size: Size) -> hashlib._Hash:

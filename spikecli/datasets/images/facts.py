@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from spikecli.datasets.facts import Facts
 from spikecli.files.remote import Remote
 
 _CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
@@ -21,22 +23,19 @@ _TERMS = "its makers ask to cite Krizhevsky, 2009"
 
 
 @dataclass(frozen=True)
-class ImageSetFacts:
-    """What is fixed about a data set of images in CIFAR's binary form: records of labels, then 3 × 32 × 32 bytes."""
+class ImageFacts(Facts):
+    """The facts of a data set of images; a file of CIFAR holds records of labels, then 3 × 32 × 32 bytes."""
 
-    name: str
-    description: str
-    classnames: tuple[str, ...]
-    files: tuple[tuple[str, tuple[str, ...]], ...]  # (split, names)
-    sizes: tuple[tuple[str, int], ...]
-    labels: int  # bytes before the pixels, of which the last is the label
-    remotes: tuple[Remote, ...]
-    terms: str
+    files: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (split, names)
+    labels: int = 1  # bytes before the pixels, of which the last is the label
+    size: tuple[int, int] = (32, 32)  # height, width
+
+    kind: ClassVar[str] = "images"
 
 
-CIFAR10 = ImageSetFacts(
+CIFAR10 = ImageFacts(
     name="cifar10",
-    description="CIFAR-10, small color pictures of ten kinds (Krizhevsky, 2009)",
+    title="CIFAR-10, small color pictures of ten kinds (Krizhevsky, 2009)",
     classnames=tuple(_CIFAR10.split()),
     files=(("train", tuple(f"data_batch_{number}.bin" for number in range(1, 6))), ("test", ("test_batch.bin",))),
     sizes=(("train", 50_000), ("test", 10_000)),
@@ -48,9 +47,9 @@ CIFAR10 = ImageSetFacts(
     ),
     terms=_TERMS,
 )
-CIFAR100 = ImageSetFacts(
+CIFAR100 = ImageFacts(
     name="cifar100",
-    description="CIFAR-100, small color pictures of a hundred kinds (Krizhevsky, 2009)",
+    title="CIFAR-100, small color pictures of a hundred kinds (Krizhevsky, 2009)",
     classnames=tuple(_CIFAR100.split()),
     files=(("train", ("train.bin",)), ("test", ("test.bin",))),
     sizes=(("train", 50_000), ("test", 10_000)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,17 +11,31 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from spikecli.datasets.images.facts import IMAGE_SETS, ImageSetFacts
-from spikecli.datasets.order import Order, identify
-from spikecli.datasets.splits_record import check_file, current_entry, read_record, write_record
+from spikecli.datasets.images.facts import ImageFacts
+from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
+from spikecli.datasets.record import (
+    Entry,
+    RecordOf,
+    check_file,
+    content_hash,
+    current_entry,
+    current_part,
+    part_of,
+    read_record,
+    settings_key,
+    standing,
+    write_record,
+)
+from spikecli.datasets.walk import identify, walk
 from spikecli.errors import SpikeError
 from spikecli.files.archive import open_source
 from spikecli.files.atomic import sole_writer
 from spikecli.files.download import Fetching, fetch
-from spikecli.files.gate import file_hash, reading
+from spikecli.files.gate import reading
 from spikecli.files.hdf5 import anew, atomic_hdf5, check_labels, stored
 from spikecli.progress import Watch
 
+RECORD = RecordOf("images")
 SHAPE = (3, 32, 32)
 _FORMAT = 1  # raise it when the meaning of a prepared file changes
 _PIXELS = 3 * 32 * 32
@@ -41,13 +54,14 @@ class Images:
 
     static: ClassVar[bool] = True
     unit_name: ClassVar[str] = "images"
+    kind: ClassVar[str] = "images"
 
     def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
         """Return all images (S, 3, 32, 32) or the chosen, the same at every step."""
         return self.images if chosen is None else self.images[chosen]
 
 
-def read_binary(path: Path, facts: ImageSetFacts) -> tuple[np.ndarray, np.ndarray]:
+def read_binary(path: Path, facts: ImageFacts) -> tuple[np.ndarray, np.ndarray]:
     """Return the images (S, 3, 32, 32) uint8 and labels (S,) of a file of fixed-size records: labels, then pixels.
 
     SpikeError when the file ends within a record or names a class that is not there.
@@ -82,13 +96,10 @@ def read_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
 
 def load_images(data_dir: Path, dataset: str, split: str) -> Images:
     """Return a split as prepared last; SpikeError when it is not prepared or its file is damaged."""
-    place, entry = current_entry(data_dir, dataset, "images")
-    if split not in entry["splits"]:
-        raise SpikeError(f"{dataset} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
-    path = place / entry["splits"][split]["file"]
+    path, _, part = current_part(data_dir, dataset, split, RECORD)
     with stored(path, anew(path)) as file:
         images, classnames = file.array("images", "u", None, *SHAPE), file.texts("classnames")
-        if images.dtype != np.uint8 or file.text("sha256") != entry["splits"][split]["sha256"]:
+        if images.dtype != np.uint8 or file.text("sha256") != part["fingerprint"]:
             raise SpikeError(f"{path} holds other images than its record says; {anew(path)}")
         return Images(
             images=images,
@@ -100,20 +111,23 @@ def load_images(data_dir: Path, dataset: str, split: str) -> Images:
         )
 
 
-def prepare_images(data_dir: Path, name: str, order: Order, watch: Watch = Watch()) -> dict[str, Any]:
+def prepare_images(
+    facts: ImageFacts, data_dir: Path, options: PrepareOptions, watch: Watch = Watch(), workers: int | None = None
+) -> dict[str, Any]:
     """Return what stands prepared under DATA_DIR/NAME afterwards, as `describe_images`, with "reused".
 
     SpikeError when there is no source, it lacks a file or holds a broken one, or another process prepares the same.
     """
-    facts, place = IMAGE_SETS[name], data_dir / name
+    refuse_point_options(facts.name, facts.kind, options)
+    name, place = facts.name, data_dir / facts.name
     wanted: dict[str, Any] = {"dataset": name, "format": _FORMAT}
-    if order.source is not None:
-        wanted["source"] = identify(order.source)
-    with sole_writer(place, f"preparing {name}"):
-        reused = not order.force and _stands(place, wanted)
+    if options.source is not None:
+        wanted["source"] = identify(options.source)
+    with sole_writer(place, f"preparing {name}", options.wait):
+        reused = not options.force and standing(place, RECORD, wanted) is not None
         if not reused:
-            fetching = Fetching(offline=order.offline, on_phase=watch.on_phase, on_step=watch.on_step)
-            source = order.source or fetch(facts.remotes[0], place / "raw", fetching)
+            fetching = Fetching(offline=options.offline, on_phase=watch.on_phase, on_step=watch.on_step)
+            source = options.source or fetch(facts.remotes[0], place / "raw", fetching)
             settings = {**wanted, "source": identify(source)}
             watch.on_phase(f"Preparing {name}", None)
             with open_source(source, place, watch.on_step) as folder, _naming(source, folder):
@@ -121,46 +135,49 @@ def prepare_images(data_dir: Path, name: str, order: Order, watch: Watch = Watch
                     split: _write(facts, split, [_found(folder, file, source) for file in files], place, settings)
                     for split, files in facts.files
                 }
-            write_record(place, {"settings": settings, "splits": splits}, "images")
-    return {**describe_images(data_dir, name), "reused": reused}
+            entry = {"settings": settings, "skipped": [], "splits": splits}
+            write_record(place, RECORD, settings_key(settings), entry)
+    return {**describe_images(facts, data_dir), "reused": reused}
 
 
-def describe_images(data_dir: Path, name: str) -> dict[str, Any]:
-    """Return the facts of the data set `name` and, where it is prepared, its images a split."""
-    facts, place = IMAGE_SETS[name], data_dir / name
-    entry = read_record(place, "images")
-    splits = entry["splits"] if entry else {}
+def describe_images(facts: ImageFacts, data_dir: Path) -> dict[str, Any]:
+    """Return the facts of a data set and, where it is prepared, its images a split."""
+    place = data_dir / facts.name
+    record = read_record(place, RECORD)
+    entry: Entry = record["sets"][record["current"]] if record else {"splits": {}, "settings": None}
+    splits = entry["splits"]
     samples = {split: part["samples"] for split, part in splits.items()}
     files = [place / part["file"] for part in splits.values()]
     return {
-        "dataset": name,
-        "description": facts.description,
+        "dataset": facts.name,
+        "description": facts.title,
         "classes": len(facts.classnames),
         "classnames": list(facts.classnames),
         "whole_set": dict(facts.sizes),
         "terms": facts.terms,
-        "prepared": entry is not None,
+        "prepared": record is not None,
         "folder": str(place),
         "samples": samples,
         "official": samples == dict(facts.sizes),
         "bytes": sum(path.stat().st_size for path in files if path.is_file()),
-        "settings": entry["settings"] if entry else None,
+        "settings": entry["settings"],
         "urls": [url for remote in facts.remotes for url in remote.urls],
     }
 
 
-def verify_images(data_dir: Path, name: str, watch: Watch = Watch()) -> dict[str, Any]:
+def verify_images(facts: ImageFacts, data_dir: Path, watch: Watch = Watch()) -> dict[str, Any]:
     """Return images and sha256 of each split after reading it all; SpikeError when one bit changed."""
-    place, entry = current_entry(data_dir, name, "images")
+    name = facts.name
+    place, entry = current_entry(data_dir, name, RECORD)
     watch.on_phase(f"Verifying {name}", len(entry["splits"]))
     report = {}
     for split, part in sorted(entry["splits"].items()):
         check_file(place / part["file"], part)
         images = load_images(data_dir, name, split)
-        found = _content_hash(images.images, images.labels, images.classnames)
-        if found != part["sha256"]:
+        found = _images_hash(images.images, images.labels, images.classnames)
+        if found != part["fingerprint"]:
             raise SpikeError(
-                f"{data_dir / name / part['file']} has the content {found[:12]}, not {part['sha256'][:12]} as "
+                f"{data_dir / name / part['file']} has the content {found[:12]}, not {part['fingerprint'][:12]} as "
                 f"prepared; run `spikecli data prepare {name} --force`"
             )
         report[split] = {"samples": len(images.labels), "sha256": found}
@@ -178,18 +195,11 @@ def _naming(source: Path, folder: Path) -> Iterator[None]:
         raise SpikeError(text) from None
 
 
-def _stands(place: Path, wanted: dict[str, Any]) -> bool:
-    entry = read_record(place, "images")
-    if entry is None or not all((place / part["file"]).is_file() for part in entry["splits"].values()):
-        return False
-    return all(entry["settings"].get(key) == value for key, value in wanted.items())
-
-
 def _found(folder: Path, name: str, source: Path) -> Path:
-    found = sorted(folder.rglob(name))
+    found = [path for path in walk(folder) if path.name == name]
     if found:
         return found[0]
-    if any(path.name in ("data_batch_1", "batches.meta", "meta", "train") for path in folder.rglob("*")):
+    if any(path.name in ("data_batch_1", "batches.meta", "meta", "train") for path in walk(folder)):
         raise SpikeError(
             f"{source} is the Python version, whose pickles could run code when read; give the binary version "
             "(…-binary.tar.gz) with --from"
@@ -197,23 +207,18 @@ def _found(folder: Path, name: str, source: Path) -> Path:
     raise SpikeError(f"found no {name} in {source}; give the binary version's archive or folder with --from")
 
 
-def _write(
-    facts: ImageSetFacts, split: str, files: list[Path], place: Path, settings: dict[str, Any]
-) -> dict[str, Any]:
+def _write(facts: ImageFacts, split: str, files: list[Path], place: Path, settings: dict[str, Any]) -> dict[str, Any]:
     parts = [read_binary(path, facts) for path in files]
     images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
-    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    path, fingerprint = place / f"{split}-{key}.h5", _content_hash(images, labels, facts.classnames)
+    path, fingerprint = place / f"{split}-{settings_key(settings)}.h5", _images_hash(images, labels, facts.classnames)
     with atomic_hdf5(path) as file:
         file.create_dataset("images", data=images)
         file.create_dataset("labels", data=labels, dtype="<i8")
         file.create_dataset("classnames", data=list(facts.classnames))
         file.attrs.update(sha256=fingerprint, settings=json.dumps(settings, sort_keys=True))
-    return {"file": path.name, "samples": len(labels), "sha256": fingerprint, "file_sha256": file_hash(path)}
+    return part_of(path, len(labels), fingerprint)
 
 
-def _content_hash(images: np.ndarray, labels: np.ndarray, classnames: tuple[str, ...]) -> str:
-    digest = hashlib.sha256(json.dumps([list(classnames), list(images.shape)]).encode())
-    digest.update(np.ascontiguousarray(images).data)
-    digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
-    return digest.hexdigest()
+def _images_hash(images: np.ndarray, labels: np.ndarray, classnames: tuple[str, ...]) -> str:
+    columns = np.ascontiguousarray(images).data, np.ascontiguousarray(labels, dtype="<i8").data
+    return content_hash([list(classnames), list(images.shape)], columns)

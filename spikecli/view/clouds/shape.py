@@ -11,6 +11,7 @@ from spikecli.datasets.clouds.formats import SUFFIXES, read_cloud
 from spikecli.datasets.clouds.geometry import Mesh, draw_facing, few_points
 from spikecli.datasets.clouds.store import load_points
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.datasets.sets import ensure_prepared, find_facts
 from spikecli.errors import SpikeError
 from spikecli.view.sources import split_source
 
@@ -53,6 +54,7 @@ def _of_file(path: Path, points: int | None, seed: int, reading: ReadOptions) ->
 
 def _of_dataset(source: str, data_dir: Path, points: int | None) -> Shape:
     dataset, split, index = split_source(source)
+    ensure_prepared(find_facts(dataset, data_dir), data_dir)
     clouds = load_points(data_dir, dataset, split, points)
     if index >= len(clouds.labels):
         raise SpikeError(f"{dataset}:{split} has clouds 0 to {len(clouds.labels) - 1}, not {index}; give one of those")

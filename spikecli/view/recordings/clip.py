@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikecli.datasets.events.facts import EVENT_SETS
 from spikecli.datasets.events.frames import to_frames, to_images
 from spikecli.progress import Watch
 from spikecli.view.recordings.take import Take
@@ -57,8 +56,12 @@ def _ask(look: Look, source: str, take: Take) -> tuple[Question, Viewing]:
 
     how = look.clip
     spoken = zeroshot.read_words(how.classes, how.templates)
-    question = zeroshot.ask_about(take.dataset, *spoken) if take.dataset else zeroshot.ask_of_files([source], *spoken)
-    threshold = EVENT_SETS[take.dataset].threshold if take.dataset else 0
+    question = (
+        zeroshot.ask_about(take.dataset, *spoken, look.data_dir)
+        if take.dataset
+        else zeroshot.ask_of_files([source], *spoken)
+    )
+    threshold = zeroshot.facts_of(take.dataset, look.data_dir).threshold if take.dataset else 0
     return question, Viewing(look.timesteps, look.events.slicing, how.image_preset, how.normalization, threshold)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from spikecli.datasets.events.facts import EVENT_SETS
 from spikecli.datasets.events.own_files import read_own
 from spikecli.datasets.events.recording import Recording
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.datasets.sets import known_names
 from spikecli.errors import SpikeError
 from spikecli.progress import Watch
 from spikecli.view.sources import split_source
@@ -60,7 +60,7 @@ def read_take(source: str, data_dir: Path, watch: Watch = Watch(), reading: Read
 
     `digits`, which is built in, is prepared on the way.
     """
-    if source.split(":")[0] not in EVENT_SETS:
+    if source.split(":")[0] not in known_names(data_dir):
         return Take(Path(source).stem, read_own(Path(source), reading))
     from spikecli.neuroclip.backbone import Telling
     from spikecli.neuroclip.zeroshot import open_split

@@ -1,0 +1,99 @@
+"""Point clouds as a kind of data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikecli.datasets.clouds.augment import AUGMENTATIONS
+from spikecli.datasets.clouds.damage import CLOUD_CORRUPTIONS, corrupt_clouds
+from spikecli.datasets.clouds.facts import POINT_SETS, CloudFacts
+from spikecli.datasets.clouds.formats import SUFFIXES, read_sample
+from spikecli.datasets.clouds.prepare import describe_points, prepare_points
+from spikecli.datasets.clouds.sniff import SHARED, holds_points
+from spikecli.datasets.clouds.store import RECORD, load_points, verify_points
+from spikecli.datasets.corrupt import Corruption
+from spikecli.datasets.kind import Augmentation, Defaults, Kind, Samples
+from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.progress import Watch
+from spikecli.settings.config import TrainConfig
+
+
+class Clouds(Kind[CloudFacts]):
+    """Points in space, shown alike at every time step."""
+
+    name = "points"
+    unit_name = "clouds"
+    record = RECORD
+    facts_class = CloudFacts
+
+    def built_in(self) -> Mapping[str, CloudFacts]:
+        """Return ModelNet and the shapes."""
+        return POINT_SETS
+
+    def suffixes(self) -> tuple[str, ...]:
+        """Return the suffixes of clouds and meshes."""
+        return SUFFIXES
+
+    def claims(self, path: Path) -> bool:
+        """Return whether a file holds points; recordings come with some of the suffixes too."""
+        suffix = path.suffix.lower()
+        return suffix in SUFFIXES and (suffix not in SHARED or holds_points(path))
+
+    def prepare(
+        self, facts: CloudFacts, data_dir: Path, options: PrepareOptions, watch: Watch, workers: int | None = None
+    ) -> dict[str, Any]:
+        """Return what was prepared; SpikeError as `prepare_points`."""
+        return prepare_points(facts, data_dir, options, watch, workers)
+
+    def describe(self, facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
+        """Return facts and what is prepared; SpikeError when the record is damaged."""
+        return describe_points(facts, data_dir)
+
+    def verify(self, facts: CloudFacts, data_dir: Path, watch: Watch) -> dict[str, Any]:
+        """Return the checksums; SpikeError as `verify_points`."""
+        return verify_points(facts, data_dir, watch)
+
+    def load(
+        self, facts: CloudFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, watch: Watch
+    ) -> Samples:
+        """Return the clouds of a split, `config.points` of each; SpikeError as `load_points`."""
+        return load_points(data_dir, facts.name, split, config.points)
+
+    def read_file(
+        self,
+        facts: CloudFacts,
+        path: Path,
+        config: TrainConfig,
+        timesteps: int,
+        seed: int,
+        reading: ReadOptions = AS_FOUND,
+    ) -> np.ndarray:
+        """Return the file's points (N, 3) as a network takes them; SpikeError as `read_sample`."""
+        sample = read_sample(path, config.points, seed=seed, options=reading)
+        if sample.notes:
+            reading.on_note(path, sample.notes)
+        return sample.points
+
+    def defaults(self, facts: CloudFacts) -> Defaults:
+        """Return PointNet with the neuron of its paper."""
+        return Defaults("pointnet", "short", "spiking-pointnet", "plain")
+
+    def augmentations(self) -> Mapping[str, Augmentation]:
+        """Return the augmentations of clouds."""
+        return AUGMENTATIONS
+
+    def corruptions(self) -> Mapping[str, Corruption]:
+        """Return the kinds of damage to clouds."""
+        return CLOUD_CORRUPTIONS
+
+    def damaged(self, samples: Any, corruption: str, severity: int, seed: int, timesteps: int) -> np.ndarray:
+        """Return the damaged clouds (S, n, 3)."""
+        return corrupt_clouds(samples.inputs(timesteps), corruption, severity, seed)
+
+
+KIND = Clouds()

@@ -1,0 +1,101 @@
+"""Event recordings as a kind of data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikecli.datasets.augment_maps import EVENT_AUGMENTATIONS
+from spikecli.datasets.corrupt import Corruption
+from spikecli.datasets.events.damage import EVENT_CORRUPTIONS, corrupt_recording
+from spikecli.datasets.events.facts import EVENT_SETS, EventFacts
+from spikecli.datasets.events.formats import DECODERS
+from spikecli.datasets.events.own_files import read_own
+from spikecli.datasets.events.prepare import describe_events, prepare_events, verify_events
+from spikecli.datasets.events.samples import EventSamples, Framing
+from spikecli.datasets.events.split import load_events
+from spikecli.datasets.events.store import RECORD
+from spikecli.datasets.kind import Augmentation, Defaults, Kind, Samples
+from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.progress import Watch
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.networks import map_size
+
+
+class Recordings(Kind[EventFacts]):
+    """Events of a camera, sliced into frames anew for each number of time steps."""
+
+    name = "events"
+    unit_name = "recordings"
+    record = RECORD
+    facts_class = EventFacts
+    view_timesteps = 10
+
+    def built_in(self) -> Mapping[str, EventFacts]:
+        """Return N-MNIST and its like, and the digits."""
+        return EVENT_SETS
+
+    def suffixes(self) -> tuple[str, ...]:
+        """Return the suffixes of recordings."""
+        return tuple(DECODERS)
+
+    def prepare(
+        self, facts: EventFacts, data_dir: Path, options: PrepareOptions, watch: Watch, workers: int | None = None
+    ) -> dict[str, Any]:
+        """Return what was prepared; SpikeError as `prepare_events`."""
+        return prepare_events(facts, data_dir, options, watch, workers)
+
+    def describe(self, facts: EventFacts, data_dir: Path) -> dict[str, Any]:
+        """Return facts and what is prepared; SpikeError when the record is damaged."""
+        return describe_events(facts, data_dir)
+
+    def verify(self, facts: EventFacts, data_dir: Path, watch: Watch) -> dict[str, Any]:
+        """Return the checksums; SpikeError as `verify_events`."""
+        return verify_events(facts, data_dir, watch)
+
+    def load(
+        self, facts: EventFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, watch: Watch
+    ) -> Samples:
+        """Return the recordings of a split, framed at the data set's size; SpikeError as `load_events`."""
+        source = load_events(data_dir, facts.name, split)
+        side = config.size or facts.frame_size
+        size = map_size(config.model) if fixed else (side, side) if side else (source.height, source.width)
+        return EventSamples(source, Framing(config.slicing, size, config.timesteps), watch)
+
+    def read_file(
+        self,
+        facts: EventFacts,
+        path: Path,
+        config: TrainConfig,
+        timesteps: int,
+        seed: int,
+        reading: ReadOptions = AS_FOUND,
+    ) -> np.ndarray:
+        """Return the file's frames (T, 2, H, W) as a network takes them; SpikeError as `read_events`."""
+        framing = Framing(config.slicing, map_size(config.model), config.timesteps)
+        return framing.of_recording(read_own(path, reading, facts), timesteps)
+
+    def defaults(self, facts: EventFacts) -> Defaults:
+        """Return ResNet-20 of LIF neurons; frames are mirrored where that keeps the class."""
+        return Defaults("resnet20", "events", "lif", "tdbn", "flip-roll" if facts.mirrors else "roll")
+
+    def augmentations(self) -> Mapping[str, Augmentation]:
+        """Return the augmentations of frames."""
+        return EVENT_AUGMENTATIONS
+
+    def corruptions(self) -> Mapping[str, Corruption]:
+        """Return the kinds of damage to recordings."""
+        return EVENT_CORRUPTIONS
+
+    def damaged(self, samples: Any, corruption: str, severity: int, seed: int, timesteps: int) -> np.ndarray:
+        """Return the frames (S, T, 2, H, W) of the damaged recordings."""
+        source = samples.source
+        recordings = (corrupt_recording(source.recording(i), corruption, severity, seed, i) for i in range(len(source)))
+        return np.stack([samples.framing.of_recording(recording, timesteps) for recording in recordings])
+
+
+KIND = Recordings()

@@ -1,0 +1,87 @@
+"""Images as a kind of data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spikecli.datasets.augment_maps import IMAGE_AUGMENTATIONS
+from spikecli.datasets.images.facts import IMAGE_SETS, ImageFacts
+from spikecli.datasets.images.prepare import (
+    RECORD,
+    describe_images,
+    load_images,
+    prepare_images,
+    read_picture,
+    verify_images,
+)
+from spikecli.datasets.kind import Augmentation, Defaults, Kind, Samples
+from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.progress import Watch
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.networks import map_size
+
+
+class Pictures(Kind[ImageFacts]):
+    """Color images, shown alike at every time step."""
+
+    name = "images"
+    unit_name = "images"
+    record = RECORD
+    facts_class = ImageFacts
+    view_timesteps = 0
+
+    def built_in(self) -> Mapping[str, ImageFacts]:
+        """Return CIFAR."""
+        return IMAGE_SETS
+
+    def suffixes(self) -> tuple[str, ...]:
+        """Return the suffixes of pictures."""
+        return (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+
+    def prepare(
+        self, facts: ImageFacts, data_dir: Path, options: PrepareOptions, watch: Watch, workers: int | None = None
+    ) -> dict[str, Any]:
+        """Return what was prepared; SpikeError as `prepare_images`."""
+        return prepare_images(facts, data_dir, options, watch, workers)
+
+    def describe(self, facts: ImageFacts, data_dir: Path) -> dict[str, Any]:
+        """Return facts and what is prepared; SpikeError when the record is damaged."""
+        return describe_images(facts, data_dir)
+
+    def verify(self, facts: ImageFacts, data_dir: Path, watch: Watch) -> dict[str, Any]:
+        """Return the checksums; SpikeError as `verify_images`."""
+        return verify_images(facts, data_dir, watch)
+
+    def load(
+        self, facts: ImageFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, watch: Watch
+    ) -> Samples:
+        """Return the images of a split; SpikeError as `load_images`."""
+        return load_images(data_dir, facts.name, split)
+
+    def read_file(
+        self,
+        facts: ImageFacts,
+        path: Path,
+        config: TrainConfig,
+        timesteps: int,
+        seed: int,
+        reading: ReadOptions = AS_FOUND,
+    ) -> np.ndarray:
+        """Return the picture (3, H, W) at the network's size; SpikeError as `read_picture`."""
+        return read_picture(path, map_size(config.model))
+
+    def defaults(self, facts: ImageFacts) -> Defaults:
+        """Return ResNet-20 of LIF neurons."""
+        return Defaults("resnet20", "cifar", "lif", "tdbn")
+
+    def augmentations(self) -> Mapping[str, Augmentation]:
+        """Return the augmentations of images."""
+        return IMAGE_AUGMENTATIONS
+
+
+KIND = Pictures()

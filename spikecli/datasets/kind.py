@@ -1,0 +1,135 @@
+"""What the program does with a kind of data: clouds, recordings or images. Whoever asks "which kind?" asks this."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from spikecli.datasets.corrupt import Corruption
+from spikecli.datasets.facts import Facts
+from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.datasets.record import RecordOf, current_entry, read_record
+from spikecli.errors import SpikeError
+from spikecli.progress import Watch
+from spikecli.settings.config import TrainConfig
+
+Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+class Samples(Protocol):
+    """A split in memory."""
+
+    @property
+    def labels(self) -> np.ndarray: ...  # int64 (S,), places in classnames
+    @property
+    def classnames(self) -> tuple[str, ...]: ...
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def unit_name(self) -> str: ...  # clouds, recordings or images
+    @property
+    def kind(self) -> str: ...  # points, events or images
+    @property
+    def static(self) -> bool: ...  # whether each time step shows the same
+
+    def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Return what a network is shown in so many steps, samples first, of those at the `chosen` indices or all."""
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a run on a data set takes unless something else is asked for."""
+
+    model: str
+    recipe: str
+    paper: str
+    batch_norm: str  # of a spiking network; the ANN's is plain
+    augment: str | None = None  # None: the recipe's
+
+
+F = TypeVar("F", bound=Facts)
+
+
+class Kind(ABC, Generic[F]):
+    """One kind of data. Its names are those of settings, options and JSON documents."""
+
+    name: ClassVar[str]  # points, events or images
+    unit_name: ClassVar[str]  # clouds, recordings or images
+    record: ClassVar[RecordOf]
+    facts_class: ClassVar[type[Facts]]
+    view_timesteps: ClassVar[int] = 4  # that `view` shows unless told otherwise; 0: it shows none of this kind
+
+    @abstractmethod
+    def built_in(self) -> Mapping[str, F]:
+        """Return the facts of the data sets that come with the program, by name."""
+
+    @abstractmethod
+    def suffixes(self) -> tuple[str, ...]:
+        """Return the suffixes, in lower case, of the files that can be read."""
+
+    def claims(self, path: Path) -> bool:
+        """Return whether a file seems to be of this kind: by its suffix, and by its values where others share that."""
+        return path.suffix.lower() in self.suffixes()
+
+    @abstractmethod
+    def prepare(
+        self, facts: F, data_dir: Path, options: PrepareOptions, watch: Watch, workers: int | None = None
+    ) -> dict[str, Any]:
+        """Return what was prepared, with `samples` a split and whether it was `reused`; SpikeError if it cannot be."""
+
+    @abstractmethod
+    def describe(self, facts: F, data_dir: Path) -> dict[str, Any]:
+        """Return the facts of a data set, and what of it is prepared; SpikeError when its record is damaged."""
+
+    @abstractmethod
+    def verify(self, facts: F, data_dir: Path, watch: Watch) -> dict[str, Any]:
+        """Return the checksums of what is prepared, all of which hold; SpikeError when one does not."""
+
+    def is_prepared(self, name: str, data_dir: Path) -> bool:
+        """Return whether anything is prepared of a data set; SpikeError when its record is damaged."""
+        return read_record(data_dir / name, self.record) is not None
+
+    def fingerprints(self, name: str, data_dir: Path) -> dict[str, str]:
+        """Return the sha256 of each split's content as prepared last; SpikeError when the data set is not prepared."""
+        _, entry = current_entry(data_dir, name, self.record)
+        return {split: part["fingerprint"] for split, part in sorted(entry["splits"].items())}
+
+    @abstractmethod
+    def load(self, facts: F, data_dir: Path, split: str, config: TrainConfig, fixed: bool, watch: Watch) -> Samples:
+        """Return a prepared split for a network of `config`; with `fixed`, at the size the network was built for.
+
+        SpikeError when the split is not prepared or is damaged.
+        """
+
+    @abstractmethod
+    def read_file(
+        self, facts: F, path: Path, config: TrainConfig, timesteps: int, seed: int, reading: ReadOptions = AS_FOUND
+    ) -> np.ndarray:
+        """Return one's own file as a network of `config`, trained on the data set of `facts`, is shown it.
+
+        SpikeError when it cannot be read.
+        """
+
+    @abstractmethod
+    def defaults(self, facts: F) -> Defaults:
+        """Return the network, recipe and neuron that suit a data set."""
+
+    @abstractmethod
+    def augmentations(self) -> Mapping[str, Augmentation]:
+        """Return the augmentations of batches by their names in `--augment`."""
+
+    def corruptions(self) -> Mapping[str, Corruption]:
+        """Return the kinds of damage by their names in `--corrupt`; none unless there are some."""
+        return {}
+
+    def damaged(self, samples: Any, corruption: str, severity: int, seed: int, timesteps: int) -> np.ndarray:
+        """Return what a network is shown of damaged samples in so many steps; SpikeError when there is no damage."""
+        raise SpikeError(f"{self.unit_name} cannot be damaged here; wanted clouds or recordings")

@@ -1,0 +1,32 @@
+"""The options of a preparation, the same for every kind of data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.errors import SpikeError
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """What a preparation reads, which points it draws of each shape, and how strict it is."""
+
+    source: Path | None = None  # None: built in, or fetched
+    points: int | None = None  # of a cloud; 2,048 unless given
+    sampling: Literal["uniform", "fps"] | None = None  # uniform unless given
+    seed: int = 0
+    force: bool = False  # even if it stands already
+    offline: bool = False
+    skip_bad: bool = False  # leave out files that cannot be used, instead of failing
+    wait: bool = False  # for another process that prepares the same data set
+    reading: ReadOptions = AS_FOUND
+
+
+def refuse_point_options(name: str, kind: str, options: PrepareOptions) -> None:
+    """Raise SpikeError for options of clouds that are given for a data set `name` of another `kind`."""
+    for option, value in {"--points": options.points, "--sampling": options.sampling}.items():
+        if value is not None:
+            raise SpikeError(f"found {option}, which is for data sets of points; {name} holds {kind}; remove it")
