@@ -57,7 +57,7 @@ def test_nmnist_from_the_net_in_two_archives(tmp_path: Path, monkeypatch: pytest
     finally:
         server.shutdown()
         server.server_close()
-    assert [phase.split(" (")[0] for phase in phases[::2]] == ["Fetching Train.zip", "Unpacking Train.zip"]
+    assert [phase.split(" (")[0] for phase in phases[:4:2]] == ["Fetching Train.zip", "Unpacking Train.zip"]
     prepare_events(tmp_path / "direct", "nmnist", source)
     there = [load_events(folder, "nmnist", "test").fingerprint for folder in (tmp_path, tmp_path / "direct")]
     assert there[0] == there[1]

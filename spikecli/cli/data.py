@@ -109,6 +109,8 @@ def _tell(console: Console, report: dict[str, Any]) -> None:
     if not report.get("official", True):
         whole = ", ".join(f"{count:,} {split}" for split, count in report["whole_set"].items())
         console.warn(f"this is not the whole of {report['dataset']}, which has {whole}")
+    for line in report.get("notes", []):
+        console.warn(line)
     skipped = report.get("skipped", [])
     for line in skipped[:_LISTED]:
         console.warn(f"left out: {line}")

@@ -152,6 +152,12 @@ def _train(
             _show(trainer, console)
 
 
+def _not_split(trainer: Trainer) -> list[str]:
+    """Return the classes whose only sample is trained on, where others have samples held out."""
+    held = set(trainer.held_out.labels.tolist())
+    return [trainer.run.classnames[label] for label in sorted(set(trainer.batches.labels.tolist()) - held) if held]
+
+
 def _show(trainer: Trainer, console: Console) -> None:
     from spikecli.machine import processes
 
@@ -162,6 +168,8 @@ def _show(trainer: Trainer, console: Console) -> None:
     config = trainer.config
     shares = f"{len(trainer.batches.labels)} {trainer.unit_name} to train on, {len(trainer.held_out.labels)} held out"
     console.note(f"{config.dataset}: {shares}")
+    if whole := _not_split(trainer):
+        console.warn(f"nothing is held out of {', '.join(whole)}: there is one sample of each")
     if not trainer.steps_left:
         console.note(f"all {config.epochs} epochs are done; a larger --epochs would go on")
     with console.progress("training", total=trainer.steps_left, unit="steps") as advance:

@@ -88,12 +88,6 @@ def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
     return np.setdiff1d(np.arange(len(labels)), held_out), held_out
 
 
-def not_split(labels: np.ndarray, classnames: Sequence[str], fraction: float) -> tuple[str, ...]:
-    """Return the classes of which `stratified_split` holds nothing out, though it should: those of one sample."""
-    counts = np.bincount(labels, minlength=len(classnames))
-    return tuple(name for name, count in zip(classnames, counts, strict=True) if fraction and count == 1)
-
-
 def held_out(samples: Samples, config: TrainConfig) -> Part:
     """Return the part of a training split that a run of these settings was validated on; SpikeError without one."""
     if not config.val_fraction:

@@ -16,8 +16,9 @@ from torch.nn import functional
 from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.split import EventSplit, load_events
 from spikecli.datasets.facts import PHOTO
+from spikecli.datasets.facts import PHOTO
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
-from spikecli.datasets.sets import ensure_prepared, find_facts
+from spikecli.datasets.sets import ensure_prepared, find_facts, known_names
 from spikecli.errors import SpikeError
 from spikecli.evaluation.metrics import class_accuracy, cumulative_predictions, instance_accuracy
 from spikecli.files.gate import read_lines
@@ -83,9 +84,11 @@ def _lines(path: Path) -> tuple[str, ...]:
 
 def facts_of(dataset: str, data_dir: Path = DATA_DIR) -> EventFacts:
     """Return what is fixed about a data set of recordings; SpikeError when there is none of that name."""
-    facts = find_facts(dataset, data_dir)
+    names = known_names(data_dir)
+    facts = find_facts(dataset, data_dir) if dataset in names else None
     if not isinstance(facts, EventFacts):
-        raise SpikeError(f"{dataset} holds {facts.kind}; wanted a data set of recordings, such as digits")
+        known = ", ".join(name for name in names if find_facts(name, data_dir).kind == EventFacts.kind)
+        raise SpikeError(f"found no data set {dataset!r} of recordings; wanted one of {known}")
     return facts
 
 
