@@ -13,6 +13,7 @@ import pytest
 import torch
 from clip_files import one_recording, prepare_recordings, random_mini, unit
 
+from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.split import EventSplit, load_events
 from spikecli.errors import SpikeError
 from spikecli.models.clip import ClipModel, load_clip
@@ -320,16 +321,18 @@ def test_prompts_from_a_file_are_used_and_told(cli: Cli, data_dir: Path, tmp_pat
 
 
 def test_digits_are_prepared_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from spikecli.neuroclip import zeroshot
+    from spikecli.datasets.events import kind
 
     asked: list[str] = []
+    really = kind.prepare_events
 
-    def prepare(data_dir: Path, name: str, **_: object) -> None:
-        asked.append(name)
+    def prepare(facts: EventFacts, data_dir: Path, *options: Any) -> None:
+        asked.append(facts.name)
+        monkeypatch.setattr(kind, "prepare_events", really)
         prepare_recordings(data_dir)
-        (data_dir / "nmnist").rename(data_dir / name)
+        (data_dir / "nmnist").rename(data_dir / facts.name)
 
-    monkeypatch.setattr(zeroshot, "prepare_events", prepare)
+    monkeypatch.setattr(kind, "prepare_events", prepare)
     assert len(open_split(tmp_path, "digits", "test")) == 20
     assert len(open_split(tmp_path, "digits", "train")) == 40
     assert asked == ["digits"]
