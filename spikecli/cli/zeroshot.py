@@ -56,8 +56,7 @@ def zeroshot(
 
     console = Console(speech.as_json, speech.quiet)
     how = reading.options(heard := FileNotes(console))
-    dataset = _dataset(names := sources or ["digits"], look.data_dir)
-    battery = _battery(dataset, damage)
+    battery = _battery(dataset := _dataset(names := sources or ["digits"], look.data_dir), damage)
     question, viewing = _asked(words, dataset, names, look.data_dir), _viewing(look, dataset)
     with phases(console) as bars:
         telling = Telling(bars.start, bars.step, console.note)

@@ -16,7 +16,6 @@ from torch.nn import functional
 from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.split import EventSplit, load_events
 from spikecli.datasets.facts import PHOTO
-from spikecli.datasets.facts import PHOTO
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.sets import ensure_prepared, find_facts, known_names
 from spikecli.errors import SpikeError
