@@ -21,7 +21,7 @@ from spikecli.datasets import sets
 from spikecli.datasets.clouds.geometry import Cloud, draw_points
 from spikecli.datasets.events.recording import Recording
 from spikecli.datasets.events.samples import Framing
-from spikecli.datasets.order import Order
+from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.samples import files_for
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import Row, probabilities, samples_for
@@ -34,6 +34,7 @@ from spikecli.settings.neuron import NeuronConfig
 from spikecli.training import train as training
 from spikecli.training.runs import Epoch
 from spikecli.training.settings import settings_of
+from spikecli.weights.provenance import facts_of
 from spikecli.weights.reference import NAME
 from spikecli.weights.trained import Trained
 
@@ -81,7 +82,7 @@ class Model(Trained):
         """
         with _in_values():
             longest = most if timesteps == "auto" else _at_least_one(timesteps)
-            inputs = np.stack([_inputs(self.config, source, longest, seed) for source in sources])
+            inputs = np.stack([_inputs(self, source, longest, seed) for source in sources])
             if timesteps == "auto":
                 found, taken = sure_probabilities(self, inputs, StopRule(confidence, most), seed)
             else:
@@ -106,7 +107,7 @@ def predict(source: Source, network: Trained | str | Path = NAME, timesteps: Ste
     return _opened(network).predict(source, timesteps, seed=seed)
 
 
-def settings(dataset: str = "shapes", **changes: Any) -> TrainConfig:
+def settings(dataset: str = "shapes", *, data_dir: str | Path = "data", **changes: Any) -> TrainConfig:
     """Return the settings of a run on a data set, with the defaults of `spikecli train`.
 
     `changes` are fields of the settings by name: of training (`epochs=30`), of the neuron (`fire="ternary"`), of the
@@ -120,7 +121,7 @@ def settings(dataset: str = "shapes", **changes: Any) -> TrainConfig:
         group = parts if name in NeuronConfig.model_fields else fields if name in TrainConfig.model_fields else network
         group[name] = value
     with _in_values():
-        return settings_of(dataset, paper, recipe, fields, parts, network)
+        return settings_of(dataset, paper, recipe, fields, parts, network, Path(data_dir))
 
 
 def prepare(
@@ -131,7 +132,7 @@ def prepare(
     `source` is a folder or archive, None for what is built in or fetched; `points` are those of a cloud.
     """
     with _in_values():
-        return sets.prepare(Path(data_dir), dataset, Order(None if source is None else Path(source), points))
+        return sets.prepare(Path(data_dir), dataset, PrepareOptions(None if source is None else Path(source), points))
 
 
 def train(
@@ -149,7 +150,7 @@ def train(
     `on_epoch` is called after each epoch. Raise SpikeError if the data set is not prepared, or if `out` holds a run
     and `resume` is not given.
     """
-    config = settings(dataset, **changes)
+    config = settings(dataset, data_dir=data_dir, **changes)
     with _in_values():
         folder = None if out is None else Path(out)
         with training.opened(config, Path(data_dir), folder, resume, device) as trainer:
@@ -194,11 +195,12 @@ def _at_least_one(timesteps: int) -> int:
     return timesteps
 
 
-def _inputs(config: TrainConfig, source: Source, timesteps: int, seed: int) -> np.ndarray:
-    """Return one source as a network of `config` takes it; SpikeError if it is of another kind."""
-    kind = sets.kind_of(config.dataset)
+def _inputs(trained: Trained, source: Source, timesteps: int, seed: int) -> np.ndarray:
+    """Return one source as a network takes it; SpikeError if it is of another kind."""
+    config, facts = trained.config, facts_of(trained)
+    kind = facts.kind
     if isinstance(source, str | Path):
-        return files_for(config, [Path(source)], timesteps, seed)[0]
+        return files_for(facts, config, [Path(source)], timesteps, seed)[0]
     if isinstance(source, Recording) and kind == "events":
         return Framing(config.slicing, map_size(config.model), config.timesteps).of_recording(source, timesteps)
     if isinstance(source, np.ndarray) and kind == "points" and source.ndim == 2 and source.shape[1] in (3, 6):

@@ -119,8 +119,8 @@ class Kind(ABC, Generic[F]):
         """
 
     @abstractmethod
-    def defaults(self, facts: F) -> Defaults:
-        """Return the network, recipe and neuron that suit a data set."""
+    def defaults(self, facts: F, model: str | None = None) -> Defaults:
+        """Return the network, recipe and neuron that suit a data set, and the network `model` if one is named."""
 
     @abstractmethod
     def augmentations(self) -> Mapping[str, Augmentation]:

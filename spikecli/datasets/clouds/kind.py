@@ -79,8 +79,10 @@ class Clouds(Kind[CloudFacts]):
             reading.on_note(path, sample.notes)
         return sample.points
 
-    def defaults(self, facts: CloudFacts) -> Defaults:
-        """Return PointNet with the neuron of its paper."""
+    def defaults(self, facts: CloudFacts, model: str | None = None) -> Defaults:
+        """Return PointNet with the neuron of its paper, or DeLA with ternary neurons where it is asked for."""
+        if model == "dela":
+            return Defaults("dela", "dela", "ternary", "plain")
         return Defaults("pointnet", "short", "spiking-pointnet", "plain")
 
     def augmentations(self) -> Mapping[str, Augmentation]:

@@ -79,7 +79,7 @@ class Recordings(Kind[EventFacts]):
         framing = Framing(config.slicing, map_size(config.model), config.timesteps)
         return framing.of_recording(read_own(path, reading, facts), timesteps)
 
-    def defaults(self, facts: EventFacts) -> Defaults:
+    def defaults(self, facts: EventFacts, model: str | None = None) -> Defaults:
         """Return ResNet-20 of LIF neurons; frames are mirrored where that keeps the class."""
         return Defaults("resnet20", "events", "lif", "tdbn", "flip-roll" if facts.mirrors else "roll")
 

@@ -75,7 +75,7 @@ class Pictures(Kind[ImageFacts]):
         """Return the picture (3, H, W) at the network's size; SpikeError as `read_picture`."""
         return read_picture(path, map_size(config.model))
 
-    def defaults(self, facts: ImageFacts) -> Defaults:
+    def defaults(self, facts: ImageFacts, model: str | None = None) -> Defaults:
         """Return ResNet-20 of LIF neurons."""
         return Defaults("resnet20", "cifar", "lif", "tdbn")
 
