@@ -121,7 +121,7 @@ def settings(dataset: str = "shapes", *, data_dir: str | Path = "data", **change
         group = parts if name in NeuronConfig.model_fields else fields if name in TrainConfig.model_fields else network
         group[name] = value
     with _in_values():
-        return settings_of(dataset, paper, recipe, fields, parts, network, Path(data_dir))
+        return settings_of(dataset, paper, recipe, fields, parts, network, data_dir=Path(data_dir))
 
 
 def prepare(

@@ -81,7 +81,7 @@ def test_a_wrong_edit_is_one_line(tmp_path: Path, before: str, after: str, said:
 
 
 def test_a_misspelt_name_is_told_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(SpikeError, match=r"found no data set 'modelnet1O'.*did you mean modelnet10"):
+    with pytest.raises(SpikeError, match=r"cannot be 'modelnet1O': did you mean modelnet10\?"):
         find_facts("modelnet1O", tmp_path)
 
 

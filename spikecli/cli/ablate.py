@@ -98,7 +98,7 @@ def settings(
         training = {**training, "timesteps": 1, "rmp_weight": None}
         network = {**network, "batch_norm": None}
         parts = {}
-    chosen = settings_of(dataset, paper, recipe, training, parts, network, data_dir)
+    chosen = settings_of(dataset, paper, recipe, training, parts, network, data_dir=data_dir)
     check_settings(chosen, data_dir)
     return chosen
 

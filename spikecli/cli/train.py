@@ -89,7 +89,7 @@ class Given:
         given = (self.paper, self.recipe, self.training, self.parts, self.network)
         if base is not None:
             return settings_like(base, self.dataset, *given)
-        return settings_of(self.dataset or "shapes", *given, self.data_dir)
+        return settings_of(self.dataset or "shapes", *given, data_dir=self.data_dir)
 
 
 def resolved(given: Given, resume: str, like: Path | None, out: Path | None) -> tuple[TrainConfig, Path | None, bool]:

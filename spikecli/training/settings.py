@@ -27,6 +27,7 @@ def settings_of(
     training: dict[str, Any],
     parts: dict[str, Any],
     network: dict[str, Any],
+    *,
     data_dir: Path = Path("data"),
 ) -> TrainConfig:
     """Return the settings of the run, with what suits the data set where nothing was given.
