@@ -210,7 +210,7 @@ def test_papers_joined_by_plus_change_what_each_of_them_changes() -> None:
     ("name", "said"),
     [
         ("mpbn+soft-reset-mpr", "mpbn and soft-reset-mpr want another norm"),
-        ("real-spike+ternary-trainable", "another amplitude"),
+        ("real-spike+ternary-trainable", "another surrogate"),
         ("mpbn+ann", "no neurons"),
         ("mpbn+", "paper cannot be ''"),
     ],

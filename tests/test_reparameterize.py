@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from spikecli import models, neurons
 from spikecli.errors import SpikeError
+from spikecli.evaluation.comparison import Comparison, compare, demand_equality
 from spikecli.evaluation.energy import Operations, counted
 from spikecli.evaluation.evaluate import step_logits
 from spikecli.evaluation.probe import critical_points
-from spikecli.evaluation.proof import Comparison, compare, demand_equality
 from spikecli.models.adapter import InterTimestepAdapter
 from spikecli.models.convolution import Convolution
 from spikecli.models.layers import BatchNorm, FireThenMax, MaxThenNorm
@@ -357,6 +357,84 @@ def test_tampered_weights_are_not_equal(name: str) -> None:
         demand_equality(found, Path("a.safetensors"))
 
 
+def mutated(model: nn.Module, folded: nn.Module) -> str:
+    """Return what the proof says of a changed fold, after seeing that spikes and logits alone would let it pass."""
+    found = sum((compare(model, folded, CLOUDS, t, 5, CPU) for t in (1, 4)), Comparison())
+    assert found.spikes_flipped == 0 and found.max_logit_difference < 1e-9, "spikes and logits see it already"
+    with pytest.raises(SpikeError) as refused:
+        demand_equality(found, Path("a.safetensors"))
+    return str(refused.value)
+
+
+class Inclusive(nn.Module):
+    """A fire function that emits at exactly a threshold what the original emits just on the other side of it."""
+
+    def __init__(self, fire: nn.Module) -> None:
+        super().__init__()
+        self.was, self.levels = fire, fire.levels
+        if isinstance(fire, Upper):
+            self.direction, self.rises, self.thresholds = fire.direction, fire.rises, fire.thresholds
+        else:
+            self.steps = fire.steps
+
+    def forward(self, v: Tensor) -> Tensor:
+        at = (
+            [rise * self.direction for rise in self.rises()]
+            if isinstance(self.was, Upper)
+            else [
+                v.new_tensor(step.at)
+                for step in self.steps  # type: ignore[union-attr]
+            ]
+        )
+        near = [self.was(v * (1 + sign * 1e-12)) for sign in (-1, 1)]
+        other = torch.where(near[0] == self.was(v), *reversed(near))
+        return torch.where(torch.stack([v == one for one in at]).any(0), other, self.was(v))
+
+
+def test_the_proof_sees_a_leak_that_is_off_by_a_billionth() -> None:
+    model = tiny(NeuronConfig(charge="learned-leak"))
+    folded = reparameterize(model)
+    folded.get_submodule("fire2").charge.decay += 1e-9  # type: ignore[union-attr, operator]
+    assert "the membrane potential of fire2" in mutated(model, folded)
+
+
+def test_the_proof_sees_thresholds_that_are_off_by_a_millionth() -> None:
+    model = tiny(NeuronConfig(norm="mpbn"))
+    folded = reparameterize(model)
+    folded.get_submodule("fire2").fire.upper += 1e-6  # type: ignore[union-attr, operator]
+    assert "the thresholds of fire2" in mutated(model, folded)
+
+
+def test_the_proof_sees_an_epsilon_that_a_membrane_norm_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    true = MembraneBatchNorm.running
+
+    def without(norm: MembraneBatchNorm) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        gamma, beta, mean, deviation = true(norm)
+        return gamma, beta, mean, (deviation.square() - norm.norm.eps).sqrt()
+
+    model = tiny(NeuronConfig(norm="mpbn", fire="ternary"))
+    monkeypatch.setattr(MembraneBatchNorm, "running", without)
+    assert "the thresholds of fire1" in mutated(model, reparameterize(model))
+
+
+def test_the_proof_sees_an_input_current_that_is_off() -> None:
+    model = tiny(NeuronConfig())
+    folded = reparameterize(model)
+    folded.get_submodule("point2").bias += 1e-8  # type: ignore[union-attr, operator]
+    assert "the input current of fire2" in mutated(model, folded)
+
+
+@pytest.mark.parametrize("norm", ["none", "rectifier", "mpbn"])
+@pytest.mark.parametrize("fire", ["binary", "ternary"])
+def test_the_proof_sees_a_strict_threshold_where_an_inclusive_one_was(norm: str, fire: str) -> None:
+    model = tiny(NeuronConfig(norm=norm, fire=fire))
+    folded = reparameterize(model)
+    neuron = folded.get_submodule("fire2")
+    assert isinstance(neuron, Neuron)
+    neuron.fire = Inclusive(neuron.fire)
+    assert "the thresholds of fire2 differing by inf" in mutated(model, folded)
+
+
 def test_values_that_are_no_spikes_and_no_numbers_are_not_equal() -> None:
     model = tiny(NeuronConfig())
     assert not compare(model, tiny(NeuronConfig(amplitude="scalar")), CLOUDS, 1, 0, CPU).emits_spikes_alone
@@ -441,6 +519,24 @@ def test_an_unequal_fold_is_not_written(
     refused = cli("reparameterize", trained, "--out", out, "--samples", 2, "--data-dir", shapes_dir, "--quiet")
     assert refused.code == 1 and "spikes of fire2 flipped" in refused.err and refused.err.count("\n") == 1
     assert not out.exists()
+
+
+def test_half_keeps_in_float32_what_float16_cannot_hold(
+    cli: Cli, shapes_dir: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = checkpoints.load(trained / "model.safetensors")
+    stored.tensors["fire1.norm.norm.weight"][0] = 0  # constant: its threshold is out of any reach
+    silent, out = tmp_path / "silent.safetensors", tmp_path / "half.safetensors"
+    checkpoints.save(silent, stored)
+    line = ("reparameterize", silent, "--out", out, "--half", "--samples", 8, "--data-dir", shapes_dir, "--json")
+    refused = cli(*line)  # a network of one epoch is unsure of much: 2 of 16 answers turn
+    assert refused.code == 1 and "rounding the weights to float16 changes" in refused.err and not out.exists()
+    monkeypatch.setattr("spikecli.evaluation.proof.MOST_CHANGED", 1.0)
+    document = cli(*line).document
+    kept = set(document["kept_in_float32"])
+    assert {"fire1.fire.upper", "fire5.fire.upper"} <= kept and "point2.weight" not in kept
+    written = checkpoints.load(out).tensors
+    assert written["fire1.fire.upper"].abs().max() > 1e38 and written["point2.weight"].dtype == torch.float16
 
 
 def test_a_folded_network_is_not_trained(shapes_dir: Path, tmp_path: Path) -> None:

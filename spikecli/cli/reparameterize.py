@@ -73,6 +73,7 @@ def _document(done: Folded) -> dict[str, Any]:
         "samples": done.samples,
         **_figures(done.float64),
         done.stored: _figures(done.written),
+        "kept_in_float32": done.in_float32,
     }
 
 
@@ -82,6 +83,9 @@ def _figures(comparison: Comparison) -> dict[str, Any]:
         "spikes_flipped": comparison.spikes_flipped,
         "spikes": comparison.spikes,
         "answers_changed": comparison.answers_changed,
+        "max_current_difference": comparison.max_current_difference,
+        "max_potential_difference": comparison.max_potential_difference,
+        "max_threshold_difference": comparison.max_threshold_difference,
     }
 
 

@@ -190,6 +190,18 @@ class AveragePool(nn.Module):
         return f"side={self.side}"
 
 
+class Entry(nn.Module):
+    """A mean between a network's stem and its stages; a fold leaves the gain of the spikes in front of it."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.edge = Edge()
+        self.mean = AveragePool(side)
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., H, W, C) → (..., ⌈H/side⌉, ⌈W/side⌉, C)
+        return self.mean(self.edge(x))
+
+
 class GlobalPool(nn.Module):
     """The mean over all places."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -17,6 +17,7 @@ from spikecli.models.convolution import (
     ConvFire,
     ConvNorm,
     Edge,
+    Entry,
     GlobalPool,
     NeuronFactory,
     Size,
@@ -25,7 +26,7 @@ from spikecli.models.convolution import (
     norm_scale,
     scaled,
 )
-from spikecli.settings.networks import MapConfig
+from spikecli.settings.networks import ResNetConfig
 
 
 @dataclass(frozen=True)
@@ -34,22 +35,32 @@ class Plan:
 
     stem: tuple[int, ...]
     stages: tuple[tuple[int, int], ...]  # (channels, blocks); from the second on, the first block halves the map
+    entry: int = 1  # side of the average pool between stem and stages
+    pooled_shortcut: bool = False  # a shortcut's stride is an average pool's, not its convolution's
 
 
+# As the authors' code has them: on 32 × 32 the maps of ResNet-20 are 32/16/8/4/2, 178 M multiply-adds at K = 10.
 PLANS = {
     "resnet18": Plan((64,), ((64, 2), (128, 2), (256, 2), (512, 2))),
     "resnet19": Plan((128,), ((128, 3), (256, 3), (512, 2))),
-    "resnet20": Plan((64, 64, 64), ((64, 2), (128, 2), (256, 2), (512, 2))),
+    "resnet20": Plan((64, 64, 64), ((64, 2), (128, 2), (256, 2), (512, 2)), entry=2, pooled_shortcut=True),
 }
 
 
-class Shortcut(nn.Module):
-    """Past a block that changes the map: average pool → 1 × 1 convolution → batch norm."""
+def plan_of(config: ResNetConfig) -> Plan:
+    """Return the plan of a ResNet; in the layout "first", ours of 0.1, every shortcut pools and no entry does."""
+    plan = PLANS[config.name]
+    return plan if config.layout == "released" else replace(plan, entry=1, pooled_shortcut=True)
 
-    def __init__(self, inputs: int, outputs: int, stride: int, scale: float) -> None:
+
+class Shortcut(nn.Module):
+    """Past a block that changes the map: 1 × 1 convolution with the block's stride → batch norm; or, with `pooled`,
+    average pool → 1 × 1 convolution → batch norm."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, scale: float, pooled: bool) -> None:
         super().__init__()
-        self.pool = AveragePool(stride)
-        self.conv = ConvNorm(inputs, outputs, kernel=1, scale=scale)
+        self.pool = AveragePool(stride) if pooled else Edge()
+        self.conv = ConvNorm(inputs, outputs, kernel=1, stride=1 if pooled else stride, scale=scale)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(self.pool(x))
@@ -59,15 +70,24 @@ class Block(nn.Module):
     """out = fire(norm(conv(fire(norm(conv(x))))) + shortcut(x)): the neuron sits after the sum."""
 
     def __init__(
-        self, inputs: int, outputs: int, stride: int, size: Size, neuron: NeuronFactory, config: MapConfig
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int,
+        size: Size,
+        neuron: NeuronFactory,
+        config: ResNetConfig,
+        pooled: bool,
     ) -> None:
         super().__init__()
-        meeting = norm_scale(config, MEETING)
+        unchanged = stride == 1 and inputs == outputs
+        # tdBN (2307.04356): α = 1/√2 where two norms meet; an identity brings none of its own, so α = 1.
+        alone = unchanged and config.layout == "released"
+        meeting = norm_scale(config, 1.0 if alone else MEETING)
         self.conv1 = ConvNorm(inputs, outputs, stride=stride, scale=norm_scale(config))
         self.fire1 = neuron(outputs, size)
         self.conv2 = ConvNorm(outputs, outputs, scale=meeting)
-        unchanged = stride == 1 and inputs == outputs
-        self.shortcut = Edge() if unchanged else Shortcut(inputs, outputs, stride, meeting)
+        self.shortcut = Edge() if unchanged else Shortcut(inputs, outputs, stride, meeting, pooled)
         self.fire2 = neuron(outputs, size)
 
     def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (T, B, H, W, C) → (T, B, H', W', C')
@@ -83,7 +103,7 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """Logits (T, B, K) of images (B, C, H, W), the same at every step, or of frames (T, B, C, H, W)."""
 
-    def __init__(self, plan: Plan, neuron: NeuronFactory, config: MapConfig) -> None:
+    def __init__(self, plan: Plan, neuron: NeuronFactory, config: ResNetConfig) -> None:
         super().__init__()
         size, channels = config.size, config.inputs
         self.stem = nn.ModuleList()
@@ -91,13 +111,15 @@ class ResNet(nn.Module):
             conv = ConvNorm(channels, outputs, scale=norm_scale(config))
             self.stem.append(ConvFire(Edge(), conv, neuron(outputs, size)))
             channels = outputs
+        self.entry = Entry(plan.entry) if plan.entry > 1 else Edge()
+        size = after(size, plan.entry)
         self.stages = [f"stage{number}" for number in range(1, len(plan.stages) + 1)]
         for name, (wide, blocks) in zip(self.stages, plan.stages, strict=True):
             stage = nn.ModuleList()
             for number in range(blocks):
                 stride = 2 if number == 0 and name != "stage1" else 1
                 size, outputs = after(size, stride), scaled(wide, config.width)
-                stage.append(Block(channels, outputs, stride, size, neuron, config))
+                stage.append(Block(channels, outputs, stride, size, neuron, config, plan.pooled_shortcut))
                 channels = outputs
             self.add_module(name, stage)
         self.pool = GlobalPool()
@@ -109,6 +131,7 @@ class ResNet(nn.Module):
         x = as_maps(x)  # an image stays (1, B, H, W, C) until a neuron has fired
         for layer in self.stem:
             x = layer(x, timesteps)
+        x = self.entry(x)
         for _, block in self.blocks():
             x = block(x, timesteps)
         return self.out(self.pool(x))
@@ -133,12 +156,12 @@ class ResNet(nn.Module):
         blocks = list(self.blocks())
         entries = [block.consumers(name) for name, block in blocks]
         yield from ((f"{name}.fire", (f"{later}.conv",)) for name, later in pairwise(stem))
-        yield f"{stem[-1]}.fire", entries[0]
+        yield f"{stem[-1]}.fire", ("entry.edge",) if isinstance(self.entry, Entry) else entries[0]
         for (name, _), later in zip(blocks, [*entries[1:], ("out",)], strict=True):
             yield f"{name}.fire1", (f"{name}.conv2",)
             yield f"{name}.fire2", later
 
 
-def build(config: MapConfig) -> ResNet:
+def build(config: ResNetConfig) -> ResNet:
     """Return the ResNet that `config` describes, with fresh weights from torch's generator."""
-    return ResNet(PLANS[config.name], partial(neurons.build, config.neuron), config)
+    return ResNet(plan_of(config), partial(neurons.build, config.neuron), config)

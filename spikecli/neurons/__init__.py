@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
-from spikecli.neurons import charge, fire, norm, reset, start
+from spikecli.errors import SpikeError
+from spikecli.neurons import charge, fire, norm, reset, start, surrogate
 from spikecli.neurons.neuron import Amplitude, Neuron
+from spikecli.settings import choices
 from spikecli.settings.config import NeuronConfig
 
 Size = tuple[int, int]  # height and width of a map
@@ -18,6 +21,39 @@ AMPLITUDES: dict[str, Callable[[NeuronConfig, int, Size | None], nn.Module]] = {
     "channel": lambda config, channels, positions: Amplitude(channels),
     "element": lambda config, channels, positions: Amplitude(*(positions or ()), channels),
 }
+
+
+SLOTS: dict[str, dict[str, Any]] = {
+    "start": start.STARTS,
+    "charge": charge.CHARGES,
+    "norm": norm.NORMS,
+    "fire": fire.FIRES,
+    "surrogate": surrogate.SURROGATES,
+    "reset": reset.RESETS,
+    "amplitude": AMPLITUDES,
+}
+
+
+def register(slot: str, name: str, build: Callable[..., Any], help: str = "") -> None:
+    """Add a part under `name` to a slot of the neuron, so that settings and `--help` know it.
+
+    `build` gets the NeuronConfig; for norm and amplitude also the number of channels and the size of a map or None;
+    for reset also the fire function. What the part may answer is in `neurons/answers.py`. SpikeError for a slot that
+    is not one and for a name that is taken.
+    """
+    if slot not in SLOTS:
+        raise SpikeError(f"a neuron has no slot {slot!r}; give one of {', '.join(SLOTS)}")
+    if name in SLOTS[slot]:
+        raise SpikeError(f"the {slot} {name!r} is there already; give the part another name")
+    choices.add(slot, name, help)
+    SLOTS[slot][name] = build
+
+
+def remove(slot: str, name: str) -> None:
+    """Take a part that was registered out of its slot again."""
+    choices.remove(slot, name)
+    if name not in choices.names(slot):  # one that is built in stays
+        SLOTS[slot].pop(name, None)
 
 
 class ReLU(nn.ReLU):

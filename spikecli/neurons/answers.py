@@ -38,10 +38,14 @@ class Fires(Protocol):
 
 
 @runtime_checkable
-class Thresholds(Protocol):
-    """A fire function whose thresholds differ by channel or neuron, as folding leaves it."""
+class Rises(Protocol):
+    """A fire function of d·v, with a direction d = ±1 and thresholds by channel or neuron, as folding leaves it."""
 
     levels: tuple[float, ...]
+    direction: Tensor
+
+    def rises(self) -> Tensor:
+        """Return the thresholds of d·v, (levels − 1, ...), rising."""
 
     def thresholds(self) -> Tensor:
         """Return every potential at which what is emitted changes, (n,); those out of reach are left out."""
@@ -145,7 +149,7 @@ def folded(part: nn.Module) -> nn.Module:
 
 def thresholds_of(fire: nn.Module, name: str = "") -> Sequence[float]:
     """Return where u changes what is emitted, rising, each value once; SpikeError if the fire function cannot say."""
-    if isinstance(fire, Thresholds):
+    if isinstance(fire, Rises):
         return sorted(set(fire.thresholds().float().tolist()))
     return sorted({step.at for step in steps_of(fire, name)})
 

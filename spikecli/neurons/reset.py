@@ -7,19 +7,20 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from spikecli.neurons.answers import levels_of
 from spikecli.settings.config import NeuronConfig
 
 
 class HardReset(nn.Module):
     """v ← v·(1 − s): a membrane that fired is at 0. |s| for signed spikes: the same values, another gradient.
 
-    For `levels` beyond −1, 0 and 1 the factor is 1 − min(|s|/l, 1) with l the smallest level beside 0. `detached`:
-    no gradient flows through the spikes, as Real Spike was released (2210.06686).
+    For `levels` beyond −1, 0 and 1 the factor is 1 − min(|s|/l, 1) with l the smallest level beside 0; levels that are
+    not known (None) are taken for whole numbers. `detached`: no gradient flows through the spikes, as Real Spike was
+    released (2210.06686).
     """
 
-    def __init__(self, levels: tuple[float, ...] = (0, 1), detached: bool = False) -> None:
+    def __init__(self, levels: tuple[float, ...] | None = (0, 1), detached: bool = False) -> None:
         super().__init__()
+        levels = levels or (-2, -1, 0, 1, 2)
         self.signed = min(levels) < 0
         self.least = min(abs(level) for level in levels if level)
         self.unit = all(abs(level) == 1 for level in levels if level)
@@ -48,8 +49,8 @@ class SoftReset(nn.Module):
 
 
 RESETS: dict[str, Callable[[NeuronConfig, nn.Module], nn.Module]] = {
-    "hard": lambda config, fire: HardReset(levels_of(fire, config.fire)),
-    "hard-detached": lambda config, fire: HardReset(levels_of(fire, config.fire), detached=True),
+    "hard": lambda config, fire: HardReset(getattr(fire, "levels", None)),
+    "hard-detached": lambda config, fire: HardReset(getattr(fire, "levels", None), detached=True),
     "soft": lambda config, fire: SoftReset(config.reset_amount or config.threshold),
 }
 

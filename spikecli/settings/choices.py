@@ -26,8 +26,12 @@ BUILT_IN = MappingProxyType(
             "rectifier": "the membrane potential rectifier",
         },
         "fire": {"binary": "spikes 0 and 1", "ternary": "spikes −1, 0 and 1", "integer": "spikes 0 to D"},
-        "surrogate": {"rectangle": "1 in a window", "tanh": "tanh's derivative in a window"},
-        "reset": {"hard": "to 0", "soft": "an amount is subtracted"},
+        "surrogate": {"rectangle": "1 in a window", "tanh": "tanh's derivative in a window", "arctan": "a bell"},
+        "reset": {
+            "hard": "to 0",
+            "hard-detached": "to 0, without a gradient through the spike",
+            "soft": "an amount is subtracted",
+        },
         "amplitude": {
             "none": "spikes of size 1",
             "scalar": "one trained size a layer",

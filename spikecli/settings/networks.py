@@ -13,6 +13,7 @@ from spikecli.settings.neuron import NeuronConfig
 
 TNet = Literal["pooled", "paper", "none"]
 BatchNorm = Literal["plain", "tdbn"]
+Layout = Literal["released", "first"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Side = Annotated[int, Field(ge=1)]
 
@@ -21,6 +22,8 @@ class ModelConfig(Settings):
     """What the settings of every network hold. `neuron` None puts a ReLU in every neuron's place: the ANN baseline."""
 
     takes: ClassVar[tuple[str, ...]] = ("points",)  # kinds of data
+    surrogate: ClassVar[str | None] = None  # of its neurons, where neither paper nor user names one
+    before: ClassVar[dict[str, Any]] = {}  # fields that came later, with what a file without them meant
 
     name: Annotated[str, choices.Choice("model")] = Field(description="Network.")
     classes: Annotated[int, Field(ge=2)] = Field(10, description="Classes; the data set decides.")
@@ -85,6 +88,7 @@ class MapConfig(JointConfig):
     """A convolutional network for images and event frames."""
 
     takes: ClassVar[tuple[str, ...]] = ("events", "images")
+    surrogate: ClassVar[str | None] = "rectangle"  # tanh, k = 5, learns worse in ResNets and VGG (docs/networks.md)
 
     width: Positive = Field(1.0, description="Factor on the channels.")
     batch_norm: BatchNorm = Field("plain", description="plain, or tdbn: its scale begins at the threshold.")
@@ -99,7 +103,12 @@ class MapConfig(JointConfig):
 class ResNetConfig(MapConfig):
     """ResNet-18, -19 or -20."""
 
+    before: ClassVar[dict[str, Any]] = {"layout": "first"}
+
     name: Annotated[str, choices.Choice("model")] = Field("resnet20", description="Network.")
+    layout: Layout = Field(
+        "released", description="Pools and shortcuts: released, as the authors' code has them; first, our own of 0.1."
+    )
 
 
 class VggConfig(MapConfig):
@@ -164,6 +173,7 @@ def stored(value: Any) -> Any:
     """Return the settings of a network as a file holds them, of this version or an earlier one.
 
     Earlier ones held every field for every network: those that mean nothing are dropped at their default of then.
+    Fields that came later get what their class says of `before`.
     """
     if not isinstance(value, dict):
         return value
@@ -171,7 +181,7 @@ def stored(value: Any) -> Any:
     kind = NETWORKS.get(name, ModelConfig)  # which refuses a name that is not known
     foreign = {key for key in value if key in _FLAT and key not in kind.model_fields}
     kept = {key: one for key, one in value.items() if key not in foreign or _plain(one) != _FLAT[key]}
-    return kind.model_validate({"name": name, **kept})
+    return kind.model_validate({"name": name, **kind.before, **kept})
 
 
 def _plain(value: Any) -> Any:

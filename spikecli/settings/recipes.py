@@ -9,7 +9,7 @@ from spikecli.settings import choices
 from spikecli.settings.choices import advice
 from spikecli.settings.config import ModelConfig, NeuronConfig, TrainConfig, network_settings, validated
 from spikecli.settings.networks import FIRST, kind_of, with_field
-from spikecli.settings.papers import neuron_of, paper_of
+from spikecli.settings.papers import names_surrogate, neuron_of, paper_of
 
 # What `--recipe` stands for. "paper" is Spiking PointNet's own (METHODS of 2310.06232); "short" is ours.
 RECIPES: dict[str, dict[str, Any]] = {
@@ -42,7 +42,8 @@ def train_settings(
     `parts` change the paper's neuron, `model` holds the network's name and fields of its own settings.
     """
     given = {name: value for name, value in model.items() if value is not None}
-    chosen = network_settings(**{**given, **_of_paper(paper, given), "neuron": neuron_of(paper, **parts)})
+    neuron = neuron_of(paper, **_with_surrogate(paper, parts, given))
+    chosen = network_settings(**{**given, **_of_paper(paper, given), "neuron": neuron})
     changes = {name: value for name, value in training.items() if value is not None}
     preset = {**recipe_of(recipe), **paper_of(paper).training}
     return checked(validated(TrainConfig, {**preset, **changes, "dataset": dataset, "paper": paper, "model": chosen}))
@@ -78,7 +79,7 @@ def settings_like(
     neuron = _changed(base.model.neuron, parts)
     fields = _fields_like(base.model, model)
     if paper not in (None, base.paper):
-        neuron = neuron_of(paper, **parts)
+        neuron = neuron_of(paper, **_with_surrogate(paper, parts, fields))
         before = paper_of(base.paper)
         for name, value in before.training.items():
             if values[name] == value:
@@ -125,3 +126,10 @@ def checked(settings: TrainConfig) -> TrainConfig:
     if settings.model.neuron is None and settings.rmp_weight:
         raise SettingError("rmp_weight", "has no meaning for the ANN, which has no membranes; remove it")
     return settings
+
+
+def _with_surrogate(paper: str, parts: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
+    """Return the parts with the network's own surrogate, where neither paper nor user says anything of one."""
+    if names_surrogate(paper) or parts.get("surrogate") is not None or parts.get("slope") is not None:
+        return parts
+    return {**parts, "surrogate": kind_of(model.get("name", FIRST)).surrogate}

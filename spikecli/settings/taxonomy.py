@@ -32,6 +32,7 @@ NEURON_LEVEL = Branch(
         Method("multi-level firing"),
         Method("GLIF, gated parts"),
         Method("hard reset", ("--reset hard",)),
+        Method("hard reset without a gradient through the spike", ("--reset hard-detached",)),
         Method(
             "InfLoR: soft reset, membrane potential rectifier",
             ("--paper soft-reset-mpr", "--reset soft", "--norm rectifier"),
@@ -71,6 +72,7 @@ SURROGATES = Branch(
     (
         Method("fixed: tanh in a window", ("--surrogate tanh",)),
         Method("fixed: rectangle", ("--surrogate rectangle",)),
+        Method("fixed: arctangent", ("--surrogate arctan",)),
         Method("dynamic, changing in training"),
         Method("learnable"),
     ),

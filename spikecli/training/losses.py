@@ -19,7 +19,10 @@ def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Ten
 
 
 class Orthogonality:
-    """‖A·Aᵀ − I‖_F of a T-Net's transforms A (T, B, k, k), averaged over steps and samples (2310.06232)."""
+    """‖A·Aᵀ − I‖_F of the mean over T of a T-Net's transforms A (T, B, k, k), averaged over samples (2310.06232).
+
+    The release takes the norm of the mean transform, not the mean of the norms; at T = 1 they are the same.
+    """
 
     def __init__(self, tnet: nn.Module | None) -> None:
         self._transforms: Tensor | None = None
@@ -32,7 +35,7 @@ class Orthogonality:
         """Return the penalty of the forward pass just made (0 without a T-Net) and let go of it."""
         if self._transforms is None:
             return 0.0
-        a, self._transforms = self._transforms, None
+        a, self._transforms = self._transforms.mean(0), None
         identity = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
         return torch.linalg.matrix_norm(a @ a.mT - identity).mean()
 

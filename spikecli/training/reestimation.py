@@ -16,9 +16,15 @@ REESTIMATION_STEPS = 4  # membranes carry over: later steps have statistics of t
 
 
 def reestimate(model: nn.Module, batches: Iterator[Tensor], config: TrainConfig, device: torch.device) -> None:
-    """Replace the running statistics of every batch norm by their mean over clean batches, dropout off."""
+    """Replace the running statistics of every batch norm by their mean over clean batches, dropout off.
+
+    A membrane's norm is called at each of the T steps of a batch, and takes the mean over all those calls: torch's
+    cumulative mean (momentum None), since one momentum a batch would let the last batches and steps outweigh all.
+    """
     norms = [module for module in model.modules() if isinstance(module, BatchNorm | nn.BatchNorm1d)]
     momenta = [norm.momentum for norm in norms]
+    own = [norm for norm in norms if isinstance(norm, BatchNorm)]  # called once a batch
+    calls = {norm: _begin_mean(norm) for norm in norms if isinstance(norm, nn.BatchNorm1d)}
     torch.manual_seed(config.seed)
     model.train()
     for module in model.modules():
@@ -26,9 +32,21 @@ def reestimate(model: nn.Module, batches: Iterator[Tensor], config: TrainConfig,
             module.eval()
     with torch.no_grad(), autocast(device, config.precision):
         for number, inputs in enumerate(batches, start=1):
-            for norm in norms:
-                norm.momentum = 1 / number  # the running mean over batches
+            for each in own:
+                each.momentum = 1 / number  # the running mean over batches
             model(inputs, max(config.timesteps, REESTIMATION_STEPS))
     for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+        setattr(norm, "momentum", momentum)  # noqa: B010 (of two types)
+    for counted, count in calls.items():
+        assert counted.num_batches_tracked is not None
+        counted.num_batches_tracked.copy_(count)
     model.eval()
+
+
+def _begin_mean(norm: nn.BatchNorm1d) -> Tensor:
+    """Let a norm take the mean of all its calls from here on; return how many it had seen."""
+    assert norm.num_batches_tracked is not None
+    before = norm.num_batches_tracked.clone()
+    norm.momentum = None
+    norm.num_batches_tracked.zero_()
+    return before
