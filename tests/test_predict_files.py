@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from spikecli.datasets.clouds.store import load_points
+from spikecli.evaluation.evaluate import probabilities
+from spikecli.weights.trained import Trained
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +38,80 @@ def test_a_cloud_of_few_points_is_answered_with_a_note(cli: Callable, clouds: Pa
     found = cli("predict", clouds / "few.npy", "--json")
     assert found.document[0]["notes"] == ["holds 300 points for 1,024: some are taken more than once"]
     assert "few.npy: holds 300 points" in found.err
+
+
+def test_a_folder_a_pattern_a_list_and_samples_are_answered_alike(
+    cli: Callable, clouds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [str(clouds / name) for name in ("a.npy", "few.npy", "side.npy")]
+    alone = cli("predict", *names, "--json").document
+    assert [answer["file"] for answer in alone] == names
+    assert cli("predict", clouds, "--json").document == alone
+    assert cli("predict", "reference", clouds / "*.npy", "--json").document == alone
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(names) + "\n"))
+    assert cli("predict", "-", "--json").document == alone
+
+
+def test_a_batch_goes_on_past_a_bad_file_and_says_so(cli: Callable, clouds: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.off"
+    bad.write_text("OFF\n8 12 0\n0 0")
+    gone = tmp_path / "gone.npy"
+    stopped = cli("predict", clouds / "a.npy", bad, "--json")
+    assert (stopped.code, stopped.out) == (1, "") and "bad.off is cut short" in stopped.err
+    early = cli("predict", bad, gone)
+    assert early.code == 1 and f"found no file {gone}" in early.err  # all are looked for before one is read
+    went_on = cli("predict", clouds / "a.npy", bad, gone, clouds / "few.npy", "--skip-bad", "--json")
+    assert went_on.code == 1
+    assert [answer["file"] for answer in went_on.document] == [str(clouds / "a.npy"), str(clouds / "few.npy")]
+    assert "2 of 4 files cannot be used" in went_on.err and "bad.off is cut short" in went_on.err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_table_grows_by_row_and_goes_on_after_a_stop(
+    cli: Callable, clouds: Path, tmp_path: Path, suffix: str
+) -> None:
+    out = tmp_path / f"results{suffix}"
+    assert cli("predict", clouds / "a.npy", "--out", out, "--quiet").code == 0
+    first = out.read_text()
+    out.write_text(first + "half a li")  # what a crash leaves
+    assert cli("predict", clouds, "--out", out, "--quiet").code == 0
+    text = out.read_text()
+    assert text.startswith(first) and "half" not in text
+    rows = list(csv.DictReader(io.StringIO(text))) if suffix == ".csv" else list(map(json.loads, text.splitlines()))
+    assert [Path(row["file"]).name for row in rows] == ["a.npy", "few.npy", "side.npy"]
+    answer = cli("predict", clouds / "few.npy", "--json").document[0]["predictions"][0]
+    assert rows[1]["class"] == answer["class"] and int(rows[1]["timesteps"]) == 4 and float(rows[1]["energy_uj"]) > 0
+    assert float(rows[1][answer["class"]]) == pytest.approx(answer["probability"], abs=1e-6)
+    assert sum(float(rows[1][name]) for name in list(rows[1])[2:-2]) == pytest.approx(1, abs=1e-5)
+    out.write_text("other,columns\n1,2\n" if suffix == ".csv" else '{"other": 1}\n')
+    assert "holds other columns" in cli("predict", clouds, "--out", out).err
+    assert "wanted one of .csv, .jsonl" in cli("predict", clouds, "--out", tmp_path / "a.xlsx").err
+
+
+def test_predict_sees_what_eval_saw(cli: Callable, tmp_path: Path) -> None:
+    """Prepared points written to files are drawn in another order; a network of points gives the same probabilities."""
+    data = tmp_path / "data"
+    assert cli("data", "prepare", "shapes", "--points", 1024, "--data-dir", data, "--quiet").code == 0
+    test = load_points(data, "shapes", "test")
+    names = []
+    for index in range(0, len(test.labels), 40):
+        for suffix in (".npy", ".txt", ".ply"):
+            names.append(tmp_path / f"{index:04d}{suffix}")
+            rows = "\n".join(" ".join(f"{value:.9g}" for value in row) for row in test.points[index])
+            head = "ply\nformat ascii 1.0\nelement vertex 1024\nproperty float x\nproperty float y\nproperty float z\n"
+            if suffix == ".npy":
+                np.save(names[-1], test.points[index])
+            else:
+                names[-1].write_text((head + "end_header\n" if suffix == ".ply" else "") + rows)
+    trained = Trained.open("reference", "cpu")
+    chosen = np.arange(0, len(test.labels), 40).repeat(3)
+    seen = probabilities(trained, test.inputs(4, chosen), 4)[-1]
+    said = cli("predict", *names, "--top", 99, "--json").document
+    for row, answer in zip(seen, said, strict=True):
+        shares = {guess["class"]: guess["probability"] for guess in answer["predictions"]}
+        np.testing.assert_allclose([shares[name] for name in trained.classnames], row, atol=1e-6)
+    sample = cli("predict", "shapes:test:40", "--top", 99, "--json", "--data-dir", data).document[0]
+    assert sample["file"] == "shapes:test:40"
+    shares = {guess["class"]: guess["probability"] for guess in sample["predictions"]}
+    np.testing.assert_allclose([shares[name] for name in trained.classnames], seen[3], atol=1e-6)
+    assert "found shapes:test:9999" in cli("predict", "shapes:test:9999", "--data-dir", data).err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,21 +18,39 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.datasets.reading_options import ReadOptions
-    from spikecli.evaluation.stopping import StopRule
+    from spikecli.evaluation.own_files import Asked, FileAnswer
+    from spikecli.files.rows import RowFile
     from spikecli.weights.trained import Trained
 
 Given = Annotated[
     list[Path],
     typer.Argument(
-        metavar="[CHECKPOINT] FILE...",
+        metavar="[CHECKPOINT] FILE|FOLDER|-...",
         readable=False,
-        help="A run folder or weights file, by default the reference weights (ModelNet10); then meshes or clouds (.off "
-        ".ply .pcd .npy .txt), recordings, or pictures.",
+        help="A run folder or weights file, by default the reference weights (ModelNet10); then meshes or clouds, "
+        "recordings, or pictures: files, folders, patterns, DATASET:SPLIT:INDEX, or - for a list on stdin.",
     ),
 ]
 Timesteps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps; auto: until each file's class is sure.")]
 Top = Annotated[int, typer.Option(min=1, help="How many classes to name.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="Also write one row a file to a .csv or .jsonl, as it goes; run again, it goes on.", readable=False
+    ),
+]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Go on past files that cannot be read; list them at the end, exit code 1.")
+]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of the answers: so many classes, a table in a file, and what was guessed in reading."""
+
+    top: int
+    out: Path | None
+    heard: FileNotes
 
 
 @with_groups
@@ -46,11 +65,15 @@ def predict(
     data_dir: options.DataDir = options.DATA_DIR,
     seed: options.Seed = 0,
     device: options.Device = "auto",
+    out: Out = None,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Name the most probable classes of one's own files, of the kind that the network or saved adapter was trained on.
 
     Example: spikecli predict chair.off, or spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
+    from spikecli.cli.sources import expand
+    from spikecli.evaluation.own_files import Asked
     from spikecli.evaluation.stopping import StopRule
     from spikecli.neuroclip import fewshot
     from spikecli.weights import checkpoint as checkpoints
@@ -70,39 +93,81 @@ def predict(
         if auto:
             raise SpikeError(f"{path} is an adapter, which sees all the slices it was fitted on; leave out auto")
         adapted = fewshot.load_adapter(path, data_dir, device)
+        files = [Path(one) for one in expand([str(one) for one in files], _event_suffixes())]
         guesses = adapted.classify(files, how)
         show_guesses(console, str(path), adapted.question.classnames, guesses, top, notes=heard.of)
     else:
         when = StopRule(confidence, most) if auto else steps[0]
-        _name_files(console, Trained.open(path, device), files, when, top, seed, how, heard)
+        trained = Trained.open(path, device)
+        asked = Asked(when, seed, data_dir, how, out is not None, skip_bad)
+        sources = expand([str(one) for one in files], _suffixes(trained))
+        _name_files(console, trained, sources, asked, Shown(top, out, heard))
 
 
-def _name_files(
-    console: Console,
-    trained: Trained,
-    files: list[Path],
-    when: int | StopRule,
-    top: int,
-    seed: int,
-    how: ReadOptions,
-    heard: FileNotes,
-) -> None:
-    from spikecli.datasets.samples import files_for
-    from spikecli.evaluation.evaluate import probabilities
-    from spikecli.evaluation.stopping import sure_probabilities
-    from spikecli.weights.provenance import facts_of
+def _name_files(console: Console, trained: Trained, sources: list[str], asked: Asked, shown: Shown) -> None:
+    """Show what the network says of each source; exit code 1 where one was bad and left out."""
+    from spikecli.cli.sources import missing
+    from spikecli.evaluation.own_files import answer_files
 
-    longest = when if isinstance(when, int) else when.most
-    inputs = files_for(facts_of(trained), trained.config, files, longest, seed, how)
-    title, taken = f"{trained.name}, T = {when}", None
-    if isinstance(when, int):
-        found = probabilities(trained, inputs, when, seed)[-1]
-    else:
-        found, taken = sure_probabilities(trained, inputs, when, seed)
-        mean = sum(taken) / len(taken)
+    if not asked.skip_bad and (lost := missing(sources)):
+        raise SpikeError(f"found no file {lost[0]}; check the path, or set --skip-bad")
+    table = _table_of(trained, shown.out)
+    todo = [source for source in sources if table is None or source not in table.done]
+    if len(todo) < len(sources):
+        console.note(f"{shown.out} holds {len(sources) - len(todo)} of {len(sources)} files already; the others follow")
+    good: list[FileAnswer] = []
+    bad: list[FileAnswer] = []
+    with console.progress("Predicting", len(todo), "files") as advance:
+        for answer in answer_files(trained, todo, asked):
+            (good if answer.problem is None else bad).append(answer)
+            if table is not None and answer.problem is None:
+                table.add(_row(trained, answer))
+            advance(1)
+    _show(console, trained, good, asked, shown)
+    if shown.out is not None:
+        console.note(f"wrote {shown.out}")
+    for answer in bad:
+        console.warn(f"left out: {answer.problem}")
+    if bad:
+        console.warn(f"{len(bad)} of {len(todo)} files cannot be used")
+        raise typer.Exit(1)
+
+
+def _table_of(trained: Trained, out: Path | None) -> RowFile | None:
+    from spikecli.files.rows import RowFile
+
+    return None if out is None else RowFile(out, ("file", "class", *trained.classnames, "timesteps", "energy_uj"))
+
+
+def _row(trained: Trained, answer: FileAnswer) -> dict[str, object]:
+    shares = dict(zip(trained.classnames, answer.probabilities, strict=True))
+    first = {"file": answer.source, "class": max(shares, key=lambda name: shares[name])}
+    return {**shares, **first, "timesteps": answer.timesteps, "energy_uj": answer.energy_uj}
+
+
+def _show(console: Console, trained: Trained, good: list[FileAnswer], asked: Asked, shown: Shown) -> None:
+    title, taken = f"{trained.name}, T = {asked.when}", None
+    if not isinstance(asked.when, int):
+        taken, most = [answer.timesteps for answer in good], asked.when.most
+        mean = sum(taken) / max(1, len(taken))
         title = (
-            f"{trained.name}, sure at {when.confidence:g} after {mean:.2f} of at most {when.most} time steps on "
-            f"average: {1 - mean / when.most:.0%} of the steps saved"
+            f"{trained.name}, stops at probability {asked.when.confidence:g}: {mean:.2f} of at most {most} time steps "
+            f"on average, {1 - mean / most:.0%} of the steps saved"
         )
-    rows = zip(files, found.tolist(), strict=True)
-    show_guesses(console, title, trained.classnames, rows, top, taken, heard.of)
+    rows = [(Path(answer.source), answer.probabilities) for answer in good]
+    show_guesses(console, title, trained.classnames, rows, shown.top, taken, shown.heard.of)
+
+
+def _event_suffixes() -> tuple[str, ...]:
+    from spikecli.datasets.events.formats import DECODERS
+
+    return tuple(DECODERS)
+
+
+def _suffixes(trained: Trained) -> tuple[str, ...]:
+    """Return the suffixes of the files that a network of this kind reads."""
+    from spikecli.datasets.clouds.formats import SUFFIXES
+    from spikecli.datasets.sets import kind_of
+
+    pictures = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+    return {"points": SUFFIXES, "events": _event_suffixes(), "images": pictures}[kind_of(trained.config.dataset)]

@@ -46,5 +46,9 @@ def name_of(weights: Path) -> str:
 
 
 def is_checkpoint(given: Path) -> bool:
-    """Return whether an argument that may be a sample's file means a checkpoint: a folder, weights, or a bare name."""
-    return given.is_dir() or given.suffix in ("", ".safetensors")
+    """Return whether an argument that may be a sample means a checkpoint: a run folder, weights, or a bare name."""
+    if given.is_dir():
+        return any(given.glob("*.safetensors")) or (given / "config.json").is_file()
+    if str(given) == "-" or set(str(given)) & set("*?[:"):  # a list on stdin, a pattern, DATASET:SPLIT:INDEX
+        return False
+    return given.suffix in ("", ".safetensors")

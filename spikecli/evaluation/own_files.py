@@ -1,0 +1,103 @@
+"""What a network says of one's own files, a few at a time, so that thousands of them do not fill the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.datasets.samples import files_for, load_samples
+from spikecli.errors import SpikeError
+from spikecli.evaluation.energy import counted
+from spikecli.evaluation.evaluate import BATCH, probabilities, step_logits
+from spikecli.evaluation.stopping import StopRule, sure_probabilities
+from spikecli.weights.trained import Trained
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How files are asked about: time steps or when to stop, seed, where data sets lie, and how files are read."""
+
+    when: int | StopRule
+    seed: int = 0
+    data_dir: Path = Path("data")
+    reading: ReadOptions = AS_FOUND
+    energy: bool = False  # counted for each file, which takes a pass of its own
+    skip_bad: bool = False
+
+    @property
+    def longest(self) -> int:
+        """The most time steps that a file may take."""
+        return self.when if isinstance(self.when, int) else self.when.most
+
+
+@dataclass(frozen=True)
+class FileAnswer:
+    """What a network says of one source: probabilities (K,), the time steps and µJ that took, or why it cannot be."""
+
+    source: str
+    probabilities: tuple[float, ...] = ()
+    timesteps: int = 0
+    energy_uj: float | None = None
+    problem: str | None = None
+
+
+def answer_files(trained: Trained, sources: Sequence[str], asked: Asked) -> Iterator[FileAnswer]:
+    """Yield an answer for each of `sources` in their order: files, or samples DATASET:SPLIT:INDEX.
+
+    Raise SpikeError for one that cannot be read, unless `skip_bad` is set: then its answer says why.
+    """
+    for start in range(0, len(sources), BATCH):
+        part = sources[start : start + BATCH]
+        inputs, problems = [], {}
+        for source in part:
+            try:
+                inputs.append(_input(trained, source, asked))
+            except SpikeError as problem:
+                if not asked.skip_bad:
+                    raise
+                problems[source] = str(problem)
+        found = iter(_answers(trained, [one for one in part if one not in problems], inputs, asked))
+        for source in part:
+            yield FileAnswer(source, problem=problems[source]) if source in problems else next(found)
+
+
+def is_sample(source: str) -> bool:
+    """Return whether a source is written as a sample of a data set, DATASET:SPLIT:INDEX, and is no file."""
+    return source.count(":") == 2 and source.rpartition(":")[2].isdecimal() and not Path(source).exists()
+
+
+def _input(trained: Trained, source: str, asked: Asked) -> np.ndarray:
+    if not is_sample(source):
+        found: np.ndarray = files_for(trained.config, [Path(source)], asked.longest, asked.seed, asked.reading)[0]
+        return found
+    dataset, split, index = source.split(":")
+    samples = load_samples(asked.data_dir, dataset, split, trained.config, fixed=True)
+    if int(index) >= len(samples.labels):
+        raise SpikeError(f"{dataset}:{split} has samples 0 to {len(samples.labels) - 1}, found {source}")
+    sample: np.ndarray = samples.inputs(asked.longest, np.array([int(index)]))[0]
+    return sample
+
+
+def _answers(trained: Trained, sources: list[str], inputs: list[np.ndarray], asked: Asked) -> Iterator[FileAnswer]:
+    if not inputs:
+        return
+    whole = np.stack(inputs)
+    if isinstance(asked.when, int):
+        found, taken = probabilities(trained, whole, asked.when, asked.seed)[-1], [asked.when] * len(whole)
+    else:
+        found, taken = sure_probabilities(trained, whole, asked.when, asked.seed)
+    for place, (source, steps) in enumerate(zip(sources, taken, strict=True)):
+        energy = _energy_uj(trained, whole[place : place + 1], steps, asked.seed) if asked.energy else None
+        yield FileAnswer(source, tuple(found[place].tolist()), steps, energy)
+
+
+def _energy_uj(trained: Trained, one: np.ndarray, timesteps: int, seed: int) -> float:
+    with counted(trained.network, timesteps) as counts:
+        step_logits(
+            trained.network, one[:, :timesteps] if one.ndim == 5 else one, timesteps, trained.device, "fp32", seed
+        )
+    return counts.energy_uj(timesteps)

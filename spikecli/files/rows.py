@@ -1,0 +1,71 @@
+"""A table of results that grows row by row, so that a stopped command goes on where it was."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from spikecli.errors import SpikeError
+from spikecli.files.atomic import make_folder, unwritable
+from spikecli.files.gate import read_text, reading
+
+SUFFIXES = (".csv", ".jsonl")
+_KEY = "file"
+
+
+class RowFile:
+    """A .csv or .jsonl file with one row a file; `done` names the files whose rows it holds already.
+
+    A last line that a crash cut short is dropped. SpikeError for another suffix, or a file with other columns.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        if path.suffix.lower() not in SUFFIXES:
+            raise SpikeError(f"cannot write {path}: its suffix is {path.suffix!r}; wanted one of {', '.join(SUFFIXES)}")
+        self.path, self.columns = path, list(columns)
+        self.is_csv = path.suffix.lower() == ".csv"
+        self.done = self._resume() if path.is_file() else set()
+        if not self.done:
+            make_folder(path.parent)
+            self._write(_csv_line(self.columns) if self.is_csv else "", "w")
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Write a row, at once; SpikeError on a full disk."""
+        values = [row.get(name, "") for name in self.columns]
+        line = _csv_line(values) if self.is_csv else json.dumps(dict(zip(self.columns, values, strict=True))) + "\n"
+        self._write(line, "a")
+
+    def _write(self, text: str, mode: str) -> None:
+        try:
+            with self.path.open(mode, encoding="utf-8", newline="") as file:
+                file.write(text)
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def _resume(self) -> set[str]:
+        cure = "give another name with --out, or remove it"
+        text = read_text(self.path, cure)
+        whole = text[: text.rfind("\n") + 1]
+        with reading(self.path, cure):
+            if self.is_csv:
+                rows = list(csv.DictReader(io.StringIO(whole)))
+                head = next(csv.reader(io.StringIO(whole)), self.columns)
+            else:
+                rows = [json.loads(line) for line in whole.splitlines()]
+                head = list(rows[0]) if rows else self.columns
+            if head != self.columns:
+                raise SpikeError(f"{self.path} holds other columns ({', '.join(head)[:60]}); {cure}")
+            done = {str(row[_KEY]) for row in rows}
+        if done and whole != text:
+            self._write(whole, "w")
+        return done
+
+
+def _csv_line(values: Sequence[Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(values)
+    return out.getvalue()
