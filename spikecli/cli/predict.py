@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,6 +45,9 @@ SkipBad = Annotated[
 ]
 
 
+_MANY = 20  # files from which a progress bar is worth its line
+
+
 @dataclass(frozen=True)
 class Shown:
     """What is shown of the answers: so many classes, a table in a file, and what was guessed in reading."""
@@ -72,42 +76,62 @@ def predict(
 
     Example: spikecli predict chair.off, or spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
-    from spikecli.cli.sources import expand
     from spikecli.evaluation.own_files import Asked
     from spikecli.evaluation.stopping import StopRule
-    from spikecli.neuroclip import fewshot
+    from spikecli.files.sources import expand
     from spikecli.weights import checkpoint as checkpoints
     from spikecli.weights.reference import NAME, is_checkpoint
     from spikecli.weights.trained import Trained
 
+    steps = _one_dial(timesteps)
+    console = Console(speech.as_json, speech.quiet)
+    how = reading.options(heard := FileNotes(console))
+    shown = Shown(top, out, heard)
+    named = is_checkpoint(given[0])
+    path, files = checkpoints.resolve(given[0] if named else Path(NAME)), list(map(str, given[named:]))
+    if not files:
+        raise SpikeError(f"found {path} and no file to name; wanted spikecli predict {given[0]} chair.off")
+    when = StopRule(confidence, most) if steps is None else steps
+    asked = Asked(when, seed, data_dir, how, out is not None, skip_bad)
+    if _is_adapter(path):
+        _through_adapter(console, path, files, asked, shown, device)
+        return
+    trained = Trained.open(path, device)
+    _name_files(console, trained, expand(files, _suffixes(trained)), asked, shown)
+
+
+def _one_dial(timesteps: str) -> int | None:
+    """Return the number of time steps, None for auto; SpikeError for several."""
     steps, auto = parse_dial(timesteps)
     if len(steps) + auto != 1:
         raise SpikeError(f"found --timesteps {timesteps!r}; wanted one number, or auto")
-    console = Console(speech.as_json, speech.quiet)
-    how = reading.options(heard := FileNotes(console))
-    named = is_checkpoint(given[0])
-    path, files = checkpoints.resolve(given[0] if named else Path(NAME)), given[named:]
-    if not files:
-        raise SpikeError(f"found {path} and no file to name; wanted spikecli predict {given[0]} chair.off")
-    if path.suffix == ".safetensors" and path.is_file() and fewshot.is_adapter(path):
-        if auto:
-            raise SpikeError(f"{path} is an adapter, which sees all the slices it was fitted on; leave out auto")
-        adapted = fewshot.load_adapter(path, data_dir, device)
-        files = [Path(one) for one in expand([str(one) for one in files], _event_suffixes())]
-        guesses = adapted.classify(files, how)
-        show_guesses(console, str(path), adapted.question.classnames, guesses, top, notes=heard.of)
-    else:
-        when = StopRule(confidence, most) if auto else steps[0]
-        trained = Trained.open(path, device)
-        asked = Asked(when, seed, data_dir, how, out is not None, skip_bad)
-        sources = expand([str(one) for one in files], _suffixes(trained))
-        _name_files(console, trained, sources, asked, Shown(top, out, heard))
+    return None if auto else steps[0]
+
+
+def _is_adapter(path: Path) -> bool:
+    from spikecli.neuroclip import fewshot
+
+    return path.suffix == ".safetensors" and path.is_file() and fewshot.is_adapter(path)
+
+
+def _through_adapter(console: Console, path: Path, files: list[str], asked: Asked, shown: Shown, device: str) -> None:
+    from spikecli.files.sources import expand
+    from spikecli.neuroclip import fewshot
+
+    if not isinstance(asked.when, int):
+        raise SpikeError(f"{path} is an adapter, which sees all the slices it was fitted on; leave out auto")
+    if shown.out is not None or asked.skip_bad:
+        raise SpikeError(f"{path} is an adapter, which answers without --out and --skip-bad; leave them out")
+    recordings = [Path(one) for one in expand(files, _event_suffixes())]
+    adapted = fewshot.load_adapter(path, asked.data_dir, device)
+    guesses = adapted.classify(recordings, asked.reading)
+    show_guesses(console, str(path), adapted.question.classnames, guesses, shown.top, notes=shown.heard.of)
 
 
 def _name_files(console: Console, trained: Trained, sources: list[str], asked: Asked, shown: Shown) -> None:
     """Show what the network says of each source; exit code 1 where one was bad and left out."""
-    from spikecli.cli.sources import missing
     from spikecli.evaluation.own_files import answer_files
+    from spikecli.files.sources import missing
 
     if not asked.skip_bad and (lost := missing(sources)):
         raise SpikeError(f"found no file {lost[0]}; check the path, or set --skip-bad")
@@ -117,12 +141,15 @@ def _name_files(console: Console, trained: Trained, sources: list[str], asked: A
         console.note(f"{shown.out} holds {len(sources) - len(todo)} of {len(sources)} files already; the others follow")
     good: list[FileAnswer] = []
     bad: list[FileAnswer] = []
-    with console.progress("Predicting", len(todo), "files") as advance:
+    with ExitStack() as stack:
+        long = len(todo) >= _MANY
+        advance = stack.enter_context(console.progress("Predicting", len(todo), "files")) if long else None
         for answer in answer_files(trained, todo, asked):
             (good if answer.problem is None else bad).append(answer)
             if table is not None and answer.problem is None:
                 table.add(_row(trained, answer))
-            advance(1)
+            if advance is not None:
+                advance(1)
     _show(console, trained, good, asked, shown)
     if shown.out is not None:
         console.note(f"wrote {shown.out}")

@@ -47,7 +47,7 @@ def name_of(weights: Path) -> str:
 
 def is_checkpoint(given: Path) -> bool:
     """Return whether an argument that may be a sample means a checkpoint: a run folder, weights, or a bare name."""
-    if given.is_dir():
+    if given.is_dir() and given != Path(NAME):
         return any(given.glob("*.safetensors")) or (given / "config.json").is_file()
     if str(given) == "-" or set(str(given)) & set("*?[:"):  # a list on stdin, a pattern, DATASET:SPLIT:INDEX
         return False
