@@ -193,8 +193,7 @@ def _event_suffixes() -> tuple[str, ...]:
 
 def _suffixes(trained: Trained) -> tuple[str, ...]:
     """Return the suffixes of the files that a network of this kind reads."""
-    from spikecli.datasets.clouds.formats import SUFFIXES
-    from spikecli.datasets.sets import kind_of
+    from spikecli.datasets.sets import kind_named
+    from spikecli.weights.provenance import facts_of
 
-    pictures = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-    return {"points": SUFFIXES, "events": _event_suffixes(), "images": pictures}[kind_of(trained.config.dataset)]
+    return kind_named(facts_of(trained).kind).suffixes()

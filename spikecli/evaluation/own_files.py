@@ -14,6 +14,7 @@ from spikecli.errors import SpikeError
 from spikecli.evaluation.energy import counted
 from spikecli.evaluation.evaluate import BATCH, probabilities, step_logits
 from spikecli.evaluation.stopping import StopRule, sure_probabilities
+from spikecli.weights.provenance import facts_of
 from spikecli.weights.trained import Trained
 
 
@@ -72,7 +73,9 @@ def is_sample(source: str) -> bool:
 
 def _input(trained: Trained, source: str, asked: Asked) -> np.ndarray:
     if not is_sample(source):
-        found: np.ndarray = files_for(trained.config, [Path(source)], asked.longest, asked.seed, asked.reading)[0]
+        found: np.ndarray = files_for(
+            facts_of(trained), trained.config, [Path(source)], asked.longest, asked.seed, asked.reading
+        )[0]
         return found
     dataset, split, index = source.split(":")
     samples = load_samples(asked.data_dir, dataset, split, trained.config, fixed=True)
