@@ -108,6 +108,13 @@ def test_any_words_mean_what_they_mean_one_by_one(
     assert list(columns) == _one_by_one(words)
 
 
+def test_an_event_that_begins_with_a_percent_sign(tmp_path: Path) -> None:
+    head = b"% evt 3.0\n% format EVT3;height=720;width=1280\n"  # older files have no line % end
+    words = struct.pack("<5H", 0x0025, 0x8001, 0x6000, 0x2009, 0x2A0A)  # row 37 is the byte of a %
+    recording = read_events(write(tmp_path / "a.raw", head + words))
+    assert rows(recording) == [(9, 37, 4096, 0), (0x20A, 37, 4096, 1)]
+
+
 def test_what_is_no_raw_file_is_refused(tmp_path: Path) -> None:
     for data, words in (
         (b"", "no header"),

@@ -73,7 +73,7 @@ def sensor_of(path: Path, width: str, height: str) -> Size | None:
 def percent_header(path: Path, data: bytes) -> tuple[int, dict[str, str]]:
     """Return where the events of a Prophesee file begin, after lines of % NAME VALUE, and the values by lower name."""
     start, fields = 0, {}
-    while data[start : start + 1] == b"%":
+    while data[start : start + 2] in (b"% ", b"%\n", b"%\r"):  # a first event may begin with the byte of a % too
         end = data.find(b"\n", start)
         if end < 0:
             broken(path, "a header without an end", "lines that begin with %, then events")
