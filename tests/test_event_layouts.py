@@ -106,6 +106,19 @@ def test_ncaltech101_as_arrays_in_folders_of_its_splits(tmp_path: Path) -> None:
     assert events_of(test, 1) == some_events(200, 240, 180, 3)
 
 
+def test_what_arrays_do_not_say_is_said_in_preparation(tmp_path: Path, cli: Any) -> None:
+    folder = tmp_path / "N-Caltech101"
+    for split in ("training", "testing"):
+        path = folder / split / "ant" / "ant_0.npy"
+        path.parent.mkdir(parents=True)
+        np.save(path, np.array(some_events(500, 240, 180)) * [1, 1, 1000, 1])  # times in ns
+    command = ("data", "prepare", "ncaltech101", "--from", folder, "--data-dir", tmp_path / "data", "--quiet")
+    asked = cli(*command)
+    assert asked.code == 1 and "--time-unit ns" in asked.err
+    assert cli(*command, "--time-unit", "ns").code == 0
+    assert events_of(load_events(tmp_path / "data", "ncaltech101", "test"), 0) == some_events(500, 240, 180)
+
+
 def on_its_side(events: list[Event]) -> bytes:
     return aedat2_bytes(events, on_its_side=True)
 

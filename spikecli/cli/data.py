@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed
+from spikecli.cli.options.groups import with_groups
+from spikecli.cli.options.reading import Reading
+from spikecli.cli.shown.notes import FileNotes
 from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 
@@ -34,8 +37,10 @@ def list_sets(data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quie
 
 
 @data_app.command("prepare")
+@with_groups
 def prepare(
     name: Name,
+    reading: Reading,
     source: Annotated[
         Path | None,
         typer.Option("--from", readable=False, help="Archive or folder to read; without it, built in or downloaded."),
@@ -65,7 +70,10 @@ def prepare(
     from spikecli.progress import Watch
 
     console = Console(as_json=as_json, quiet=quiet)
-    options = PrepareOptions(source, points, sampling, seed, force, offline, skip_bad)
+    if reading.up:
+        raise typer.BadParameter("is for predict and view; a data set is prepared as its files are", param_hint="--up")
+    said = reading.options(FileNotes(console))
+    options = PrepareOptions(source, points, sampling, seed, force, offline, skip_bad, reading=said)
     with phases(console) as bars:
         report = sets.prepare(data_dir, name, options, Watch(bars.start, bars.step))
     _tell(console, report)

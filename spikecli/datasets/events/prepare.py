@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from spikecli.datasets.events.layouts import SPLITS, EventItem, find_items, in_o
 from spikecli.datasets.events.split import load_events, split_hash
 from spikecli.datasets.events.store import FORMAT, RECORD, write_split
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
+from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.datasets.record import Entry, check_file, current_entry, read_record, settings_key, standing, write_record
 from spikecli.datasets.walk import identify, walk
 from spikecli.errors import SpikeError
@@ -51,7 +53,8 @@ def prepare_events(
             notes = _check_complete(facts, items, sources)
             if facts is not DIGITS:
                 watch.on_phase(f"Preparing {name}", len(items))
-            entry = _write_splits(facts, place, in_order(facts, items), wanted, watch, workers)
+            how = Decoding(facts.turned, replace(options.reading, on_note=AS_FOUND.on_note))  # fit for other processes
+            entry = _write_splits(facts, place, in_order(facts, items), wanted, watch, workers, how)
         write_record(place, RECORD, settings_key(wanted), entry)
         return {**describe_events(facts, data_dir), "reused": False, "notes": notes}
 
@@ -115,6 +118,9 @@ def _wanted(facts: EventFacts, options: PrepareOptions) -> dict[str, Any]:
         wanted["recipe"] = recipe(options.seed)
     elif options.source is not None:
         wanted["sources"] = [identify(options.source)]
+    said = {name: getattr(options.reading, name) for name in ("time_unit", "stream", "columns")}
+    if any(value is not None for value in said.values()):
+        wanted["reading"] = said
     return wanted
 
 
@@ -179,11 +185,12 @@ def _write_splits(
     settings: dict[str, Any],
     watch: Watch,
     workers: int | None,
+    how: Decoding,
 ) -> Entry:
     splits = {}
     for split in SPLITS:
         chosen = [item for item in items if item.split == split]
-        batches = decode_all(chosen, facts.sensor, watch.on_step, workers, Decoding(facts.turned))
+        batches = decode_all(chosen, facts.sensor, watch.on_step, workers, how)
         labels, names = [item.label for item in chosen], [item.name for item in chosen]
         path = place / f"{split}-{settings_key(settings)}.h5"
         splits[split] = write_split(path, batches, labels, names, facts.classnames, facts.sensor, settings)
