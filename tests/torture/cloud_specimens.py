@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
 from pathlib import Path
 
 import h5py
@@ -22,7 +23,7 @@ from torture.formats import Format, of_wholes
 from torture.hdf5 import damaged_hdf5
 from torture.mutations import Rng, damaged, damaged_json, json_bytes
 
-GROUPS = ("OFF", "PLY", "PCD", "NPY", "TXT XYZ", "HDF5", "JSON records")
+GROUPS = ("OFF", "PLY", "PCD", "NPY", "TXT XYZ", "OBJ", "STL", "LAS", "scans", "NPZ clouds", "HDF5", "JSON records")
 MODELNET = POINT_SETS["modelnet10"]
 REAL = Path(os.environ.get("SPIKECLI_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "samples"
 
@@ -32,6 +33,8 @@ def formats(folder: Path) -> list[Format]:
     clouds = [
         ("a.off", _offs(), 5.0, "OFF"), ("a.ply", _plys(), 8.0, "PLY"), ("a.pcd", _pcds(), 8.0, "PCD"),
         ("a.npy", _npys(), 5.0, "NPY"), ("a.txt", _texts(), 4.0, "TXT XYZ"), ("a.xyz", _texts(), 2.0, "TXT XYZ"),
+        ("a.csv", _texts(), 2.0, "TXT XYZ"), ("a.obj", _objs(), 3.0, "OBJ"), ("a.stl", _stls(), 3.0, "STL"),
+        ("a.las", _lass(), 2.0, "LAS"), ("a.bin", _scans(), 1.0, "scans"), ("a.npz", _npzs(), 3.0, "NPZ clouds"),
     ]  # fmt: skip
     found = [Format(name, of_wholes(wholes), _draw, share, group) for name, wholes, share, group in clouds]
     return [*found, *_prepared(folder / "prepared"), *_modelnet(folder / "modelnet")]
@@ -90,7 +93,45 @@ def _npys() -> list[bytes]:
 
 def _texts() -> list[bytes]:
     rows = [",".join(f"{value:.3f}" for value in (*row, 0, 0, 1)) for row in POINTS]
-    return ["\n".join(rows).encode(), b"# x y z\n1 2 3\n4 5 6\n7 8 9\n", b"1\t2\t3\r\n4\t5\t6\r\n0 0 1\r\n"]
+    return [
+        "\n".join(rows).encode(), b"# x y z\n1 2 3\n4 5 6\n7 8 9\n", b"1\t2\t3\r\n4\t5\t6\r\n0 0 1\r\n",
+        b"3\n1 2 3\n4 5 6\n7 8 9\n", b"x;y;z;i\n1,5;2;3;4\n4;5,5;6;7\n0;0;1,5;2\n",
+        b"//X Y Z\n1,5 2,5 3,5\n0,1 0,2 0,3\n",
+    ]  # fmt: skip
+
+
+def _objs() -> list[bytes]:
+    corners = "".join(f"v {line}\nvn 0 0 1\n" for line in CUBE.splitlines()[1:9])
+    faces = b"f 1//1 2//2 3//3\nf -4 -3 -2 -1\nf 1/1/1 3 5 7 2\n"
+    return [corners.encode() + faces, corners.encode(), b"# x\no a\n" + corners.encode() + b"f 1 2 \\\n 3\nl 1 2\n"]
+
+
+def _stls() -> list[bytes]:
+    facets = b"".join(np.r_[np.zeros(3), row, row + 1, row[::-1]].astype("<f4").tobytes() + b"\0\0" for row in POINTS)
+    loop = "facet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 0 1 2.5\nendloop\nendfacet\n"
+    return [b"x" * 80 + (4).to_bytes(4, "little") + facets, f"solid a\n{loop * 3}endsolid a\n".encode()]
+
+
+def _lass() -> list[bytes]:
+    head = bytearray(227)
+    head[:4], head[24:26] = b"LASF", b"\1\2"
+    head[96:111] = struct.pack("<IIBHI", 227, 0, 0, 20, 4)
+    head[131:179] = struct.pack("<6d", 0.25, 0.25, 0.25, 1, 2, 3)
+    return [bytes(head) + b"".join((row * 4).astype("<i4").tobytes().ljust(20, b"\1") for row in POINTS)]
+
+
+def _scans() -> list[bytes]:
+    rows = np.c_[POINTS, np.linspace(0, 1, 4)].astype("<f4")
+    return [rows.tobytes(), np.c_[rows, np.arange(4)].astype("<f4").tobytes()]
+
+
+def _npzs() -> list[bytes]:
+    wholes = []
+    for save in (np.savez, np.savez_compressed):
+        for arrays in ({"points": POINTS, "other": np.arange(5)}, {"vertices": POINTS, "faces": np.array([[0, 1, 2]])}):
+            save(out := io.BytesIO(), **arrays)
+            wholes.append(out.getvalue())
+    return wholes
 
 
 def _prepared(folder: Path) -> list[Format]:

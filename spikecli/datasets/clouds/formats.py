@@ -82,7 +82,8 @@ def read_cloud(path: Path, options: ReadOptions = AS_FOUND) -> Cloud | Mesh:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise SpikeError(f"{path} has the suffix {path.suffix!r}; wanted one of {', '.join(SUFFIXES)}")
-    with reading(path, "write the file again"):
+    # Damaged bytes make numbers that no cast can hold; what is not finite is looked for afterwards.
+    with reading(path, "write the file again"), np.errstate(all="ignore"):
         data = path.read_bytes()
         if not data.strip():
             raise SpikeError(f"{path} is empty; write the file again")
