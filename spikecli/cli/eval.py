@@ -103,11 +103,11 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
         save_steps(turned.figure, scores, turned.theme)
     figure = {"figure": turned.figure} if turned.figure is not None else {}
     asked_of = {"checkpoint": str(trained.path), "dataset": samples.dataset, "split": asked.split}
-    counts = {"samples": scores.samples, "runs": asked.runs, "seed": asked.seed}
+    counts = {"samples": scores.samples, "runs": runs, "seed": asked.seed}
     console.document({**asked_of, **counts, "results": results, **figure})
     title = f"{trained.name} on {samples.dataset}, {asked.split} split, {scores.samples} {samples.unit_name}"
     caption = _caption(asked, runs, scores, samples.unit_name)
-    console.table(title, COLUMNS, [_cells(row, runs) for row in scores.all_rows], caption)
+    console.table(title, COLUMNS, [_cells(row) for row in scores.all_rows], caption)
     if asked.by_class:
         console.table(f"{title}, by class", *_by_class(scores, samples.classnames))
 
@@ -151,10 +151,14 @@ def _warn(console: Console, trained: Trained, data_dir: Path, data: str | None) 
         console.warn(f"{line}; these scores are not of the data it was trained for")
 
 
-def _cells(row: Row | AutoRow, runs: int) -> tuple[str, ...]:
+def _spread(deviation: float | None) -> str:
+    return "" if deviation is None else f" ± {100 * deviation:.2f}"
+
+
+def _cells(row: Row | AutoRow) -> tuple[str, ...]:
     return (
         str(row.timesteps),
-        f"{row.instance_accuracy:.2%}" + (f" ± {100 * row.instance_accuracy_std:.2f}" if runs > 1 else ""),
+        f"{row.instance_accuracy:.2%}" + _spread(row.instance_accuracy_std),
         f"{row.class_accuracy:.2%}",
         f"{row.firing_rate:.2%}",
         f"{row.synaptic_operations / 1e6:.1f} M",

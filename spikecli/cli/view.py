@@ -164,7 +164,9 @@ def _lines(document: dict[str, Any]) -> Iterator[str]:
             yield f"{record['name']}  {layer['layer']}  firing at T = 1…{len(layer['firing_rate'])}: {rates}"
     for run in document.get("runs", ()):
         for row in run.get("results", ()):
-            accuracy = f"{row['instance_accuracy']:.2%} ± {100 * row['instance_accuracy_std']:.2f}"
+            deviation = row["instance_accuracy_std"]
+            spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
+            accuracy = f"{row['instance_accuracy']:.2%}{spread}"
             yield f"{run['run']}  T = {row['timesteps']}  {accuracy}  {row['energy_uj']:.0f} µJ"
     for network in document.get("networks", ()):
         for layer in network["layers"]:

@@ -32,12 +32,12 @@ GPU_BATCH, GPU_VALUES = 256, 2**22  # on a GPU: at most so many samples at once,
 class Row:
     """Scores at one number of time steps: accuracies and rates in 0…1, operations and energy of one sample.
 
-    `by_class` holds the share of right samples of each class.
+    `by_class` holds the share of right samples of each class. The deviation of a single run is not known: None.
     """
 
     timesteps: int
     instance_accuracy: float
-    instance_accuracy_std: float
+    instance_accuracy_std: float | None
     class_accuracy: float
     firing_rate: float
     synaptic_operations: float
@@ -148,7 +148,7 @@ def _row(timesteps: int, predictions: list[Tensor], samples: Samples, counts: Op
     return Row(
         timesteps,
         statistics.fmean(accuracies),
-        statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
+        statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         statistics.fmean(metrics.class_accuracy(prediction, labels) for prediction in predictions),
         counts.firing_rate(timesteps),
         counts.synaptic_operations(timesteps) / len(labels),

@@ -43,7 +43,7 @@ class Cell:
     severity: int  # 0: undamaged
     timesteps: int
     instance_accuracy: float
-    instance_accuracy_std: float
+    instance_accuracy_std: float | None  # of a single run not known
     class_accuracy: float
 
 
@@ -107,7 +107,7 @@ def _cell(kind: str, severity: int, timesteps: int, predictions: list[Tensor], l
         severity,
         timesteps,
         statistics.fmean(accuracies),
-        statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
+        statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         statistics.fmean(metrics.class_accuracy(prediction, labels) for prediction in predictions),
     )
 

@@ -33,7 +33,7 @@ class AutoRow:
 
     timesteps: str
     instance_accuracy: float
-    instance_accuracy_std: float
+    instance_accuracy_std: float | None
     class_accuracy: float
     firing_rate: float
     synaptic_operations: float
@@ -140,7 +140,7 @@ def stopped(model: nn.Module, samples: Samples, stop: StopRule, how: How) -> Aut
     return AutoRow(
         "auto",
         statistics.fmean(accuracies),
-        statistics.stdev(accuracies) if how.runs > 1 else 0.0,
+        statistics.stdev(accuracies) if how.runs > 1 else None,
         statistics.fmean(metrics.class_accuracy(means.argmax(-1), labels) for means, _ in done),
         counts.firing_rate(1),
         counts.synaptic_operations(1) / len(labels),

@@ -10,8 +10,8 @@ from torch import Tensor
 def to_network(batch: np.ndarray, device: torch.device, kind: torch.dtype) -> Tensor:
     """Return a batch as a network takes it: points (B, N, 3), images (B, C, H, W) in −2 … 2, frames (T, B, 2, H, W).
 
-    An image's pixels become (value/255 − ½)/¼: what a data set's own mean and deviation would change of that, the
-    first batch norm undoes.
+    An image's pixels become (value/255 − ½)/¼, whatever the data set's own mean and deviation. The first batch norm
+    undoes a factor, but no shift: padding is 0 either way.
     """
     return as_network_input(to_device(batch, device), kind)
 

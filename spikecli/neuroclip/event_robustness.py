@@ -45,7 +45,7 @@ def zero_shot_robustness(
         logits = zero_shot_logits(features, texts, store.clip.logit_scale)
         scores = score(logits.cpu(), labels, store.split, perf_counter() - begin)
         steps = store.viewing.timesteps
-        cells.append(Cell(kind, severity, steps, scores.instance_accuracy, 0.0, scores.class_accuracy))
+        cells.append(Cell(kind, severity, steps, scores.instance_accuracy, None, scores.class_accuracy))
     return cells
 
 

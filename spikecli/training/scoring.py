@@ -107,7 +107,7 @@ def _score(config: TrainConfig, split: str, samples: int, row: evaluate.Row, err
         split=split,
         samples=samples,
         instance_accuracy=row.instance_accuracy,
-        perturbation_std=row.instance_accuracy_std,
+        perturbation_std=row.instance_accuracy_std or 0.0,  # of a single seed, none is measured
         class_accuracy=row.class_accuracy,
         firing_rate=row.firing_rate if config.model.neuron is not None else None,
         synaptic_operations=row.synaptic_operations,

@@ -56,7 +56,8 @@ def show_reports(
     rows: dict[tuple[str, str], list[str]] = {}
     for report in reports:
         for cell in report.cells:
-            spread = f" ± {100 * cell.instance_accuracy_std:.1f}" if facts["runs"] > 1 else ""
+            deviation = cell.instance_accuracy_std
+            spread = "" if deviation is None else f" ± {100 * deviation:.1f}"
             key = (cell.corruption, str(cell.severity or "–"))
             rows.setdefault(key, []).append(f"{cell.instance_accuracy:.1%}{spread}")
         for mean in report.means:

@@ -114,7 +114,7 @@ def _scores(scored: Sequence[Scored]) -> Table:
             one.record.name,
             str(result["timesteps"]),
             f"{result['instance_accuracy']:.2%}",
-            f"{100 * result['instance_accuracy_std']:.2f}",
+            "–" if result["instance_accuracy_std"] is None else f"{100 * result['instance_accuracy_std']:.2f}",
             f"{result['firing_rate']:.2%}",
             f"{result['energy_uj']:.1f} µJ",
         )
@@ -180,7 +180,7 @@ def _results(one: Scored) -> list[dict[str, Any]]:
         {
             "timesteps": step + 1,
             "instance_accuracy": float(means[step]),
-            "instance_accuracy_std": float(predictions.accuracy_std[step]),
+            "instance_accuracy_std": float(predictions.accuracy_std[step]) if len(predictions.accuracies) > 1 else None,
             "firing_rate": predictions.firing_rate[step],
             "energy_uj": predictions.energy_uj[step],
         }
