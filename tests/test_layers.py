@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecli import neurons
+from spikecli.models import layers
 from spikecli.models.layers import BatchNorm, FireThenMax, LinearNorm, MaxThenNorm, NormThenMax, PointLinearNorm
 from spikecli.models.pooled import column_highest, column_max, linear_max, linear_winners
 from spikecli.settings.config import NeuronConfig
@@ -184,3 +185,21 @@ def test_column_maxima_below_zero_and_of_nothing_that_can_be_compared(kind: torc
     torch.testing.assert_close(y.gather(0, winners[None])[0], values, rtol=2e-6, atol=2e-6)
     _, winners = column_max(torch.full_like(y, float("nan")))  # a step that went wrong is told of by its loss
     assert ((winners >= 0) & (winners < 50)).all()
+
+
+def test_torchs_own_batch_norm_on_a_gpu_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run on a CPU in float64: outputs, gradients and running statistics are those of the other way."""
+    x = torch.randn(2, 3, 7, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = []
+    for devices in (set(), {"cpu"}):
+        monkeypatch.setattr(layers, "ONE_PASS", devices)
+        torch.manual_seed(1)
+        layer = layers.PointLinearNorm(4, 5).double()
+        with torch.no_grad():
+            layer.norm.weight.uniform_(-1, 1)
+        given = x.clone().requires_grad_()
+        out = layer(given)
+        (out.sin() * torch.arange(5)).sum().backward()
+        found.append([out, given.grad, layer.weight.grad, *layer.norm.parameters(), *layer.norm.buffers()])
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-9, atol=1e-11)

@@ -16,16 +16,10 @@ MOST_NEIGHBORS = 255  # the place of a winner among a point's neighbors is a byt
 
 @dataclass(frozen=True)
 class Neighborhood:
-    """The k nearest of N points, for the first Q of them; the same at every time step.
-
-    `starts` and `entries` turn the list around, for a backward pass in a fixed order on a GPU: point m of cloud b is a
-    neighbor in `entries[starts[b·N + m] : starts[b·N + m + 1]]`, each of which is point · k + place.
-    """
+    """The k nearest of N points, for the first Q of them; the same at every time step."""
 
     index: Tensor  # int64 (B, Q, k), the nearest first
     place: Tensor  # (B, N, 3), the points
-    starts: Tensor | None = None  # int32 (B·N + 1,)
-    entries: Tensor | None = None  # int32 (B·N·k,)
 
     @property
     def points(self) -> int:
@@ -34,7 +28,7 @@ class Neighborhood:
 
     def first(self, count: int) -> Neighborhood:
         """Return the neighborhood of the first `count` points, among the same N."""
-        return Neighborhood(self.index[:, :count].contiguous(), self.place, self.starts, self.entries)
+        return Neighborhood(self.index[:, :count].contiguous(), self.place)
 
 
 def neighborhood(points: Tensor, k: int) -> Neighborhood:
@@ -42,10 +36,7 @@ def neighborhood(points: Tensor, k: int) -> Neighborhood:
 
     A point is its own neighbor. Of points at the same distance in float32 the first comes first.
     """
-    index = nearest(points, k)
-    if not neighbours_triton.usable(points):
-        return Neighborhood(index, points)
-    return Neighborhood(index, points, *inverse(index, points.shape[1]))
+    return Neighborhood(nearest(points, k), points)
 
 
 @torch.no_grad()
@@ -69,17 +60,6 @@ def _nearest(points: Tensor, k: int) -> Tensor:
     place = torch.arange(points.shape[1], device=points.device)
     keys = squared.view(torch.int32).long().bitwise_left_shift_(32).add_(place)
     return keys.topk(k, largest=False, sorted=True).values.bitwise_and_(2**32 - 1)
-
-
-@torch.no_grad()
-def inverse(index: Tensor, points: int) -> tuple[Tensor, Tensor]:
-    """Return `starts` and `entries` of a Neighborhood: where each of N points is a neighbor, in a fixed order."""
-    clouds = len(index)
-    offset = torch.arange(clouds, device=index.device) * points
-    wanted = (index + offset[:, None, None]).flatten().int()
-    found, order = wanted.sort(stable=True)
-    starts = torch.searchsorted(found, torch.arange(clouds * points + 1, device=index.device, dtype=torch.int32))
-    return starts.int(), order.remainder_(index[0].numel()).int()
 
 
 @torch.no_grad()
@@ -176,9 +156,7 @@ def _flat(index: Tensor, rows: int, points: int) -> Tensor:
 def _backward(gradient: Tensor, winners: Tensor, neighbors: Neighborhood) -> Tensor:
     """Return the gradient (R, N, C) of rows y from that of the maxima (R, Q, C)."""
     if neighbours_triton.usable(gradient):
-        assert neighbors.starts is not None and neighbors.entries is not None
-        lists = neighbors.starts, neighbors.entries
-        return neighbours_triton.backward(gradient, winners, neighbors.index, neighbors.points, *lists)
+        return neighbours_triton.backward(gradient, winners, neighbors.index, neighbors.points)
     if gradient.device.type != "cpu":
         return _scattered_in_order(gradient, winners, neighbors)
     index, result = neighbors.index, _own_share(gradient, neighbors.points)

@@ -63,29 +63,40 @@ def forward(
 
 
 @triton.jit
-def backward(
-    gradient, won, starts, entries, out, points, queries, clouds, channels,
-    K: tl.constexpr, BLOCK: tl.constexpr, AT_ONCE: tl.constexpr,
+def scatter(
+    gradient, won, index, largest, sums, count, points, queries, clouds, channels,
+    K: tl.constexpr, BLOCK: tl.constexpr, ROWS: tl.constexpr, ONE: tl.constexpr,
 ):  # fmt: skip
-    """Write the gradient of one point: the sum over those whose maximum it won, AT_ONCE at a time, less its own."""
-    row = tl.program_id(0).to(tl.int64)
+    """Add each gradient to the point that won, as a whole number of largest/ONE: whole numbers add up to the same sum
+    in any order, so atomics give the same bits each time."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = channel < channels
-    batch = row // points
-    point = row % points
-    place = (batch % clouds) * points + point
-    begin = tl.load(starts + place)
-    end = tl.load(starts + place + 1)
-    first = batch * queries
-    own = tl.load(gradient + (first + point) * channels + channel, mask=inside & (point < queries), other=0.0)
-    total = tl.zeros((BLOCK,), tl.float32) - own.to(tl.float32)
-    for number in range(begin, end, AT_ONCE):
-        each = number + tl.arange(0, AT_ONCE)
-        entry = tl.load(entries + each, mask=each < end, other=0)
-        query = entry // K
-        where = (first + query)[:, None] * channels + channel[None, :]
-        here = ((each < end) & (query < queries))[:, None] & inside[None, :]
-        winner = tl.load(won + where, mask=here, other=255).to(tl.int32)
-        mine = here & (winner == (entry % K)[:, None])
-        total += tl.sum(tl.load(gradient + where, mask=mine, other=0.0).to(tl.float32), axis=0)
-    tl.store(out + row * channels + channel, total.to(out.dtype.element_ty), mask=inside)
+    inside = row < count
+    both = inside[:, None] & (channel < channels)[None, :]
+    batch = row // queries
+    neighbors = index + ((batch % clouds) * queries + row % queries) * K
+    source = row[:, None] * channels + channel[None, :]
+    value = tl.load(gradient + source, mask=both, other=0.0).to(tl.float32)
+    winner = tl.load(won + source, mask=both, other=0).to(tl.int64)
+    point = tl.load(neighbors[:, None] + winner, mask=both, other=0)
+    whole = (value * (ONE / tl.maximum(tl.load(largest), 1e-30))).to(tl.int64)
+    target = (batch * points)[:, None] * channels + point * channels + channel[None, :]
+    tl.atomic_add(sums + target, whole, mask=both, sem="relaxed")
+
+
+@triton.jit
+def finish(
+    gradient, largest, sums, out, count, points, queries, channels,
+    BLOCK: tl.constexpr, ROWS: tl.constexpr, ONE: tl.constexpr,
+):  # fmt: skip
+    """Write what each point won, less its own gradient."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    both = (row < count)[:, None] & (channel < channels)[None, :]
+    batch, point = row // points, row % points
+    target = row[:, None] * channels + channel[None, :]
+    total = tl.load(sums + target, mask=both, other=0).to(tl.float32) * (tl.load(largest) / ONE)
+    own = (batch * queries + point)[:, None] * channels + channel[None, :]
+    here = both & (point < queries)[:, None]
+    total -= tl.load(gradient + own, mask=here, other=0.0).to(tl.float32)
+    tl.store(out + target, total.to(out.dtype.element_ty), mask=both)

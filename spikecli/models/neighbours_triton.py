@@ -17,6 +17,7 @@ from torch import Tensor
 MOST_POINTS = 4096  # of a cloud, whose distances one program sorts
 INTERPRETED = "TRITON_INTERPRET"  # set: Triton runs the kernels on a CPU, for tests
 KEYS_A_PROGRAM = 4096
+ONE = float(2**40)  # the largest gradient as a whole number: 2²³ of them add up without overflow
 
 
 @cache
@@ -57,16 +58,22 @@ def forward(y: Tensor, index: Tensor, winners: bool) -> tuple[Tensor, Tensor | N
     return out, won if winners else None
 
 
-def backward(gradient: Tensor, winners: Tensor, index: Tensor, points: int, starts: Tensor, entries: Tensor) -> Tensor:
-    """Return the gradient (R, N, C) of the rows: each point adds up, in a fixed order and in float32, what it won."""
+def backward(gradient: Tensor, winners: Tensor, index: Tensor, points: int) -> Tensor:
+    """Return the gradient (R, N, C) of the rows: each point's sum of what it won, the same bits each time."""
     rows, queries, channels = gradient.shape
+    clouds, _, k = index.shape
+    largest = gradient.abs().amax().float()  # not finite if a gradient is not: then neither is any result
+    sums = torch.zeros(rows, points, channels, dtype=torch.int64, device=gradient.device)
     out = torch.empty(rows, points, channels, dtype=gradient.dtype, device=gradient.device)
-    block = min(_power_of_2(channels), 128)
-    grid = (rows * points, -(-channels // block))
-    _kernels().backward[grid](
-        gradient, winners, starts, entries, out, points, queries, len(index), channels,
-        K=index.shape[2], BLOCK=block, AT_ONCE=max(8, 2048 // block), num_warps=4,
-    )  # fmt: skip
+    block, at_once = _tile(channels)
+    across = -(-channels // block)
+    given = {"BLOCK": block, "ROWS": at_once, "ONE": ONE}
+    _kernels().scatter[(-(-rows * queries // at_once), across)](
+        gradient, winners, index, largest, sums, rows * queries, points, queries, clouds, channels, K=k, **given
+    )
+    _kernels().finish[(-(-rows * points // at_once), across)](
+        gradient, largest, sums, out, rows * points, points, queries, channels, **given
+    )
     return out
 
 
