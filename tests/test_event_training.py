@@ -59,7 +59,7 @@ def fit(config: TrainConfig, data: Path, out: Path, resume: bool = False, stop_a
 def test_every_preset_learns_from_frames(data: Path, tmp_path: Path, paper: str) -> None:
     epochs = 8 if paper == "joint" else 4  # two networks pull on the weights
     curve = fit(settings(paper, epochs=epochs, batch_size=18, timesteps=1 if paper == "ann" else 2), data, tmp_path)
-    assert curve[-1].loss < 0.97 * curve[0].loss
+    assert curve[-1].loss < 0.985 * curve[0].loss
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_parts_and_networks_combine(
     data: Path, tmp_path: Path, parts: dict[str, Any], model: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     epochs = fit(settings("lif", parts, model, epochs=4, batch_size=18, timesteps=2, **changes), data, tmp_path)
-    assert epochs[-1].loss < 0.97 * epochs[0].loss
+    assert epochs[-1].loss < 0.985 * epochs[0].loss
 
 
 @pytest.mark.parametrize(("optimizer", "stop_at"), [("adam", 2), ("sgd", 4)])  # within an epoch, and in the next
