@@ -9,6 +9,7 @@ import typer
 
 from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed
 from spikecli.cli.options.groups import with_groups
+from spikecli.cli.options.own import Own
 from spikecli.cli.options.reading import Reading
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.cli.shown.phases import phases
@@ -40,7 +41,8 @@ def list_sets(data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quie
 @with_groups
 def prepare(
     name: Name,
-    reading: Reading,
+    own: Own,
+    files: Reading,
     source: Annotated[
         Path | None,
         typer.Option("--from", readable=False, help="Archive or folder to read; without it, built in or downloaded."),
@@ -63,20 +65,31 @@ def prepare(
 ) -> None:
     """Prepare a data set for training: fetch or read its files, and write one HDF5 file a split.
 
-    Example: spikecli data prepare modelnet10 --from ModelNet10.zip --points 1024
+    Any NAME with --from is a data set of your own: CLASS/FILE, SPLIT/CLASS/FILE, or a list path,class[,split] in CSV.
+
+    Example: spikecli data prepare cups --from scans.zip --points 1024
     """
     from spikecli.datasets import sets
+    from spikecli.datasets.own.prepare import prepare_own
     from spikecli.datasets.prepare_options import PrepareOptions
+    from spikecli.datasets.reading_options import AS_FOUND
     from spikecli.progress import Watch
 
     console = Console(as_json=as_json, quiet=quiet)
-    if reading.up:
-        raise typer.BadParameter("is for predict and view; a data set is prepared as its files are", param_hint="--up")
-    said = reading.options(FileNotes(console))
-    options = PrepareOptions(source, points, sampling, seed, force, offline, skip_bad, reading=said)
+    known = name in sets.built_in()
+    if known and files.up:
+        raise typer.BadParameter("is for your own clouds; this data set is prepared as it is", param_hint="--up")
+    options = PrepareOptions(
+        source, points, sampling, seed, force, offline, skip_bad, own.kind, own.test_fraction, own.group,
+        own.class_pattern, own.dry_run, reading=files.options(FileNotes(console) if known else AS_FOUND.on_note),
+    )  # fmt: skip
+    flow = sets.prepare if known else prepare_own
     with phases(console) as bars:
-        report = sets.prepare(data_dir, name, options, Watch(bars.start, bars.step))
-    _tell(console, report)
+        report = flow(data_dir, name, options, Watch(bars.start, bars.step))
+    if "kind" in report:
+        _show_found(console, report)
+    if not own.dry_run:
+        _tell(console, report)
     console.document(report)
 
 
@@ -110,6 +123,18 @@ def verify(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, qu
     console.document(report)
 
 
+def _show_found(console: Console, report: dict[str, Any]) -> None:
+    rows = [(name, *parts.values()) for name, parts in report["classes"].items()]
+    counts, unit = report["count"], {"points": "points", "events": "events", "images": "pixels"}[report["kind"]]
+    lines = [f"{counts['least']:,} to {counts['most']:,} {unit} a sample, median {counts['median']:,}"]
+    if report["sizes"]:
+        lines.append("sizes " + ", ".join(f"{width} × {height}" for width, height in report["sizes"][:5]))
+    if report["seconds"]:
+        lines.append(f"{report['seconds']['least']:.3g} to {report['seconds']['most']:.3g} s")
+    lines.append(f"{report['bytes_read'] / 1e6:,.1f} MB")
+    console.table(f"{report['dataset']}: {report['kind']}", ("class", "train", "test"), rows, "; ".join(lines))
+
+
 def _tell(console: Console, report: dict[str, Any]) -> None:
     counts = ", ".join(f"{count:,} {split}" for split, count in report["samples"].items())
     done = "stand already" if report["reused"] else "prepared"
@@ -133,6 +158,20 @@ def _state(line: dict[str, Any]) -> str:
         return "no"
     counts = " + ".join(f"{count:,}" for count in line["samples"].values())
     return f"{counts}, {line['bytes'] / 1e6:,.0f} MB"
+
+
+@data_app.command("remove")
+def remove(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Remove what is prepared of a data set; of your own, its facts and splits too. Your files are not touched.
+
+    Example: spikecli data remove cups
+    """
+    from spikecli.datasets import sets
+
+    console = Console(as_json=as_json, quiet=quiet)
+    folder = sets.remove(data_dir, name)
+    console.say(f"{name}: removed {folder}")
+    console.document({"dataset": name, "removed": str(folder)})
 
 
 def _text(value: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -12,6 +12,7 @@ import numpy as np
 
 from spikecli.datasets.corrupt import Corruption
 from spikecli.datasets.facts import Facts
+from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.record import RecordOf, current_entry, read_record
@@ -84,6 +85,20 @@ class Kind(ABC, Generic[F]):
         self, facts: F, data_dir: Path, options: PrepareOptions, watch: Watch, workers: int | None = None
     ) -> dict[str, Any]:
         """Return what was prepared, with `samples` a split and whether it was `reused`; SpikeError if it cannot be."""
+
+    @abstractmethod
+    def inspect(self, path: Path, reading: ReadOptions) -> Inspected:
+        """Return what a file holds; SpikeError when it cannot be read."""
+
+    @abstractmethod
+    def own_facts(self, facts: F, found: Sequence[Inspected], options: PrepareOptions) -> F:
+        """Return a user's facts with what her files and options say of this kind; `facts` are those she has so far."""
+
+    @abstractmethod
+    def write(
+        self, facts: F, place: Path, samples: Sequence[OwnSample], source: str, options: PrepareOptions, watch: Watch
+    ) -> dict[str, Any]:
+        """Return the record's entry after writing a user's samples, each of a split; SpikeError when a file is bad."""
 
     @abstractmethod
     def describe(self, facts: F, data_dir: Path) -> dict[str, Any]:

@@ -21,6 +21,11 @@ class PrepareOptions:
     force: bool = False  # even if it stands already
     offline: bool = False
     skip_bad: bool = False  # leave out files that cannot be used, instead of failing
+    kind: str | None = None  # of a user's own data: points, events or images; told from the files unless given
+    test_fraction: float = 0.2  # of each class, where the files say no split
+    group: str | None = None  # pattern of a file's path: samples with the same match stay in one split
+    class_pattern: str | None = None  # of a file's name
+    dry_run: bool = False  # show what was found, write nothing
     wait: bool = False  # for another process that prepares the same data set
     reading: ReadOptions = AS_FOUND
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -14,6 +15,7 @@ from spikecli.datasets.facts_file import FILE, check_kind, checked, read_toml
 from spikecli.datasets.kind import Augmentation, Kind
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.errors import ChoiceError, SpikeError
+from spikecli.files.atomic import sole_writer
 from spikecli.files.gate import is_plain_name
 from spikecli.progress import Watch
 from spikecli.settings.choices import advice
@@ -135,6 +137,16 @@ def verify(data_dir: Path, name: str, watch: Watch = Watch()) -> dict[str, Any]:
 def fingerprints(data_dir: Path, name: str) -> dict[str, str]:
     """Return the sha256 of the content of each split as prepared now; SpikeError when it is not."""
     return find_kind(name, data_dir).fingerprints(name, data_dir)
+
+
+def remove(data_dir: Path, name: str) -> Path:
+    """Remove the folder of a prepared data set and return it; SpikeError when there is none."""
+    facts, folder = find_facts(name, data_dir), data_dir / name
+    if not kind_named(facts.kind).is_prepared(name, data_dir):
+        raise SpikeError(f"{name} is not prepared in {data_dir}; there is nothing to remove")
+    with sole_writer(folder, f"removing {name}"):
+        shutil.rmtree(folder)
+    return folder
 
 
 def list_sets(data_dir: Path) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import numpy as np
 from spikecli.datasets.clouds.augment import AUGMENTATIONS
 from spikecli.datasets.clouds.damage import CLOUD_CORRUPTIONS, corrupt_clouds
 from spikecli.datasets.clouds.facts import POINT_SETS, CloudFacts
-from spikecli.datasets.clouds.formats import SUFFIXES, read_sample
-from spikecli.datasets.clouds.prepare import describe_points, prepare_points
+from spikecli.datasets.clouds.formats import SUFFIXES, Mesh, read_cloud, read_sample
+from spikecli.datasets.clouds.prepare import describe_points, prepare_points, write_own
 from spikecli.datasets.clouds.sniff import SHARED, holds_points
 from spikecli.datasets.clouds.store import RECORD, load_points, verify_points
 from spikecli.datasets.corrupt import Corruption
 from spikecli.datasets.kind import Augmentation, Defaults, Kind, Samples
+from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.progress import Watch
@@ -50,6 +52,27 @@ class Clouds(Kind[CloudFacts]):
         """Return what was prepared; SpikeError as `prepare_points`."""
         return prepare_points(facts, data_dir, options, watch, workers)
 
+    def inspect(self, path: Path, reading: ReadOptions) -> Inspected:
+        """Return the number of points, or of a mesh's faces; SpikeError as `read_cloud`."""
+        shape = read_cloud(path, reading)
+        return Inspected(len(shape.faces if isinstance(shape, Mesh) else shape.points), notes=shape.notes)
+
+    def own_facts(self, facts: CloudFacts, found: Sequence[Inspected], options: PrepareOptions) -> CloudFacts:
+        """Return the facts with the axis that points up."""
+        return replace(facts, up=options.reading.up or facts.up)
+
+    def write(
+        self,
+        facts: CloudFacts,
+        place: Path,
+        samples: Sequence[OwnSample],
+        source: str,
+        options: PrepareOptions,
+        watch: Watch,
+    ) -> dict[str, Any]:
+        """Return the record's entry of a user's clouds; SpikeError as `write_own`."""
+        return write_own(facts, place, samples, source, options, watch)
+
     def describe(self, facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
         """Return facts and what is prepared; SpikeError when the record is damaged."""
         return describe_points(facts, data_dir)
@@ -62,7 +85,8 @@ class Clouds(Kind[CloudFacts]):
         self, facts: CloudFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, watch: Watch
     ) -> Samples:
         """Return the clouds of a split, `config.points` of each; SpikeError as `load_points`."""
-        return load_points(data_dir, facts.name, split, config.points)
+        found = load_points(data_dir, facts.name, split, config.points)
+        return replace(found, classnames=facts.classnames) if facts.own else found
 
     def read_file(
         self,

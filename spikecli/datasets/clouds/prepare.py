@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from spikecli.datasets.clouds.items import Draw, Drawn, Item, draw_all
 from spikecli.datasets.clouds.layouts import list_items
 from spikecli.datasets.clouds.shapes import Recipe, write_shapes
 from spikecli.datasets.clouds.store import FORMAT, RECORD, PointClouds, clouds_hash, write_split
+from spikecli.datasets.own_sample import OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.record import Entry, part_of, read_record, settings_key, standing, write_record
 from spikecli.datasets.walk import identify
@@ -54,6 +55,26 @@ def prepare_points(
                 found = _build(facts, place, folder, options, {**wanted, "source": origin}, watch, workers)
         write_record(place, RECORD, *found)
     return _report(facts, place, *found, reused)
+
+
+def write_own(
+    facts: CloudFacts,
+    place: Path,
+    samples: Sequence[OwnSample],
+    source: str,
+    options: PrepareOptions,
+    watch: Watch,
+) -> Entry:
+    """Return the record's entry of a user's clouds after writing them with z up; SpikeError if one is bad."""
+    settings = {**asdict(draw_of(options)), "skip_bad": options.skip_bad, "format": FORMAT, "up": facts.up}
+    settings["source"] = source
+    items = [Item(one.name, facts.folders.index(one.folder), str(one.split), one.path) for one in samples]
+    drawn = draw_all(items, draw_of(options), watch.on_step, None, replace(options.reading, up=facts.up))
+    if drawn.skipped and not options.skip_bad:
+        raise SpikeError(f"{len(drawn.skipped)} files cannot be used, first {drawn.skipped[0]}; or set --skip-bad")
+    key = settings_key(settings)
+    splits = {split: _write(facts, split, drawn, place / f"{split}-{key}.h5", settings) for split in ("train", "test")}
+    return {"settings": settings, "layout": "own", "skipped": list(drawn.skipped), "splits": splits}
 
 
 def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:

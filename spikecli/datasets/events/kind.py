@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from spikecli.datasets.events.damage import EVENT_CORRUPTIONS, corrupt_recording
 from spikecli.datasets.events.facts import EVENT_SETS, EventFacts
 from spikecli.datasets.events.formats import DECODERS
 from spikecli.datasets.events.own_files import read_own
-from spikecli.datasets.events.prepare import describe_events, prepare_events, verify_events
+from spikecli.datasets.events.prepare import describe_events, prepare_events, verify_events, write_own
 from spikecli.datasets.events.samples import EventSamples, Framing
 from spikecli.datasets.events.split import load_events
 from spikecli.datasets.events.store import RECORD
 from spikecli.datasets.kind import Augmentation, Defaults, Kind, Samples
+from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.progress import Watch
@@ -49,6 +51,31 @@ class Recordings(Kind[EventFacts]):
         """Return what was prepared; SpikeError as `prepare_events`."""
         return prepare_events(facts, data_dir, options, watch, workers)
 
+    def inspect(self, path: Path, reading: ReadOptions) -> Inspected:
+        """Return the number of events, the sensor and the duration; SpikeError as `read_own`."""
+        found = read_own(path, reading)
+        t = found.events["t"]
+        return Inspected(len(found), (found.width, found.height), float(t[-1] - t[0]) / 1e6, found.notes)
+
+    def own_facts(self, facts: EventFacts, found: Sequence[Inspected], options: PrepareOptions) -> EventFacts:
+        """Return the facts with the sensor: the one that is given, that she has said, or the largest of the files'."""
+        sizes = [one.size for one in found if one.size]
+        largest = (max(size[0] for size in sizes), max(size[1] for size in sizes))
+        known = facts.sensor if min(facts.sensor) else largest
+        return replace(facts, sensor=options.reading.sensor or known)
+
+    def write(
+        self,
+        facts: EventFacts,
+        place: Path,
+        samples: Sequence[OwnSample],
+        source: str,
+        options: PrepareOptions,
+        watch: Watch,
+    ) -> dict[str, Any]:
+        """Return the record's entry of a user's recordings; SpikeError as `write_own`."""
+        return write_own(facts, place, samples, source, options, watch)
+
     def describe(self, facts: EventFacts, data_dir: Path) -> dict[str, Any]:
         """Return facts and what is prepared; SpikeError when the record is damaged."""
         return describe_events(facts, data_dir)
@@ -62,6 +89,7 @@ class Recordings(Kind[EventFacts]):
     ) -> Samples:
         """Return the recordings of a split, framed at the data set's size; SpikeError as `load_events`."""
         source = load_events(data_dir, facts.name, split)
+        source = replace(source, classnames=facts.classnames) if facts.own else source
         side = config.size or facts.frame_size
         size = map_size(config.model) if fixed else (side, side) if side else (source.height, source.width)
         return EventSamples(source, Framing(config.slicing, size, config.timesteps), watch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from spikecli.datasets.events.facts import DIGITS, EventFacts
 from spikecli.datasets.events.layouts import SPLITS, EventItem, find_items, in_order, missing_classes, promises_all
 from spikecli.datasets.events.split import load_events, split_hash
 from spikecli.datasets.events.store import FORMAT, RECORD, write_split
+from spikecli.datasets.own_sample import OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
 from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.datasets.record import Entry, check_file, current_entry, read_record, settings_key, standing, write_record
@@ -57,6 +58,37 @@ def prepare_events(
             entry = _write_splits(facts, place, in_order(facts, items), wanted, watch, workers, how)
         write_record(place, RECORD, settings_key(wanted), entry)
         return {**describe_events(facts, data_dir), "reused": False, "notes": notes}
+
+
+def write_own(
+    facts: EventFacts,
+    place: Path,
+    samples: Sequence[OwnSample],
+    source: str,
+    options: PrepareOptions,
+    watch: Watch,
+) -> Entry:
+    """Return the record's entry of a user's recordings after writing them; SpikeError when one cannot be read."""
+    asked = options.reading
+    given = [asked.time_unit, asked.stream, asked.columns]
+    settings = {
+        "dataset": facts.name,
+        "format": FORMAT,
+        "sensor": list(facts.sensor),
+        "reading": given,
+        "source": source,
+    }
+    splits = {}
+    for split in SPLITS:
+        chosen = [one for one in samples if one.split == split]
+        labels = [facts.folders.index(one.folder) for one in chosen]
+        items = [EventItem(one.path, label, split, one.name) for one, label in zip(chosen, labels, strict=True)]
+        how = Decoding(options=replace(asked, sensor=facts.sensor, on_note=AS_FOUND.on_note))
+        batches = decode_all(items, facts.sensor, watch.on_step, None, how)
+        path = place / f"{split}-{settings_key(settings)}.h5"
+        names = [one.name for one in chosen]
+        splits[split] = write_split(path, batches, labels, names, facts.classnames, facts.sensor, settings)
+    return {"settings": settings, "skipped": [], "splits": splits}
 
 
 def describe_events(facts: EventFacts, data_dir: Path) -> dict[str, Any]:

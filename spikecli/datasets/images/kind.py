@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from spikecli.datasets.images.prepare import (
     RECORD,
     describe_images,
     load_images,
+    picture_size,
     prepare_images,
     read_picture,
     verify_images,
+    write_own,
 )
 from spikecli.datasets.kind import Augmentation, Defaults, Kind, Samples
+from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.progress import Watch
@@ -49,6 +53,27 @@ class Pictures(Kind[ImageFacts]):
         """Return what was prepared; SpikeError as `prepare_images`."""
         return prepare_images(facts, data_dir, options, watch, workers)
 
+    def inspect(self, path: Path, reading: ReadOptions) -> Inspected:
+        """Return the number of pixels and the size (width, height); SpikeError as `picture_size`."""
+        width, height = picture_size(path)
+        return Inspected(width * height, (width, height))
+
+    def own_facts(self, facts: ImageFacts, found: Sequence[Inspected], options: PrepareOptions) -> ImageFacts:
+        """Return the facts as they are: pictures are scaled to their size."""
+        return facts
+
+    def write(
+        self,
+        facts: ImageFacts,
+        place: Path,
+        samples: Sequence[OwnSample],
+        source: str,
+        options: PrepareOptions,
+        watch: Watch,
+    ) -> dict[str, Any]:
+        """Return the record's entry of a user's pictures; SpikeError as `write_own`."""
+        return write_own(facts, place, samples, source, watch)
+
     def describe(self, facts: ImageFacts, data_dir: Path) -> dict[str, Any]:
         """Return facts and what is prepared; SpikeError when the record is damaged."""
         return describe_images(facts, data_dir)
@@ -61,7 +86,8 @@ class Pictures(Kind[ImageFacts]):
         self, facts: ImageFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, watch: Watch
     ) -> Samples:
         """Return the images of a split; SpikeError as `load_images`."""
-        return load_images(data_dir, facts.name, split)
+        found = load_images(data_dir, facts.name, split)
+        return replace(found, classnames=facts.classnames) if facts.own else found
 
     def read_file(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spikecli.datasets.images.facts import ImageFacts
+from spikecli.datasets.own_sample import OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
 from spikecli.datasets.record import (
     Entry,
@@ -80,13 +81,25 @@ def read_binary(path: Path, facts: ImageFacts) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(records[:, facts.labels :]).reshape(-1, *SHAPE), labels
 
 
-def read_picture(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """Return the picture in a file as (3, H, W) uint8, scaled to `size`; SpikeError when it cannot be read."""
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return width and height of the picture in a file; SpikeError when it cannot be read."""
+    _, height, width = read_picture(path, None).shape
+    return width, height
+
+
+def read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+    """Return the picture in a file as (3, H, W) uint8, scaled to `size` (None: its own size).
+
+    SpikeError when it cannot be read.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR))
+            colors = picture.convert("RGB")
+            if size is not None:
+                colors = colors.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            pixels = np.asarray(colors)
     except UnidentifiedImageError:
         raise SpikeError(f"{path} is no picture that can be read here; give a .png or .jpg") from None
     except OSError as error:
@@ -98,7 +111,7 @@ def load_images(data_dir: Path, dataset: str, split: str) -> Images:
     """Return a split as prepared last; SpikeError when it is not prepared or its file is damaged."""
     path, _, part = current_part(data_dir, dataset, split, RECORD)
     with stored(path, anew(path)) as file:
-        images, classnames = file.array("images", "u", None, *SHAPE), file.texts("classnames")
+        images, classnames = file.array("images", "u", None, 3, None, None), file.texts("classnames")
         if images.dtype != np.uint8 or file.text("sha256") != part["fingerprint"]:
             raise SpikeError(f"{path} holds other images than its record says; {anew(path)}")
         return Images(
@@ -138,6 +151,19 @@ def prepare_images(
             entry = {"settings": settings, "skipped": [], "splits": splits}
             write_record(place, RECORD, settings_key(settings), entry)
     return {**describe_images(facts, data_dir), "reused": reused}
+
+
+def write_own(facts: ImageFacts, place: Path, samples: Sequence[OwnSample], source: str, watch: Watch) -> Entry:
+    """Return the record's entry of a user's pictures after writing them; SpikeError when one cannot be read."""
+    settings = {"dataset": facts.name, "format": _FORMAT, "size": list(facts.size), "source": source}
+    splits = {}
+    for split in ("train", "test"):
+        chosen = [one for one in samples if one.split == split]
+        images = np.stack([read_picture(one.path, facts.size) for one in chosen])
+        labels = np.array([facts.folders.index(one.folder) for one in chosen], np.int64)
+        splits[split] = _write_arrays(facts, split, images, labels, place, settings)
+        watch.on_step(len(chosen))
+    return {"settings": settings, "skipped": [], "splits": splits}
 
 
 def describe_images(facts: ImageFacts, data_dir: Path) -> dict[str, Any]:
@@ -210,6 +236,12 @@ def _found(folder: Path, name: str, source: Path) -> Path:
 def _write(facts: ImageFacts, split: str, files: list[Path], place: Path, settings: dict[str, Any]) -> dict[str, Any]:
     parts = [read_binary(path, facts) for path in files]
     images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _write_arrays(facts, split, images, labels, place, settings)
+
+
+def _write_arrays(
+    facts: ImageFacts, split: str, images: np.ndarray, labels: np.ndarray, place: Path, settings: dict[str, Any]
+) -> dict[str, Any]:
     path, fingerprint = place / f"{split}-{settings_key(settings)}.h5", _images_hash(images, labels, facts.classnames)
     with atomic_hdf5(path) as file:
         file.create_dataset("images", data=images)

@@ -1,0 +1,1 @@
+"""Data sets of a user: found in her folders, split, shown and prepared."""

@@ -1,0 +1,125 @@
+"""A user's samples in a folder or a list: which files, of which class, split and group."""
+
+from __future__ import annotations
+
+import csv
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from os.path import commonpath
+from pathlib import Path, PurePath
+from typing import Any
+
+from spikecli.datasets.own_sample import OwnSample
+from spikecli.datasets.walk import original_of, refuse_twins, walk
+from spikecli.errors import SpikeError
+from spikecli.files.gate import fits, reading
+
+LISTS = (".csv", ".toml")
+# Names of folders that stand for a split; what is held out for validation is of the training split here.
+_SPLITS = {
+    "train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+def find_samples(files: Sequence[Path], root: Path, class_pattern: str | None, group: str | None) -> list[OwnSample]:
+    """Return a sample for each of the `files` under `root`, by its folders or by patterns of its path.
+
+    A folder named train or test says the split; the first other folder below those that all files share says the
+    class. SpikeError when a file has no class, or a sample is there twice.
+    """
+    inner = [path.relative_to(root) for path in files]
+    shared = PurePath(commonpath([str(path.parent) for path in inner])).parts if inner else ()
+    samples = []
+    for path, name in zip(files, inner, strict=True):
+        folders = [part for part in name.parts[len(shared) : -1] if part.lower() not in _SPLITS]
+        splits = [_SPLITS[part.lower()] for part in name.parts[:-1] if part.lower() in _SPLITS]
+        if class_pattern is None and not folders:
+            raise SpikeError(
+                f"found {path} in no folder of a class; wanted CLASS/FILE, SPLIT/CLASS/FILE or CLASS/SPLIT/FILE; or "
+                "tell the class from the file's name with --class-pattern, or give a list path,class"
+            )
+        folder = folders[0] if class_pattern is None else _matched(class_pattern, name.name, path, "--class-pattern")
+        samples.append(_sample(path, name.as_posix(), folder, splits[-1] if splits else None, group))
+    return _each_once(samples)
+
+
+def listed_samples(path: Path, group: str | None) -> list[OwnSample]:
+    """Return the samples of a list: CSV with the columns path,class[,split], or TOML with [[samples]] of such keys.
+
+    Paths are relative to the list. SpikeError when the list is wrong or a file is missing.
+    """
+    rows = _csv_rows(path) if path.suffix.lower() == ".csv" else _toml_rows(path)
+    samples = []
+    for number, row in enumerate(rows, 1):
+        where = f"{path}, sample {number}"
+        if not row.get("path") or not row.get("class"):
+            raise SpikeError(f"{where}: found {dict(row)}; wanted a path and a class")
+        file, split = path.parent / row["path"], (row.get("split") or "").strip().lower()
+        if split and split not in _SPLITS:
+            raise SpikeError(f"{where}: found split {split!r}; wanted train or test")
+        if not file.is_file():
+            raise SpikeError(f"{where}: found no file {file}; paths are relative to the list")
+        samples.append(_sample(file, row["path"], row["class"].strip(), _SPLITS.get(split), group))
+    return _each_once(samples)
+
+
+def source_files(root: Path) -> list[Path]:
+    """Return the files of a source in a fixed order, without clutter; SpikeError as `walk`."""
+    return walk(root)
+
+
+def main_kind(found: Mapping[Path, str | None], source: Path) -> str:
+    """Return the kind of most files; SpikeError when none can be read, or another kind has nearly as many."""
+    counts = Counter(kind for kind in found.values() if kind is not None).most_common()
+    if not counts:
+        suffixes = ", ".join(sorted({path.suffix or path.name for path in found})[:8]) or "no files"
+        raise SpikeError(f"found {suffixes} in {source}; wanted clouds, recordings or pictures")
+    if len(counts) > 1 and counts[1][1] * 2 > counts[0][1]:
+        both = " and ".join(f"{count} of {kind}" for kind, count in counts[:2])
+        raise SpikeError(f"found files {both} in {source}; say which with --kind")
+    return counts[0][0]
+
+
+def _sample(path: Path, name: str, folder: str, split: str | None, group: str | None) -> OwnSample:
+    kept = None if group is None else _matched(group, name, path, "--group")
+    return OwnSample(path, str(PurePath(name).with_suffix("").as_posix()), folder, split, kept)
+
+
+def _matched(pattern: str, text: str, path: Path, option: str) -> str:
+    try:
+        match = re.search(pattern, text)
+    except re.error as error:
+        raise SpikeError(f"{option} {pattern!r} is no pattern: {error}") from None
+    if match is None:
+        raise SpikeError(f"{option} {pattern!r} is not found in {text!r} of {path}; wanted it in every name")
+    return match[1] if match.groups() else match[0]
+
+
+def _each_once(samples: list[OwnSample]) -> list[OwnSample]:
+    refuse_twins(samples, lambda one: (one.name,), lambda one: one.path)
+    for sample in samples:
+        if (original := original_of(sample.path)) is not None:
+            raise SpikeError(f"found {original} and its copy {sample.path}; wanted each once; remove one of them")
+    return sorted(samples, key=lambda one: (one.folder, one.name))
+
+
+def _csv_rows(path: Path) -> list[dict[str, Any]]:
+    with reading(path, "write lines path,class or path,class,split"):
+        text = path.read_text(encoding="utf-8-sig")
+        rows = list(csv.DictReader(text.splitlines()))
+        if not rows or not {"path", "class"} <= set(rows[0]):
+            raise SpikeError(
+                f"{path} begins {text.splitlines()[:1]}; wanted a first line path,class or path,class,split"
+            )
+        return rows
+
+
+def _toml_rows(path: Path) -> list[dict[str, Any]]:
+    with reading(path, "write [[samples]] with path and class"):
+        rows: Any = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("samples")
+        if not fits(rows, [{"path": str, "class": str}]):
+            raise SpikeError(f"{path} holds no [[samples]] of path and class; write some")
+        return list(rows)

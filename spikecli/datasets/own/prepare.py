@@ -1,0 +1,178 @@
+"""From a user's folder, archive or list to a prepared data set of her own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from spikecli.datasets.facts import Facts
+from spikecli.datasets.facts_file import FILE, write_facts
+from spikecli.datasets.kind import Kind
+from spikecli.datasets.own import split as splits
+from spikecli.datasets.own.find import LISTS, find_samples, listed_samples, main_kind, source_files
+from spikecli.datasets.own_sample import Inspected, OwnSample
+from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
+from spikecli.datasets.record import read_record, settings_key, write_record
+from spikecli.datasets.sets import KINDS, built_in, find_facts, kind_named, kind_of_file
+from spikecli.datasets.walk import listing_hash
+from spikecli.errors import SpikeError
+from spikecli.files.archive import open_source
+from spikecli.files.atomic import sole_writer
+from spikecli.files.gate import is_plain_name
+from spikecli.progress import Watch
+
+_RESERVED = ("clip",)  # folders of the data folder that hold something else
+
+
+@dataclass(frozen=True)
+class Found:
+    """A user's samples as they will be written: those of the kind, what they hold, and what is left out and why."""
+
+    kind: Kind[Any]
+    facts: Facts
+    samples: tuple[OwnSample, ...]
+    inspected: tuple[Inspected, ...]
+    skipped: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def prepare_own(data_dir: Path, name: str, options: PrepareOptions, watch: Watch = Watch()) -> dict[str, Any]:
+    """Return what was found and, unless `options.dry_run`, prepared of a user's data set, with "reused".
+
+    SpikeError when the source, a name, a class or a file is wrong, or another process prepares the same.
+    """
+    check_name(name)
+    if options.source is None:
+        raise SpikeError(f"{name} is no data set that can be fetched; give its folder, archive or list with --from")
+    place = data_dir / name
+    if options.dry_run:
+        with _opened(options.source, data_dir, watch) as root:
+            return report_of(look(data_dir, name, root, options, watch), place)
+    with sole_writer(place, f"preparing {name}", options.wait), _opened(options.source, place, watch) as root:
+        return _write(place, look(data_dir, name, root, options, watch), root, options, watch)
+
+
+@contextmanager
+def _opened(source: Path, scratch: Path, watch: Watch) -> Iterator[Path]:
+    """Yield a list as it is, a folder, or the folder that an archive is unpacked to."""
+    if source.suffix.lower() in LISTS and source.is_file():
+        yield source
+        return
+    with open_source(source, scratch, watch.on_step) as folder:
+        yield folder
+
+
+def check_name(name: str) -> None:
+    """Raise SpikeError for a name that no data set of a user can have, or that is nearly a built-in one's."""
+    if not is_plain_name(name) or name.startswith(".") or name in _RESERVED:
+        raise SpikeError(f"a data set cannot be called {name!r}; take letters, digits, - and _")
+    if near := get_close_matches(name.casefold(), built_in(), 1, 0.9):
+        raise SpikeError(f"found the name {name}, which is nearly the built-in {near[0]}; take that, or another name")
+
+
+def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, watch: Watch) -> Found:
+    """Return what lies in a folder or list; SpikeError when it makes no data set."""
+    if root.is_file():
+        listed = listed_samples(root, options.group)
+        files = [one.path for one in listed]
+    else:
+        files = source_files(root)
+    kinds = {path: kind_of_file(path, [options.kind] if options.kind else KINDS) for path in files}
+    kind = kind_named(main_kind(kinds, root))
+    if kind.name != "points":
+        refuse_point_options(name, kind.name, options)
+    usable = [path for path in files if kinds[path] == kind.name]
+    samples = (
+        [one for one in listed if kinds[one.path] == kind.name]
+        if root.is_file()
+        else find_samples(usable, root, options.class_pattern, options.group)
+    )
+    others = Counter(path.suffix.lower() or path.name for path in files if kinds[path] != kind.name)
+    skipped = [f"{count} files {suffix}, which hold no {kind.name}" for suffix, count in sorted(others.items())]
+    samples, inspected, bad = _inspected(kind, samples, options, watch)
+    done, notes = splits.with_splits(
+        samples, options.test_fraction, options.seed, splits.read_splits(data_dir / name / splits.FILE)
+    )
+    facts = _facts(data_dir, name, kind, done, inspected, options)
+    return Found(kind, facts, tuple(done), tuple(inspected), (*skipped, *bad), tuple(notes))
+
+
+def _inspected(
+    kind: Kind[Any], samples: Sequence[OwnSample], options: PrepareOptions, watch: Watch
+) -> tuple[list[OwnSample], list[Inspected], list[str]]:
+    kept, found, bad = [], [], []
+    watch.on_phase("Looking at the files", len(samples))
+    for one in samples:
+        try:
+            found.append(kind.inspect(one.path, options.reading))
+            kept.append(one)
+        except SpikeError as problem:
+            if not options.skip_bad:
+                raise SpikeError(f"{problem}; or leave such files out with --skip-bad") from None
+            bad.append(str(problem))
+        watch.on_step(1)
+    return kept, found, bad
+
+
+def _facts(
+    data_dir: Path, name: str, kind: Kind[Any], samples: Sequence[OwnSample], found: Sequence[Inspected], options: Any
+) -> Facts:
+    """Return the facts of the data set: those that its file holds, with the classes that were found."""
+    folders = tuple(sorted({one.folder for one in samples}))
+    if len(folders) < 2:
+        raise SpikeError(f"found the class {', '.join(folders) or 'none'}; wanted two or more classes")
+    before = find_facts(name, data_dir) if (data_dir / name / FILE).is_file() else None
+    if before is not None and before.kind == kind.name:
+        spoken = dict(zip(before.folders, before.classnames, strict=True))
+        facts = replace(before, folders=folders, classnames=tuple(spoken.get(one, one) for one in folders))
+    else:
+        facts = kind.facts_class(name, name, tuple(one.replace("_", " ") for one in folders), folders=folders, own=True)
+        if len(set(facts.classnames)) < len(folders):
+            facts = replace(facts, classnames=folders)
+    return kind.own_facts(facts, found, options)
+
+
+def _write(place: Path, found: Found, root: Path, options: PrepareOptions, watch: Watch) -> dict[str, Any]:
+    source = listing_hash(root, [one.path for one in found.samples])
+    source = settings_key({"files": source, "samples": [[one.name, one.folder, one.split] for one in found.samples]})
+    before = read_record(place, found.kind.record)
+    watch.on_phase(f"Preparing {found.facts.name}", len(found.samples))
+    entry = found.kind.write(found.facts, place, found.samples, source, options, watch)
+    key = settings_key(entry["settings"])
+    reused = before is not None and before["current"] == key and not options.force
+    entry["skipped"] = [*found.skipped, *(line for line in entry["skipped"] if line not in found.skipped)]
+    write_record(place, found.kind.record, key, entry)
+    write_facts(place / FILE, found.facts)
+    splits.write_splits(place / splits.FILE, found.samples)
+    return {**report_of(found, place), "reused": reused, "settings": entry["settings"]}
+
+
+def report_of(found: Found, place: Path) -> dict[str, Any]:
+    """Return what was found as JSON has it."""
+    counts = Counter((one.folder, str(one.split)) for one in found.samples)
+    sizes = [one.count for one in found.inspected]
+    notes = Counter(note for one in found.inspected for note in one.notes)
+    seconds = [one.seconds for one in found.inspected if one.seconds is not None]
+    return {
+        "dataset": found.facts.name,
+        "kind": found.kind.name,
+        "folder": str(place),
+        "samples": dict(sorted(Counter(str(one.split) for one in found.samples).items(), reverse=True)),
+        "classes": {
+            name: {split: counts[folder, split] for split in ("train", "test")}
+            for folder, name in zip(found.facts.folders, found.facts.classnames, strict=True)
+        },
+        "bytes_read": sum(one.path.stat().st_size for one in found.samples),
+        "count": {"least": min(sizes), "median": int(median(sizes)), "most": max(sizes)},
+        "sizes": sorted({one.size for one in found.inspected if one.size}),
+        "seconds": {"least": min(seconds), "most": max(seconds)} if seconds else None,
+        "skipped": list(found.skipped),
+        "notes": [*found.notes, *(f"{note} ({count} files)" for note, count in notes.most_common(5))],
+        "reused": False,
+    }

@@ -1,0 +1,27 @@
+"""One sample of a user's data set before it is written, and what its file holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class OwnSample:
+    """A file, its class as the files name it, its split (None: not yet split), and the group it stays with."""
+
+    path: Path
+    name: str  # its path in the source, without suffix
+    folder: str  # class
+    split: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What a file holds: points, faces, events or pixels; the sensor (width, height) or picture; seconds; notes."""
+
+    count: int
+    size: tuple[int, int] | None = None
+    seconds: float | None = None
+    notes: tuple[str, ...] = ()
