@@ -157,3 +157,19 @@ def test_lists_and_what_is_refused(cli: Cli, scans: Path, tmp_path: Path) -> Non
     assert bad.code == 1 and "broken.ply" in bad.err and "--skip-bad" in bad.err
     skipped = cli("data", "prepare", "parts", "--from", scans, "--points", 16, "--skip-bad", *place)
     assert skipped.code == 0 and any("broken.ply" in line for line in skipped.document["skipped"])
+
+
+def test_a_run_goes_on_with_changed_data_only_when_told(cli: Cli, scans: Path, tmp_path: Path) -> None:
+    place = ("--data-dir", tmp_path / "data", "--quiet")
+    prepare = ("data", "prepare", "parts", "--from", scans, "--points", 16, *place)
+    run = ("train", "parts", "--points", 16, "--batch-size", 8, "--out", tmp_path / "run", *place)
+    assert cli(*prepare).code == 0 and cli(*run, "--epochs", 1).code == 0
+    for number in range(10, 14):
+        ply(scans / "cup" / f"cup_{number}.ply", np.random.default_rng(number).normal(size=(30, 3)))
+    assert cli(*prepare).code == 0
+    refused = cli(*run, "--epochs", 2, "--resume")
+    assert refused.code == 1 and "has changed since" in refused.err and "--accept-changed-data" in refused.err
+    done = cli(*run, "--epochs", 2, "--resume", "--accept-changed-data", "--json")
+    assert done.code == 0 and done.document["epochs"] == 2, done.err
+    counts = cli("data", "info", "parts", "--data-dir", tmp_path / "data", "--json").document["counts"]
+    assert sum(counts["cup"].values()) == 14 and sum(counts["nut"].values()) == 10

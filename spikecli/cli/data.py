@@ -103,7 +103,12 @@ def info(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quie
 
     console = Console(as_json=as_json, quiet=quiet)
     about = sets.describe(data_dir, name)
-    console.table(name, ("", ""), [(key.replace("_", " "), _text(value)) for key, value in about.items()])
+    told = {key: value for key, value in about.items() if key != "counts"}
+    console.table(name, ("", ""), [(key.replace("_", " "), _text(_flat(value))) for key, value in told.items()])
+    if about["counts"]:
+        splits = list(about["samples"])
+        rows = [(one, *(counts.get(split, 0) for split in splits)) for one, counts in about["counts"].items()]
+        console.table("Samples of each class", ("class", *splits), rows)
     console.document(about)
 
 
@@ -172,6 +177,13 @@ def remove(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, qu
     folder = sets.remove(data_dir, name)
     console.say(f"{name}: removed {folder}")
     console.document({"dataset": name, "removed": str(folder)})
+
+
+def _flat(value: object) -> object:
+    """Return settings without those that hold settings themselves, which --json shows."""
+    return (
+        {key: item for key, item in value.items() if not isinstance(item, dict)} if isinstance(value, dict) else value
+    )
 
 
 def _text(value: object) -> str:

@@ -49,6 +49,7 @@ def train(
     precision: shared.Precision = None,
     out: shared.Out = None,
     resume: shared.Resume = "no",
+    accept_changed_data: shared.AcceptChanged = False,
     like: shared.Like = None,
     count: shared.Processes = 1,
     data_dir: options.DataDir = options.DATA_DIR,
@@ -66,7 +67,7 @@ def train(
     given = Given(dataset, paper, recipe, training, parts, {"name": model, **network}, data_dir)
     settings, folder, goes_on = resolved(given, parse_resume(resume), like, out)
     if not _in_processes(count, device):
-        _train(settings, folder, goes_on, data_dir, device, Console(as_json, quiet))
+        _train(settings, folder, goes_on, data_dir, device, Console(as_json, quiet), accept_changed_data)
 
 
 @dataclass(frozen=True)
@@ -140,13 +141,15 @@ def _in_processes(count: int, device: str) -> bool:
 
 
 def _train(
-    settings: TrainConfig, out: Path | None, resume: bool, data_dir: Path, device: str, console: Console
+    settings: TrainConfig, out: Path | None, resume: bool, data_dir: Path, device: str, console: Console, accepts: bool
 ) -> None:
     from spikecli.progress import Watch
     from spikecli.training.train import opened
 
     with phases(console) as shown:
-        loading = opened(settings, data_dir, out, resume, device, watch=Watch(shown.start, shown.step))
+        loading = opened(
+            settings, data_dir, out, resume, device, watch=Watch(shown.start, shown.step), accept_changed=accepts
+        )
         with loading as trainer:
             shown.close()
             _show(trainer, console)

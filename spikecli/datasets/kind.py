@@ -17,6 +17,7 @@ from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.record import RecordOf, current_entry, read_record
 from spikecli.errors import SpikeError
+from spikecli.files.hdf5 import anew, check_labels, stored
 from spikecli.progress import Watch
 from spikecli.settings.config import TrainConfig
 
@@ -111,6 +112,20 @@ class Kind(ABC, Generic[F]):
     def is_prepared(self, name: str, data_dir: Path) -> bool:
         """Return whether anything is prepared of a data set; SpikeError when its record is damaged."""
         return read_record(data_dir / name, self.record) is not None
+
+    def counts(self, facts: F, data_dir: Path) -> dict[str, dict[str, int]]:
+        """Return how many samples of each class each split has; of what is not prepared, or gone, nothing."""
+        if not self.is_prepared(facts.name, data_dir):
+            return {}
+        place, entry = current_entry(data_dir, facts.name, self.record)
+        found: dict[str, dict[str, int]] = {name: {} for name in facts.classnames}
+        for split, part in entry["splits"].items():
+            if (path := place / part["file"]).is_file():
+                with stored(path, anew(path)) as file:
+                    labels = check_labels(path, file.array("labels", "i"), len(facts.classnames))
+                for name, count in zip(facts.classnames, np.bincount(labels, minlength=len(found)), strict=True):
+                    found[name][split] = int(count)
+        return found
 
     def fingerprints(self, name: str, data_dir: Path) -> dict[str, str]:
         """Return the sha256 of each split's content as prepared last; SpikeError when the data set is not prepared."""

@@ -125,7 +125,8 @@ def prepare(
 def describe(data_dir: Path, name: str) -> dict[str, Any]:
     """Return the facts of the data set `name`, and what of it is prepared; SpikeError when there is no such one."""
     facts = find_facts(name, data_dir)
-    return kind_named(facts.kind).describe(facts, data_dir)
+    kind = kind_named(facts.kind)
+    return {**kind.describe(facts, data_dir), "counts": kind.counts(facts, data_dir)}
 
 
 def verify(data_dir: Path, name: str, watch: Watch = Watch()) -> dict[str, Any]:
@@ -157,8 +158,9 @@ def list_sets(data_dir: Path) -> list[dict[str, Any]]:
 def _line(data_dir: Path, name: str) -> dict[str, Any]:
     kind = "unknown"
     try:
-        kind = find_facts(name, data_dir).kind
-        about = describe(data_dir, name)
+        facts = find_facts(name, data_dir)
+        kind = facts.kind
+        about = kind_named(kind).describe(facts, data_dir)
     except SpikeError as problem:  # one damaged record must not hide the other data sets
         about = {"description": str(problem), "prepared": False, "samples": {}, "bytes": 0, "damaged": True}
     return {

@@ -68,6 +68,8 @@ class Run:
         self.config = config
         self.classnames = classnames
         self.data: dict[str, str] = {}  # fingerprint of each split of the data set
+        self.accept_changed = False  # whether to go on although the data set has changed
+        self.data_changed = False
         self.facts: dict[str, Any] = {}  # of the data set, as `facts_file.as_values` has them
         self.progress = Progress()
 
@@ -91,11 +93,19 @@ class Run:
     def _check_same(self, state: Checkpoint) -> None:
         demand_same(self.folder, state.config, self.config)
         before, now = (data.get("train") for data in (state.notes.get("data", {}), self.data))
-        if before is not None and before != now:
+        self.data_changed = before is not None and before != now
+        if self.data_changed and not self.accept_changed:
             raise SpikeError(
                 f"the run in {self.folder} was trained on other data: {self.config.dataset} has changed since (its "
-                f"train split was {before[:12]}…, is {str(now)[:12]}…); prepare it as it was, or give another --out"
+                f"train split was {str(before)[:12]}…, is {str(now)[:12]}…); prepare it as it was, give another --out, or "
+                "go on with the data as they are with --accept-changed-data"
             )
+
+    def begin_epoch_anew(self, steps: int) -> None:
+        """Go back to the start of the epoch under way, in epochs of `steps`: the data are others than before."""
+        progress = self.progress
+        progress.step, progress.seen = len(progress.epochs) * steps, 0
+        progress.loss = progress.right = progress.seconds = progress.quantization = 0.0
 
     def republish(self, model: nn.Module) -> None:
         """Write again what a stop may have kept from being published; in the middle of an epoch nothing is due."""

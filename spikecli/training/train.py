@@ -49,6 +49,7 @@ def opened(
     device_name: str,
     runs: Path = Path("checkpoints"),
     watch: Watch = Watch(),
+    accept_changed: bool = False,
 ) -> Iterator[Trainer]:
     """Yield a trainer whose run folder no other process writes to; SpikeError when the run cannot begin or go on."""
     device = processes.own_device(choose_device(device_name))
@@ -69,7 +70,10 @@ def opened(
             trainer.run.data = provenance.fingerprints(data_dir, config.dataset)
             trainer.run.facts = as_values(find_facts(config.dataset, data_dir))
             if resume:
+                trainer.run.accept_changed = accept_changed
                 trainer.run.load_state(trainer.model, trainer.optimizer)
+                if trainer.run.data_changed:
+                    trainer.run.begin_epoch_anew(trainer.batches.steps)
                 if processes.rank() == 0:
                     trainer.run.republish(trainer.model)
             yield trainer

@@ -54,6 +54,9 @@ ValFraction = Annotated[
 Precision = Annotated[str | None, typer.Option(help=help_of("precision", _FIELDS["precision"]), show_default="auto")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help=help_of("seed", _FIELDS["seed"]), show_default="0")]
 Out = Annotated[Path | None, typer.Option(readable=False, help="Run folder (default: a new one in checkpoints/).")]
+AcceptChanged = Annotated[
+    bool, typer.Option("--accept-changed-data", help="Resume although the data set has changed since.")
+]
 Resume = Annotated[
     str,
     typer.Option(
