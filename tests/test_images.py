@@ -15,7 +15,8 @@ from PIL import Image
 
 from spikecli.datasets.augment_maps import IMAGE_AUGMENTATIONS, auto_augment, crop, cut_out, flip, roll
 from spikecli.datasets.images.facts import CIFAR10, CIFAR100
-from spikecli.datasets.images.prepare import load_images, read_binary, read_picture
+from spikecli.datasets.images.picture import read_picture
+from spikecli.datasets.images.prepare import load_images, read_binary
 from spikecli.errors import SpikeError
 from spikecli.models.inputs import to_network
 from spikecli.settings.config import TrainConfig, network_settings

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed
 from spikecli.cli.options.groups import with_groups
-from spikecli.cli.options.own import Own
+from spikecli.cli.options.own import Own, Preparing
 from spikecli.cli.options.reading import Reading
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.cli.shown.phases import phases
@@ -41,23 +41,14 @@ def list_sets(data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quie
 @with_groups
 def prepare(
     name: Name,
+    how: Preparing,
     own: Own,
     files: Reading,
     source: Annotated[
         Path | None,
         typer.Option("--from", readable=False, help="Archive or folder to read; without it, built in or downloaded."),
     ] = None,
-    points: Annotated[
-        int | None, typer.Option("--points", min=2, help="Points of each cloud.", show_default="2048")
-    ] = None,
-    sampling: Annotated[
-        Literal["uniform", "fps"] | None,
-        typer.Option("--sampling", help="Evenly at random, or far from one another.", show_default="uniform"),
-    ] = None,
     seed: Seed = 0,
-    force: Annotated[bool, typer.Option("--force", help="Prepare again what stands already.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be used.")] = False,
     data_dir: DataDir = DATA_DIR,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -79,17 +70,12 @@ def prepare(
     known = name in sets.built_in()
     if known and files.up:
         raise typer.BadParameter("is for your own clouds; this data set is prepared as it is", param_hint="--up")
-    options = PrepareOptions(
-        source, points, sampling, seed, force, offline, skip_bad, own.kind, own.test_fraction, own.group,
-        own.class_pattern, own.dry_run, reading=files.options(FileNotes(console) if known else AS_FOUND.on_note),
-    )  # fmt: skip
+    reading = files.options(FileNotes(console) if known else AS_FOUND.on_note)
+    options = PrepareOptions(source, seed=seed, reading=reading, **vars(how), **vars(own))
     flow = sets.prepare if known else prepare_own
     with phases(console) as bars:
         report = flow(data_dir, name, options, Watch(bars.start, bars.step))
-    if "kind" in report:
-        _show_found(console, report)
-    if not own.dry_run:
-        _tell(console, report)
+    _tell(console, report, own.dry_run)
     console.document(report)
 
 
@@ -140,7 +126,14 @@ def _show_found(console: Console, report: dict[str, Any]) -> None:
     console.table(f"{report['dataset']}: {report['kind']}", ("class", "train", "test"), rows, "; ".join(lines))
 
 
-def _tell(console: Console, report: dict[str, Any]) -> None:
+def _tell(console: Console, report: dict[str, Any], dry: bool) -> None:
+    if "kind" in report:
+        _show_found(console, report)
+    if not dry:
+        _tell_done(console, report)
+
+
+def _tell_done(console: Console, report: dict[str, Any]) -> None:
     counts = ", ".join(f"{count:,} {split}" for split, count in report["samples"].items())
     done = "stand already" if report["reused"] else "prepared"
     console.say(f"{report['dataset']}: {counts} {done} in {report['folder']}")

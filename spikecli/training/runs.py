@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -18,6 +17,7 @@ from spikecli.files.atomic import make_folder, unwritable, write_text
 from spikecli.files.gate import at_least, fits
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.papers import paper_of
+from spikecli.training.optimizer_state import MOMENTS, moments_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
 from spikecli.weights.run_folder import BEST, CURVE, LAST, SETTINGS, STATE
@@ -37,8 +37,6 @@ class Epoch:
     quantization_error: float | None = None  # mean |u − s| in training, with RMP-Loss alone
 
 
-_ADAM = ("step", "exp_avg", "exp_avg_sq")
-_MOMENTS = {"adam": _ADAM, "adamw": _ADAM, "sgd": ("momentum_buffer",)}  # what an optimizer keeps of a parameter
 _NUMBER_OR_NONE = (float, lambda value: value is None)
 _EPOCH = dict.fromkeys(("loss", "train_accuracy", "lr", "seconds", "clouds_per_second"), float)
 _PROGRESS: dict[str, Any] = {
@@ -83,8 +81,8 @@ class Run:
         weights = {name[6:]: value for name, value in state.tensors.items() if name.startswith("model/")}
         tensors.check(path, weights, model.state_dict())
         tensors.check_finite(path, state.tensors)
-        kept = _MOMENTS[self.config.optimizer]
-        moments = {name: _moments(path, name, value, state.tensors, kept) for name, value in model.named_parameters()}
+        kept = MOMENTS[self.config.optimizer]
+        moments = {name: moments_of(path, name, value, state.tensors, kept) for name, value in model.named_parameters()}
         model.load_state_dict(weights)
         for name, parameter in model.named_parameters():
             optimizer.state[parameter] = moments[name]
@@ -97,8 +95,8 @@ class Run:
         if self.data_changed and not self.accept_changed:
             raise SpikeError(
                 f"the run in {self.folder} was trained on other data: {self.config.dataset} has changed since (its "
-                f"train split was {str(before)[:12]}…, is {str(now)[:12]}…); prepare it as it was, give another --out, or "
-                "go on with the data as they are with --accept-changed-data"
+                f"train split was {str(before)[:12]}…, is {str(now)[:12]}…); prepare it as it was, name another --out, "
+                "or go on with the data as they are: --accept-changed-data"
             )
 
     def begin_epoch_anew(self, steps: int) -> None:
@@ -169,19 +167,6 @@ class Run:
     def _write(self, name: str, values: dict[str, Tensor], notes: dict[str, Any]) -> None:
         notes = {**notes, "data": self.data, "facts": self.facts}
         checkpoints.save(self.folder / name, Checkpoint(values, self.config, self.classnames, notes))
-
-
-def _moments(
-    path: Path, name: str, parameter: Tensor, found: Mapping[str, Tensor], kept: tuple[str, ...]
-) -> dict[str, Tensor]:
-    """Return the optimizer's state of a parameter; SpikeError when it does not fit. A parameter never used has none."""
-    prefix = f"optimizer/{name}/"
-    state = {key[len(prefix) :]: value for key, value in found.items() if key.startswith(prefix)}
-    shapes = {key: tuple(value.shape) for key, value in state.items()}
-    if shapes and shapes != {key: () if key == "step" else tuple(parameter.shape) for key in kept}:
-        raise SpikeError(f"{path}: the optimizer's state of {name} does not fit; the file is damaged, copy it again")
-    # The count of steps too: a fused optimizer reads it on the device, and refuses one that lies elsewhere.
-    return {key: value.to(parameter.device) for key, value in state.items()}
 
 
 def differences(before: TrainConfig, now: TrainConfig) -> list[tuple[str, Any, Any]]:

@@ -1,4 +1,4 @@
-"""The options of `data prepare` for a data set of one's own."""
+"""The options of `data prepare`."""
 
 from __future__ import annotations
 
@@ -28,3 +28,21 @@ class Own:
         str | None, typer.Option(help="Pattern of file names that is the class, instead of the folder.")
     ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what was found; write nothing.")] = False
+
+
+@dataclass(frozen=True)
+class Preparing:
+    """How a data set is prepared."""
+
+    panel: ClassVar[str] = "How it is prepared"
+
+    points: Annotated[
+        int | None, typer.Option("--points", min=2, help="Points of each cloud.", show_default="2048")
+    ] = None
+    sampling: Annotated[
+        Literal["uniform", "fps"] | None,
+        typer.Option("--sampling", help="Evenly at random, or far from one another.", show_default="uniform"),
+    ] = None
+    force: Annotated[bool, typer.Option("--force", help="Prepare again what stands already.")] = False
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be used.")] = False

@@ -11,13 +11,12 @@ import numpy as np
 
 from spikecli.datasets.augment_maps import IMAGE_AUGMENTATIONS
 from spikecli.datasets.images.facts import IMAGE_SETS, ImageFacts
+from spikecli.datasets.images.picture import picture_size, read_picture
 from spikecli.datasets.images.prepare import (
     RECORD,
     describe_images,
     load_images,
-    picture_size,
     prepare_images,
-    read_picture,
     verify_images,
     write_own,
 )

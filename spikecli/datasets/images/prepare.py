@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spikecli.datasets.images.facts import ImageFacts
+from spikecli.datasets.images.picture import read_picture
 from spikecli.datasets.own_sample import OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
 from spikecli.datasets.record import (
@@ -79,32 +80,6 @@ def read_binary(path: Path, facts: ImageFacts) -> tuple[np.ndarray, np.ndarray]:
             f"{path} names class {labels.max()}; wanted 0 to {len(facts.classnames) - 1}; is it of {facts.name}?"
         )
     return np.ascontiguousarray(records[:, facts.labels :]).reshape(-1, *SHAPE), labels
-
-
-def picture_size(path: Path) -> tuple[int, int]:
-    """Return width and height of the picture in a file; SpikeError when it cannot be read."""
-    _, height, width = read_picture(path, None).shape
-    return width, height
-
-
-def read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """Return the picture in a file as (3, H, W) uint8, scaled to `size` (None: its own size).
-
-    SpikeError when it cannot be read.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            colors = picture.convert("RGB")
-            if size is not None:
-                colors = colors.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-            pixels = np.asarray(colors)
-    except UnidentifiedImageError:
-        raise SpikeError(f"{path} is no picture that can be read here; give a .png or .jpg") from None
-    except OSError as error:
-        raise SpikeError(f"cannot read {path} ({error.strerror or error}); check the path") from None
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
 def load_images(data_dir: Path, dataset: str, split: str) -> Images:
