@@ -214,10 +214,10 @@ def test_operations_of_a_convolution_counted_at_its_borders() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"name": "pointnet"}, "--width"),
+        ({"name": "pointnet"}, "^width means nothing to pointnet"),
         ({"batch_norm": "tdbn", "neuron": None}, "the ANN has none"),
-        ({"tnet": "pooled"}, "--tnet"),
-        ({"dropout": 0.1}, "--dropout"),
+        ({"tnet": "pooled"}, "^tnet means nothing to resnet20: it is for pointnet"),
+        ({"dropout": 0.1}, "^dropout means nothing to resnet20: it is for pointnet, dela"),
     ],
 )
 def test_networks_that_make_no_sense_are_refused_with_the_reason(changes: dict[str, Any], reason: str) -> None:

@@ -9,7 +9,7 @@ import typer
 from spikecli.cli.options import common as options
 from spikecli.cli.options.evaluation import parse_steps
 from spikecli.console import Console
-from spikecli.errors import SpikeError
+from spikecli.errors import ChoiceError
 from spikecli.settings.config import TrainConfig, validated
 from spikecli.settings.networks import PointNetConfig
 
@@ -92,9 +92,11 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def parse_precisions(text: str) -> tuple[str, ...]:
-    """Return the precisions in "fp32,bf16", in the order given; SpikeError when one is not known."""
+    """Return the precisions in "fp32,bf16", in the order given; ChoiceError if one is not known."""
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     for name in names:
         if name not in PRECISIONS:
-            raise SpikeError(f"found --precision {text!r}; wanted {' or '.join(PRECISIONS)}, or both with a comma")
+            raise ChoiceError(
+                "precision", f"cannot be {text!r}: choose {' or '.join(PRECISIONS)}, or both with a comma"
+            )
     return names

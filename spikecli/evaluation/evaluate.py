@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from spikecli.datasets.samples import Samples, held_out, load_samples
 from spikecli.datasets.sets import find_facts
-from spikecli.errors import SpikeError
+from spikecli.errors import SettingError, SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
 from spikecli.evaluation.how import How, OnSamples
@@ -94,17 +94,19 @@ def samples_for(trained: Trained, data_dir: Path, dataset: str | None = None, sp
     name = dataset or config.dataset
     before, now = facts_of(trained), find_facts(name, data_dir)
     if now.kind != before.kind:
-        raise SpikeError(
-            f"{trained.path} was trained on {before.kind}, but {name} holds {now.kind}; "
-            f"give the data set it was trained on, {config.dataset}"
+        raise SettingError(
+            "data",
+            f"cannot be {name}, which holds {now.kind}: {trained.path} was trained on {before.kind}; "
+            f"give the data set it was trained on, {config.dataset}",
         )
     samples: Samples = load_samples(data_dir, name, "train" if split == "val" else split, config, fixed=True)
     if split == "val":
         samples = held_out(samples, config)
     if samples.classnames != trained.classnames:
-        raise SpikeError(
-            f"{trained.path} knows the classes {', '.join(trained.classnames)}, but {samples.dataset} has "
-            f"{', '.join(samples.classnames)}; give the data set it was trained on, {config.dataset}"
+        raise SettingError(
+            "data",
+            f"cannot be {name}, which has the classes {', '.join(samples.classnames)}: {trained.path} knows "
+            f"{', '.join(trained.classnames)}; give the data set it was trained on, {config.dataset}",
         )
     return samples
 
