@@ -174,7 +174,7 @@ def test_the_papers_recipe_for_cifar() -> None:
     assert (config.epochs, config.batch_size, config.lr, config.weight_decay) == (400, 128, 0.1, 1e-4)
     assert (config.optimizer, config.schedule, config.augment) == ("sgd", "cosine", "cifar")
     assert [learning_rate(config, e) for e in (0, 200, 400)] == pytest.approx([0.1, 0.05, 0])
-    assert set(RECIPES) == {"short", "paper", "events", "cifar"}
+    assert set(RECIPES) == {"short", "paper", "events", "cifar", "dela"}
 
 
 def test_weight_decay_on_weights_spares_norms_biases_and_neurons() -> None:

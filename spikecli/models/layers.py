@@ -52,8 +52,9 @@ class BatchNorm(nn.Module):
     def forward(self, y: Tensor) -> Tensor:
         if self.training and in_one_pass(y):
             rows = y.reshape(-1, y.shape[-1])
-            running, choices = (self.running_mean, self.running_var), (True, self.momentum, self.eps, False)
-            return torch.batch_norm(rows, self.weight, self.bias, *running, *choices).view(y.shape)
+            running, cudnn = (self.running_mean, self.running_var), False
+            output = torch.batch_norm(rows, self.weight, self.bias, *running, True, self.momentum, self.eps, cudnn)
+            return output.view(y.shape)
         scale, shift = self.scale_and_shift(*output_moments(y)) if self.training else self.running()
         return torch.addcmul(shift, y.to(scale.dtype), scale).to(y.dtype)
 
