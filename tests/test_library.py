@@ -102,7 +102,7 @@ def test_settings_are_refused_in_values() -> None:
         with pytest.raises(spikecli.SpikeError) as refused:
             spikecli.settings("shapes", **changes)
         assert "--" not in str(refused.value)
-    with pytest.raises(spikecli.SpikeError, match="^dataset cannot be 'shape': did you mean shapes"):
+    with pytest.raises(spikecli.SpikeError, match=r"^dataset cannot be 'shape': did you mean shapes"):
         spikecli.settings("shape")
 
 
