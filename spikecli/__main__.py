@@ -8,6 +8,9 @@ import sys
 def main() -> None:
     """Run the command line of this process and exit with its code; Ctrl-C while it is being loaded is one, too."""
     try:
+        from spikecli.machine import environment
+
+        environment.prepare()  # before torch and pydantic are loaded: they look once
         from spikecli.cli import entry
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,112 +1,39 @@
-"""What this machine can do: each check in a process of its own, so that a crash is a finding and not an end."""
+"""What this machine can do, and the cure for what it cannot."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
-import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from signal import Signals
-from time import perf_counter
-from typing import Literal
 
-Status = Literal["ok", "note", "failed"]
+from spikecli.machine import checking
+from spikecli.machine.checking import Answer, Finding, Probe
 
-PATIENCE = 120.0  # seconds before a check counts as hung
+__all__ = ["PROBES", "THOROUGH", "Finding", "Probe", "examine"]
+
+PATIENCE = 60.0  # seconds before a check counts as hung
 ROOM = 5.0  # GB that data sets, pictures and runs may take
 
 _LIBRARIES = "apt-get install -y libusb-1.0-0 libgl1 libegl1 libgomp1"
 _REINSTALL = "pip install -c constraints.txt -e .  (in the folder of spikecli; `make install` does it)"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found, and the cure where it failed or could be better."""
-
-    check: str
-    status: Status
-    detail: str
-    cure: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Probe:
-    """One check: `run` takes the data folder and returns a detail, or a status and a detail; raising is failing."""
-
-    run: Callable[[Path], str | tuple[Status, str]]
-    cure: str
+_CUDA_BUILD = (
+    "this torch is built without CUDA: install torch and torchvision of the same versions in their CUDA build, by the "
+    "command that pytorch.org/get-started gives; --device cpu works until then"
+)
 
 
 def examine(
-    data_dir: Path, on_step: Callable[[int], None], probes: dict[str, Probe] | None = None, patience: float = PATIENCE
+    data_dir: Path,
+    on_step: Callable[[int], None],
+    probes: Mapping[str, Probe] | None = None,
+    patience: float = PATIENCE,
 ) -> list[Finding]:
     """Return a finding for each probe, in their order; none of them can end or block this process."""
-    chosen = PROBES if probes is None else probes
-
-    def one(name: str) -> Finding:
-        finding = _apart(name, chosen[name], data_dir, patience)
-        on_step(1)
-        return finding
-
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return list(pool.map(one, chosen))
-
-
-def _apart(name: str, probe: Probe, data_dir: Path, patience: float) -> Finding:
-    context = get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    started = perf_counter()
-    process = context.Process(target=_child, args=(sender, probe, data_dir), daemon=True)
-    process.start()
-    sender.close()
-    status: Status
-    try:
-        # The end of the pipe is readable when the child has answered, and also when it has died.
-        if receiver.poll(patience):
-            status, detail = receiver.recv()
-        else:
-            process.kill()
-            status, detail = "failed", f"no answer in {patience:g} s"
-    except EOFError:
-        process.join()
-        status, detail = "failed", _ending(process.exitcode or 0)
-    finally:
-        receiver.close()
-    process.join(5)
-    if process.is_alive():
-        process.kill()
-        process.join()
-    return Finding(name, status, detail, "" if status == "ok" else probe.cure, round(perf_counter() - started, 2))
-
-
-def _child(sender: Connection, probe: Probe, data_dir: Path) -> None:
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):  # native libraries write to the descriptors, whatever sys.stdout is
-        os.dup2(quiet, stream)
-    warnings.simplefilter("ignore")
-    try:
-        answer = probe.run(data_dir)
-    except Exception as error:  # noqa: BLE001 (whatever a library raises is the finding)
-        first = (str(error).strip().splitlines() or [""])[0]
-        sender.send(("failed", f"{type(error).__name__}: {first}"))
-    else:
-        sender.send(("ok", answer) if isinstance(answer, str) else answer)
-    sender.close()
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    known = {signal.value: signal.name for signal in Signals}
-    return f"crashed ({known.get(-code, f'signal {-code}')})"
+    return checking.examine(data_dir, on_step, PROBES if probes is None else probes, patience)
 
 
 def _python(data_dir: Path) -> str:
@@ -123,21 +50,43 @@ def _torch(data_dir: Path) -> str:
     total = (torch.ones(8, 8) @ torch.ones(8, 8)).sum().item()
     if total != 512:
         raise RuntimeError(f"a product of matrices gave {total}, wanted 512")
-    return f"{torch.__version__}, {torch.get_num_threads()} threads"
+    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "the CPU alone"
+    return f"{torch.__version__}, built for {built}"
 
 
-def _devices(data_dir: Path) -> str | tuple[Status, str]:
+def _devices(data_dir: Path) -> Answer:
     import torch
 
+    from spikecli.machine.graphics import nvidia_cards
+
+    cards = "; ".join(nvidia_cards())
     if torch.cuda.is_available():
-        names = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(torch.cuda.device_count())]
         torch.ones(1, device="cuda").add_(1)
-        return ", ".join(names)
+        names = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(torch.cuda.device_count())]
+        return ", ".join(names) + (f" ({cards})" if cards else "")
     if torch.backends.mps.is_available():
         return "mps"
+    if cards and not torch.version.cuda:
+        return "note", f"cpu only, beside an unused {cards}", _CUDA_BUILD
     if torch.version.cuda:
         return "note", f"cpu only: torch is built for CUDA {torch.version.cuda}, but no GPU or driver answers"
     return f"cpu ({os.cpu_count()} cores); no GPU is needed"
+
+
+def _precision(data_dir: Path) -> str:
+    from spikecli.machine.device import choose_device
+    from spikecli.machine.precision import best, reason
+
+    device = choose_device("auto")
+    return f"auto takes {best(device)} on {device.type}: {reason(device)}"
+
+
+def _threads(data_dir: Path) -> str:
+    import torch
+
+    from spikecli.machine.environment import idle_threads
+
+    return f"{torch.get_num_threads()} for products; {idle_threads()}"
 
 
 def _open3d(data_dir: Path) -> str:
@@ -166,6 +115,16 @@ def _rendering(data_dir: Path) -> str:
 
 
 def _open_clip(data_dir: Path) -> str:
+    from importlib.metadata import requires, version
+
+    torch, vision = version("torch").partition("+")[0], version("torchvision")
+    pinned = next((line for line in requires("torchvision") or () if re.match(r"torch\b", line)), "")
+    if (wanted := re.search(r"==\s*([\d.]+)", pinned)) and wanted[1] != torch:
+        raise RuntimeError(f"torchvision {vision} wants torch {wanted[1]}, found {torch}")
+    return f"{version('open_clip_torch')}, torchvision {vision} fits torch; --thorough loads them"
+
+
+def _open_clip_loaded(data_dir: Path) -> str:
     from spikecli.models.clip import import_open_clip
 
     open_clip = import_open_clip()  # with the cure for a torchvision that does not fit torch
@@ -200,7 +159,7 @@ def _h5py(data_dir: Path) -> str:
     return f"{h5py.__version__}, a file written and read"
 
 
-def _data_sets(data_dir: Path) -> str | tuple[Status, str]:
+def _data_sets(data_dir: Path) -> Answer:
     prepared = sorted(path.parent.name for path in data_dir.glob("*/prepared.json"))
     if not prepared:
         return "note", f"none prepared in {data_dir}"
@@ -219,15 +178,23 @@ def _disk(data_dir: Path) -> str:
     return f"{free:.0f} GB free at {place}"
 
 
+# A group's checks share a process: torch is loaded once, beside Open3D and the rest.
 PROBES: dict[str, Probe] = {
-    "Python": Probe(_python, "install a complete Python 3.11 or newer, then make install PYTHON=/path/to/python3.11"),
-    "torch": Probe(_torch, _REINSTALL),
-    "devices": Probe(_devices, "install or start the GPU's driver; --device cpu works without"),
-    "Open3D": Probe(_open3d, f"{_LIBRARIES}; if that is not it: {_REINSTALL}"),
-    "Open3D rendering": Probe(_rendering, f"{_LIBRARIES} libvulkan1 mesa-vulkan-drivers; `view` draws without it"),
-    "open_clip": Probe(_open_clip, _REINSTALL),
-    "tonic": Probe(_tonic, _REINSTALL),
-    "h5py": Probe(_h5py, _REINSTALL),
-    "data sets": Probe(_data_sets, "spikecli data prepare shapes"),
-    "disk": Probe(_disk, "free some space, or choose another folder with --data-dir or SPIKECLI_DATA_DIR"),
+    "Python": Probe(
+        _python, "install a complete Python 3.11 or newer, then make install PYTHON=/path/to/python3.11", "light"
+    ),
+    "torch": Probe(_torch, _REINSTALL, "torch"),
+    "devices": Probe(_devices, "install or start the GPU's driver; --device cpu works without", "torch"),
+    "precision": Probe(_precision, _REINSTALL, "torch"),
+    "threads": Probe(_threads, _REINSTALL, "torch"),
+    "Open3D": Probe(_open3d, f"{_LIBRARIES}; if that is not it: {_REINSTALL}", "open3d"),
+    "Open3D rendering": Probe(
+        _rendering, f"{_LIBRARIES} libvulkan1 mesa-vulkan-drivers; `view` draws without it", "open3d"
+    ),
+    "open_clip": Probe(_open_clip, _REINSTALL, "light"),
+    "tonic": Probe(_tonic, _REINSTALL, "torch"),
+    "h5py": Probe(_h5py, _REINSTALL, "light"),
+    "data sets": Probe(_data_sets, "spikecli data prepare shapes", "light"),
+    "disk": Probe(_disk, "free some space, or choose another folder with --data-dir or SPIKECLI_DATA_DIR", "light"),
 }
+THOROUGH: dict[str, Probe] = {"open_clip, loaded": Probe(_open_clip_loaded, _REINSTALL, "torch")}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from spikecli import doctor
 from spikecli.doctor import PROBES, Finding, Probe, examine
+from spikecli.machine import environment, graphics
+from spikecli.machine.precision import reason
 
 
 # At module level: a probe travels to its process by name.
@@ -58,6 +62,97 @@ def test_a_crash_is_a_finding_with_its_cure_and_the_others_go_on(tmp_path: Path)
     assert found["raise"].cure == "mend raise"
     assert (found["fine"].status, found["fine"].detail, found["fine"].cure) == ("ok", f"looked at {tmp_path.name}", "")
     assert (found["so-so"].status, found["so-so"].cure) == ("note", "mend so-so")
+
+
+def _process(data_dir: Path) -> str:
+    return str(os.getpid())
+
+
+def test_a_group_shares_a_process_and_goes_on_in_another_behind_a_crash(tmp_path: Path) -> None:
+    runs: dict[str, Callable[[Path], object]] = {"a": _process, "b": _process, "crash": _crash, "c": _process}
+    probes = {name: Probe(run, "mend it", "group") for name, run in runs.items()}  # type: ignore[arg-type]
+    steps: list[int] = []
+    found = {one.check: one for one in examine(tmp_path, steps.append, probes, 60)}
+    assert list(found) == ["a", "b", "crash", "c"] and steps == [1] * 4
+    assert found["crash"].detail == "crashed (SIGSEGV)"
+    assert found["a"].detail == found["b"].detail != found["c"].detail
+    assert found["c"].status == "ok"
+
+
+def _own_cure(data_dir: Path) -> tuple[str, str, str]:
+    return "note", "torch lacks CUDA", "install the other build"
+
+
+def test_a_check_may_bring_the_cure_of_what_it_found(tmp_path: Path) -> None:
+    found = _examine({"devices": _own_cure}, tmp_path)
+    assert found["devices"].cure == "install the other build"
+
+
+def test_a_card_that_torch_cannot_use_is_named_with_the_other_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = "NVIDIA H100 80GB HBM3, driver 570.1"
+    monkeypatch.setattr(graphics, "nvidia_cards", lambda: (card,))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.version.cuda", None)
+    status, detail, cure = PROBES["devices"].run(tmp_path)
+    assert (status, detail) == ("note", f"cpu only, beside an unused {card}")
+    assert "CUDA build" in cure
+    monkeypatch.setattr("torch.version.cuda", "13.0")
+    assert PROBES["devices"].run(tmp_path)[1].startswith("cpu only: torch is built for CUDA 13.0")
+
+
+def test_what_nvidia_smi_answers_is_read() -> None:
+    assert graphics.parsed("NVIDIA A100, SXM, 550.54\nTesla T4, 550.54\n") == [
+        "NVIDIA A100, SXM, driver 550.54",
+        "Tesla T4, driver 550.54",
+    ]
+    assert graphics.parsed("No devices were found\n") == []
+
+
+def test_a_torchvision_of_another_torch_is_found_without_loading_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = {"torch": "2.13.0+cpu", "torchvision": "0.28.0", "open_clip_torch": "3.2.0"}
+    monkeypatch.setattr("importlib.metadata.version", versions.__getitem__)
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["numpy", "torch (==2.13.0)"])
+    assert PROBES["open_clip"].run(tmp_path).startswith("3.2.0, torchvision 0.28.0 fits torch")
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["numpy", "torch==2.12.1"])
+    with pytest.raises(RuntimeError, match=r"wants torch 2\.12\.1, found 2\.13\.0"):
+        PROBES["open_clip"].run(tmp_path)
+
+
+def test_the_precision_that_auto_takes_is_named_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spikecli.machine.precision._cpu_flags", lambda path: {"avx2"})
+    assert reason(torch.device("cpu")) == "the processor has no instructions for bfloat16"
+    monkeypatch.setattr("spikecli.machine.precision._cpu_flags", lambda path: {"avx2", "avx512_bf16"})
+    assert reason(torch.device("cpu")) == "the processor has avx512_bf16"
+    assert PROBES["precision"].run(tmp_path).startswith("auto takes ")
+
+
+def test_idle_threads_sleep_unless_the_user_says_otherwise() -> None:
+    mine: dict[str, str] = {}
+    environment.prepare(mine)
+    assert mine["OMP_WAIT_POLICY"] == "passive" and "sleep" in environment.idle_threads(mine)
+    for given in ({"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "5"}, {"KMP_BLOCKTIME": "1"}):
+        before = dict(given)
+        environment.prepare(given)
+        assert {name: given[name] for name in environment.WAITING if name in given} == before
+        assert next("=".join(pair) for pair in before.items()) in environment.idle_threads(given)
+    assert environment.idle_threads({}) == "idle threads spin"
+
+
+def test_the_program_sets_it_before_torch_is_loaded() -> None:
+    code = """if True:
+        import sys, spikecli.__main__ as program, os, spikecli.cli
+        spikecli.cli.entry = lambda: print(os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules)
+        program.main()
+    """
+    given = {name: value for name, value in os.environ.items() if name not in environment.WAITING}
+    done = subprocess.run([sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["passive", "False"]
 
 
 def test_a_check_that_hangs_is_ended(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,3 +117,18 @@ def test_predict_sees_what_eval_saw(cli: Callable, tmp_path: Path) -> None:
     shares = {guess["class"]: guess["probability"] for guess in sample["predictions"]}
     np.testing.assert_allclose([shares[name] for name in trained.classnames], seen[3], atol=1e-6)
     assert "found shapes:test:9999" in cli("predict", "shapes:test:9999", "--data-dir", data).err
+
+
+def test_naming_a_cloud_loads_nothing_of_clip_recordings_or_hdf5(tmp_path: Path) -> None:
+    cloud = tmp_path / "cloud.npy"
+    np.save(cloud, np.random.default_rng(0).normal(size=(64, 3)).astype("f4"))
+    code = f"""if True:
+        import sys
+        from spikecli.cli import run
+        code = run(["predict", {str(cloud)!r}, "--quiet", "--json", "--timesteps", "1", "--device", "cpu"])
+        heavy = ("h5py", "tonic", "open_clip", "open3d", "matplotlib", "torchvision", "spikecli.datasets.events",
+                 "spikecli.datasets.images", "spikecli.neuroclip.fewshot", "spikecli.training", "torch._dynamo")
+        print(code, [name for name in heavy if name in sys.modules], file=sys.stderr)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "0 []"

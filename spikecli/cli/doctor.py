@@ -15,22 +15,26 @@ _MARKS = {"ok": "ok", "note": "note", "failed": "FAILED"}
 
 def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a check has failed.")] = False,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Load open_clip, too; some seconds more.")] = False,
     data_dir: DataDir = DATA_DIR,
     as_json: AsJson = False,
     quiet: Quiet = False,
     config: ConfigFile = None,
 ) -> None:
-    """Check Python, torch, devices, Open3D, open_clip, tonic, HDF5, data sets and disk; a cure stands by each failure.
+    """Check Python, torch, devices, the precision that auto takes, Open3D, open_clip, tonic, HDF5, data sets and disk.
+
+    A cure stands by each failure.
 
     Example: spikecli doctor --strict
     """
     from dataclasses import asdict
 
-    from spikecli.doctor import PROBES, examine
+    from spikecli.doctor import PROBES, THOROUGH, examine
 
     console = Console(as_json=as_json, quiet=quiet)
-    with console.progress("checking", total=len(PROBES), unit="checks") as advance:
-        findings = examine(data_dir, advance)
+    probes = {**PROBES, **(THOROUGH if thorough else {})}
+    with console.progress("checking", total=len(probes), unit="checks") as advance:
+        findings = examine(data_dir, advance, probes)
     console.document([asdict(finding) for finding in findings])
     rows = [(finding.check, _MARKS[finding.status], finding.detail) for finding in findings]
     console.table("", ("check", "", "found"), rows)

@@ -109,9 +109,9 @@ def _one_dial(timesteps: str) -> int | None:
 
 
 def _is_adapter(path: Path) -> bool:
-    from spikecli.neuroclip import fewshot
+    from spikecli.neuroclip.adapter_file import is_adapter
 
-    return path.suffix == ".safetensors" and path.is_file() and fewshot.is_adapter(path)
+    return path.suffix == ".safetensors" and path.is_file() and is_adapter(path)
 
 
 def _through_adapter(console: Console, path: Path, files: list[str], asked: Asked, shown: Shown, device: str) -> None:

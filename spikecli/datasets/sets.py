@@ -70,9 +70,12 @@ def known_names(data_dir: Path) -> list[str]:
 
 def find_facts(name: str, data_dir: Path) -> Facts:
     """Return the facts of the data set `name`; SpikeError when there is no such one, or its own file is wrong."""
-    known = built_in()
-    if name in known:
-        return known[name]
+    for kind in KINDS:  # one after the other: a kind that is not needed is not loaded
+        if (facts := kind_named(kind).built_in().get(name)) is not None:
+            return facts
+    for facts in _plugged_in()[0]:
+        if facts.name == name:
+            return facts
     path = data_dir / name / FILE
     if is_plain_name(name) and path.is_file():
         return facts_from(name, read_toml(path), str(path))

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from spikecli.errors import SpikeError
 from spikecli.files import ecf
 from spikecli.files.atomic import atomic_path
 from spikecli.files.gate import allowed_bytes, reading
+
+if TYPE_CHECKING:
+    import h5py  # at run time in the functions: whoever reads no such file need not wait for it
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,16 @@ class Stored:
 
     def names(self) -> set[str]:
         """Return the names of all data sets that lie in this file, with their groups."""
+        import h5py
+
         found: set[str] = set()
         self.file.visititems(lambda name, item: found.add(name) if isinstance(item, h5py.Dataset) else None)
         return found
 
     def dataset(self, name: str, kinds: str, *shape: int | None) -> h5py.Dataset:
         """Return a data set that lies in this file, of one of numpy's `kinds`, with the sides `shape`, None for any."""
+        import h5py
+
         place: Any = self.file
         for part in name.split("/"):
             # A link may lead to another file, or to whatever the user who runs this may read.
@@ -97,6 +103,8 @@ _FILTERS = {
 
 def _missing_filters(dataset: h5py.Dataset) -> list[str]:
     """Return the names of a data set's filters that cannot be undone, after hdf5plugin has had its chance."""
+    import h5py
+
     steps = dataset.id.get_create_plist()
     numbers = [steps.get_filter(index)[0] for index in range(steps.get_nfilters())]
     if not all(map(h5py.h5z.filter_avail, numbers)):
@@ -126,6 +134,8 @@ def _unpacked(dataset: h5py.Dataset) -> np.ndarray:
 @contextmanager
 def stored(path: Path, cure: str) -> Iterator[Stored]:
     """Yield the HDF5 file at `path`; SpikeError with the `cure` for whatever is wrong with it in the block."""
+    import h5py
+
     with reading(path, cure), h5py.File(path, "r") as file:
         yield Stored(path, file)
 
@@ -146,6 +156,8 @@ def check_labels(path: Path, labels: np.ndarray, classes: int) -> np.ndarray:
 @contextmanager
 def atomic_hdf5(path: Path) -> Iterator[Any]:
     """Yield an h5py.File open for writing that becomes `path` when the block ends well; SpikeError on a full disk."""
+    import h5py
+
     with atomic_path(path) as temporary, temporary.open("w+b", buffering=0) as raw:
         sink = _Sink(raw)
         try:

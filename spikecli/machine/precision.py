@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 _FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # in /proc/cpuinfo; the last is Arm's
+_CPUINFO = Path("/proc/cpuinfo")
 _SIDE, _ROUNDS = 384, 5  # of the products that are timed where no flags say
 
 
@@ -34,9 +35,23 @@ def best(device: torch.device) -> str:
     return "bf16" if device.type == "cpu" and _cpu_gains() else "fp32"
 
 
+def reason(device: torch.device) -> str:
+    """Return why `best` says what it says."""
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        return f"compute capability {major}.{minor}; bfloat16 is multiplied from 8.0 on"
+    if device.type != "cpu":
+        return "bfloat16 is not tried there"
+    flags = _cpu_flags(_CPUINFO)
+    if not flags:
+        return "measured, since this system lists no flags of its processor"
+    found = sorted(flags & _FLAGS)
+    return f"the processor has {', '.join(found)}" if found else "the processor has no instructions for bfloat16"
+
+
 @lru_cache(maxsize=1)
 def _cpu_gains() -> bool:
-    flags = _cpu_flags(Path("/proc/cpuinfo"))
+    flags = _cpu_flags(_CPUINFO)
     return bool(flags & _FLAGS) if flags else _measured_gain()
 
 

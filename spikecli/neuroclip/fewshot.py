@@ -19,12 +19,12 @@ from spikecli.evaluation.metrics import instance_accuracy
 from spikecli.files import tensors
 from spikecli.files.gate import at_least, fits, reading
 from spikecli.models.clip import ClipModel
+from spikecli.neuroclip.adapter_file import FORMAT
 from spikecli.neuroclip.backbone import Telling, open_backbone
 from spikecli.neuroclip.features import FeatureStore, Twist, Viewing, encode_file
 from spikecli.neuroclip.fitting import Fitting, accuracy, adapted_logits, build_adapter, fit, select, selection_epochs
 from spikecli.neuroclip.zeroshot import Question, facts_of, spread, text_features, zero_shot_logits
 
-FORMAT = "spikecli-adapter-1"
 _FITTING = {"adapter": str, "epochs": at_least(1), "blend": float}
 _VIEWING = {"timesteps": at_least(1), "slicing": str, "preset": str, "normalization": str, "threshold": at_least(0)}
 _ABOUT = {"fitting": _FITTING, "viewing": _VIEWING, "classnames": [str], "templates": [str], "clip": list}
@@ -171,11 +171,6 @@ class Adapted:
             features = encode_file(self.clip, self.viewing, path, reading)
             logits = adapted_logits(self.adapter, features, texts, self.clip.logit_scale)
             yield path, logits.mean(dim=0)[0].softmax(dim=0).tolist()
-
-
-def is_adapter(path: Path) -> bool:
-    """Return whether `path` holds an adapter of `save_adapter`."""
-    return tensors.metadata(path).get("format") == FORMAT
 
 
 def load_adapter(path: Path, data_dir: Path, device: str = "auto", telling: Telling = Telling()) -> Adapted:

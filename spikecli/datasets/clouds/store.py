@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import h5py
 import numpy as np
 
 from spikecli.datasets.clouds.geometry import normalize_unit_sphere
@@ -75,6 +74,8 @@ def clouds_hash(
 
 def write_split(path: Path, clouds: PointClouds, settings: Mapping[str, object]) -> None:
     """Write a split to an HDF5 file, whole or not at all; SpikeError when the disk is full."""
+    import h5py
+
     text = h5py.string_dtype("utf-8")
     with atomic_hdf5(path) as file:
         file.create_dataset("points", data=clouds.points, dtype="<f4")

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 
 from spikecli.datasets.events.columns import Size
@@ -44,6 +43,8 @@ def write_split(
     """Write `batches` to an HDF5 file, whole or not at all; return what the record says of it."""
     narrow = "u1" if max(size) <= 256 else "<u2"
     kinds = {"x": narrow, "y": narrow, "t": "<u4", "p": "u1"}
+    import h5py
+
     text = h5py.string_dtype("utf-8")
     counts, starts = [np.zeros(1, np.int64)], [np.empty(0, np.int64)]
     digest = begin_hash(labels, names, classnames, size)
