@@ -21,7 +21,7 @@ __all__ = ["Answer", "Model", "SpikeError", "evaluate", "load", "predict", "prep
 
 
 def __getattr__(name: str) -> Any:
-    """Return a name of the library, which is loaded at its first use: `import spikecli` itself loads nothing."""
+    """Return a name of the library, loaded at its first use; `import spikecli` itself loads nothing else."""
     if name not in __all__:
         raise AttributeError(f"module 'spikecli' has no attribute {name!r}")
     return getattr(import_module("spikecli.library"), name)

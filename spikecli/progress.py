@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Watch:
-    """Who is told how far a preparation is: a phase with its number of steps, if known, then each step."""
+    """Callbacks for the progress of a preparation: each phase with its number of steps, if known, then each step."""
 
     on_phase: Callable[[str, int | None], None] = lambda what, total: None
     on_step: Callable[[int], None] = lambda steps: None

@@ -1,4 +1,4 @@
-"""A folder, or an archive opened as one: nothing lands outside it, no links, no bombs."""
+"""Open a folder, or unpack an archive to one: no files outside it, no links, no bombs."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ Member = tuple[PurePosixPath, Callable[[], IO[bytes] | None]]
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether the name says that `path` is an archive which `open_source` can unpack."""
+    """Return whether `path` has the suffix of an archive that `open_source` can unpack."""
     return path.name.lower().endswith(SUFFIXES)
 
 
 @contextmanager
 def open_source(path: Path, scratch: Path, on_step: Callable[[int], None] | None = None) -> Iterator[Path]:
-    """Yield the folder that `path` is, or a folder inside `scratch` with what the archive `path` holds.
+    """Yield the folder `path`, or a folder inside `scratch` with the contents of the archive `path`.
 
     An archive that holds one archive alone is opened too. The unpacked folder is removed afterwards, and errors that
-    name it come out with the archive's name. `on_step` is told of each file. SpikeError when `path` is missing, no
+    name it show the archive's name. `on_step` is called for each file. Raise SpikeError if `path` is missing, is no
     archive, damaged, or would write outside the folder, through a link, or far more than an honest archive holds.
     """
     if path.is_dir():
@@ -62,7 +62,7 @@ def open_source(path: Path, scratch: Path, on_step: Callable[[int], None] | None
 
 
 def _unpack_all(path: Path, folder: Path, on_step: Callable[[int], None]) -> Path:
-    """Return the folder inside `folder` with what the archive holds, or the archive that is all it holds."""
+    """Return the folder inside `folder` with the archive's contents, or its one file if that is an archive."""
     allowed = max(_FREE_BYTES, _LARGEST_RATIO * path.stat().st_size)
     inner, place = path, folder
     for _ in range(_DEEPEST):

@@ -38,21 +38,21 @@ _CURES = {
 
 
 def unwritable(path: Path, error: OSError | NotImplementedError) -> SpikeError:
-    """Return the one-line error for a failed write to `path`, with its cure."""
+    """Return the one-line error for a failed write to `path`, with a cure."""
     number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, None)
     cure = _CURES.get(number or 0, reason or str(error))
     return SpikeError(f"cannot write {path}: {cure}")
 
 
 def in_words(error: OSError) -> str | None:
-    """Return the line on a file that the operating system withholds, wherever that is met; None when it is a bug."""
+    """Return one line for a file error of the operating system; None for other errors, which are bugs."""
     if error.errno not in _CURES or error.filename is None:
         return None
     return f"cannot use {os.fsdecode(error.filename)}: {_CURES[error.errno]}"
 
 
 def make_folder(path: Path) -> Path:
-    """Return `path` after creating it and its parents; SpikeError when that is not allowed, or a held one vanished."""
+    """Create `path` and its parents and return it; raise SpikeError if that fails or a held folder has vanished."""
     _still_there(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it becomes `path` when the block ends well and vanishes when it does not.
 
     The content reaches the disk before the name does, so a reader sees the old file or the new one, never a part.
-    What a killed process leaves is swept away by the next `sole_writer` of the folder.
+    The next `sole_writer` of the folder removes the leftovers of a killed process.
     """
     _still_there(path)
     make_folder(path.parent)
@@ -90,7 +90,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Yield a new folder in `parent`, which goes with all that is in it when the block ends, however it ends."""
+    """Yield a new folder in `parent`; it is removed with its contents when the block ends, also on an error."""
     make_folder(parent)
     try:
         folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=parent))
@@ -109,7 +109,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write records to `path` atomically as CSV, a column for each name; what is no text or number is left out."""
+    """Write records to `path` atomically as CSV, one column a name; values other than text and numbers are left out."""
     plain = [{name: value for name, value in row.items() if isinstance(value, str | int | float)} for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(name for row in plain for name in row)), lineterminator="\n")
@@ -120,7 +120,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 @contextmanager
 def sole_writer(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
-    """Hold `folder` for one writing process; SpikeError naming the holder's process id when another has it.
+    """Lock `folder` for one writing process; raise SpikeError, with the process id, if another process holds it.
 
     The operating system drops the lock with its holder, so a killed process leaves no stale lock behind, only its
     number in the file. What it left half-written in the folder is removed.
@@ -152,7 +152,7 @@ def sole_writer(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
 
 
 def _holder(path: Path) -> str:
-    """Return the process id in a lock file; it may have been taken a moment ago, and the number not be there yet."""
+    """Return the process id in a lock file, waiting up to a second for it; "unknown" if none is written."""
     for _ in range(20):
         try:
             found = path.read_text(encoding="utf-8").strip()
@@ -165,7 +165,7 @@ def _holder(path: Path) -> str:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed writers have left in a folder, which the caller holds alone, and in the folders in it."""
+    """Remove leftovers of killed writers in a folder that the caller has locked, and in its subfolders."""
     for pattern in (f"{UNFINISHED}*", f"*/{UNFINISHED}*"):
         for path in sorted(folder.glob(pattern)):
             _remove(path)
@@ -180,9 +180,9 @@ def _remove(path: Path) -> None:
 
 
 def _still_there(path: Path) -> None:
-    """SpikeError when `path` lies in a folder held by this process that is not the one it was: its mount has gone.
+    """Raise SpikeError if `path` lies in a locked folder that is no longer the same one: its mount has gone.
 
-    Without this, the folder would be made anew beneath the mount point, and a run would go on in two places.
+    Otherwise the folder would be created again below the mount point, and a run would be split over two places.
     """
     for folder in _held:
         if path.absolute().is_relative_to(folder) and not (folder / LOCK).exists():

@@ -1,4 +1,4 @@
-"""Files from the net: mirrors, resume after a break, checksums; whole or not at all."""
+"""Downloads: mirrors, resume after a break, checksums; a file is complete or absent."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _PASSING = (408, 425, 429)  # a client error that goes away by itself
 
 
 class _Dead(Exception):
-    """This mirror will not give the file, however often it is asked."""
+    """This mirror does not have the file; a retry is useless."""
 
 
 class _Broken(Exception):
-    """This attempt failed, another may not."""
+    """This attempt failed; a retry may succeed."""
 
 
 @dataclass(frozen=True)
 class Fetching:
-    """How patiently a file is fetched, and who is told: `on_phase(what, bytes or None)`, then `on_step(bytes)`."""
+    """Retries, time limits, and callbacks of a download: `on_phase(name, bytes or None)`, then `on_step(bytes)`."""
 
     attempts: int = 5  # without a new byte, for each mirror
     pause: float = 1.0  # seconds before the second attempt, doubled before each further one
@@ -45,7 +45,7 @@ class Fetching:
 
 @dataclass(frozen=True)
 class _Part:
-    """What has come so far of one address's file, beside the name that it will have."""
+    """The partial download of one address, in a file beside the final one."""
 
     target: Path
 
@@ -58,7 +58,7 @@ class _Part:
         return self.target.with_name(self.target.name + ".part.json")
 
     def origin(self, url: str) -> dict[str, str]:
-        """Return what is known of the file this part belongs to; nothing when it is another address's."""
+        """Return the record of this part's download; empty if the part came from another address."""
         try:
             origin = read_json(self.note, {str: is_header}, "")
         except SpikeError:  # not written, or half of it: the part is fetched anew
@@ -74,9 +74,9 @@ class _Part:
 
 
 def fetch_first(remotes: Sequence[Remote], folder: Path, how: Fetching = Fetching()) -> Path:
-    """Return the first of several files that say the same, one that is in `folder` already or else one to be had.
+    """Return one of several equivalent files: one that is in `folder` already, or else the first that can be fetched.
 
-    SpikeError when none of them can be fetched, naming what is wrong with each.
+    Raise SpikeError, with the fault of each, if none can be fetched.
     """
     for remote in remotes:
         target = folder / remote.filename
@@ -94,7 +94,7 @@ def fetch_first(remotes: Sequence[Remote], folder: Path, how: Fetching = Fetchin
 
 
 def fetch(remote: Remote, folder: Path, how: Fetching = Fetching()) -> Path:
-    """Return the file of `remote` in `folder`, fetched from the first mirror that gives it unless it is there already.
+    """Return the file of `remote` in `folder`; fetch it from the first mirror that has it, unless it is there already.
 
     A broken transfer goes on where it stopped, also in a later run, as long as the server's file is the same.
     SpikeError when no mirror gives the file, its checksum is wrong, or it is not there and `how` is offline.
@@ -149,7 +149,7 @@ def _from_mirror(url: str, part: _Part, checksum: str, how: Fetching) -> None:
 
 
 def _transfer(client: httpx.Client, url: str, part: _Part, how: Fetching) -> None:
-    """Bring the part to its full length in one request; `_Broken` or a transport error when that fails."""
+    """Download the rest of the file in one request; raise `_Broken` or a transport error if that fails."""
     origin, have = part.origin(url), part.size()
     headers = {"Accept-Encoding": "identity"}
     if have and origin.get("size"):
@@ -202,7 +202,7 @@ def _usable(response: httpx.Response) -> None:
 
 
 def _finished_or_broken(response: httpx.Response, part: _Part, origin: dict[str, str], have: int) -> None:
-    """Return when the server refuses a range because nothing is missing; else drop the part and raise `_Broken`."""
+    """Return if the server refuses a range because the part is complete; else delete the part and raise `_Broken`."""
     size = response.headers.get("content-range", "").rpartition("/")[2]
     if size == str(have) == origin.get("size"):
         return
@@ -211,7 +211,7 @@ def _finished_or_broken(response: httpx.Response, part: _Part, origin: dict[str,
 
 
 def _total(response: httpx.Response) -> int | None:
-    """Return the length of the whole file where the server tells it."""
+    """Return the length of the whole file in bytes; None if the server does not send it."""
     told = response.headers.get("content-length", "")
     if response.status_code == 206:
         told = response.headers.get("content-range", "").rpartition("/")[2]
@@ -242,7 +242,7 @@ def _only_https(request: httpx.Request) -> None:
 
 
 def _sums_up(path: Path, checksum: str) -> bool:
-    """Return whether the file has the checksum, `md5:…` or `sha256:…`; an unknown checksum is never wrong."""
+    """Return whether the file has the checksum, `md5:…` or `sha256:…`; True if none is known."""
     if not checksum:
         return True
     kind, _, wanted = checksum.partition(":")

@@ -22,7 +22,7 @@ class Chunk(NamedTuple):
 
 
 def decode_chunk(data: bytes) -> Chunk:
-    """Return the events of a compressed chunk; ValueError, IndexError or struct.error when its bytes do not add up.
+    """Return the events of a compressed chunk; raise ValueError, IndexError or struct.error if it is damaged.
 
     A word of 32 bits holds their number, and in bits 1 and 0 whether y, x and p, or x and p, are packed together.
     """

@@ -1,4 +1,4 @@
-"""The gate through which files come in: whatever is wrong with one is one line that names it."""
+"""Reading of files: every fault becomes a one-line SpikeError that names the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import Any
 from spikecli.errors import SpikeError
 
 # What parsers raise on bytes that are none of theirs. numpy, HDF5, torch and the standard library promise little here,
-# and a file from outside must never end in a traceback; the cause is kept for whoever debugs a parser.
+# and a file from outside must never end in a traceback; the cause is kept for debugging a parser.
 DAMAGE: tuple[type[Exception], ...] = (
     OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, EOFError, SyntaxError,
     AssertionError, MemoryError, struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError,
@@ -35,7 +35,7 @@ LARGEST_RATIO = 100
 
 @contextmanager
 def reading(path: Path, cure: str, *also: type[Exception]) -> Iterator[None]:
-    """Turn whatever goes wrong in the block, which reads `path`, into a SpikeError that says what to do: `cure`."""
+    """Raise SpikeError, with `cure`, if the block, which reads `path`, finds it missing, damaged or too large."""
     try:
         yield
     except FileNotFoundError as error:
@@ -49,24 +49,24 @@ def reading(path: Path, cure: str, *also: type[Exception]) -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the first line of what an error says, or else its name."""
+    """Return the first line of an error's message; its type's name if it has none."""
     lines = str(error).splitlines()
     return (lines[0] if lines and lines[0] else type(error).__name__)[:_LONGEST]
 
 
 def read_text(path: Path, cure: str) -> str:
-    """Return the text of a UTF-8 file, without a byte-order mark; SpikeError when it cannot be read or is none."""
+    """Return the text of a UTF-8 file without a byte-order mark; raise SpikeError if it is unreadable or not UTF-8."""
     with reading(path, cure):
         return path.read_text(encoding="utf-8-sig")
 
 
 def read_lines(path: Path, cure: str) -> list[str]:
-    """Return the lines of a UTF-8 file that hold something, without the space around it; SpikeError as `read_text`."""
+    """Return the non-empty lines of a UTF-8 file, stripped; raise SpikeError as `read_text` does."""
     return [line.strip() for line in read_text(path, cure).splitlines() if line.strip()]
 
 
 def read_json(path: Path, shape: Any, cure: str) -> Any:
-    """Return what a JSON file holds; SpikeError when it is no JSON or does not have the `shape` (see `fits`)."""
+    """Return the value in a JSON file; raise SpikeError if it is not JSON or lacks the `shape` (see `fits`)."""
     text = read_text(path, cure)
     with reading(path, cure):
         value = json.loads(text)
@@ -76,7 +76,7 @@ def read_json(path: Path, shape: Any, cure: str) -> Any:
 
 
 def fits(value: Any, shape: Any) -> bool:
-    """Return whether a value of JSON has a shape.
+    """Return whether a JSON value has a shape.
 
     A shape is a type (True and False are no int, an int is a float), a function that says yes or no, a tuple of shapes
     of which one must fit, [shape] for a list of such, {str: shape} for such a value under any key, or {"key": shape, …}
@@ -101,26 +101,26 @@ def _mapping_fits(value: Mapping[str, Any], shape: Mapping[Any, Any]) -> bool:
 
 
 def is_plain_name(value: Any) -> bool:
-    """Return whether a value is the name of a file in the same folder, and no way to another place."""
+    """Return whether a value is a bare file name, not a path to another folder."""
     return isinstance(value, str) and value not in ("", ".", "..") and not set(value) & set("/\\\0:")
 
 
 def is_header(value: Any) -> bool:
-    """Return whether a value is text that may go into the header of a request."""
+    """Return whether a value is text that is allowed in a request header."""
     return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
 def at_least(least: int) -> Callable[[Any], bool]:
-    """Return the shape of whole numbers from `least` on."""
+    """Return the shape of whole numbers ≥ `least`."""
     return lambda value: fits(value, int) and value >= least
 
 
 def allowed_bytes(path: Path) -> int:
-    """Return how many bytes a part of `path` may unpack to: more is a bomb, or a header that lies."""
+    """Return how many bytes a part of `path` may unpack to; more means a bomb or a false header."""
     return max(FREE_BYTES, LARGEST_RATIO * path.stat().st_size)
 
 
 def file_hash(path: Path) -> str:
-    """Return the sha256 of a file; SpikeError when it cannot be read."""
+    """Return the sha256 of a file; raise SpikeError if it cannot be read."""
     with reading(path, "check the path"), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""HDF5 files: written whole or not at all; read with nothing from outside the file and no claims beyond it."""
+"""HDF5 files: written atomically; read without external links, and never beyond the file's size."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stored:
-    """An HDF5 file open for reading. What is wrong with it is a ValueError, which the gate makes one line."""
+    """An HDF5 file open for reading. Faults raise ValueError, which the gate turns into one line."""
 
     path: Path
     file: h5py.File
 
     def names(self) -> set[str]:
-        """Return the names of all data sets that lie in this file, with their groups."""
+        """Return the names, with groups, of all data sets stored in this file itself."""
         import h5py
 
         found: set[str] = set()
@@ -37,7 +37,7 @@ class Stored:
         return found
 
     def dataset(self, name: str, kinds: str, *shape: int | None) -> h5py.Dataset:
-        """Return a data set that lies in this file, of one of numpy's `kinds`, with the sides `shape`, None for any."""
+        """Return a data set of this file; raise if its dtype is not of numpy's `kinds` or its `shape` (None: any) differs."""
         import h5py
 
         place: Any = self.file
@@ -60,11 +60,11 @@ class Stored:
         return place
 
     def array(self, name: str, kinds: str, *shape: int | None) -> np.ndarray:
-        """Return the values of a data set, which is as `dataset` wants it."""
+        """Return the values of a data set, checked as by `dataset`."""
         return self.values(self.dataset(name, kinds, *shape))
 
     def values(self, dataset: h5py.Dataset) -> np.ndarray:
-        """Return the values of a data set of this file; SpikeError when a filter that compressed it is missing."""
+        """Return the values of a data set; raise SpikeError if the filter to decompress it is missing."""
         missing = _missing_filters(dataset)
         if missing == [_FILTERS[ecf.FILTER]] and set("xypt") <= set(dataset.dtype.names or ()) and dataset.ndim == 1:
             return _unpacked(dataset)
@@ -76,7 +76,7 @@ class Stored:
         return np.asarray(dataset[()])
 
     def texts(self, name: str, count: int | None = None) -> tuple[str, ...]:
-        """Return the `count` texts, or as many as there are, of a data set."""
+        """Return the texts of a data set; raise ValueError unless there are `count`, if it is given."""
         return tuple(self.dataset(name, "OS", count).asstr()[()])
 
     def text(self, name: str) -> str:
@@ -102,7 +102,7 @@ _FILTERS = {
 
 
 def _missing_filters(dataset: h5py.Dataset) -> list[str]:
-    """Return the names of a data set's filters that cannot be undone, after hdf5plugin has had its chance."""
+    """Return the names of a data set's filters that neither HDF5 nor hdf5plugin can undo."""
     import h5py
 
     steps = dataset.id.get_create_plist()
@@ -114,7 +114,7 @@ def _missing_filters(dataset: h5py.Dataset) -> list[str]:
 
 
 def _unpacked(dataset: h5py.Dataset) -> np.ndarray:
-    """Return the events (N,) of a data set in Metavision's own code, which no plug-in on the registry brings."""
+    """Return the events (N,) of a data set in Metavision's codec, for which no package has a filter."""
     values = np.zeros(dataset.shape, dataset.dtype)
     for index in range(dataset.id.get_num_chunks()):
         start = dataset.id.get_chunk_info(index).chunk_offset[0]
@@ -133,7 +133,7 @@ def _unpacked(dataset: h5py.Dataset) -> np.ndarray:
 
 @contextmanager
 def stored(path: Path, cure: str) -> Iterator[Stored]:
-    """Yield the HDF5 file at `path`; SpikeError with the `cure` for whatever is wrong with it in the block."""
+    """Yield the HDF5 file at `path`; raise SpikeError with `cure` for any fault found in the block."""
     import h5py
 
     with reading(path, cure), h5py.File(path, "r") as file:
@@ -141,12 +141,12 @@ def stored(path: Path, cure: str) -> Iterator[Stored]:
 
 
 def anew(path: Path) -> str:
-    """Return the cure for a prepared file that is damaged."""
+    """Return the cure for a damaged prepared file: prepare it again."""
     return f"run `spikecli data prepare {path.parent.name} --force`"
 
 
 def check_labels(path: Path, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Return labels (S,) as int64; SpikeError when one is none of 0 … classes − 1."""
+    """Return labels (S,) as int64; raise SpikeError if one is outside 0 … classes − 1."""
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         wrong = labels[(labels < 0) | (labels >= classes)][0]
         raise SpikeError(f"{path} has the label {wrong}; wanted 0 to {classes - 1}; choose the right data set")
@@ -179,7 +179,7 @@ class _Sink:
         self.failure: OSError | None = None
 
     def write(self, data: memoryview) -> int:
-        """Write all of `data`, or remember why not."""
+        """Write all of `data`; keep the first failure."""
         done = 0
         try:
             while self.failure is None and done < len(data):
@@ -189,7 +189,7 @@ class _Sink:
         return len(data)
 
     def truncate(self, size: int) -> int:
-        """Cut or grow the file to `size`, as HDF5 does when it closes one, or remember why not."""
+        """Cut or grow the file to `size` bytes, as HDF5 does on closing; keep the first failure."""
         try:
             if self.failure is None:
                 self.raw.truncate(size)

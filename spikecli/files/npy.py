@@ -1,4 +1,4 @@
-"""numpy's own files: headers read with suspicion, nothing unpickled, nothing claimed that is not there."""
+""".npy and .npz files: headers are checked against the file's size, nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 
 
 def plain_array(data: bytes) -> np.ndarray:
-    """Return the array in the bytes of a .npy file; ValueError, among others, when they are no plain array of numbers.
+    """Return the array in the bytes of a .npy file; raise ValueError or another error if they are no array of numbers.
 
-    What is read is a view of `data`: a header that claims more than the file holds takes no memory.
+    The array is a view of `data`, so a header that claims more than the file holds takes no memory.
     """
     stream = io.BytesIO(data)
     version = np.lib.format.read_magic(stream)

@@ -1,4 +1,4 @@
-"""Numbers from files: read at native speed, and sane."""
+"""Numbers in text: parsed at native speed and checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SPACE = b" \t\n\r\v\f"
 
 
 def numbers(path: Path, text: bytes) -> np.ndarray:
-    """Return the numbers of white-space separated `text` as float64 (n,); SpikeError when a word is no number."""
+    """Return the numbers of white-space separated `text`, float64 (n,); raise SpikeError if a word is no number."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
         try:

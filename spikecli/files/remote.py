@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Remote:
-    """One file on the net: its name here, where it lies (mirrors in the order tried), and its checksum if known."""
+    """One file to download: its local name, its mirrors in the order tried, and its checksum if known."""
 
     filename: str
     urls: tuple[str, ...]

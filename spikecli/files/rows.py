@@ -1,4 +1,4 @@
-"""A table of results that grows row by row, so that a stopped command goes on where it was."""
+"""A table of results, written row by row, so that a stopped command can continue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEY = "file"
 
 
 class RowFile:
-    """A .csv or .jsonl file with one row a file; `done` names the files whose rows it holds already.
+    """A .csv or .jsonl table with one row per input file; `done` names the files that have a row.
 
     A last line that a crash cut short is dropped. SpikeError for another suffix, or a file with other columns.
     """
@@ -34,7 +34,7 @@ class RowFile:
             self._write(_csv_line(self.columns) if self.is_csv else "", "w")
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Write a row, at once; SpikeError on a full disk."""
+        """Write a row to disk at once; raise SpikeError if the disk is full."""
         values = [row.get(name, "") for name in self.columns]
         line = _csv_line(values) if self.is_csv else json.dumps(dict(zip(self.columns, values, strict=True))) + "\n"
         self._write(line, "a")

@@ -1,4 +1,4 @@
-"""What a file without a header looks like, by its values."""
+"""Recognize files without a header by their values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NEAREST = 1e-6
 
 
 def holds_float_points(data: bytes) -> bool:
-    """Return whether `data` reads as laser scans do: four (KITTI) or five (nuScenes) 32-bit floats a point.
+    """Return whether `data` looks like a laser scan: four (KITTI) or five (nuScenes) 32-bit floats a point.
 
     Their coordinates and intensities are sane; events of five bytes give floats of every order of magnitude instead.
     """

@@ -1,4 +1,4 @@
-"""The files that a command is given: names, folders, patterns, samples of data sets, or a list on stdin."""
+"""The input files of a command: names, folders, patterns, samples of data sets, or a list on stdin."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spikecli.errors import SpikeError
 
 
 def expand(given: Sequence[str], suffixes: Sequence[str]) -> list[str]:
-    """Return the files that `given` stands for, each once, in order.
+    """Return the input files that the arguments `given` name, each once, in order.
 
     A folder stands for its files with one of `suffixes`, at any depth, without hidden ones; a pattern with * for what
     it matches; - for the lines of stdin. SpikeError for a folder or a pattern without files.
@@ -46,5 +46,5 @@ def _in_folder(folder: Path, suffixes: Sequence[str]) -> list[str]:
 
 
 def missing(sources: Sequence[str]) -> list[str]:
-    """Return those of `sources` that are neither files nor samples of data sets (DATASET:SPLIT:INDEX)."""
+    """Return the `sources` that are neither files nor samples of data sets (DATASET:SPLIT:INDEX)."""
     return [one for one in sources if one.count(":") != 2 and not Path(one).is_file()]

@@ -1,4 +1,4 @@
-"""Tensors by name from safetensors files: nothing is unpickled, and nothing is taken that does not fit."""
+"""Named tensors in safetensors files: nothing is unpickled; names, shapes and types are checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CURE = "copy it again, or make it anew"
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors and the metadata in a safetensors file; SpikeError when it is missing, cut short or another.
+    """Return tensors and metadata of a safetensors file; raise SpikeError if it is missing, damaged or no such file.
 
     No header can claim more than the file holds: safetensors compares the two before anything is taken.
     """
@@ -34,15 +34,15 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def metadata(path: Path) -> dict[str, str]:
-    """Return the metadata of a safetensors file alone; SpikeError as `read`."""
+    """Return only the metadata of a safetensors file; raise SpikeError as `read` does."""
     with reading(path, _CURE, SafetensorError), safe_open(path, framework="pt") as opened:
         return dict(opened.metadata() or {})
 
 
 def check(path: Path, found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """SpikeError naming the first of the `expected` tensors that `found` lacks, or has in another shape or kind.
+    """Raise SpikeError naming the first `expected` tensor that `found` lacks or has in another shape or type.
 
-    Values must be finite numbers. Of `expected` only shapes and kinds are looked at: it may lie on the meta device.
+    Values must be finite. Only shapes and types of `expected` are read: it may be on the meta device.
     """
     missing = sorted(set(expected) - set(found))
     if missing:
@@ -62,15 +62,15 @@ def check(path: Path, found: Mapping[str, Tensor], expected: Mapping[str, Tensor
 
 
 def check_finite(path: Path, found: Mapping[str, Tensor]) -> None:
-    """SpikeError naming the first of the tensors that holds NaN or infinity."""
+    """Raise SpikeError naming the first tensor that holds NaN or infinity."""
     if name := _not_finite(found):
         raise SpikeError(f"{path}: {name} holds NaN or infinity; use an earlier checkpoint of the run")
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str], finite: bool = True) -> None:
-    """Write tensors to a safetensors file, whole or not at all; SpikeError when one is not finite or the disk is full.
+    """Write tensors to a safetensors file atomically; raise SpikeError if one is not finite or the disk is full.
 
-    Weights that are not finite never replace ones that are, unless `finite` is False.
+    Weights that are not finite never replace finite ones, unless `finite` is False.
     """
     if finite and (name := _not_finite(tensors)):
         raise SpikeError(f"{name} has become NaN or infinity; {path} is kept as it was: try a lower --lr")
@@ -83,7 +83,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str], f
 
 
 def _as_os_error(error: SafetensorError) -> OSError:
-    """Return the failure of the operating system that safetensors reports as text: "… (os error 28)"."""
+    """Return the OSError that safetensors reports as text, such as "… (os error 28)"."""
     found = re.search(r"os error (\d+)", str(error))
     return OSError(int(found[1]) if found else None, str(error))
 

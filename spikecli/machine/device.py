@@ -1,4 +1,4 @@
-"""Where tensors live, and in which precision they are multiplied."""
+"""Devices, memory and the precision of products."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt, from mall
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device `name` means; "auto" is the first GPU, else the CPU. SpikeError when it is not there."""
+    """Return the device `name`; "auto" is the first GPU, else the CPU. Raise SpikeError if it is missing."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
@@ -37,7 +37,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def keep_freed_memory() -> None:
-    """Let the C library of Linux keep what tensors give back for the next ones, in this process, from now on.
+    """Let Linux's C library keep freed memory for the next tensors, in this process, from now on.
 
     By default it returns every large block to the system, which hands the next one out page by page and clears each:
     a tenth of a training step and a fifth of an evaluation in bfloat16. Where sizes change from step to step, gaps add
@@ -51,7 +51,7 @@ def keep_freed_memory() -> None:
 
 
 def bound_product_caches() -> None:
-    """Let torch keep the compiled products of 128 shapes, not of 1,024, unless the environment says how many.
+    """Let torch cache the compiled products of 128 shapes, not 1,024, unless the environment sets the number.
 
     Each takes up to some megabytes. A network whose shapes change from step to step meets no shape twice, so that its
     memory would grow by gigabytes. The capacities are read at the first product, so this comes before it.
@@ -61,19 +61,19 @@ def bound_product_caches() -> None:
 
 
 def return_freed_memory() -> None:
-    """Return to the system what no tensor holds, also in the gaps between those that are held, where glibc can."""
+    """Return unused memory to the system, also the gaps between tensors; does nothing without glibc."""
     malloc_trim = _of_glibc("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(0)
 
 
 def _of_glibc(name: str) -> Any:
-    """Return a function of Linux's usual C library; None elsewhere, and in musl, which lacks it."""
+    """Return a function of glibc; None on other systems and with musl, which lacks it."""
     return getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None
 
 
 def storage_type(precision: str) -> torch.dtype:
-    """Return the type of weights, statistics and inputs: float64 for "fp64", else float32."""
+    """Return the dtype of weights, statistics and inputs: float64 for "fp64", else float32."""
     return torch.float64 if precision == "fp64" else torch.float32
 
 
@@ -86,7 +86,7 @@ def autocast(device: torch.device, precision: str, cache: bool = True) -> Abstra
 
 
 def peak_memory(device: torch.device) -> float:
-    """Return the most memory used so far in MB (10⁶ bytes): of the GPU where there is one, else of this process."""
+    """Return the peak memory so far in MB (10⁶ bytes): of the GPU if there is one, else of this process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
     import resource  # of Unix alone

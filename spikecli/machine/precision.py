@@ -1,4 +1,4 @@
-"""The precision in which a device multiplies fastest: what `--precision auto` takes."""
+"""The fastest precision of a device, for `--precision auto`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIDE, _ROUNDS = 384, 5  # of the products that are timed where no flags say
 
 
 def settled(precision: str, device: torch.device) -> str:
-    """Return `precision`, with "auto" as the device's best; warn where bf16 was asked for and is slower there."""
+    """Return `precision`, with "auto" resolved to the device's best; warn if bf16 was chosen and is slower."""
     if precision == "auto":
         return best(device)
     if precision == "bf16" and device.type == "cpu" and best(device) != "bf16":
@@ -29,7 +29,7 @@ def settled(precision: str, device: torch.device) -> str:
 
 
 def best(device: torch.device) -> str:
-    """Return "bf16" for GPUs that multiply it and processors with AVX-512 BF16, AMX or Arm's BF16, else "fp32"."""
+    """Return "bf16" for GPUs that support it and CPUs with AVX-512 BF16, AMX or Arm BF16, else "fp32"."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
     return "bf16" if device.type == "cpu" and _cpu_gains() else "fp32"
@@ -56,7 +56,7 @@ def _cpu_gains() -> bool:
 
 
 def _cpu_flags(path: Path) -> set[str]:
-    """Return the flags of the first processor that Linux lists, none where there is no such list."""
+    """Return the flags of the first processor in Linux's list; empty without such a list."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

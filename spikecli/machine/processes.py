@@ -1,4 +1,4 @@
-"""Training in several processes, on PyTorch's own engine: who we are, and what is summed over all of us."""
+"""Training in several processes with torch.distributed: rank, world size, sums over the processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BACKEND = "SPIKECLI_PROCESS_BACKEND"  # environment variable: nccl or gloo, inst
 
 
 def started_by_torchrun() -> bool:
-    """Return whether this process is one of those that torchrun started."""
+    """Return whether torchrun started this process."""
     return dist.is_available() and dist.is_torchelastic_launched()
 
 
@@ -57,7 +57,7 @@ def world() -> int:
 
 
 def own_device(device: torch.device) -> torch.device:
-    """Return the GPU of this process where `device` is just "cuda" and torchrun gave each process a number."""
+    """Return `device`; for plain "cuda" under torchrun, the GPU with this process's local number."""
     if device.type == "cuda" and device.index is None and started_by_torchrun():
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     return device
@@ -65,7 +65,7 @@ def own_device(device: torch.device) -> torch.device:
 
 @contextmanager
 def joined(device: torch.device) -> Iterator[None]:
-    """Join the processes that torchrun started, if it did, and leave them at the end."""
+    """Join the process group if torchrun started one, and leave it when the block ends."""
     if not started_by_torchrun():
         yield
         return
@@ -90,7 +90,7 @@ def average_gradients(model: nn.Module) -> None:
 
 
 def summed(values: Tensor) -> Tensor:
-    """Return `values` summed over the processes; SpikeError when one of them has gone."""
+    """Return `values` summed over the processes; raise SpikeError if one of them has ended."""
     if _several():
         with _in_company():
             dist.all_reduce(values)
@@ -106,7 +106,7 @@ def summed_with_gradient(values: Tensor) -> Tensor:
 
 
 def wait() -> None:
-    """Return when all processes have come here; SpikeError when one of them has gone."""
+    """Wait until all processes reach this call; raise SpikeError if one of them has ended."""
     if _several():
         with _in_company():
             dist.barrier()

@@ -1,4 +1,4 @@
-"""torchvision, also where its operators were built for another device than torch."""
+"""Import torchvision even if its operators were built for another device than torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def import_torchvision() -> ModuleType:
     try:
         import torchvision
     except RuntimeError as error:
-        # A torchvision built for CUDA beside a torch for the CPU lacks its operators, and asks for them on import.
+        # A torchvision built for CUDA beside a torch for the CPU lacks its operators, and looks for them on import.
         if "torchvision::" not in str(error):
             raise
         import torch

@@ -1,4 +1,4 @@
-"""Worker processes that leave with the process they work for, however that ends."""
+"""Worker processes that end with their parent, however the parent ends."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def cores() -> int:
 
 @contextmanager
 def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of processes; what has not begun when the block ends is left undone.
+    """Yield a pool of processes; tasks that have not started when the block ends are canceled.
 
-    SpikeError when a worker is killed, as when memory runs out.
+    Raise SpikeError if a worker is killed, for example because memory ran out.
     """
     # A forked child would inherit locks of threads that torch and HDF5 have started.
     context = multiprocessing.get_context("spawn")
@@ -37,7 +37,7 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _begin() -> None:
-    """Leave Ctrl-C to the parent, which stops the workers, and end when it is killed, which cannot."""
+    """Ignore Ctrl-C, since the parent stops the workers; end when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Spiking neurons: parts that know nothing of each other, put together by `build` alone."""
+"""Spiking neurons: independent parts; only `build` puts them together."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def register(slot: str, name: str, build: Callable[..., Any], help: str = "") ->
 
 
 def remove(slot: str, name: str) -> None:
-    """Take a part that was registered out of its slot again."""
+    """Remove a registered part from its slot."""
     choices.remove(slot, name)
     if name not in choices.names(slot):  # one that is built in stays
         SLOTS[slot].pop(name, None)
 
 
 class ReLU(nn.ReLU):
-    """The ANN's activation, called as a neuron is: one value stands for all time steps."""
+    """The ANN's activation with a neuron's interface; one value holds for all time steps."""
 
     separable = True
 
@@ -85,5 +85,5 @@ def build(config: NeuronConfig | None, channels: int, positions: Size | None = N
 
 
 def layers(model: nn.Module) -> dict[str, Neuron]:
-    """Return a network's layers of spiking neurons by their names, in the order in which they stand."""
+    """Return a network's layers of spiking neurons by name, in the network's order."""
     return {name: module for name, module in model.named_modules() if isinstance(module, Neuron)}

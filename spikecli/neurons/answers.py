@@ -1,6 +1,6 @@
-"""What a neuron's parts answer about themselves. Whoever needs an answer asks here; no table lists the parts.
+"""Questions to the parts of a neuron and to layers: levels, thresholds, fold, products. No table lists the parts.
 
-A part that has no answer is refused by its name when the question is asked: it is never counted wrong.
+A part that cannot answer is refused by name when asked, so it is never counted wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from spikecli.errors import SpikeError
 
 @dataclass(frozen=True)
 class Step:
-    """Where a fire function rises to its next level: at u > `at`, or at u ≥ `at` if `inclusive`."""
+    """The rise of a fire function to its next level: at u > `at`, or at u ≥ `at` if `inclusive`."""
 
     at: float
     inclusive: bool = False
@@ -25,7 +25,7 @@ class Step:
 
 @runtime_checkable
 class Fires(Protocol):
-    """A fire function that says its values: a staircase from the lowest level to the highest.
+    """A fire function with known values: a staircase from the lowest level to the highest.
 
     `levels` holds what it can emit, rising, 0 among them; `steps` one Step less, the rise between two neighbors.
     """
@@ -48,7 +48,7 @@ class Rises(Protocol):
         """Return the thresholds of d·v, (levels − 1, ...), rising."""
 
     def thresholds(self) -> Tensor:
-        """Return every potential at which what is emitted changes, (n,); those out of reach are left out."""
+        """Return every reachable potential at which the output changes, (n,)."""
 
 
 @runtime_checkable
@@ -56,7 +56,7 @@ class FoldsIntoFire(Protocol):
     """A norm of the membrane that can move into the thresholds of a fire function."""
 
     def into(self, fire: Any) -> nn.Module:
-        """Return the fire function that emits of v what `fire` emits of this norm's u; SpikeError where none does."""
+        """Return the fire function of v that equals `fire` after this norm; raise SpikeError if there is none."""
 
 
 @runtime_checkable
@@ -73,12 +73,12 @@ class Foldable(Protocol):
     """A charge, a layer or a network that is not its own plain form."""
 
     def folded(self) -> nn.Module:
-        """Return the plain part that this one is in evaluation, and may become."""
+        """Return the plain part that equals this one in evaluation."""
 
 
 @dataclass(frozen=True)
 class GoesInto:
-    """A part that no folded network holds: its name for people, and the place that takes over its effect."""
+    """A part that folding removes: its name for people, and the place that takes over its effect."""
 
     part: str
     place: str
@@ -93,7 +93,7 @@ class Leaves(Protocol):
 
 @runtime_checkable
 class PointNetwork(Protocol):
-    """A network of point clouds (B, N, 3) that says where its points are to be seen."""
+    """A network of point clouds (B, N, 3) that names the layers where its points can be observed."""
 
     def trunk(self) -> tuple[str, ...]:
         """Return the names of the layers of neurons that see one point each, spikes (B, N, C)."""
@@ -103,7 +103,7 @@ class PointNetwork(Protocol):
 
 
 def levels_of(fire: nn.Module, name: str) -> tuple[float, ...]:
-    """Return what a fire function can emit, rising; SpikeError if it does not say so, with `name` and its type."""
+    """Return a fire function's levels, rising; raise SpikeError, with `name` and type, if it cannot say them."""
     levels = getattr(fire, "levels", None)
     if not isinstance(levels, tuple) or 0 not in levels or list(levels) != sorted(set(levels)):
         raise SpikeError(
@@ -114,7 +114,7 @@ def levels_of(fire: nn.Module, name: str) -> tuple[float, ...]:
 
 
 def steps_of(fire: nn.Module, name: str = "") -> tuple[Step, ...]:
-    """Return where a fire function rises from level to level; SpikeError if it does not say so."""
+    """Return a fire function's steps from level to level; raise SpikeError if it cannot say them."""
     levels = levels_of(fire, name)
     steps = getattr(fire, "steps", None)
     if not isinstance(steps, tuple) or len(steps) != len(levels) - 1:
@@ -126,7 +126,7 @@ def steps_of(fire: nn.Module, name: str = "") -> tuple[Step, ...]:
 
 
 def through(norm: nn.Module, fire: nn.Module, name: str = "") -> nn.Module:
-    """Return the fire function that `norm` and `fire` of the neuron called `name` are together.
+    """Return the fire function that equals `norm` followed by `fire`, of the neuron called `name`.
 
     SpikeError if the norm cannot be folded, or if the fire function does not say its thresholds.
     """
@@ -143,19 +143,19 @@ def through(norm: nn.Module, fire: nn.Module, name: str = "") -> nn.Module:
 
 
 def folded(part: nn.Module) -> nn.Module:
-    """Return the plain form of a part: what its `folded()` gives, or the part itself."""
+    """Return the plain form of a part: the result of its `folded()`, or the part itself."""
     return part.folded() if isinstance(part, Foldable) else part
 
 
 def thresholds_of(fire: nn.Module, name: str = "") -> Sequence[float]:
-    """Return where u changes what is emitted, rising, each value once; SpikeError if the fire function cannot say."""
+    """Return the u at which the output changes, rising and unique; raise SpikeError if the fire function cannot say."""
     if isinstance(fire, Rises):
         return sorted(set(fire.thresholds().float().tolist()))
     return sorted({step.at for step in steps_of(fire, name)})
 
 
 def called(part: nn.Module, name: str) -> str:
-    """Return how an error names a part: by its place in the network, if it has one, and its type."""
+    """Return a part's name for errors: its place in the network, if it has one, and its type."""
     return f"{name} ({type(part).__name__})" if name else type(part).__name__
 
 
@@ -189,22 +189,22 @@ class Product:
 
 @runtime_checkable
 class Matrices(Protocol):
-    """A layer that says which matrix products a pass through it cannot do without."""
+    """A layer that reports the matrix products that a pass needs at least."""
 
     def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
         """Return the products of a pass from x to `output`; with those of the backward pass if gradients are on."""
 
 
 def multiplying(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the layers that multiply, by name; SpikeError for one that has weights and does not say its products.
+    """Return the layers that multiply, by name; raise SpikeError for one with weights that cannot say its products.
 
-    What lies inside a layer that answers, or inside a neuron, is that layer's own affair.
+    Modules inside a layer that answers, or inside a neuron, are not asked.
     """
     return _answering(model, Multiplies, "products(amounts)")
 
 
 def factored(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the layers that multiply, by name; SpikeError for one with weights that cannot say its matrices."""
+    """Return the layers that multiply, by name; raise SpikeError for one with weights that cannot say its matrices."""
     return _answering(model, Matrices, "matrices(x, output)")
 
 
@@ -228,7 +228,7 @@ def _answering(model: nn.Module, question: type, method: str) -> dict[str, nn.Mo
 
 
 def point_network(model: nn.Module) -> PointNetwork:
-    """Return the network as one that shows its points; SpikeError with its type if it does not."""
+    """Return the network as a PointNetwork; raise SpikeError, with its type, if it is none."""
     if not isinstance(model, PointNetwork):
         raise SpikeError(
             f"the network {type(model).__name__} does not say which of its neurons see single points; give a run of "

@@ -1,4 +1,4 @@
-"""Charge: how a step's input joins what the membrane kept."""
+"""Charge: add a step's input to the membrane potential."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class LearnedLeak(nn.Module):
         return x if v is None else x + self.logit.sigmoid().to(x.dtype) * v
 
     def folded(self) -> nn.Module:
-        """Return the leak by the factor that was learned."""
+        """Return the leak with the learned factor, fixed."""
         return FixedLeak(self.logit.sigmoid())
 
 

@@ -14,7 +14,7 @@ from spikecli.settings.config import NeuronConfig
 
 
 class _Step(torch.autograd.Function):
-    """The step function; keeps u alone for the backward pass."""
+    """The step function; keeps only u for the backward pass."""
 
     @staticmethod
     def forward(u: Tensor, threshold: float, signed: bool, surrogate: surrogates.Surrogate) -> Tensor:

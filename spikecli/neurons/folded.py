@@ -1,4 +1,4 @@
-"""A neuron without a norm: what a membrane's norm did to the potential is done to the thresholds, once."""
+"""Neurons without a norm: the norm's effect on the potential is moved into the thresholds, once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Upper(nn.Module):
         return self.upper[None]
 
     def thresholds(self) -> Tensor:
-        """Return every potential at which what is emitted changes, (n,); those out of reach are left out."""
+        """Return every reachable potential at which the output changes, (n,)."""
         rises = self.rises()
         return (self.direction * rises)[rises.abs() < NEVER].flatten()
 
@@ -89,7 +89,7 @@ def _rise(v: Tensor, threshold: Tensor, inclusive: bool) -> Tensor:
 
 
 def moved(fire: nn.Module, direction: Tensor, reach: Callable[[answers.Step, float], Tensor]) -> Upper:
-    """Return the fire function of d·v that emits what `fire` emits of u, for a direction d = ±1 that has v's shape.
+    """Return the fire function of d·v with the same output as `fire` of u; the direction d = ±1 has v's shape.
 
     `reach` gives for a step of `fire`, and the level below it, the d·v at which u reaches that step. SpikeError if
     the fire function does not say its levels and steps.
@@ -105,7 +105,7 @@ def moved(fire: nn.Module, direction: Tensor, reach: Callable[[answers.Step, flo
 
 
 def folded(neuron: Neuron, name: str = "") -> Neuron:
-    """Return the neuron without a norm that fires when this one does in evaluation; its amplitude is still its own.
+    """Return the neuron without a norm that fires when this one fires in evaluation; the amplitude stays.
 
     The reset goes on acting on the raw potential, with the same spikes. SpikeError with the neuron's `name` when its
     norm cannot be folded into its fire function.

@@ -1,4 +1,4 @@
-"""The neuron: five parts and a loop over time, and an amplitude on what it emits."""
+"""The neuron: five parts, a loop over time, and an amplitude on the output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spikecli.neurons.answers import GoesInto
 
 
 class Neuron(nn.Module):
-    """A layer of spiking neurons; the membrane lives and dies inside one forward pass."""
+    """A layer of spiking neurons; the membrane exists only inside one forward pass."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Neuron(nn.Module):
 
     @property
     def separable(self) -> bool:
-        """Whether a sample's spikes depend on that sample alone: not while a membrane norm takes batch statistics."""
+        """True if a sample's spikes depend on that sample alone; False while a membrane norm takes batch statistics."""
         return not (self.norm.training and any(isinstance(part, nn.BatchNorm1d) for part in self.norm.modules()))
 
     def begin(self, x: Tensor, points: Tensor | None) -> Tensor | None:
@@ -43,7 +43,7 @@ class Neuron(nn.Module):
     def forward(self, x: Tensor, timesteps: int | None = None, points: Tensor | None = None) -> Tensor:
         """Return amplitude · spikes (T, ...) for x (T, ...), or for x (1, ...) shown at each of `timesteps` steps.
 
-        `points` (B, N, 3) in the unit sphere are where neurons of x (T, B, N, C) lie, for a start that wants to know.
+        `points` (B, N, 3) in the unit sphere are the positions of the neurons of x (T, B, N, C), used by some starts.
         """
         timesteps = timesteps or x.shape[0]
         # Not x[t]: its gradient would be a tensor of zeros as large as x, for each step.

@@ -1,4 +1,4 @@
-"""Norm: from the membrane potential v to what the fire function sees, u. The reset still acts on v."""
+"""Norm: from the membrane potential v to u, the input of the fire function. The reset still acts on v."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MembraneBatchNorm(nn.Module):
         return norm.weight.view(shape), norm.bias.view(shape), norm.running_mean.view(shape), deviation.view(shape)
 
     def into(self, fire: nn.Module) -> nn.Module:
-        """Return the fire function of v that emits what `fire` emits of u.
+        """Return the fire function of v with the same output as `fire` of u.
 
         θ̃ = (θ − β)·√(σ² + ε)/γ + μ (2308.08359); for γ < 0 the inequality turns, for γ = 0 the neuron is constant.
         """
@@ -77,7 +77,7 @@ class MembraneRectifier(nn.Module):
         return u**3 if u > 1 else 0.5 + math.atanh((2 * u - 1) * math.tanh(1.5)) / 3
 
     def into(self, fire: nn.Module) -> nn.Module:
-        """Return the fire function of v that emits what `fire` emits of u.
+        """Return the fire function of v with the same output as `fire` of u.
 
         φ rises, so it reaches θ at φ⁻¹(θ); φ(½) = ½ leaves the papers' own threshold where it is (2307.04356).
         """

@@ -1,4 +1,4 @@
-"""Reset: what the membrane keeps after it fired. The gradient flows through it."""
+"""Reset: the membrane potential after a spike. The gradient flows through it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class HardReset(nn.Module):
 
 
 class SoftReset(nn.Module):
-    """v ← v − amount·s: what is carried on is the quantization residual (2307.04356)."""
+    """v ← v − amount·s: the quantization residual is carried on (2307.04356)."""
 
     def __init__(self, amount: float) -> None:
         super().__init__()

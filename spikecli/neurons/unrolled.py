@@ -1,4 +1,4 @@
-"""Integer spikes as binary ones: the same network, whose every step is D steps of binary neurons (2407.20708)."""
+"""Integer spikes as binary ones: the same network with D steps of binary neurons for each step (2407.20708)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Unrolled(nn.Module):
 def unrolled(model: nn.Module) -> nn.Module:
     """Return a copy of a network with integer neurons that computes the same with binary ones.
 
-    SpikeError for neurons that are others, reset by anything but 1, or have a norm: fold that first.
+    Raise SpikeError for other neurons, for a reset amount other than 1, and for a norm, which must be folded first.
     """
     model = copy.deepcopy(model)
     for name, neuron in list(model.named_modules()):

@@ -1,4 +1,4 @@
-"""What every layer's fire function sees and emits, told through forward hooks; the network is left as it is."""
+"""Observe the input and output of every fire function through forward hooks; the network is unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OnFire = Callable[[str, int, Tensor, Tensor], None]  # layer, time step from 0, 
 
 @contextmanager
 def watched(model: nn.Module, on_fire: OnFire) -> Iterator[None]:
-    """Tell `on_fire` of each step of each layer in the forward passes of the block; the hooks are gone after it."""
+    """Call `on_fire` for each step of each layer in the block's forward passes; the hooks are removed afterwards."""
     steps: dict[str, int] = {}
     handles = []
 

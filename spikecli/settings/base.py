@@ -1,4 +1,4 @@
-"""What all settings share: they are frozen, refuse names that they do not know, and are validated once."""
+"""The base of all settings: frozen, validated once, unknown names refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Settings(BaseModel):
-    """Base of all settings: immutable, and a name it does not know is refused."""
+    """Base of all settings: immutable; unknown names are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,7 +23,7 @@ T = TypeVar("T", bound=Settings)
 
 
 def validated(kind: type[T], values: dict[str, Any]) -> T:
-    """Return the settings that `values` describe; SpikeError naming the first one that cannot be."""
+    """Return the settings that `values` describe; raise SpikeError naming the first that is invalid."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -31,7 +31,7 @@ def validated(kind: type[T], values: dict[str, Any]) -> T:
 
 
 def problem(error: ValidationError) -> SettingError:
-    """Return the first fault of a validation as an error that names the setting, its value and what it may be."""
+    """Return the first fault of a validation as an error with the setting, its value and the valid values."""
     first = error.errors()[0]
     place = [part for part in first["loc"] if part not in ("model", "neuron")] or ["model"]
     name = ".".join(str(part) for part in place)

@@ -72,7 +72,7 @@ _added: dict[str, dict[str, str]] = {}
 
 
 class UnknownName(ValueError):
-    """A name that is none of those of its slot; `known` are the right ones."""
+    """A name that its slot does not have; `known` holds the valid names."""
 
     def __init__(self, text: str, known: tuple[str, ...]) -> None:
         super().__init__(text)
@@ -80,19 +80,19 @@ class UnknownName(ValueError):
 
 
 def add(slot: str, name: str, help: str = "") -> None:
-    """Add a name to a slot, such as "fire"; adding it again changes its help. ValueError if there is no such slot."""
+    """Add a name to a slot, such as "fire"; adding it again changes its help. Raise ValueError for an unknown slot."""
     if slot not in BUILT_IN:
         raise ValueError(f"found no slot {slot!r}; wanted one of {', '.join(BUILT_IN)}")
     _added.setdefault(slot, {})[name] = help
 
 
 def remove(slot: str, name: str) -> None:
-    """Remove a name that was added to a slot; one that is not there, or built in, stays as it is."""
+    """Remove a name that was added to a slot; built-in and unknown names are ignored."""
     _added.get(slot, {}).pop(name, None)
 
 
 def described(slot: str) -> dict[str, str]:
-    """Return the names of a slot, each with what it is."""
+    """Return the names of a slot, each with its description."""
     return {**BUILT_IN[slot], **_added.get(slot, {})}
 
 
@@ -102,14 +102,14 @@ def names(slot: str) -> tuple[str, ...]:
 
 
 def advice(value: object, known: Iterable[object]) -> str:
-    """Return what to choose instead of a wrong value: the nearest right one, if one is near, and all of them."""
+    """Return advice on a wrong value: the nearest valid name, if one is near, and all valid names."""
     listed = [str(name) for name in known]
     near = get_close_matches(str(value).casefold(), listed, 1)
     return f"{f'did you mean {near[0]}? ' if near else ''}choose one of {', '.join(listed)}"
 
 
 def checked(slot: str, value: str) -> str:
-    """Return a name of a slot as it is; UnknownName if the slot has no such name."""
+    """Return a name of a slot unchanged; raise UnknownName if the slot does not have it."""
     if value not in (known := names(slot)):
         raise UnknownName(advice(value, known), known)
     return value

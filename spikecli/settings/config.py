@@ -24,7 +24,7 @@ Whole = Annotated[int, Field(ge=1)]
 
 
 class TrainConfig(Settings):
-    """How a network is trained; every field is saved with the run and must agree when it is resumed."""
+    """Settings of training; every field is saved with the run and must agree when the run is resumed."""
 
     dataset: str = Field("shapes", description="A prepared data set.")
     paper: str = Field("spiking-pointnet", description="The paper that neuron and training follow.")

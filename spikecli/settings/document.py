@@ -18,7 +18,7 @@ DECIDED = set(ModelConfig.model_fields) | set(BY_DATA) | {"joint"}  # of a netwo
 
 
 def known(field: FieldInfo) -> tuple[Any, ...]:
-    """Return the values that a field may have, where they are names to choose from; else none."""
+    """Return the names that a field may take; empty if it is not a choice of names."""
     slots = [each.slot for each in field.metadata if isinstance(each, choices.Choice)]
     if slots:
         return choices.names(slots[0])
@@ -26,7 +26,7 @@ def known(field: FieldInfo) -> tuple[Any, ...]:
 
 
 def described(name: str, field: FieldInfo) -> str:
-    """Return a field's description, with the values to choose from unless it names them itself."""
+    """Return a field's description, followed by its choices unless the description names them."""
     text = (field.description or name).rstrip(".")
     values = [str(value) for value in known(field)]
     return f"{text}." if all(value in text for value in values) else f"{text}: {listed(values)}."
@@ -39,7 +39,7 @@ def listed(values: Iterable[str]) -> str:
 
 
 def fields_of(config: TrainConfig) -> dict[str, tuple[FieldInfo, Any]]:
-    """Return each setting of a run that is an option, by its field's name: what it is, and its value."""
+    """Return field and value of each setting that is an option, by the field's name."""
     found: dict[str, tuple[FieldInfo, Any]] = {}
     for name, field in TrainConfig.model_fields.items():
         found[name] = (field, config.model.name if name == "model" else getattr(config, name))
@@ -53,12 +53,12 @@ def fields_of(config: TrainConfig) -> dict[str, tuple[FieldInfo, Any]]:
 
 
 def as_options(config: TrainConfig) -> dict[str, Any]:
-    """Return the value of each option that gives these settings again; one that is None has none."""
+    """Return the options, with values, that reproduce these settings; settings of None are left out."""
     return {name.replace("_", "-"): value for name, (_, value) in fields_of(config).items() if value is not None}
 
 
 def as_toml(config: TrainConfig, title: str) -> str:
-    """Return the settings as TOML, each under what it is; an option that is not set is a comment."""
+    """Return the settings as TOML, each below its description; options that are not set are comments."""
     lines = [f"# {title}"]
     for name, (field, value) in fields_of(config).items():
         key = name.replace("_", "-")
@@ -68,5 +68,5 @@ def as_toml(config: TrainConfig, title: str) -> str:
 
 
 def _toml(value: Any) -> str:
-    """Return a string, a number or a boolean as TOML writes it."""
+    """Return a string, number or boolean in TOML syntax."""
     return json.dumps(value, ensure_ascii=False)

@@ -19,7 +19,7 @@ Side = Annotated[int, Field(ge=1)]
 
 
 class ModelConfig(Settings):
-    """What the settings of every network hold. `neuron` None puts a ReLU in every neuron's place: the ANN baseline."""
+    """Settings that every network has. With `neuron` None each neuron is a ReLU: the ANN baseline."""
 
     takes: ClassVar[tuple[str, ...]] = ("points",)  # kinds of data
     surrogate: ClassVar[str | None] = None  # of its neurons, where neither paper nor user names one
@@ -140,7 +140,7 @@ def add(name: str, kind: type[ModelConfig], help: str = "") -> None:
 
 
 def kind_of(name: str) -> type[ModelConfig]:
-    """Return the class of a network's settings; SpikeError if there is no such network."""
+    """Return the class of a network's settings; raise SpikeError if there is no such network."""
     if name not in NETWORKS:
         raise ChoiceError("model", f"cannot be {name!r}: {choices.advice(name, NETWORKS)}")
     return NETWORKS[name]
@@ -152,7 +152,7 @@ def with_field(field: str) -> list[str]:
 
 
 def network_settings(name: str = FIRST, **fields: Any) -> ModelConfig:
-    """Return the settings of the network of that name; SpikeError naming a field that it does not have."""
+    """Return the settings of the named network; raise SpikeError naming a field that it does not have."""
     kind = kind_of(name)
     for field in fields:
         if field not in kind.model_fields:
@@ -170,10 +170,10 @@ def _meaningless(field: str, name: str) -> str:
 
 
 def stored(value: Any) -> Any:
-    """Return the settings of a network as a file holds them, of this version or an earlier one.
+    """Return a network's settings from a file of this version or an earlier one.
 
-    Earlier ones held every field for every network: those that mean nothing are dropped at their default of then.
-    Fields that came later get what their class says of `before`.
+    Earlier versions saved every field for every network; unused fields are dropped if they hold their old default.
+    Fields added since then take the value that their class gives in `before`.
     """
     if not isinstance(value, dict):
         return value
@@ -189,7 +189,7 @@ def _plain(value: Any) -> Any:
 
 
 def map_size(model: ModelConfig) -> tuple[int, int]:
-    """Return height and width of the maps that a network was built for; SpikeError if it takes no maps."""
+    """Return height and width of the maps that a network was built for; raise SpikeError if it takes no maps."""
     if not isinstance(model, MapConfig):
         raise SpikeError(f"{model.name} takes {' and '.join(model.takes)}, not images or event frames; name another")
     return model.size

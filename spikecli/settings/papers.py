@@ -13,7 +13,7 @@ from spikecli.settings.config import NeuronConfig, Settings, validated
 
 
 class Paper(Settings):
-    """What `--paper` stands for: a neuron (None: ReLUs), and what else of training and network the method needs."""
+    """A method of a paper: its neuron (None: ReLUs), and the settings of training and network that it needs."""
 
     neuron: NeuronConfig | None
     arxiv: str | None = None  # number at https://arxiv.org/abs/
@@ -57,9 +57,9 @@ def add(name: str, paper: Paper, help: str = "") -> None:
 
 
 def paper_of(name: str) -> Paper:
-    """Return the paper of that name, or what several joined by + come to: `mpbn+ternary`; SpikeError on a clash.
+    """Return the paper of a name, or the combination of several, such as `mpbn+ternary`. Raise SpikeError on a clash.
 
-    What a paper changes of the plain LIF neuron and of training, the combination changes too.
+    A combination makes every change that one of its papers makes to the plain LIF neuron or to training.
     """
     found: dict[tuple[str, str], tuple[Any, str]] = {}  # (what, its name): its value, whose it is
     for one in (names := name.split("+")):
@@ -84,13 +84,13 @@ def paper_of(name: str) -> Paper:
 
 
 def names_surrogate(paper: str) -> bool:
-    """Return whether a paper says which surrogate it takes; where none does, the network's own default holds."""
+    """Return whether a paper names its surrogate; if none does, the network's default applies."""
     neurons = (paper_of(one).neuron for one in paper.split("+"))
     return any(neuron is None or {"surrogate", "slope"} & neuron.model_fields_set for neuron in neurons)
 
 
 def _changes(paper: Paper) -> Iterator[tuple[tuple[str, str], Any]]:
-    """Yield (neuron, training or model; the field's name) and value of all that a paper does not leave as it is."""
+    """Yield ((neuron, training or model; field), value) for every field that a paper changes."""
     assert paper.neuron is not None
     yield from ((("neuron", name), value) for name, value in paper.neuron.model_dump(exclude_defaults=True).items())
     yield from ((("training", name), value) for name, value in paper.training.items())
@@ -98,7 +98,7 @@ def _changes(paper: Paper) -> Iterator[tuple[tuple[str, str], Any]]:
 
 
 def neuron_of(paper: str, **changes: Any) -> NeuronConfig | None:
-    """Return the neuron of a paper with the given parts changed; SpikeError when the name or a value is not known."""
+    """Return a paper's neuron with the given parts changed; raise SpikeError if the name or a value is unknown."""
     neuron = paper_of(paper).neuron
     changes = {name: value for name, value in changes.items() if value is not None}
     if neuron is None:

@@ -37,7 +37,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 def train_settings(
     dataset: str, paper: str, recipe: str, training: dict[str, Any], parts: dict[str, Any], model: dict[str, Any]
 ) -> TrainConfig:
-    """Return a run's settings: recipe < paper < those of `training` that are not None; SpikeError on a clash.
+    """Return a run's settings: recipe < paper < `training` without None. Raise SpikeError if they clash.
 
     `parts` change the paper's neuron, `model` holds the network's name and fields of its own settings.
     """
@@ -50,7 +50,7 @@ def train_settings(
 
 
 def recipe_of(name: str) -> dict[str, Any]:
-    """Return the training settings of a recipe; SpikeError if there is no such recipe."""
+    """Return the training settings of a recipe; raise SpikeError if there is no such recipe."""
     if name not in RECIPES:
         raise ChoiceError("recipe", f"cannot be {name!r}: {advice(name, RECIPES)}")
     return RECIPES[name]
@@ -71,9 +71,9 @@ def settings_like(
     parts: dict[str, Any],
     model: dict[str, Any],
 ) -> TrainConfig:
-    """Return the settings of `base` with those changed that are not None; SpikeError on a clash.
+    """Return `base` with every setting changed that is not None. Raise SpikeError if they clash.
 
-    Another paper brings its own neuron and takes back what the one before it changed of training.
+    A new paper brings its own neuron; the former paper's changes to training are undone.
     """
     values: dict[str, Any] = {name: getattr(base, name) for name in TrainConfig.model_fields}
     neuron = _changed(base.model.neuron, parts)
@@ -96,7 +96,7 @@ def settings_like(
 
 
 def _fields_like(base: ModelConfig, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a network like `base`: another kind of network shares none but its classes."""
+    """Return the fields of a network like `base`; a network of another kind shares only the classes."""
     given = {name: value for name, value in given.items() if value is not None}
     same = given.get("name", base.name) == base.name or kind_of(given["name"]) is type(base)
     kept = type(base).model_fields if same else ("classes",)
@@ -111,7 +111,7 @@ def _changed(neuron: NeuronConfig | None, parts: dict[str, Any]) -> NeuronConfig
 
 
 def _of_paper(paper: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return what a paper sets of the network; SpikeError if the network has no such setting."""
+    """Return the network settings of a paper; raise SpikeError if the network does not have one of them."""
     fields, name = paper_of(paper).model, given.get("name", FIRST)
     for field in fields:
         if field not in kind_of(name).model_fields:
@@ -120,7 +120,7 @@ def _of_paper(paper: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def checked(settings: TrainConfig) -> TrainConfig:
-    """Return the settings as they are; SpikeError if the ANN is given what only spiking networks have."""
+    """Return the settings unchanged; raise SpikeError if an ANN has settings that need spikes."""
     if settings.model.neuron is None and settings.timesteps > 1:
         raise SettingError("timesteps", f"cannot be {settings.timesteps}: the ANN has no time; train it with 1")
     if settings.model.neuron is None and settings.rmp_weight:
@@ -129,7 +129,7 @@ def checked(settings: TrainConfig) -> TrainConfig:
 
 
 def _with_surrogate(paper: str, parts: dict[str, Any], model: dict[str, Any]) -> dict[str, Any]:
-    """Return the parts with the network's own surrogate, where neither paper nor user says anything of one."""
+    """Return the parts with the network's default surrogate, unless the paper or the user names one."""
     if names_surrogate(paper) or parts.get("surrogate") is not None or parts.get("slope") is not None:
         return parts
     return {**parts, "surrogate": kind_of(model.get("name", FIRST)).surrogate}

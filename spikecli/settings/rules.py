@@ -1,4 +1,4 @@
-"""Which settings make no sense together, each with its reason: the one place that refuses a combination."""
+"""Combinations of settings that make no sense, each with its reason; no other module refuses one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _of_points(model: ModelConfig) -> bool:
 
 
 def _has(model: ModelConfig, **fields: Any) -> bool:
-    """Return whether a network has all of these fields with these values."""
+    """Return whether a network has all these fields with these values."""
     return all(getattr(model, name, None) == value for name, value in fields.items())
 
 
@@ -69,14 +69,14 @@ NEURON_RULES: tuple[Rule, ...] = (
 
 
 def refuse_network(model: ModelConfig) -> None:
-    """Raise SpikeError when no network can be built of these settings, with the reason."""
+    """Raise SpikeError, with the reason, if no network can be built from these settings."""
     _apply(NETWORK_RULES, model)
 
 
 def refuse(config: TrainConfig, kind: str, flips: bool = True, augments: Collection[str] = ()) -> None:
-    """Raise SpikeError when these settings make no sense together, or with data of this kind, with the reason.
+    """Raise SpikeError, with the reason, if these settings clash with each other or with this kind of data.
 
-    `kind` is what the data set holds, points, events or images, `augments` the names of this kind's augmentations,
+    `kind` is points, events or images, `augments` the names of this kind's augmentations,
     `flips` whether a mirrored sample keeps its class.
     """
     _refuse_data(config, kind, flips, augments)

@@ -1,4 +1,4 @@
-"""The survey's taxonomy of direct learning (Front. Neurosci. 2023, 2305.19725), and where in it each option stands."""
+"""The survey's taxonomy of direct learning (Front. Neurosci. 2023, 2305.19725), with the options for each method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Method:
-    """A method, and the options of `train` (or commands) that select it: none where it is not implemented."""
+    """A method, and the options of `train` (or commands) that select it; empty if it is not implemented."""
 
     name: str
     options: tuple[str, ...] = ()
@@ -17,7 +17,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Branch:
-    """A heading with what stands under it."""
+    """A heading with its methods and sub-headings."""
 
     title: str
     below: tuple[Branch | Method, ...]
@@ -132,12 +132,12 @@ TAXONOMY = (
 
 
 def methods(branches: tuple[Branch | Method, ...] = TAXONOMY) -> list[Method]:
-    """Return every method, in the order in which they stand."""
+    """Return every method, in the order of the tree."""
     return [each for one in branches for each in ([one] if isinstance(one, Method) else methods(one.below))]
 
 
 def nested(branches: tuple[Branch | Method, ...] = TAXONOMY) -> list[dict[str, Any]]:
-    """Return the tree as nested records, as JSON has it."""
+    """Return the tree as nested records for JSON."""
     return [
         {"name": one.name, "implemented": bool(one.options), "options": list(one.options), "arxiv": one.arxiv}
         if isinstance(one, Method)
