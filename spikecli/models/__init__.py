@@ -24,15 +24,15 @@ MODELS: dict[str, Callable[[Any], nn.Module]] = {
 
 
 def add(name: str, make: Callable[[Any], nn.Module], settings: type[ModelConfig], help: str = "") -> None:
-    """Add a network from outside: the function that builds it, and the class of its settings."""
+    """Register a network of a plug-in: the function that builds it, and the class of its settings."""
     networks.add(name, settings, help)
     MODELS[name] = make
 
 
 def build(config: ModelConfig) -> nn.Module:
-    """Return the network that `config` names, with fresh weights from torch's generator.
+    """Return a network of `config` with fresh weights from torch's generator.
 
-    SpikeError when its settings make no sense together.
+    Raise SpikeError if the settings clash.
     """
     refuse_network(config)
     make = MODELS[config.name]

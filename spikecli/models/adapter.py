@@ -1,4 +1,4 @@
-"""NeuroCLIP's inter-timestep adapter (arXiv 2306.12073): image features of T steps to better ones, CLIP untouched."""
+"""NeuroCLIP's inter-timestep adapter (arXiv 2306.12073): it improves image features of T steps; CLIP stays frozen."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class InterTimestepAdapter(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return F (T, B, D) of image features f (T, B, D) as CLIP gives them, not normalized."""
+        """Return F (T, B, D) for CLIP's image features f (T, B, D), which are not normalized."""
         f = features.flatten(0, 1)  # (T·B, D): statistics are those of all steps
         x = self.norm_down(self.down(self.dropout(self.norm_in(f))))
         h = self.neuron(x.unflatten(0, features.shape[:2]))  # (T, B, D/8), the membrane carried over T
@@ -52,12 +52,12 @@ class InterTimestepAdapter(nn.Module):
 
 
 def _running(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """Return the factor and the summand (C,) that a batch norm is in evaluation."""
+    """Return the factor and the summand (C,) that equal a batch norm in evaluation."""
     assert isinstance(norm, nn.BatchNorm1d) and norm.running_mean is not None and norm.running_var is not None
     scale = norm.weight / (norm.running_var + norm.eps).sqrt()
     return scale, norm.bias - scale * norm.running_mean
 
 
 def parameter_count(dim: int) -> int:
-    """Return how many numbers an adapter for features of `dim` learns: 265,600 for 1,024, and 67,264 for 512."""
+    """Return the number of parameters of an adapter for features of size `dim`: 265,600 for 1,024, 67,264 for 512."""
     return sum(parameter.numel() for parameter in InterTimestepAdapter(dim).parameters())

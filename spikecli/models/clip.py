@@ -1,4 +1,4 @@
-"""CLIP through open_clip: the one place that imports it, and the few things the program asks of a model."""
+"""CLIP through open_clip: the only module that imports it; loads a model and encodes images and texts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size", "text.transf
 
 @dataclass(frozen=True, eq=False)
 class ClipModel:
-    """A frozen CLIP: pictures and texts to features of one space."""
+    """A frozen CLIP: maps pictures and texts to features in one space."""
 
     module: Any  # open_clip's own
     tokenizer: Any
@@ -50,12 +50,12 @@ class ClipModel:
 
     @property
     def logit_scale(self) -> float:
-        """exp(s), the inverse temperature that the model was trained with."""
+        """The trained inverse temperature exp(s)."""
         return float(self.module.logit_scale.detach().exp())
 
     @property
     def description(self) -> str:
-        """What pictures go through before the model sees them, for the user to check."""
+        """The preprocessing of pictures, for the user to check."""
         mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
         activation = "QuickGELU" if self.quick_gelu else "GELU"
         return f"{self.name} ({self.weights}): {self.size} x {self.size} pixels, mean {mean}, std {std}, {activation}"
@@ -78,9 +78,9 @@ class ClipModel:
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
-        """Return the features (K, D), of length 1, of texts; SpikeError for one that is longer than CLIP reads.
+        """Return the features (K, D), of length 1, of texts; raise SpikeError if one is longer than CLIP reads.
 
-        The tokenizer would cut it without a word, and texts that differ in their ends would become the same.
+        The tokenizer would cut it silently, and texts with different ends would become equal.
         """
         tokens = self.tokenizer(list(texts)).to(self.device)
         for text in texts:
@@ -94,7 +94,7 @@ class ClipModel:
 
 
 def _count_tokens(tokenizer: Any, text: str) -> int:
-    """Return how many tokens a text has with its marks of beginning and end; 0 for a tokenizer that does not tell."""
+    """Return the number of tokens of a text, with start and end marks; 0 if the tokenizer cannot count."""
     if hasattr(tokenizer, "encode"):  # open_clip's own
         return len(tokenizer.encode(text)) + 2
     inner = getattr(tokenizer, "tokenizer", None)  # one of Hugging Face's
@@ -102,7 +102,7 @@ def _count_tokens(tokenizer: Any, text: str) -> int:
 
 
 def import_open_clip() -> ModuleType:
-    """Return open_clip, with the program's own `mini` among its models."""
+    """Return open_clip after adding the program's own `mini` to its models."""
     import_torchvision()  # which open_clip imports
     import open_clip
 
@@ -112,14 +112,14 @@ def import_open_clip() -> ModuleType:
 
 
 def find_weights(model: str | None, weights: str | None, data_dir: Path) -> Source:
-    """Return where the weights of `model` (a name of open_clip, or None for a folder that says it) are or belong."""
+    """Return where the weights of `model` (a name in open_clip, or None for a folder with a config) are or belong."""
     return locate(import_open_clip(), model, weights, data_dir)
 
 
 def load_clip(source: Source, device: torch.device, quick_gelu: bool | None = None) -> ClipModel:
-    """Return the CLIP of `source`; `quick_gelu` overrules what is known or recognized of its activation.
+    """Return the CLIP of `source`; `quick_gelu` overrides the recognized activation.
 
-    SpikeError when its file is not there, is damaged, or holds the weights of another model.
+    Raise SpikeError if its file is missing, damaged, or holds weights of another model.
     """
     open_clip = import_open_clip()
     if not source.path.is_file():
@@ -158,7 +158,7 @@ def build(
     preprocess: dict[str, Any] | None = None,
     device: str = "cpu",
 ) -> tuple[Any, Any]:
-    """Return a randomly initialized model of open_clip and its tokenizer; SpikeError when a part of it is not here."""
+    """Return a randomly initialized open_clip model and its tokenizer; raise SpikeError if a file of it is missing."""
     choice = {} if quick_gelu is None else {"quick_gelu": quick_gelu}
     try:
         with _hushed(), torch.device(device):
@@ -178,12 +178,12 @@ def build(
 
 
 def _check_size(open_clip: ModuleType, source: Source, tensors: dict[str, Tensor]) -> None:
-    """SpikeError when a stranger's configuration asks for a model that is larger than the weights beside it."""
+    """Raise SpikeError if a foreign configuration describes a larger model than the weights beside it."""
     if not source.model.startswith("local-dir:"):
         return
     with reading(source.path.parent, "fetch its configuration again"):
         check_depth(source, open_clip.get_model_config(source.model), len(tensors))
-    # On the meta device it takes no memory, whatever sizes it asks for.
+    # On the meta device it takes no memory, whatever its sizes.
     module, _ = build(open_clip, source.model, source.quick_gelu, source.preprocess, device="meta")
     wanted, found = (sum(value.numel() for value in some.values()) for some in (module.state_dict(), tensors))
     if wanted > found:
@@ -193,7 +193,7 @@ def _check_size(open_clip: ModuleType, source: Source, tensors: dict[str, Tensor
 
 
 def _load(open_clip: ModuleType, module: Any, found: dict[str, Tensor], source: Source) -> None:
-    """Give `module` its weights, all of them and no others; open_clip would resize what does not fit."""
+    """Load exactly the weights of `module`; open_clip would resize tensors that do not fit."""
     from open_clip.convert import convert_state_dict
     from open_clip.model import convert_to_custom_text_state_dict
 
@@ -219,7 +219,7 @@ def _load(open_clip: ModuleType, module: Any, found: dict[str, Tensor], source: 
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Keep open_clip from logging that a model without weights has no weights: it gets them next."""
+    """Silence open_clip's log line about a model without weights; they are loaded next."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""Where the weights of a CLIP lie, how they must be run, and how they are read: without unpickling anything."""
+"""Find the weights of a CLIP, recognize their activation, and read them without unpickling."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OPENAI_FOLDER = re.compile(r"(^|[-_.])(openai|quickgelu)$")
 
 @dataclass(frozen=True)
 class Source:
-    """The weights of one CLIP: the file, where it comes from, and what is known of how they were trained."""
+    """The weights of one CLIP: file, origin, and the known facts of their training."""
 
     model: str  # open_clip's name, or "local-dir:FOLDER" for a folder with a configuration of its own
     path: Path
@@ -43,16 +43,16 @@ class Source:
     preprocess: dict[str, Any] = field(default_factory=dict)
 
     def missing(self, reason: str = "") -> SpikeError:
-        """Return the one line for weights that are not there."""
+        """Return the one-line error for missing weights."""
         where = f" ({reason})" if reason else ""
         fetch = f"fetch {self.urls[0]} and put it there" if self.urls else "check the path"
         return SpikeError(f"found no weights of {self.model} at {self.path}{where}; {fetch}, or give --weights FILE")
 
 
 def locate(open_clip: ModuleType, model: str | None, weights: str | None, data_dir: Path) -> Source:
-    """Return where the weights that `model` and `weights` (a tag, a file, a folder, or None) mean are or belong.
+    """Return the source of the weights that `model` and `weights` (a tag, a file, a folder, or None) name.
 
-    SpikeError when open_clip knows no such model or tag, a folder holds no weights, or a file comes without a model.
+    Raise SpikeError for an unknown model or tag, for a folder without weights, and for a file without a model.
     """
     given = Path(weights) if weights else None
     if given is not None and given.is_dir():
@@ -66,7 +66,7 @@ def locate(open_clip: ModuleType, model: str | None, weights: str | None, data_d
 
 
 def _known(open_clip: ModuleType, model: str | None, given: Path | None) -> str:
-    """Return open_clip's spelling of `model`; SpikeError when there is none."""
+    """Return open_clip's spelling of `model`; raise SpikeError if open_clip does not know it."""
     if model is None:
         raise SpikeError(f"found weights {given} without a model; wanted its name; add --clip, for instance RN50")
     name = model.replace("/", "-")
@@ -93,7 +93,7 @@ def _tagged(open_clip: ModuleType, name: str, weights: str | None, data_dir: Pat
 
 
 def _addresses(facts: dict[str, Any]) -> tuple[str, ...]:
-    """Return where a tag's weights can be fetched, the safest format first."""
+    """Return the addresses of a tag's weights, the safest format first."""
     if not facts["hf_hub"]:
         return (facts["url"],)
     repository, _, name = facts["hf_hub"].rpartition("/")
@@ -116,7 +116,7 @@ def _in_folder(open_clip: ModuleType, model: str | None, folder: Path) -> Source
 
 
 def _configured(open_clip: ModuleType, model: str | None, path: Path, folder: Path) -> Source:
-    """Return weights beside a configuration; a model named as well must fit them, which loading will tell."""
+    """Return weights beside a configuration; if a model is also named, loading checks that they fit."""
     config = read_json(folder / _CONFIG, {"model_cfg": _MODEL}, "fetch it again, or remove it")
     quick_gelu = bool(config["model_cfg"].get("quick_gelu", False))
     name = f"local-dir:{folder}" if model is None else _known(open_clip, model, path)
@@ -127,7 +127,7 @@ def _configured(open_clip: ModuleType, model: str | None, path: Path, folder: Pa
 
 
 def _single_file(open_clip: ModuleType, name: str, path: Path) -> Source:
-    """Return bare weights: the preprocessing is that of the model's published weights, where these agree."""
+    """Return weights without a configuration; preprocessing is that of the model's published weights, if they agree."""
     published = [
         _preprocessing(open_clip.get_pretrained_cfg(name, tag)) for tag in open_clip.list_pretrained_tags_by_model(name)
     ]
@@ -136,7 +136,7 @@ def _single_file(open_clip: ModuleType, name: str, path: Path) -> Source:
 
 
 def check_depth(source: Source, config: dict[str, Any], count: int) -> None:
-    """SpikeError when a configuration asks for more layers than there are tensors: it could ask for billions."""
+    """Raise SpikeError if a configuration has more layers than the weights have tensors: it could name billions."""
     for part in ("vision_cfg", "text_cfg"):
         layers = config[part].get("layers", 0)
         wanted = layers if isinstance(layers, list) else [layers]
@@ -155,7 +155,7 @@ def file_sum(path: Path) -> str:
 
 
 def from_openai(path: Path, tensors: dict[str, Tensor]) -> bool:
-    """Return whether weights without a configuration are OpenAI's, and so need QuickGELU.
+    """Return whether weights without a configuration are from OpenAI and so need QuickGELU.
 
     The weights themselves do not tell. What does: the three numbers that OpenAI's own files carry, or the name of the
     file, of its folder or of its place in the hub's cache (`vit_base_patch32_clip_224.openai`, `RN50-quickgelu.pt`).
@@ -169,7 +169,7 @@ def from_openai(path: Path, tensors: dict[str, Tensor]) -> bool:
 
 
 def read_tensors(open_clip: ModuleType, path: Path, checksum: str) -> dict[str, Tensor]:
-    """Return the tensors in `path` by name; SpikeError when it is damaged, would have to be unpickled, or is no model.
+    """Return the tensors in `path` by name; raise SpikeError if it is damaged, needs unpickling, or is no model.
 
     A TorchScript archive can carry code. It is read only when its checksum is one of those OpenAI published.
     """
@@ -196,7 +196,7 @@ def read_tensors(open_clip: ModuleType, path: Path, checksum: str) -> dict[str, 
 
 
 def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
-    """Return the state dict in a checkpoint of open_clip's training, which holds more than that."""
+    """Return the state dict of a checkpoint of open_clip's training, without the rest."""
     import torch
 
     values = found.get("state_dict", found) if isinstance(found, dict) else None

@@ -1,4 +1,4 @@
-"""Convolutions and pools on maps with channels last, (..., H, W, C): what a neuron's parts and a batch norm expect.
+"""Convolutions and pools on maps with channels last, (..., H, W, C), as neurons and batch norms expect.
 
 A permuted view of such a map is torch's channels_last format, so that a convolution reads and writes it as it lies.
 """
@@ -31,17 +31,17 @@ NORM_SCALES: dict[str, Callable[[float, float], float]] = {
 
 
 def norm_scale(config: MapConfig, alpha: float = 1.0) -> float:
-    """Return what the scale of a batch norm in the network of `config` begins with."""
+    """Return the initial scale of batch norms in the network of `config`."""
     return NORM_SCALES[config.batch_norm](alpha, config.neuron.threshold if config.neuron else 1.0)
 
 
 def scaled(channels: int, width: float) -> int:
-    """Return `channels` times `width`, in eights, and eight at least."""
+    """Return `channels` · `width`, rounded to a multiple of 8, at least 8."""
     return max(8, 8 * round(channels * width / 8))
 
 
 def after(size: Size, stride: int) -> Size:
-    """Return the size of a map after a stride; a last incomplete step counts."""
+    """Return the size of a map after a stride, rounded up."""
     return -(-size[0] // stride), -(-size[1] // stride)
 
 
@@ -90,7 +90,7 @@ class Convolution(nn.Conv2d):
 
 
 class MapNorm(BatchNorm):
-    """The same norm on maps: a single process trains with torch's own, which takes half the time or less."""
+    """BatchNorm on maps; a single process trains with torch's own, which takes half the time or less."""
 
     def forward(self, y: Tensor) -> Tensor:
         if not self.training or processes.world() > 1:
@@ -114,7 +114,7 @@ class ConvNorm(Convolution):
         nn.init.constant_(self.norm.weight, scale)
 
     def effective(self) -> tuple[Tensor, Tensor]:
-        """Return the weight and the bias (outputs,) that convolution and running norm amount to."""
+        """Return the weight and the bias (outputs,) that equal convolution and running norm together."""
         scale, shift = self.norm.running()
         return scale[:, None, None, None] * self.weight, shift
 
@@ -125,7 +125,7 @@ class ConvNorm(Convolution):
 
     @torch.no_grad()
     def folded(self) -> Convolution:
-        """Return the plain convolution with a bias that this one's evaluation form equals."""
+        """Return the plain convolution with bias that equals this one in evaluation."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         plain = Convolution(self.in_channels, self.out_channels, kernel, stride).to(self.weight)
         weight, bias = self.effective()
@@ -149,7 +149,7 @@ class ConvFire(nn.Module):
 
 
 class Edge(nn.Identity):
-    """A connection without weights: here a fold leaves the gain of the spikes that pass."""
+    """A connection without weights; folding stores here the gain of the spikes that pass."""
 
     def scale_inputs(self, gain: Tensor) -> nn.Module:
         """Return the edge that gives for s what this one gives for gain·s."""
@@ -167,12 +167,12 @@ class WeightedEdge(nn.Module):
         return x * self.weight.to(x.dtype)
 
     def products(self, amounts: Tensor) -> Tensor:
-        """Return zeros (T,): a spike that passes is added to one neuron, as it is on an edge without a weight."""
+        """Return zeros (T,): each passing spike is added to one neuron, as on an edge without weights."""
         return torch.zeros(len(amounts), dtype=torch.float64)
 
 
 class AveragePool(nn.Module):
-    """Means over `side` × `side` places; at the border, over those that are there."""
+    """Means over `side` × `side` places; at the border, over the places inside the map."""
 
     def __init__(self, side: int) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ class AveragePool(nn.Module):
         return _maps(functional.avg_pool2d(_nchw(x), self.side, ceil_mode=True), x.shape[:-3])
 
     def joined(self, layer: Convolution, gain: Tensor) -> tuple[nn.Module, nn.Module]:
-        """Return a pool and a layer that give for s what these give for gain·s, with a gain (H, W, C) that no mean
+        """Return a pool and a layer with pool'(s), layer' equal to these for gain·s, for a gain (H, W, C) that no mean
         lets through: the layer reads the spikes themselves."""
         return Edge(), UnsharedConvolution.of(layer, gain, self.side)
 
@@ -191,7 +191,7 @@ class AveragePool(nn.Module):
 
 
 class Entry(nn.Module):
-    """A mean between a network's stem and its stages; a fold leaves the gain of the spikes in front of it."""
+    """A mean between a network's stem and its stages; folding stores here the gain of the spikes before it."""
 
     def __init__(self, side: int) -> None:
         super().__init__()
@@ -216,7 +216,7 @@ class GlobalPool(nn.Module):
 
 
 class Classifier(Linear):
-    """The last layer, in the weights' own precision under autocast too."""
+    """The last layer; it keeps the weights' precision under autocast."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -224,9 +224,9 @@ class Classifier(Linear):
 
 
 def pool_before(model: nn.Module, consumer: str) -> nn.Module | None:
-    """Return the pool through which the layer named `consumer` gets its input, None where it gets it as it is.
+    """Return the pool in front of the layer named `consumer`, None if there is no pool.
 
-    In these networks it is the layer's neighbor of the name `pool`.
+    In these networks it is the sibling module named `pool`.
     """
     parent = model.get_submodule(consumer.rpartition(".")[0])
     pool = getattr(parent, "pool", None)

@@ -1,6 +1,6 @@
 """Decoupled local aggregation (DeLA, 2308.16532) with neurons in place of its activations.
 
-A real-valued stream x (T, B, N, C) goes through three levels of points. Spikes meet weights alone; what is added, and
+A real-valued stream x (T, B, N, C) goes through three levels of points. Only spikes meet weights; what is added, and
 what a maximum over neighbors is taken of, is real.
 """
 
@@ -99,7 +99,7 @@ class Dela(nn.Module):
             return self.out(x.to(self.out.weight.dtype))
 
     def folded(self) -> nn.Module:
-        """Return the network without what serves training alone."""
+        """Return the network without the modules that only training uses."""
         self.offsets = None
         return self
 

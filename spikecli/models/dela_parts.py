@@ -20,7 +20,7 @@ HEIGHT, HEIGHT_SHIFT = 10.0, 0.8  # the height is divided by the one and shifted
 
 
 def scaled(channels: int, width: float) -> int:
-    """Return a number of channels times `width`, as a multiple of 4, at least 8."""
+    """Return a number of channels times `width`, rounded to a multiple of 4, at least 8."""
     return max(8, 4 * round(channels * width / 4))
 
 
@@ -52,7 +52,7 @@ class HeightShift(nn.Module):
 
 
 class DropPath(nn.Module):
-    """In training, a sample's term of the stream is left out with probability `rate`, and the others are scaled up."""
+    """In training, drop a sample's term of the stream with probability `rate` and scale up the others."""
 
     random_in_training = True
 
@@ -71,7 +71,7 @@ class DropPath(nn.Module):
 
 
 class Embedding(nn.Module):
-    """What a neighborhood looks like: offsets to the neighbors, three linear layers a pair, the maximum over pairs.
+    """Features of a neighborhood: offsets to the neighbors, three linear layers a pair, the maximum over pairs.
 
     At level 0 the height of each neighbor above the cloud's lowest point is an input too.
     """

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def to_network(batch: np.ndarray, device: torch.device, kind: torch.dtype) -> Tensor:
-    """Return a batch as a network takes it: points (B, N, 3), images (B, C, H, W) in −2 … 2, frames (T, B, 2, H, W).
+    """Return a batch as network input: points (B, N, 3), images (B, C, H, W) in −2 … 2, frames (T, B, 2, H, W).
 
     An image's pixels become (value/255 − ½)/¼, whatever the data set's own mean and deviation. The first batch norm
     undoes a factor, but no shift: padding is 0 either way.
@@ -17,13 +17,13 @@ def to_network(batch: np.ndarray, device: torch.device, kind: torch.dtype) -> Te
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """Return an array as a tensor on the device; a GPU fetches it from pinned memory while the host goes on."""
+    """Return an array as a tensor on the device; to a GPU the copy is asynchronous, from pinned memory."""
     x = torch.from_numpy(np.ascontiguousarray(array))
     return x.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else x.to(device)
 
 
 def as_network_input(x: Tensor, kind: torch.dtype) -> Tensor:
-    """Return samples (B, ...) that are on the device as a network takes them."""
+    """Return samples (B, ...) on the device as network input."""
     x = x.to(kind)
     if x.dim() == 5:
         return x.transpose(0, 1)

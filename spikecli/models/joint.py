@@ -51,7 +51,7 @@ def decomposed(kernel: Tensor) -> tuple[Bases, Tensor]:
 
 
 def shared_weights(network: nn.Module) -> list[tuple[str, Tensor]]:
-    """Return the weights, by name, that are made from shared bases: of all layers but the plain linear ones."""
+    """Return by name the weights made from shared bases: those of all layers but the plain linear ones."""
     return [
         (f"{name}.weight", module.weight)
         for name, module in network.named_modules()
@@ -66,7 +66,7 @@ def _layer(network: nn.Module, weight: str) -> nn.Module:
 
 
 class Exit(nn.Module):
-    """Mean over places → linear → batch norm: a feature. ReLU → linear: logits. It serves training alone."""
+    """Mean over places → linear → batch norm: a feature. ReLU → linear: logits. Only training uses it."""
 
     def __init__(self, channels: int, features: int, classes: int) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class Exit(nn.Module):
 
 
 class Branch(nn.Module):
-    """One of the two networks, without the weights that are made from the bases; with singular values and exits."""
+    """One of the two networks: its singular values, its exits, and the weights that are not shared."""
 
     def __init__(self, network: nn.Module, sigma: list[Tensor], classes: int) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Branch(nn.Module):
         self.exits = nn.ModuleList(Exit(channels, last.in_features, classes) for _, channels in exits)
 
     def weights(self, bases: nn.ModuleList) -> dict[str, Tensor]:
-        """Return the weights that this branch's singular values give, by their names in its network."""
+        """Return the weights made from this branch's singular values, by their names in its network."""
         made = (base(sigma) for base, sigma in zip(bases, self.sigma, strict=True))
         return dict(zip(self.names, made, strict=True))
 
@@ -112,7 +112,7 @@ class Branch(nn.Module):
 
     @contextmanager
     def _kept(self) -> Iterator[dict[str, Tensor]]:
-        """Yield a dict that has, after a pass, what each stage gave and what the last layer was given."""
+        """Yield a dict that holds, after a pass, each stage's output and the last layer's input."""
         kept: dict[str, Tensor] = {}
         handles = [
             self.network.get_submodule(stage).register_forward_hook(
@@ -147,23 +147,23 @@ class Joint(nn.Module):
         self.ann = Branch(ann, sigma, config.classes)
 
     def forward(self, x: Tensor, timesteps: int = 1) -> Tensor:
-        """Return the spiking network's logits of each step; who trains reads the exits of both branches by hooks."""
+        """Return the spiking network's logits of each step; training reads the exits of both branches by hooks."""
         if not self.training:
             return self.snn.answer(x, timesteps, self.bases)
         self.ann(x, 1, self.bases)
         return self.snn(x, timesteps, self.bases)[-1][0]
 
     def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield what the wiring of the ordinary network is."""
+        """Yield the wiring of the ordinary spiking network."""
         yield from getattr(self.snn.network, "wiring", tuple)()
 
     def folded(self) -> nn.Module:
-        """Return the ordinary spiking network, which goes on to lose its norms and amplitudes as any other."""
+        """Return the ordinary spiking network, whose norms and amplitudes can then be folded."""
         return self.materialized()
 
     @torch.no_grad()
     def materialized(self, branch: str = "snn") -> nn.Module:
-        """Return one of the two as the ordinary network that it is: W = U·diag(σ)·V in each layer."""
+        """Return one of the two as an ordinary network with W = U·diag(σ)·V in each layer."""
         part = getattr(self, branch)
         network = copy.deepcopy(part.network)
         for name, weight in part.weights(self.bases).items():
@@ -172,12 +172,12 @@ class Joint(nn.Module):
 
 
 def _at_once(module: nn.Module, inputs: tuple[Tensor, int]) -> tuple[Tensor, int]:
-    """Return what a network without time is given: the sum of a recording's frames, which holds all of its events."""
+    """Return the input of a network without time: the sum of a recording's frames, with all its events."""
     return (inputs[0].sum(0) if inputs[0].dim() == 5 else inputs[0]), 1
 
 
 def ordinary(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
-    """Return the tensors of the spiking `network` among those, by name, of a Joint that has it as a branch."""
+    """Return the tensors of the spiking `network` from those, by name, of a Joint with it as a branch."""
     prefix = "snn.network."
     found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
     for number, (name, weight) in enumerate(shared_weights(network)):

@@ -36,7 +36,7 @@ class BatchNorm(nn.Module):
         self.eps = eps
 
     def scale_and_shift(self, mean: Tensor, variance: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Return (scale, shift) for batch statistics, after the running statistics have taken them in."""
+        """Update the running statistics and return (scale, shift) for the batch statistics."""
         with torch.no_grad():
             unbiased = variance * (count / max(count - 1, 1))
             self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
@@ -60,15 +60,15 @@ class BatchNorm(nn.Module):
 
 
 def in_one_pass(y: Tensor) -> bool:
-    """Return whether torch's own batch norm takes statistics and applies them in few passes: on a GPU, of one process.
+    """Return whether to use torch's own batch norm, which needs few passes: on a GPU, in a single process.
 
-    There a pass over the outputs costs less than the small kernels that would save it. Few rows keep the other way.
+    There a pass over the outputs costs less than the small kernels that would avoid it. Few rows do not use it.
     """
     return y.device.type in ONE_PASS and processes.world() == 1 and y.numel() > y.shape[-1]
 
 
 def normed(weight: Tensor, norm: BatchNorm) -> tuple[Tensor, Tensor]:
-    """Return the weight (outputs, inputs) and bias (outputs,) that a linear layer and its norm are in evaluation."""
+    """Return weight (outputs, inputs) and bias (outputs,) that equal a linear layer and its norm in evaluation."""
     scale, shift = norm.running()
     return scale[:, None] * weight, shift
 
@@ -88,7 +88,7 @@ class _Weighted(nn.Module):
 
 
 class LinearNorm(_Weighted):
-    """Linear → dropout → batch norm, for few rows: the statistics are taken from the outputs."""
+    """Linear → dropout → batch norm, for few rows: statistics come from the outputs."""
 
     def __init__(self, inputs: int, outputs: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class LinearNorm(_Weighted):
         return functional.linear(x, *normed(self.weight, self.norm))
 
     def folded(self) -> nn.Module:
-        """Return the layer without a norm that this one is in evaluation."""
+        """Return the layer without a norm that equals this one in evaluation."""
         return Linear.of(*normed(self.weight, self.norm))
 
 
@@ -118,7 +118,7 @@ class PointLinearNorm(_Weighted):
         self.norm = BatchNorm(outputs)
 
     def effective(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weight (outputs, inputs) and bias (outputs,) that norm and linear amount to, for this input."""
+        """Return weight (outputs, inputs) and bias (outputs,) that equal norm and linear together, for this input."""
         if self.training:
             mean, covariance, count = input_moments(x)
             with torch.autocast(x.device.type, enabled=False):
@@ -133,12 +133,12 @@ class PointLinearNorm(_Weighted):
         return functional.linear(x, *self.effective(x))
 
     def folded(self) -> nn.Module:
-        """Return the layer without a norm that this one is in evaluation."""
+        """Return the layer without a norm that equals this one in evaluation."""
         return self.plain.of(*normed(self.weight, self.norm))
 
 
 class CoordinateLinearNorm(PointLinearNorm):
-    """The same on real coordinates: computed in full precision (three inputs cost nothing), given on in autocast's."""
+    """The same on real coordinates: computed in full precision, which three inputs allow; output in autocast's type."""
 
     plain = CoordinateLinear
 
@@ -189,7 +189,7 @@ class MaxThenNorm(_Weighted):
         return work.pooled_matrices(x, self.weight, moments=False)
 
     def folded(self) -> nn.Module:
-        """Return the layer without a norm that this one is in evaluation: a negative factor leaves its sign behind."""
+        """Return the layer without a norm that equals this one in evaluation; the sign of the factor is kept apart."""
         scale, shift = self.norm.running()
         linear = SignedLinearMax.of(scale.abs()[:, None] * self.weight, shift)
         linear.sign = torch.where(scale < 0, -torch.ones_like(scale), torch.ones_like(scale))
@@ -234,13 +234,13 @@ class FireThenMax(nn.Module):
         return work.pooled_matrices(x, self.point.weight, moments=True)
 
     def scale_inputs(self, gain: Tensor) -> nn.Module:
-        """Return the layer that gives for s what this one gives for gain·s, once its norm is folded."""
+        """Return the layer that maps s to what this one gives for gain·s, once its norm is folded."""
         assert isinstance(self.point, Linear)
         self.point.scale_inputs(gain)
         return self
 
 
 def linear_weight(inputs: int, outputs: int) -> nn.Parameter:
-    """Return a weight (outputs, inputs), uniform within 1/√inputs as torch's own linear layers begin."""
+    """Return an initial weight (outputs, inputs), uniform within ±1/√inputs as in torch's linear layers."""
     bound = 1 / math.sqrt(inputs)
     return nn.Parameter(torch.empty(outputs, inputs).uniform_(-bound, bound))

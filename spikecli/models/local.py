@@ -19,7 +19,7 @@ TILE = 4096  # rows of a product on a CPU that stay in cache until their maximum
 
 
 class _Rows(Linear):
-    """A bias-free linear map of every row, of which a maximum leaves fewer rows."""
+    """A bias-free linear map of every row, followed by a maximum over rows."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
@@ -57,7 +57,7 @@ class MaxNorm(nn.Module):
         return self.norm(self.product(x, *neighbors))
 
     def folded(self) -> nn.Module:
-        """Return the layer without a norm that this one is in evaluation: a negative factor leaves its sign behind."""
+        """Return the layer without a norm that equals this one in evaluation; the sign of the factor is kept apart."""
         scale, shift = self.norm.running()
         self.product.weight = nn.Parameter(scale.abs()[:, None] * self.product.weight)
         return SignedMax(self.product, torch.where(scale < 0, -torch.ones_like(scale), torch.ones_like(scale)), shift)
@@ -80,7 +80,7 @@ class SignedMax(nn.Module):
 
 
 def begin(weight: Tensor) -> None:
-    """Give a weight its first values in place."""
+    """Initialize a weight in place."""
     nn.init.trunc_normal_(weight, std=WEIGHT_DEVIATION, a=-2 * WEIGHT_DEVIATION, b=2 * WEIGHT_DEVIATION)
 
 
@@ -101,7 +101,7 @@ def pair_max(x: Tensor, weight: Tensor) -> Tensor:
 
 
 class _PairMax(torch.autograd.Function):
-    """Keeps inputs and winners; the gradient stands in a dense tile at the winners, so that two products remain."""
+    """Saves inputs and winners; the gradient is put at the winners of a dense tile, so two products remain."""
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,7 +128,7 @@ class _PairMax(torch.autograd.Function):
 
 
 def _tiles(tensor: Tensor, pairs: int | None = None) -> tuple[Tensor, ...]:
-    """Return groups of rows that are worked on at once: all on a GPU, a tile of TILE pairs on a CPU."""
+    """Return groups of rows to process at once: all on a GPU, a tile of TILE pairs on a CPU."""
     if tensor.device.type != "cpu":
         return (tensor,)
     return tensor.split(max(1, TILE // (pairs or tensor.shape[1])))

@@ -27,13 +27,13 @@ _START_TEMPERATURE = 14.0
 
 @dataclass(frozen=True)
 class Recipe:
-    """How `mini` is trained; every field is part of the name of the file it is kept in."""
+    """Training settings of `mini`; every field is part of its file name."""
 
     steps: int = 900
     batch_size: int = 64
     lr: float = 3e-3
     weight_decay: float = 0.05
-    caption_steps: int = 75  # first the captions learn to differ: pictures need something to be told apart by
+    caption_steps: int = 75  # first the captions learn to differ, so that pictures have targets that differ
     warmup: int = 30
     ramp: float = 0.4  # share of the steps over which the pictures grow from plain to fully varied
     label_smoothing: float = 0.05
@@ -44,7 +44,7 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Digits (S, h, w) in 0 … 1, white on black, and what they show (S,)."""
+    """Digits (S, h, w) in 0 … 1, white on black, and their labels (S,)."""
 
     images: Tensor
     labels: Tensor
@@ -57,7 +57,7 @@ class Pictures:
 
 
 def mini_source(data_dir: Path, pictures: Pictures, recipe: Recipe) -> Source:
-    """Return where the weights that `recipe` makes of `pictures` are or belong; another recipe has another file."""
+    """Return the place of the weights trained by `recipe` on `pictures`; each recipe has its own file."""
     about = json.dumps([asdict(recipe), MINI_CONFIG.read_text(encoding="utf-8"), pictures.checksum], sort_keys=True)
     key = hashlib.sha256(about.encode()).hexdigest()[:12]
     return Source("mini", data_dir / "clip" / f"mini-{key}.safetensors", "trained here on pictures of digits")
@@ -66,9 +66,9 @@ def mini_source(data_dir: Path, pictures: Pictures, recipe: Recipe) -> Source:
 def ensure_mini(
     data_dir: Path, pictures: Pictures, recipe: Recipe, on_step: Callable[[int, int], None]
 ) -> tuple[Source, bool]:
-    """Return where `mini` is, after training it unless it is there, and whether it was trained now.
+    """Return the place of `mini`, trained first if it is missing, and whether it was trained now.
 
-    `on_step` is told the step and the number of steps. SpikeError when another process is training it.
+    `on_step` is called with the step and the number of steps. Raise SpikeError if another process is training it.
     """
     source = mini_source(data_dir, pictures, recipe)
     if source.path.is_file():
@@ -107,7 +107,7 @@ def train_mini(pictures: Pictures, recipe: Recipe, on_step: Callable[[int, int],
 
 
 def picture_accuracy(clip: ClipModel, pictures: Pictures) -> float:
-    """Return the share of plain pictures that `clip` tells right, by the caption "a photo of the number …"."""
+    """Return the share of plain pictures that `clip` names correctly, by the caption "a photo of the number …"."""
     texts = clip.encode_texts([f"a photo of the number {name}" for name in NAMES])
     images = plain(pictures.images, clip.size).expand(-1, 3, -1, -1)
     features = torch.cat([functional.normalize(clip.encode_images(part), dim=-1) for part in images.split(256)])
@@ -133,11 +133,11 @@ class _Lesson:
         )
 
     def captions(self) -> Tensor:
-        """Return the loss of telling by one caption of each digit which other caption is of the same."""
+        """Return the loss of matching captions: one caption of each digit against another of the same digit."""
         return functional.cross_entropy(_START_TEMPERATURE * self._texts() @ self._texts().T, torch.arange(_CLASSES))
 
     def pairs(self, progress: float) -> Tensor:
-        """Return CLIP's symmetric loss, a caption belonging to every picture of its digit."""
+        """Return CLIP's symmetric loss; a caption matches every picture of its digit."""
         recipe = self.recipe
         chosen = torch.randint(len(self.pictures.labels), (recipe.batch_size,), generator=self.generator)
         strength = min(1.0, progress / recipe.ramp) if recipe.ramp else 1.0
@@ -153,7 +153,7 @@ class _Lesson:
 
     @torch.no_grad()
     def set_length(self) -> None:
-        """Scale the last layer so that plain pictures' features are of the recipe's length; no angle changes."""
+        """Scale the last layer so that plain pictures' features have the recipe's length; angles stay."""
         images = plain(self.pictures.images, self.size).expand(-1, 3, -1, -1)
         features = [self.module.encode_image((part - self.mean) / self.std) for part in images.split(256)]
         factor = self.recipe.feature_length / torch.cat(features).norm(dim=1).mean()
@@ -167,7 +167,7 @@ class _Lesson:
 
 
 def _groups(module: Any, recipe: Recipe) -> list[dict[str, object]]:
-    """Return the parameters, those of matrices and kernels to be decayed."""
+    """Return parameter groups: matrices and kernels with weight decay, the rest without."""
     decayed: list[torch.nn.Parameter] = []
     kept: list[torch.nn.Parameter] = []
     for name, parameter in module.named_parameters():
@@ -176,7 +176,7 @@ def _groups(module: Any, recipe: Recipe) -> list[dict[str, object]]:
 
 
 def _rate(position: int, recipe: Recipe) -> float:
-    """Return the share of the learning rate: full for the captions, then warmed up and let down along a cosine."""
+    """Return the factor of the learning rate: 1 for the captions, then a warm-up and a cosine."""
     if position < 0:
         return 1.0
     return min(1.0, (position + 1) / recipe.warmup) * (1 + math.cos(math.pi * position / recipe.steps)) / 2

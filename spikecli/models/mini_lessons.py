@@ -1,4 +1,4 @@
-"""What `mini` is taught with: pictures of digits, varied as pictures are, and captions for them. Never an event."""
+"""Training data of `mini`: augmented pictures of digits and captions for them; no events."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FRAMES = (
 
 @dataclass(frozen=True)
 class Variation:
-    """How far pictures are moved, turned and redrawn; every range is narrowed by the strength, 0 … 1."""
+    """Ranges of shifts, rotations and recoloring of pictures; each is scaled by the strength, 0 … 1."""
 
     turn: float = 0.25  # radians, either way
     lean: float = 0.25  # shear, either way
@@ -60,7 +60,7 @@ class Variation:
         return self._soiled(torch.where(dice(0, 1) < 0.5, blurred, x), strength, dice, generator).clamp(0, 1)
 
     def _placed(self, x: Tensor, size: int, strength: float, dice: Callable[[float, float], Tensor]) -> Tensor:
-        """Return x (B, 1, h, w) turned, leaned, zoomed and moved, (B, 1, size, size)."""
+        """Return x (B, 1, h, w) rotated, sheared, zoomed and shifted, (B, 1, size, size)."""
 
         def about(middle: float, low: float, high: float) -> Tensor:
             return middle + strength * (dice(low, high) - middle).reshape(-1)
@@ -79,7 +79,7 @@ class Variation:
     def _soiled(
         self, x: Tensor, strength: float, dice: Callable[[float, float], Tensor], generator: torch.Generator
     ) -> Tensor:
-        """Return x with black and white spots of 2 x 2 pixels, and grain."""
+        """Return x with black and white spots of 2 × 2 pixels, and grain."""
         batch, _, height, width = x.shape
         spots = torch.rand(batch, 1, height // 2, width // 2, generator=generator)
         share = strength * dice(0, self.specks) / 2
@@ -89,13 +89,13 @@ class Variation:
 
 
 def plain(pictures: Tensor, size: int) -> Tensor:
-    """Return digits (B, h, w) in 0 … 1 as pictures (B, 1, size, size) with a narrow margin, and nothing else done."""
+    """Return digits (B, h, w) in 0 … 1 as pictures (B, 1, size, size) with a narrow margin, not augmented."""
     margin = functional.pad(pictures[:, None], (1, 1, 1, 1))
     return functional.interpolate(margin, size=(size, size), mode="bilinear", align_corners=False)
 
 
 def caption(digit: int, generator: torch.Generator) -> str:
-    """Return one of many ways to say that a picture shows `digit`."""
+    """Return a random caption for a picture of `digit`."""
 
     def pick(choices: Sequence[str]) -> str:
         return choices[int(torch.randint(len(choices), (1,), generator=generator))]
@@ -123,7 +123,7 @@ def _enlarged(pictures: Tensor, margin: int) -> Tensor:
 
 
 def _edges(x: Tensor) -> Tensor:
-    """Return how steep x (B, 1, H, W) is, in 0 … 1, whichever way it rises."""
+    """Return the gradient magnitude of x (B, 1, H, W), scaled to 0 … 1."""
     across = functional.conv2d(x, _SOBEL[None, None], padding=1)
     down = functional.conv2d(x, _SOBEL.T[None, None], padding=1)
     steep = torch.hypot(across, down)
@@ -131,7 +131,7 @@ def _edges(x: Tensor) -> Tensor:
 
 
 def _recolored(x: Tensor, strength: float, dice: Callable[[float, float], Tensor]) -> Tensor:
-    """Return x in two other grays that can be told apart, dark on bright as often as bright on dark."""
+    """Return x in two other grays with enough contrast; dark on bright half of the time."""
     ground, ink = dice(0, 1), dice(0, 1)
     ink = torch.where((ink - ground).abs() < 0.35, ground + torch.where(ground < 0.5, 0.5, -0.5), ink)
     other = ground + (ink - ground) * x

@@ -69,7 +69,7 @@ def output_moments(y: Tensor) -> tuple[Tensor, Tensor, int]:
 
 
 def across_processes(*sums: Tensor) -> tuple[Tensor, ...]:
-    """Return the sums of all training processes, added up in one exchange; in a single process, what was given.
+    """Return the sums over all training processes, in one exchange; in a single process, the input.
 
     All processes hold as many rows: a batch is shared equally among them.
     """

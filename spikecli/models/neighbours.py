@@ -52,7 +52,7 @@ def nearest(points: Tensor, k: int) -> Tensor:
 
 
 def _nearest(points: Tensor, k: int) -> Tensor:
-    """Sort whole numbers: the bits of a distance ≥ 0 keep its order, and below them the point's place settles ties."""
+    """Sort integers: the bits of a distance ≥ 0 keep its order; the point's place in the lower bits breaks ties."""
     squared = points.new_zeros(1)
     for axis in points.unbind(-1):
         difference = axis.unsqueeze(2) - axis.unsqueeze(1)
@@ -97,7 +97,7 @@ def neighbor_max(y: Tensor, neighbors: Neighborhood) -> Tensor:
 
 
 def neighbor_max_plain(y: Tensor, neighbors: Neighborhood) -> Tensor:
-    """Return the same as `neighbor_max` as it is written down, with every neighbor's features in memory."""
+    """Return the same as `neighbor_max`, by its definition, with every neighbor's features in memory."""
     clouds = torch.arange(len(neighbors.index), device=y.device)[:, None, None]
     gathered = y[:, clouds, neighbors.index]  # (T, B, Q, k, C)
     first = gathered.argmax(-2, keepdim=True)
@@ -166,7 +166,7 @@ def _backward(gradient: Tensor, winners: Tensor, neighbors: Neighborhood) -> Ten
 
 
 def _scattered_in_order(gradient: Tensor, winners: Tensor, neighbors: Neighborhood) -> Tensor:
-    """Do the same sorted by target, and so in a fixed order, which a GPU's scatter_add does not keep."""
+    """Return the same, added in a fixed order sorted by target; a GPU's scatter_add has no fixed order."""
     rows, _, channels = gradient.shape
     places = _flat(neighbors.index, rows, neighbors.points).gather(2, winners.long())
     where = places * channels + torch.arange(channels, device=gradient.device)

@@ -89,7 +89,7 @@ def finish(
     gradient, largest, sums, out, count, points, queries, channels,
     BLOCK: tl.constexpr, ROWS: tl.constexpr, ONE: tl.constexpr,
 ):  # fmt: skip
-    """Write what each point won, less its own gradient."""
+    """Write the sum that each point won, minus its own gradient."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     channel = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     both = (row < count)[:, None] & (channel < channels)[None, :]

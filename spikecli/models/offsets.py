@@ -1,4 +1,4 @@
-"""DeLA's second task (2308.16532), in training alone: where a neighbor lies, told from how its features differ."""
+"""DeLA's second task (2308.16532), only in training: predict a neighbor's offset from the feature difference."""
 
 from __future__ import annotations
 

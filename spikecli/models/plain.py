@@ -1,4 +1,4 @@
-"""Layers without a norm: weight, bias and, where there is one, a maximum. What folding leaves of every other layer."""
+"""Layers without a norm: weight, bias and, for some, a maximum. Folding turns every other layer into one of these."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Reader(Protocol):
     """A plain layer that reads spikes and can take over their amplitude."""
 
     def scale_inputs(self, gain: Tensor) -> nn.Module:
-        """Return the layer that gives for s what this one gives for gain·s; SpikeError where there is none."""
+        """Return the layer that maps s to what this one gives for gain·s; raise SpikeError if none exists."""
 
 
 @runtime_checkable
@@ -41,7 +41,7 @@ class Linear(nn.Linear):
         return layer
 
     def effective(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return weight and bias, which are the same for every input."""
+        """Return weight and bias; they do not depend on the input."""
         return self.weight, self.bias
 
     def products(self, amounts: Tensor) -> Tensor:
@@ -82,14 +82,14 @@ class MatrixLinear(Linear):
         return super().forward(x).unflatten(-1, (math.isqrt(self.out_features), -1))
 
     def scale_rows(self, gain: Tensor) -> None:
-        """Make A into diag(gain)·A: x·diag(gain)·A is what gain·x becomes."""
+        """Turn A into diag(gain)·A, so that x gives what gain·x gave."""
         k = math.isqrt(self.out_features)
         rows = per_channel(gain, k).expand(k).repeat_interleave(k)
         self.weight, self.bias = nn.Parameter(rows[:, None] * self.weight), nn.Parameter(rows * self.bias)
 
 
 class CoordinateLinear(Linear):
-    """The same on real coordinates: computed in full precision, given on in autocast's."""
+    """The same on real coordinates: computed in full precision, output in autocast's type."""
 
     def forward(self, x: Tensor) -> Tensor:
         kind = x.device.type
@@ -158,7 +158,7 @@ class Maximum(nn.Module):
         return x.max(-2).values if x.requires_grad else x.amax(-2)  # amax would share the gradient out
 
     def scale_inputs(self, gain: Tensor) -> nn.Module:
-        """Return this layer, through which a gain ≥ 0 passes as it is; SpikeError for a negative one."""
+        """Return this layer, since a gain ≥ 0 passes unchanged; raise SpikeError for a negative gain."""
         if (gain < 0).any():
             raise SpikeError(
                 f"a maximum is taken of spikes with a negative amplitude ({gain.min().item():.3g} is the lowest), and "
@@ -168,7 +168,7 @@ class Maximum(nn.Module):
 
 
 def per_channel(gain: Tensor, channels: int) -> Tensor:
-    """Return the gain as it multiplies a last axis of `channels`; SpikeError when it is of another shape."""
+    """Return the gain for a last axis of `channels`; raise SpikeError if its shape does not fit."""
     if gain.dim() > 1 or gain.numel() not in (1, channels):
         raise SpikeError(f"it reads {channels} channels and cannot take an amplitude of shape {tuple(gain.shape)}")
     return gain

@@ -1,4 +1,4 @@
-"""Spiking PointNet (2310.06232), and with ReLU neurons at T = 1 the PointNet it is measured against."""
+"""Spiking PointNet (2310.06232); with ReLU neurons at T = 1, the PointNet that it is compared with."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TNet(nn.Module):
         yield "fire5", ("out",)
 
     def scale_inputs(self, gain: Tensor) -> nn.Module:
-        """Return the T-Net that for s gives the transform of s that this one gives of gain·s: diag(gain)·A."""
+        """Return the T-Net whose transform of s is diag(gain)·A, with A this one's transform of gain·s."""
         assert isinstance(self.point1, Linear) and isinstance(self.out, MatrixLinear)
         self.point1.scale_inputs(gain)
         self.out.scale_rows(gain)

@@ -75,7 +75,7 @@ class _BatchedLinearMax(torch.autograd.Function):
 
 
 def _tiles(x: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
-    """Return x (R, N, C_in) in parts whose products with `weight` take TILE_BYTES at most, a cloud at least."""
+    """Return x (R, N, C_in) in parts of at least one cloud whose products with `weight` take at most TILE_BYTES."""
     a_cloud = x.shape[1] * len(weight) * x.element_size()
     return x.split(max(1, TILE_BYTES // a_cloud))
 

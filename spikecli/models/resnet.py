@@ -1,4 +1,4 @@
-"""Spiking ResNet-18, -19 and -20 for images and event frames; with ReLUs, the ANNs they are measured against."""
+"""Spiking ResNet-18, -19 and -20 for images and event frames; with ReLUs, the ANNs that they are compared with."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from spikecli.settings.networks import ResNetConfig
 
 @dataclass(frozen=True)
 class Plan:
-    """A network before its width: channels of the stem's convolutions, and of each stage, with its blocks."""
+    """A network at width 1: channels of the stem's convolutions; channels and blocks of each stage."""
 
     stem: tuple[int, ...]
     stages: tuple[tuple[int, int], ...]  # (channels, blocks); from the second on, the first block halves the map
@@ -48,13 +48,13 @@ PLANS = {
 
 
 def plan_of(config: ResNetConfig) -> Plan:
-    """Return the plan of a ResNet; in the layout "first", ours of 0.1, every shortcut pools and no entry does."""
+    """Return the plan of a ResNet; in the layout "first", that of version 0.1, shortcuts pool, the entry does not."""
     plan = PLANS[config.name]
     return plan if config.layout == "released" else replace(plan, entry=1, pooled_shortcut=True)
 
 
 class Shortcut(nn.Module):
-    """Past a block that changes the map: 1 × 1 convolution with the block's stride → batch norm; or, with `pooled`,
+    """The shortcut of a block that changes the map: 1 × 1 convolution with its stride → batch norm; or, if `pooled`,
     average pool → 1 × 1 convolution → batch norm."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, scale: float, pooled: bool) -> None:
@@ -95,7 +95,7 @@ class Block(nn.Module):
         return self.fire2(self.conv2(y) + self.shortcut(x), timesteps)
 
     def consumers(self, name: str) -> tuple[str, ...]:
-        """Return the names of the layers that the input of this block, itself named `name`, goes into."""
+        """Return the names of the layers that read the input of this block, called `name`."""
         way = f"{name}.shortcut" if isinstance(self.shortcut, Edge) else f"{name}.shortcut.conv"
         return f"{name}.conv1", way
 
@@ -126,7 +126,7 @@ class ResNet(nn.Module):
         self.out = Classifier(channels, config.classes)
 
     def forward(self, x: Tensor, timesteps: int = 1) -> Tensor:
-        """Return the logits of each step; frames bring their own number of steps, whatever `timesteps` says."""
+        """Return the logits of each step; for frames their own number of steps counts, not `timesteps`."""
         timesteps = timesteps if x.dim() == 4 else x.shape[0]
         x = as_maps(x)  # an image stays (1, B, H, W, C) until a neuron has fired
         for layer in self.stem:

@@ -1,4 +1,4 @@
-"""Convolutions with kernels of their own at each place: where an amplitude per neuron of a map goes."""
+"""Convolutions with a separate kernel at each place, into which an amplitude per neuron of a map is folded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UnsharedConvolution(nn.Module):
 
     @classmethod
     def of(cls, layer: nn.Conv2d, gain: Tensor, side: int = 1) -> Self:
-        """Return the layer that gives for s what `layer` gives for means over `side` × `side` places of gain·s.
+        """Return the layer that maps s to what `layer` gives for means of gain·s over `side` × `side` places.
 
         K̃ = K ⊙ unfold(a) at each place. A mean before it spreads a weight over its places, divided by their number.
         """
@@ -40,7 +40,7 @@ class UnsharedConvolution(nn.Module):
         return y.unflatten(1, self.size).unflatten(0, x.shape[:-3])
 
     def patches(self, x: Tensor) -> Tensor:
-        """Return what each place of the output sees of maps (..., H, W, inputs): (..., H', W', inputs·kernel²)."""
+        """Return the input patch of each output place, for maps (..., H, W, inputs): (..., H', W', inputs·kernel²)."""
         return _patches(x, self.size, self.kernel, self.stride, self.padding)
 
     def products(self, amounts: Tensor) -> Tensor:
@@ -60,13 +60,13 @@ def output_size(layer: nn.Conv2d, shape: tuple[int, ...], side: int = 1) -> Size
 
 
 def unshared_numel(layer: nn.Conv2d, shape: tuple[int, ...], side: int = 1) -> int:
-    """Return how many weights `UnsharedConvolution.of` makes of a convolution."""
+    """Return the number of weights of `UnsharedConvolution.of` for a convolution."""
     height, width = output_size(layer, shape, side)
     return height * width * layer.weight.numel() * side * side
 
 
 def _patches(x: Tensor, size: Size, kernel: int, stride: int, padding: int) -> Tensor:
-    """Return what each place of the output sees of maps (..., H, W, C): (..., H', W', C·kernel·kernel)."""
+    """Return the input patch of each output place, for maps (..., H, W, C): (..., H', W', C·kernel·kernel)."""
     after = [
         (places - 1) * stride + kernel - padding - length for places, length in zip(size, x.shape[-3:-1], strict=True)
     ]
@@ -75,7 +75,7 @@ def _patches(x: Tensor, size: Size, kernel: int, stride: int, padding: int) -> T
 
 
 def _cells(shape: tuple[int, ...], side: int) -> Tensor:
-    """Return (H, W, 1): over how many places the mean is taken that each place enters; fewer at the border."""
+    """Return (H, W, 1): the number of places in the mean that each place enters; fewer at the border."""
     heights, widths = ((length - torch.arange(length) // side * side).clamp(max=side) for length in shape[:2])
     return torch.outer(heights, widths)[..., None]
 

@@ -44,7 +44,7 @@ class VGG(nn.Module):
         self.out = Classifier(channels, config.classes)
 
     def forward(self, x: Tensor, timesteps: int = 1) -> Tensor:
-        """Return the logits of each step; frames bring their own number of steps, whatever `timesteps` says."""
+        """Return the logits of each step; for frames their own number of steps counts, not `timesteps`."""
         timesteps = timesteps if x.dim() == 4 else x.shape[0]
         x = as_maps(x)
         for layer in self.layers:

@@ -1,4 +1,4 @@
-"""The work of a layer: how many products its inputs enter, and as which matrix products they are made."""
+"""The work of a layer: the number of products its inputs enter, and the matrix products that compute them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from spikecli.neurons.answers import Matrices, Multiplies, Product, called
 
 
 def products_of(layer: nn.Module, amounts: Tensor) -> Tensor:
-    """Return what `layer.products(amounts)` is (T,), for torch's own linear layer too; SpikeError if it cannot say."""
+    """Return `layer.products(amounts)` (T,), also for torch's linear layer; raise SpikeError if it cannot say."""
     if isinstance(layer, Multiplies):
         return layer.products(amounts)
     if isinstance(layer, nn.Linear):
@@ -20,7 +20,7 @@ def products_of(layer: nn.Module, amounts: Tensor) -> Tensor:
 
 
 def matrices_of(layer: nn.Module, x: Tensor, output: Tensor) -> list[Product]:
-    """Return what `layer.matrices(x, output)` is, for torch's own linear layer too; SpikeError if it cannot say."""
+    """Return `layer.matrices(x, output)`, also for torch's linear layer; raise SpikeError if it cannot say."""
     if isinstance(layer, Matrices):
         return layer.matrices(x, output)
     if isinstance(layer, nn.Linear):
@@ -58,7 +58,7 @@ def conv_matrices(layer: nn.Conv2d, x: Tensor, output: Tensor) -> list[Product]:
 
 
 def trained(x: Tensor, forward: Product) -> list[Product]:
-    """Return a forward product, and with gradients on those that give the gradient of the weight and of x."""
+    """Return a forward product and, if gradients are on, the products for the gradients of the weight and of x."""
     products, rows, inputs, outputs = [forward], forward.rows, forward.inner, forward.columns
     if torch.is_grad_enabled():
         products.append(Product(outputs, rows, inputs, forward.count, over_samples=True))

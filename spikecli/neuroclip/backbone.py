@@ -1,4 +1,4 @@
-"""The CLIP that a command asks for: trained, fetched or read from where it lies."""
+"""Provide the CLIP of a command: train it, download it, or read it from disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spikecli.progress import Watch
 
 @dataclass(frozen=True)
 class Telling(Watch):
-    """Who is told how far things are: a phase with its number of steps, each step, and what is worth a line."""
+    """Callbacks for progress: a phase with its number of steps, each step, and notes of one line."""
 
     on_note: Callable[[str], None] = lambda text: None
 
@@ -35,7 +35,7 @@ def open_backbone(
     telling: Telling = Telling(),
     recipe: Recipe = Recipe(),
 ) -> ClipModel:
-    """Return the CLIP that `clip` and `weights` name, `mini` unless given; SpikeError when it cannot be had.
+    """Return the CLIP of `clip` and `weights`, by default `mini`; raise SpikeError if it is not available.
 
     `mini` is trained on first use, weights with a tag are fetched on first use, into DATA_DIR/clip.
     """

@@ -1,4 +1,4 @@
-"""Zero-shot scores on damaged recordings: every one is looked at anew, and nothing of it is kept."""
+"""Zero-shot scores on damaged recordings; their features are computed each time and not stored."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def zero_shot_robustness(
     limit: int | None = None,
     telling: Telling = Telling(),
 ) -> list[Cell]:
-    """Return a cell for each case of `battery`, of `limit` recordings at most, evenly over the classes.
+    """Return a cell for each case of `battery`, from at most `limit` recordings, evenly over the classes.
 
-    The clean recordings' features are those that `store` keeps. SpikeError when damage leaves fewer events than slices.
+    Features of clean recordings come from `store`. Raise SpikeError if damage leaves fewer events than slices.
     """
     begin = perf_counter()
     chosen = spread(len(store.split), limit)

@@ -1,4 +1,4 @@
-"""What CLIP sees of event recordings: features of a picture for each time step, kept so that none is made twice."""
+"""CLIP's features of event recordings, one picture for each time step; stored, so none is computed twice."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _AT_ONCE = 8  # recordings before the model
 
 @dataclass(frozen=True)
 class Viewing:
-    """How a recording becomes T pictures."""
+    """Settings that turn a recording into T pictures."""
 
     timesteps: int = 10
     slicing: str = "count"
@@ -54,7 +54,7 @@ class Viewing:
 
 @dataclass(frozen=True)
 class Twist:
-    """One random turn, shear and, where a mirrored recording is still of its class, flip of each recording."""
+    """One random rotation and shear of each recording and, if a mirrored recording keeps its class, a flip."""
 
     number: int  # which draw this is
     seed: int
@@ -88,7 +88,7 @@ def encode_frames(
 
 
 def encode_file(clip: ClipModel, viewing: Viewing, path: Path, reading: ReadOptions = AS_FOUND) -> Tensor:
-    """Return the features (1, T, D) of the recording in `path`; SpikeError when it cannot be read or sliced."""
+    """Return the features (1, T, D) of the recording in `path`; raise SpikeError if it cannot be read or sliced."""
     recording = read_own(path, reading)
     if len(recording) < viewing.timesteps:
         raise SpikeError(
@@ -100,7 +100,7 @@ def encode_file(clip: ClipModel, viewing: Viewing, path: Path, reading: ReadOpti
 
 @dataclass(frozen=True, eq=False)
 class FeatureStore:
-    """The features of one split as one CLIP sees it in one way, in DATA_DIR/features; computed when first asked for."""
+    """The features of one split from one CLIP with one viewing, in DATA_DIR/features; computed at first use."""
 
     data_dir: Path
     split: EventSplit
@@ -110,7 +110,7 @@ class FeatureStore:
 
     @property
     def settings(self) -> dict[str, object]:
-        """All that the features depend on."""
+        """All settings that the features depend on."""
         return {
             "format": _FORMAT,
             "data": self.split.fingerprint,
@@ -132,9 +132,9 @@ class FeatureStore:
         )
 
     def read(self, indices: Sequence[int] | np.ndarray, on_step: Callable[[int], None] = lambda steps: None) -> Tensor:
-        """Return the features (n, T, D) of the recordings at `indices`; `on_step` is told how many more are there.
+        """Return the features (n, T, D) of the recordings at `indices`; `on_step` gets the number just done.
 
-        SpikeError when what is kept is damaged or was made with other settings, or a recording cannot be sliced.
+        Raise SpikeError if the stored file is damaged or has other settings, or if a recording cannot be sliced.
         """
         wanted = np.asarray(indices, np.int64)
         kept = self._kept()
@@ -146,7 +146,7 @@ class FeatureStore:
         return torch.from_numpy(np.stack([kept[index] for index in wanted.tolist()])).to(self.clip.device)
 
     def missing(self, indices: Sequence[int] | np.ndarray) -> int:
-        """Return how many of the recordings at `indices` would have to be encoded."""
+        """Return how many of the recordings at `indices` are not encoded yet."""
         return len(set(np.asarray(indices).tolist()) - set(self._kept()))
 
     def _encode(self, missing: list[int], on_step: Callable[[int], None]) -> None:
@@ -174,7 +174,7 @@ class FeatureStore:
             file.create_dataset("features", data=features)
 
     def _kept(self) -> dict[int, np.ndarray]:
-        """Return the features (T, D) by recording that are there; SpikeError when they are of other settings."""
+        """Return the stored features (T, D) by recording; raise SpikeError if they have other settings."""
         folder = make_folder(self.folder)
         paths = sorted(folder.glob("[0-9]*.h5"))
         if paths:

@@ -1,4 +1,4 @@
-"""Few-shot: an adapter for a few recordings a class, scored beside zero-shot on the same test recordings."""
+"""Few-shot: fit an adapter to a few recordings a class; compare with zero-shot on the same test recordings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ABOUT = {"fitting": _FITTING, "viewing": _VIEWING, "classnames": [str], "templa
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What is to be learned from: the splits, the CLIP that looks at them, and the question."""
+    """A few-shot task: the splits, the CLIP that encodes them, and the question."""
 
     train: EventSplit
     test: EventSplit
@@ -43,7 +43,7 @@ class Task:
     limit: int | None = None  # test recordings
 
     def features(self, split: EventSplit, indices: np.ndarray, telling: Telling, twist: Twist | None = None) -> Tensor:
-        """Return the features (n, T, D) of recordings of a split, encoded unless they are kept."""
+        """Return the features (n, T, D) of recordings of a split, from the store if they are in it."""
         store = FeatureStore(self.data_dir, split, self.clip, self.viewing, twist)
         if missing := store.missing(indices):
             telling.on_phase(f"encoding {split.dataset} {split.split}", missing)
@@ -62,7 +62,7 @@ class Run:
 
 
 def draw_shots(labels: np.ndarray, shots: int, generator: np.random.Generator) -> np.ndarray:
-    """Return the places of `shots` recordings of each class, class by class; SpikeError when a class has fewer."""
+    """Return the indices of `shots` recordings of each class, class by class; raise SpikeError if a class has fewer."""
     drawn = []
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
@@ -117,7 +117,7 @@ def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
 
 
 def summary(task: Task, runs: Sequence[Run], shots: int, seed: int, seconds: float) -> dict[str, Any]:
-    """Return what `spikecli fewshot --json` says of some runs."""
+    """Return the runs as `spikecli fewshot --json` prints them."""
     mean, std = mean_and_std([run.instance_accuracy for run in runs])
     return {
         "dataset": task.test.dataset,
@@ -143,7 +143,7 @@ def summary(task: Task, runs: Sequence[Run], shots: int, seed: int, seconds: flo
 
 
 def save_adapter(path: Path, run: Run, task: Task, clip: str | None, weights: str | None) -> None:
-    """Write an adapter and all that is needed to use it, without CLIP, of which `clip` and `weights` are the names."""
+    """Write an adapter and all that it needs except CLIP, of which only the names `clip` and `weights` are saved."""
     about = {
         "format": FORMAT,
         "fitting": json.dumps(asdict(run.fitting)),
@@ -174,7 +174,7 @@ class Adapted:
 
 
 def load_adapter(path: Path, data_dir: Path, device: str = "auto", telling: Telling = Telling()) -> Adapted:
-    """Return what `save_adapter` wrote; SpikeError when it is damaged or was fitted to other weights than are here."""
+    """Return a saved adapter; raise SpikeError if it is damaged or was fitted to other CLIP weights."""
     found, about = tensors.read(path)
     if about.get("format") != FORMAT:
         raise SpikeError(f"{path} is no adapter; give a .safetensors file of `spikecli fewshot --out`")

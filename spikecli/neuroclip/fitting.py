@@ -1,4 +1,4 @@
-"""Fit NeuroCLIP's adapter on features that CLIP has made of a few recordings (arXiv 2306.12073)."""
+"""Fit NeuroCLIP's adapter to CLIP's features of a few recordings (arXiv 2306.12073)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SELECTION_BLENDS = (0.2, 0.4, 0.6, 0.8)
 
 @dataclass(frozen=True)
 class Fitting:
-    """How an adapter is fitted; the defaults are the paper's."""
+    """Settings of fitting an adapter; the defaults are the paper's."""
 
     adapter: str = "spiking"  # spiking, relu, or none: the features as they are
     epochs: int = 150
@@ -87,7 +87,7 @@ def adapted_logits(adapter: nn.Module, features: Tensor, texts: Tensor, scale: f
 
 
 def accuracy(adapter: nn.Module, features: Tensor, labels: Tensor, texts: Tensor, scale: float) -> float:
-    """Return the share of recordings, features (B, T, D), that are named right."""
+    """Return the share of recordings, as features (B, T, D), that are classified correctly."""
     return instance_accuracy(adapted_logits(adapter, features, texts, scale).mean(dim=0).argmax(dim=1), labels)
 
 
@@ -105,7 +105,7 @@ def select(
     seed: int,
     on_epoch: Callable[[int], None] = lambda n: None,
 ) -> Fitting:
-    """Return `fitting` with the epochs and the blend that name most of the held-out shots right; no test is seen.
+    """Return `fitting` with the epochs and the blend that are best on held-out shots; the test split is not used.
 
     A quarter of each class's shots, at least one, is held out. Ties go to the settings nearest to the paper's.
     """
@@ -121,12 +121,12 @@ def select(
 
 
 def selection_epochs() -> int:
-    """Return how many epochs `select` trains, all trials together."""
+    """Return the number of epochs that `select` trains in all its trials."""
     return sum(_SELECTION_EPOCHS) * len(_SELECTION_BLENDS)
 
 
 def _held_out(labels: Tensor) -> Tensor:
-    """Return which of the shots (S,), equally many a class, are held out: the last quarter of each class's."""
+    """Return a mask (S,) of the held-out shots: the last quarter of each class, which all have as many shots."""
     held = torch.zeros(len(labels), dtype=torch.bool)
     for label in labels.unique():
         members = (labels == label).nonzero()[:, 0]
@@ -137,7 +137,7 @@ def _held_out(labels: Tensor) -> Tensor:
 
 
 def _batches(samples: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield the places of an epoch's batches; batch statistics need two, so a last one alone joins the one before."""
+    """Yield the indices of an epoch's batches; a last batch of one sample joins the one before, for the batch norm."""
     order = torch.randperm(samples, generator=generator)
     ends = list(range(size, samples, size))
     if ends and samples - ends[-1] == 1:

@@ -1,4 +1,4 @@
-"""Zero-shot: event recordings to class names by the words alone (NeuroCLIP, arXiv 2306.12073)."""
+"""Zero-shot: classify event recordings by the class names alone (NeuroCLIP, arXiv 2306.12073)."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from spikecli.neuroclip.features import FeatureStore, Viewing, encode_file
 
 # For recordings of which nothing is known: the paper's prompt for things of all kinds.
 FILE_TEMPLATES = (PHOTO,)
-DATA_DIR = Path("data")  # unless told otherwise
+DATA_DIR = Path("data")  # the default
 
 
 @dataclass(frozen=True)
 class Question:
-    """The classes to choose from, and the sentences that their names are put into."""
+    """The classes to choose from, and the templates of sentences for their names."""
 
     classnames: tuple[str, ...]
     templates: tuple[str, ...]
@@ -50,7 +50,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Scores:
-    """How many of a split's recordings are named right, in 0…1; `steps[t]` after t + 1 steps."""
+    """Accuracy on a split's recordings, in 0…1; `steps[t]` is that after t + 1 steps."""
 
     dataset: str
     split: str
@@ -73,7 +73,7 @@ def read_classes(text: str) -> tuple[str, ...]:
 
 
 def read_words(classes: str | None, templates: Path | None) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
-    """Return the class names and the templates that a user gives, None where none are given."""
+    """Return the user's class names and templates, each None if not given."""
     return (read_classes(classes) if classes else None), (_lines(templates) if templates else None)
 
 
@@ -82,7 +82,7 @@ def _lines(path: Path) -> tuple[str, ...]:
 
 
 def facts_of(dataset: str, data_dir: Path = DATA_DIR) -> EventFacts:
-    """Return what is fixed about a data set of recordings; SpikeError when there is none of that name."""
+    """Return the facts of a data set of recordings; raise SpikeError if there is none of that name."""
     names = known_names(data_dir)
     facts = find_facts(dataset, data_dir) if dataset in names else None
     if not isinstance(facts, EventFacts):
@@ -94,9 +94,9 @@ def facts_of(dataset: str, data_dir: Path = DATA_DIR) -> EventFacts:
 def ask_about(
     dataset: str, classnames: Sequence[str] | None, templates: Sequence[str] | None, data_dir: Path = DATA_DIR
 ) -> Question:
-    """Return the question about a data set: its own names and templates unless others are given.
+    """Return the question about a data set, by default with its own class names and templates.
 
-    SpikeError when the names are not as many as its classes.
+    Raise SpikeError if the number of names differs from its number of classes.
     """
     facts = facts_of(dataset, data_dir)
     if classnames is not None and len(classnames) != len(facts.classnames):
@@ -108,7 +108,7 @@ def ask_about(
 
 
 def ask_of_files(sources: Sequence[str], classnames: Sequence[str] | None, templates: Sequence[str] | None) -> Question:
-    """Return the question about files; SpikeError when one is not there or no names are given."""
+    """Return the question about files; raise SpikeError if one is missing or no class names are given."""
     for source in sources:
         if not Path(source).is_file():
             raise SpikeError(
@@ -120,7 +120,7 @@ def ask_of_files(sources: Sequence[str], classnames: Sequence[str] | None, templ
 
 
 def text_features(clip: ClipModel, question: Question) -> Tensor:
-    """Return g (K, D), of length 1: for each class the mean over the templates of its sentences' features."""
+    """Return text features g (K, D), of length 1: for each class the mean over its sentences, one a template."""
     sentences = [template.replace("{}", name) for name in question.classnames for template in question.templates]
     features = clip.encode_texts(sentences).unflatten(0, (len(question.classnames), len(question.templates)))
     return functional.normalize(features.mean(dim=1), dim=-1)
@@ -159,14 +159,14 @@ def score(logits: Tensor, labels: Tensor, split: EventSplit, seconds: float) -> 
 
 
 def spread(samples: int, limit: int | None) -> np.ndarray:
-    """Return at most `limit` places in 0 … samples − 1, evenly spread: recordings are sorted by class."""
+    """Return at most `limit` indices in 0 … samples − 1, evenly spread, since recordings are sorted by class."""
     if limit is None or limit >= samples:
         return np.arange(samples)
     return np.arange(limit) * samples // limit
 
 
 def open_split(data_dir: Path, dataset: str, split: str, telling: Telling = Telling()) -> EventSplit:
-    """Return a prepared split; `digits`, which is built in, is prepared on the way."""
+    """Return a prepared split; the built-in `digits` is prepared if needed."""
     ensure_prepared(facts_of(dataset, data_dir), data_dir, telling)
     return load_events(data_dir, dataset, split)
 
@@ -174,7 +174,7 @@ def open_split(data_dir: Path, dataset: str, split: str, telling: Telling = Tell
 def classify_split(
     store: FeatureStore, question: Question, limit: int | None = None, telling: Telling = Telling()
 ) -> Scores:
-    """Return the zero-shot scores of a split; its labels are looked at for these and for nothing else."""
+    """Return the zero-shot scores of a split; its labels are used only for the scores."""
     begin = perf_counter()
     chosen = spread(len(store.split), limit)
     texts = text_features(store.clip, question)
@@ -186,7 +186,7 @@ def classify_split(
 
 
 def summary(clip: ClipModel, viewing: Viewing, question: Question, scores: Scores, per_step: bool) -> dict[str, Any]:
-    """Return what `spikecli zeroshot --json` says of a split."""
+    """Return a split's scores as `spikecli zeroshot --json` prints them."""
     steps = {"step_accuracies": list(scores.steps)} if per_step else {}
     return {
         "dataset": scores.dataset,

@@ -1,1 +1,1 @@
-"""How fast and how large: timings, the floor under them, peak memory."""
+"""Speed and memory: timings, the lower bound of matrix products, peak memory."""

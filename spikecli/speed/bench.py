@@ -1,4 +1,4 @@
-"""How fast this machine trains and answers, beside the matrix products that no program can do without."""
+"""Time training and inference on this machine, beside the matrix products that they need at least."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OnDone = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured: each network at each T and in each precision, `repeats` times."""
+    """The cases to measure: each network at each T and in each precision, `repeats` times."""
 
     batch_size: int
     points: int
@@ -59,7 +59,7 @@ class Plan:
         )
 
     def cases(self) -> Iterator[tuple[str, str, TrainConfig]]:
-        """Yield (network, work, settings); the ANN knows no time and is measured once."""
+        """Yield (network, work, settings); the ANN has no time steps and is measured once."""
         for precision in self.precisions:
             for network in NETWORKS:
                 for timesteps in self.timesteps if network == "SNN" else (1,):
@@ -68,14 +68,14 @@ class Plan:
 
     @property
     def rounds(self) -> int:
-        """How many times `measure` calls back."""
+        """The number of times `measure` calls `on_done`."""
         cases = list(self.cases())
         return len(cases) * self.repeats + sum(work == TRAINING for _, work, _ in cases) + self.repeats
 
 
 @dataclass(frozen=True)
 class Row:
-    """One case: medians in seconds, multiply-adds that it cannot do without, memory in MB (training alone)."""
+    """One case: medians in seconds, the multiply-adds it needs at least, memory in MB (only of training)."""
 
     network: str
     work: str
@@ -90,7 +90,7 @@ class Row:
 
 @dataclass(frozen=True)
 class DataPath:
-    """A training step with its own batch, fetched and augmented, against one with a batch that is there already."""
+    """Time of a training step with a fetched and augmented batch, against one whose batch is on the device."""
 
     precision: str
     batch_seconds: float
@@ -115,7 +115,7 @@ class Workload:
         self._run = runner(lambda shape: self.step(self.points, self.labels), self.step)
 
     def train(self, points: Tensor | None = None, labels: Tensor | None = None) -> None:
-        """Make one step of training, on the batch that is there unless another is given; on a GPU from a graph."""
+        """Run one training step, on the given batch or the one on the device; on a GPU from a CUDA graph."""
         if points is not None and labels is not None:
             self.points.copy_(points)
             self.labels.copy_(labels)
@@ -123,7 +123,7 @@ class Workload:
         self._run("batch", self.config.seed)
 
     def infer(self) -> None:
-        """Answer for the batch."""
+        """Run inference on the batch."""
         self.model.eval()
         with torch.inference_mode(), autocast(self.device, self.config.precision):
             self.model(self.points, self.config.timesteps)
@@ -138,7 +138,7 @@ def random_clouds(count: int, config: TrainConfig) -> tuple[np.ndarray, np.ndarr
 
 
 def measure(plan: Plan, on_done: OnDone = lambda what: None) -> tuple[list[Row], DataPath]:
-    """Return a row for each case of the plan, and what the data path costs; `on_done` is told of each round."""
+    """Return a row for each case of the plan, and the cost of the data path; `on_done` is called after each round."""
     rows = [_row(plan, network, work, config, on_done) for network, work, config in plan.cases()]
     return rows, data_path(plan, on_done)
 
@@ -181,7 +181,7 @@ def _memory(config: TrainConfig, device: torch.device) -> float:
 
 
 def data_path(plan: Plan, on_done: OnDone = lambda what: None) -> DataPath:
-    """Return what fetching and augmenting batches adds to the SNN's training step, at the least T."""
+    """Return the time that fetching and augmenting batches adds to the SNN's training step, at the smallest T."""
     config = plan.settings("SNN", min(plan.timesteps), plan.precisions[-1])
     load = Workload(config, plan.device)
     batches = Batches(*random_clouds(BATCHES_IN_MEMORY * config.batch_size, config), config, plan.device)
@@ -207,7 +207,7 @@ def train_once(config: TrainConfig, device: torch.device, threads: int) -> None:
 
 
 def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Return how many seconds `work` takes, the device's part included; on a GPU by its own clock."""
+    """Return the seconds that `work` takes, including the device's part; on a GPU by its own clock."""
     _settle(device)
     if device.type == "cuda":
         first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))

@@ -1,4 +1,4 @@
-"""The floor under a network's speed: the matrix products that it cannot do without, counted and timed alone."""
+"""A lower bound of a network's time: the matrix products that it needs at least, counted and timed alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from spikecli.neurons.answers import Product, factored
 
 @contextmanager
 def necessary(model: nn.Module) -> Iterator[list[Product]]:
-    """Yield a list that holds, after one forward pass in the block, the products which that pass cannot do without.
+    """Yield a list that holds, after one forward pass in the block, the products that this pass needs at least.
 
     Where gradients are recorded, those of the backward pass are in it: two for a layer, its weight's and its input's,
     the latter where the input has a gradient. A layer whose output ends in a maximum over points needs neither: the
@@ -40,7 +40,7 @@ def multiply_adds(products: Sequence[Product]) -> int:
 
 
 class Floor:
-    """The products as nothing but `torch.mm` into outputs that are there already."""
+    """The products, each as a `torch.mm` into an allocated output."""
 
     def __init__(self, products: Sequence[Product], dtype: torch.dtype, device: torch.device) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -58,7 +58,7 @@ class Floor:
             self._work.append((left, right, torch.empty(rows, columns, dtype=dtype, device=device)))
 
     def run(self) -> None:
-        """Make all products once."""
+        """Compute all products once."""
         for left, right, out in self._work:
             if out.device.type == "cuda":  # one launch for all, as a network makes it there
                 torch.matmul(left, right)

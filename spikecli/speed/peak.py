@@ -1,4 +1,4 @@
-"""The most memory that a piece of work takes, measured in a process of its own."""
+"""The peak memory of a function, measured in a separate process."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _measured(work: Callable[..., None], arguments: tuple[Any, ...], device: tor
 
 
 def resident_peak(device: torch.device) -> float:
-    """Return the most memory in MB that this process has had so far: of the GPU where there is one."""
+    """Return this process's peak memory so far in MB: of the GPU if there is one."""
     status = Path("/proc/self/status")
     if device.type == "cuda" or not status.is_file():
         return peak_memory(device)

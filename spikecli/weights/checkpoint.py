@@ -26,7 +26,7 @@ _NOTES: dict[str, Any] = {"data": {str: str}, "progress": {"epochs": [dict]}, "m
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds: tensors by name, the settings of the run, and whatever else was noted."""
+    """The contents of a weights file: tensors by name, the settings of the run, class names and notes."""
 
     tensors: dict[str, Tensor]
     config: TrainConfig
@@ -35,7 +35,7 @@ class Checkpoint:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically; SpikeError when a weight is not finite: what was saved before is kept."""
+    """Write a checkpoint atomically; raise SpikeError, and keep the former file, if a weight is not finite."""
     metadata = {
         "format": FORMAT,
         "config": checkpoint.config.model_dump_json(),
@@ -46,7 +46,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(path: Path) -> Checkpoint:
-    """Return what `path` holds; SpikeError when it is missing, cut short, tampered with, a pickle or another's."""
+    """Return the checkpoint in `path`; raise SpikeError if it is missing, damaged, a pickle or of another program."""
     if not path.is_file():
         raise SpikeError(f"found no checkpoint at {path}; give a .safetensors file or a run folder, or train one first")
     found, metadata = tensors.read(path)
@@ -62,9 +62,9 @@ def load(path: Path) -> Checkpoint:
 
 
 def network(checkpoint: Checkpoint, path: Path) -> nn.Module:
-    """Return a checkpoint's network in evaluation mode; SpikeError when the weights do not fit or are not finite.
+    """Return a checkpoint's network in evaluation mode; raise SpikeError if the weights do not fit or are not finite.
 
-    Of two networks that were trained together it is the spiking one, as the ordinary network that it then is.
+    Of two networks that were trained together, return the spiking one as an ordinary network.
     """
     config = checkpoint.config.model
     if config.classes != len(checkpoint.classnames):
@@ -92,7 +92,7 @@ def _values(found: dict[str, Tensor]) -> int:
 
 
 def resolve(given: Path | None, runs: Path = Path("checkpoints")) -> Path:
-    """Return the weights file that a file, a run folder, `reference`, or nothing (the newest run) means."""
+    """Return the weights file for a file, a run folder, `reference`, or None (the newest run)."""
     if given == Path(NAME) and not given.exists():
         given = reference()
     if given is None:

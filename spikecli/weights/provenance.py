@@ -1,4 +1,4 @@
-"""Which data a network has learned from: the fingerprints of its splits, kept with the weights."""
+"""The data that a network was trained on: fingerprints of its splits, saved with the weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["changes", "facts_of", "fingerprints"]
 
 
 def facts_of(trained: Trained) -> Facts:
-    """Return the facts of the data set that a network was trained on, as they were then.
+    """Return the facts, at the time of training, of the data set that a network was trained on.
 
     Checkpoints of the first days do not hold them: theirs are those of the built-in data set of that name. SpikeError
     when there is none, or what the checkpoint holds are no facts.
@@ -25,9 +25,9 @@ def facts_of(trained: Trained) -> Facts:
 
 
 def changes(trained: Trained, data_dir: Path, dataset: str | None = None) -> list[str]:
-    """Return a line on each split that is not what it was when the network was trained on it.
+    """Return a line on each split that has changed since the network was trained on it.
 
-    There is none if `dataset` is another one than it was trained on, or if its file says nothing of its data.
+    Return no lines for another `dataset`, or if the weights file records no fingerprints.
     """
     before, own = trained.fingerprints, trained.config.dataset
     if dataset not in (None, own) or not before:

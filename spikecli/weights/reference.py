@@ -1,4 +1,4 @@
-"""The weights that come with the program, so that `predict` answers before anything was trained."""
+"""The weights that come with the program, so that `predict` works before any training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _folders() -> list[Path]:
 
 
 def reference() -> Path:
-    """Return the folder of the reference weights; SpikeError where they were not installed."""
+    """Return the folder of the reference weights; raise SpikeError if they are not installed."""
     for folder in _folders():
         if (folder / LAST).is_file():
             return folder
@@ -28,14 +28,14 @@ def reference() -> Path:
 
 
 def run_folder(given: Path) -> Path:
-    """Return the folder of the run that a folder, a file in it, or `reference` means."""
+    """Return the run folder for a folder, a file in it, or `reference`."""
     if given == Path(NAME) and not given.exists():
         given = reference()
     return given.parent if given.is_file() else given
 
 
 def name_of(weights: Path) -> str:
-    """Return how a weights file is called in a title: its run folder's name, or the file's with its folder's before it.
+    """Return the name of a weights file for titles: that of its run folder, or FOLDER/FILE.
 
     The weights that come with the program are "reference weights".
     """
@@ -46,7 +46,7 @@ def name_of(weights: Path) -> str:
 
 
 def is_checkpoint(given: Path) -> bool:
-    """Return whether an argument that may be a sample means a checkpoint: a run folder, weights, or a bare name."""
+    """Return whether an argument names a checkpoint, not a sample: a run folder, weights, or a bare name."""
     if given.is_dir() and given != Path(NAME):
         return any(given.glob("*.safetensors")) or (given / "config.json").is_file()
     if str(given) == "-" or set(str(given)) & set("*?[:"):  # a list on stdin, a pattern, DATASET:SPLIT:INDEX

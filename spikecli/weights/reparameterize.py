@@ -1,4 +1,4 @@
-"""A network in, an equal network out: no norm, no amplitude, and nothing emitted but 0, 1 and −1."""
+"""Fold norms and amplitudes: the result is an equal network that emits only 0, 1 and −1."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_UNSHARED = 2e9  # bytes in float32 of kernels for each place of a map
 
 @dataclass(frozen=True)
 class Fold:
-    """One part that went: its name in the network, what it was, and the layers or neurons whose `place` took it."""
+    """One folded part: its name in the network, its type, and the layers or neurons whose `place` took it over."""
 
     name: str
     part: str
@@ -53,7 +53,7 @@ def reparameterize(model: nn.Module) -> nn.Module:
 
 
 def folds(model: nn.Module) -> list[Fold]:
-    """Return what `reparameterize` folds in a model, in the order of its layers."""
+    """Return the parts that `reparameterize` folds in a model, in the order of its layers."""
     readers = dict(getattr(model, "wiring", tuple)())
     return [
         Fold(
@@ -69,7 +69,7 @@ def folds(model: nn.Module) -> list[Fold]:
 
 
 def _fold_layers(module: nn.Module, place: str = "") -> None:
-    """Put in the place of each layer and each neuron in `module`, itself at `place`, what it is without its norm."""
+    """Replace each layer and neuron in `module`, which is at `place`, by its form without a norm."""
     for name, child in module.named_children():
         if isinstance(child, Neuron):
             child = folded.folded(child, place + name)
@@ -86,7 +86,7 @@ def _gain(network: nn.Module, name: str) -> Tensor | None:
 
 
 def _demand_room(network: nn.Module, wires: list[tuple[str, tuple[str, ...]]]) -> None:
-    """Raise SpikeError if amplitudes of single neurons would take too many kernels, before any is made."""
+    """Raise SpikeError, before any work, if amplitudes of single neurons would need too many kernels."""
     sizes = {
         reader: 4 * unshared_numel(layer, gain.shape, getattr(pool_before(network, reader), "side", 1))
         for name, readers in wires
@@ -105,7 +105,7 @@ def _demand_room(network: nn.Module, wires: list[tuple[str, tuple[str, ...]]]) -
 
 
 def _hand_on(network: nn.Module, name: str, readers: tuple[str, ...]) -> None:
-    """Take the amplitude from the neuron called `name` and scale the inputs of all that read its spikes."""
+    """Remove the amplitude of the neuron called `name` and scale the inputs of all layers that read its spikes."""
     gain = _gain(network, name)
     if gain is None:
         return

@@ -1,4 +1,4 @@
-"""A run folder: the names of its files, and what they record."""
+"""A run folder: the names and contents of its files."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class RunRecord:
 
     @property
     def label(self) -> str:
-        """The name, and how far the run has come where it is not done."""
+        """The name, with the epochs done if the run is not finished."""
         done = len(self.epochs)
         return self.name if done in (0, self.config.epochs) else f"{self.name} ({done} of {self.config.epochs} epochs)"
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a folder holds a training run, be it at work or done."""
+    """Return whether a folder holds a training run, finished or not."""
     return any((folder / name).is_file() for name in (CURVE, LAST, STATE))
 
 
 def read_run(folder: Path) -> RunRecord:
-    """Return the run in a folder; one that was stopped in its first epoch has no epochs. SpikeError when damaged."""
+    """Return the run in a folder; it may have no finished epoch yet. Raise SpikeError if the folder is damaged."""
     weights = folder / LAST
     config, noted = _settings(folder)
     epochs = _epochs(folder / CURVE) if (folder / CURVE).is_file() else noted
@@ -55,7 +55,7 @@ def read_run(folder: Path) -> RunRecord:
 
 
 def _settings(folder: Path) -> tuple[TrainConfig, tuple[dict[str, Any], ...]]:
-    """Return the settings, and the epochs that the state file notes where there is nothing else yet."""
+    """Return the settings, and the epochs recorded in the state file if there is no learning curve yet."""
     from spikecli.weights import checkpoint as checkpoints
 
     path = folder / SETTINGS

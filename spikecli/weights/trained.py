@@ -19,9 +19,9 @@ from spikecli.weights import reference
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A network in evaluation mode on `device`, and what its weights file says of it.
+    """A network in evaluation mode on `device`, with the settings and notes of its weights file.
 
-    `path` is the weights file, `given` how it was asked for (a run folder, a file, `reference`), and `name` what titles
+    `path` is the weights file, `given` the user's argument (a run folder, a file, `reference`), and `name` what titles
     call it. `notes` are what else the file holds.
     """
 
@@ -49,7 +49,7 @@ class Trained:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """The sha256 of each split of the data set it was trained on; empty if the file does not say."""
+        """The sha256 of each split of the data set it was trained on; empty if the file does not record them."""
         return dict(self.notes.get("data", {}))
 
     def on(self, device: torch.device) -> Self:
