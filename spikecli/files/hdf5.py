@@ -37,7 +37,7 @@ class Stored:
         return found
 
     def dataset(self, name: str, kinds: str, *shape: int | None) -> h5py.Dataset:
-        """Return a data set of this file; raise if its dtype is not of numpy's `kinds` or its `shape` (None: any) differs."""
+        """Return a data set of this file; raise ValueError unless its dtype is in `kinds` and its sides are `shape`."""
         import h5py
 
         place: Any = self.file
