@@ -14,13 +14,13 @@ GRAY = 128
 
 
 def roll(frames: Batch, rng: np.random.Generator) -> Batch:
-    """Return frames of which each recording's are rolled by up to ±5 pixels each way."""
+    """Return frames, each recording rolled by up to ±5 pixels in x and in y."""
     shifts = rng.integers(-FARTHEST, FARTHEST + 1, (len(frames), 2))
     return np.stack([np.roll(one, tuple(shift), (-2, -1)) for one, shift in zip(frames, shifts, strict=True)])
 
 
 def flip(batch: Batch, rng: np.random.Generator) -> Batch:
-    """Return images or frames (B, ..., W) of which half, drawn at random, are mirrored left to right."""
+    """Return images or frames (B, ..., W), each mirrored left to right with probability ½."""
     mirrored = rng.random(len(batch)) < 0.5
     batch = batch.copy()
     batch[mirrored] = batch[mirrored][..., ::-1]
@@ -28,7 +28,7 @@ def flip(batch: Batch, rng: np.random.Generator) -> Batch:
 
 
 def crop(images: Batch, rng: np.random.Generator) -> Batch:
-    """Return images each cut at random from itself with 4 black pixels around it, at its own size."""
+    """Return random crops of images padded with 4 black pixels, at the same size."""
     height, width = images.shape[-2:]
     bordered = np.pad(images, ((0, 0), (0, 0), (BORDER, BORDER), (BORDER, BORDER)))
     corners = rng.integers(0, 2 * BORDER + 1, (len(images), 2))
@@ -36,7 +36,7 @@ def crop(images: Batch, rng: np.random.Generator) -> Batch:
 
 
 def auto_augment(images: Batch, rng: np.random.Generator) -> Batch:
-    """Return images changed by the policy that AutoAugment found for CIFAR-10 (1805.09501), as torchvision has it."""
+    """Return images changed by AutoAugment's policy for CIFAR-10 (1805.09501), from torchvision."""
     import torch
 
     from spikecli.machine.torchvision import import_torchvision
@@ -49,7 +49,7 @@ def auto_augment(images: Batch, rng: np.random.Generator) -> Batch:
 
 
 def cut_out(images: Batch, rng: np.random.Generator) -> Batch:
-    """Return images of which each lost a gray square of side 16 about a place drawn at random (1708.04552)."""
+    """Return images, each with a gray square of side 16 at a random place (1708.04552)."""
     height, width = images.shape[-2:]
     middle = rng.random((len(images), 2)) * (height, width)
     rows = np.abs(np.arange(height) + 0.5 - middle[:, :1]) < HOLE / 2

@@ -1,7 +1,7 @@
 """Seeded damage to clouds and to recordings, each kind in five severities.
 
 The kinds for clouds are those of ModelNet-C (2202.03377); the levels are our own, so scores do not compare with its
-tables. A seed draws from the same numbers at every severity: what severity 1 does to a sample, severity 5 does more of.
+tables. A seed gives the same random numbers at every severity: severity 5 does more of what severity 1 does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Generator = np.random.Generator
 
 @dataclass(frozen=True)
 class Corruption:
-    """A kind of damage: the function, how far it goes at each of the five severities, and what that number is."""
+    """A kind of damage: the function, its parameter at each of the five severities, and the parameter's meaning."""
 
     damage: Callable[[Any, float, Generator], Any]
     levels: tuple[float, float, float, float, float]
@@ -31,7 +31,7 @@ class Corruption:
 
 
 def chosen_kinds(text: str, known: Mapping[str, Corruption]) -> tuple[str, ...]:
-    """Return the names in "a,b" in the table's order, all of them for "all"; SpikeError when one is not known."""
+    """Return the names in "a,b" in the table's order, or all for "all"; raise SpikeError if one is unknown."""
     names = list(known) if text.strip() == "all" else [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
@@ -40,7 +40,7 @@ def chosen_kinds(text: str, known: Mapping[str, Corruption]) -> tuple[str, ...]:
 
 
 def chosen_severities(text: str) -> tuple[int, ...]:
-    """Return the sorted severities in "1,3,5"; SpikeError when one is none of 1 to 5."""
+    """Return the sorted severities in "1,3,5"; raise SpikeError if one is not in 1 … 5."""
     parts: Sequence[str] = [part.strip() for part in text.split(",")]
     for part in parts:
         if part not in map(str, SEVERITIES):

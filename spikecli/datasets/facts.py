@@ -1,4 +1,4 @@
-"""What is fixed about a data set, whether it comes with the program, with a plug-in or from a user."""
+"""The facts of a data set: built in, from a plug-in, or from a user."""
 
 from __future__ import annotations
 

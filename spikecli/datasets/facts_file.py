@@ -1,4 +1,4 @@
-"""Facts of a data set as `dataset.toml` and checkpoints hold them: read with suspicion, written for people."""
+"""Facts of a data set in `dataset.toml` and checkpoints: every value is checked, files are easy to edit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LARGEST = 1 << 14  # side of a sensor or picture
 
 @dataclass(frozen=True)
 class _Key:
-    """One key: whether a value will do, what is wanted, and what it is for."""
+    """One key: the check of its value, what is wanted, and its purpose."""
 
     will_do: Callable[[Any], bool]
     wanted: str
@@ -74,7 +74,7 @@ _KEYS = {
 
 
 def check_kind(values: Any, where: str, kinds: Collection[str]) -> str:
-    """Return the kind that facts name; SpikeError when they are no table or name none of `kinds`."""
+    """Return the kind in the facts; raise SpikeError if they are no table or their kind is not in `kinds`."""
     if not isinstance(values, dict):
         raise SpikeError(f"{where} holds no facts of a data set; wanted a table of them; copy it again")
     kind = values.get("kind")
@@ -84,7 +84,7 @@ def check_kind(values: Any, where: str, kinds: Collection[str]) -> str:
 
 
 def checked(values: dict[str, Any], where: str) -> dict[str, Any]:
-    """Return facts as the fields of `Facts`; SpikeError naming `where`, the key, what was found and wanted."""
+    """Return facts as the fields of `Facts`; raise SpikeError for a wrong value, with `where` and the key."""
     found: dict[str, Any] = {}
     keys = {name: key for name, key in _KEYS.items() if values["kind"] in key.kinds}
     for name, value in values.items():
@@ -108,7 +108,7 @@ def checked(values: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def as_values(facts: Facts) -> dict[str, Any]:
-    """Return facts as JSON has them, what `checked` takes."""
+    """Return facts for JSON, as `checked` reads them."""
     values: dict[str, Any] = {"kind": facts.kind}
     for name, key in _KEYS.items():
         value = getattr(facts, name, None)
@@ -118,13 +118,13 @@ def as_values(facts: Facts) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return what a TOML file holds; SpikeError when it is none."""
+    """Return the contents of a TOML file; raise SpikeError if it is no TOML."""
     with reading(path, "correct that line"):
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def write_facts(path: Path, facts: Facts) -> None:
-    """Write facts as TOML for a person to read and edit."""
+    """Write facts as TOML that is easy to read and edit."""
     lines = [
         f'# Facts of the data set "{facts.name}". You may edit this file; `spikecli data info {facts.name}` checks it.'
     ]

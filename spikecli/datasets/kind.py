@@ -1,4 +1,4 @@
-"""What the program does with a kind of data: clouds, recordings or images. Whoever asks "which kind?" asks this."""
+"""The kinds of data: clouds, recordings or images. Each kind is one object with all that depends on it."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class Samples(Protocol):
     def static(self) -> bool: ...  # whether each time step shows the same
 
     def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Return what a network is shown in so many steps, samples first, of those at the `chosen` indices or all."""
+        """Return the network input for `timesteps` steps, samples first, of all samples or those at `chosen`."""
 
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a run on a data set takes unless something else is asked for."""
+    """The default network, recipe and neuron of a run on a data set."""
 
     model: str
     recipe: str
@@ -67,7 +67,7 @@ class Kind(ABC, Generic[F]):
     unit_name: ClassVar[str]  # clouds, recordings or images
     record: ClassVar[RecordOf]
     facts_class: ClassVar[type[Facts]]
-    view_timesteps: ClassVar[int] = 4  # that `view` shows unless told otherwise; 0: it shows none of this kind
+    view_timesteps: ClassVar[int] = 4  # that `view` shows by default; 0: it cannot show this kind
 
     @abstractmethod
     def built_in(self) -> Mapping[str, F]:
@@ -75,25 +75,25 @@ class Kind(ABC, Generic[F]):
 
     @abstractmethod
     def suffixes(self) -> tuple[str, ...]:
-        """Return the suffixes, in lower case, of the files that can be read."""
+        """Return the suffixes, in lower case, of readable files."""
 
     def claims(self, path: Path) -> bool:
-        """Return whether a file seems to be of this kind: by its suffix, and by its values where others share that."""
+        """Return whether a file seems to be of this kind: by its suffix and, for a shared suffix, by its values."""
         return path.suffix.lower() in self.suffixes()
 
     @abstractmethod
     def prepare(
         self, facts: F, data_dir: Path, options: PrepareOptions, watch: Watch, workers: int | None = None
     ) -> dict[str, Any]:
-        """Return what was prepared, with `samples` a split and whether it was `reused`; SpikeError if it cannot be."""
+        """Prepare a data set; return its record with `samples` a split and `reused`. Raise SpikeError if that fails."""
 
     @abstractmethod
     def inspect(self, path: Path, reading: ReadOptions) -> Inspected:
-        """Return what a file holds; SpikeError when it cannot be read."""
+        """Return the contents of a file in numbers; raise SpikeError if it cannot be read."""
 
     @abstractmethod
     def own_facts(self, facts: F, found: Sequence[Inspected], options: PrepareOptions) -> F:
-        """Return a user's facts with what her files and options say of this kind; `facts` are those she has so far."""
+        """Return the user's `facts`, completed from the files and options for this kind."""
 
     @abstractmethod
     def write(
@@ -103,18 +103,18 @@ class Kind(ABC, Generic[F]):
 
     @abstractmethod
     def describe(self, facts: F, data_dir: Path) -> dict[str, Any]:
-        """Return the facts of a data set, and what of it is prepared; SpikeError when its record is damaged."""
+        """Return the facts of a data set and its prepared data; raise SpikeError if its record is damaged."""
 
     @abstractmethod
     def verify(self, facts: F, data_dir: Path, watch: Watch) -> dict[str, Any]:
-        """Return the checksums of what is prepared, all of which hold; SpikeError when one does not."""
+        """Verify the prepared data and return its checksums; raise SpikeError if one differs."""
 
     def is_prepared(self, name: str, data_dir: Path) -> bool:
-        """Return whether anything is prepared of a data set; SpikeError when its record is damaged."""
+        """Return whether a data set has prepared data; raise SpikeError if its record is damaged."""
         return read_record(data_dir / name, self.record) is not None
 
     def counts(self, facts: F, data_dir: Path) -> dict[str, dict[str, int]]:
-        """Return how many samples of each class each split has; of what is not prepared, or gone, nothing."""
+        """Return the number of samples of each class in each prepared split; missing splits are left out."""
         if not self.is_prepared(facts.name, data_dir):
             return {}
         place, entry = current_entry(data_dir, facts.name, self.record)
@@ -128,7 +128,7 @@ class Kind(ABC, Generic[F]):
         return found
 
     def fingerprints(self, name: str, data_dir: Path) -> dict[str, str]:
-        """Return the sha256 of each split's content as prepared last; SpikeError when the data set is not prepared."""
+        """Return the sha256 of each split prepared last; raise SpikeError if the data set is not prepared."""
         _, entry = current_entry(data_dir, name, self.record)
         return {split: part["fingerprint"] for split, part in sorted(entry["splits"].items())}
 
@@ -143,23 +143,23 @@ class Kind(ABC, Generic[F]):
     def read_file(
         self, facts: F, path: Path, config: TrainConfig, timesteps: int, seed: int, reading: ReadOptions = AS_FOUND
     ) -> np.ndarray:
-        """Return one's own file as a network of `config`, trained on the data set of `facts`, is shown it.
+        """Return a user's file as input of a network of `config`, trained on the data set of `facts`.
 
         SpikeError when it cannot be read.
         """
 
     @abstractmethod
     def defaults(self, facts: F, model: str | None = None) -> Defaults:
-        """Return the network, recipe and neuron that suit a data set, and the network `model` if one is named."""
+        """Return the default network, recipe and neuron for a data set, or those for the network `model`."""
 
     @abstractmethod
     def augmentations(self) -> Mapping[str, Augmentation]:
         """Return the augmentations of batches by their names in `--augment`."""
 
     def corruptions(self) -> Mapping[str, Corruption]:
-        """Return the kinds of damage by their names in `--corrupt`; none unless there are some."""
+        """Return the kinds of damage by their names in `--corrupt`; empty by default."""
         return {}
 
     def damaged(self, samples: Any, corruption: str, severity: int, seed: int, timesteps: int) -> np.ndarray:
-        """Return what a network is shown of damaged samples in so many steps; SpikeError when there is no damage."""
+        """Return damaged samples as input for `timesteps` steps; raise SpikeError if this kind has no damage."""
         raise SpikeError(f"{self.unit_name} cannot be damaged here; wanted clouds or recordings")

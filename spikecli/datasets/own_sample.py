@@ -1,4 +1,4 @@
-"""One sample of a user's data set before it is written, and what its file holds."""
+"""One sample of a user's data set before it is written, and the contents of its file in numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class OwnSample:
 
 @dataclass(frozen=True)
 class Inspected:
-    """What a file holds: points, faces, events or pixels; the sensor (width, height) or picture; seconds; notes."""
+    """The contents of a file: points, faces, events or pixels; sensor or picture (width, height); seconds; notes."""
 
     count: int
     size: tuple[int, int] | None = None

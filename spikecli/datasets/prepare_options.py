@@ -12,7 +12,7 @@ from spikecli.errors import SpikeError
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """What a preparation reads, which points it draws of each shape, and how strict it is."""
+    """Options of a preparation: the source, the points drawn from each shape, and the strictness."""
 
     source: Path | None = None  # None: built in, or fetched
     points: int | None = None  # of a cloud; 2,048 unless given
@@ -21,7 +21,7 @@ class PrepareOptions:
     force: bool = False  # even if it stands already
     offline: bool = False
     skip_bad: bool = False  # leave out files that cannot be used, instead of failing
-    kind: str | None = None  # of a user's own data: points, events or images; told from the files unless given
+    kind: str | None = None  # of a user's own data: points, events or images; None: by the files
     test_fraction: float = 0.2  # of each class, where the files say no split
     group: str | None = None  # pattern of a file's path: samples with the same match stay in one split
     class_pattern: str | None = None  # of a file's name
@@ -31,7 +31,7 @@ class PrepareOptions:
 
 
 def refuse_point_options(name: str, kind: str, options: PrepareOptions) -> None:
-    """Raise SpikeError for options of clouds that are given for a data set `name` of another `kind`."""
+    """Raise SpikeError if options of clouds are given for a data set `name` of another `kind`."""
     for option, value in {"--points": options.points, "--sampling": options.sampling}.items():
         if value is not None:
             raise SpikeError(f"found {option}, which is for data sets of points; {name} holds {kind}; remove it")

@@ -1,4 +1,4 @@
-"""What a user says of files that do not say it themselves."""
+"""Options for reading files that do not state their own units, sensor, columns or axes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def _unheard(path: Path, notes: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What to take for granted when a file is read; None where the file, or its values, shall say.
+    """The user's statements about a file; None leaves it to the file or its values.
 
     Recordings: `time_unit` of their times, `sensor` (width, height) in pixels, `stream` number of several in one file,
     `columns` the order of the columns of a table, such as "xytp". Clouds: `up`, the axis that points up in the file.
 
-    `on_note` hears what was guessed or left out in reading a file, if anything was: its path and a line for each.
+    `on_note` is called with a file's path and a line for each guess or omission in reading it, if there are any.
     """
 
     time_unit: TimeUnit | None = None

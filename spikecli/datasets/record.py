@@ -25,7 +25,7 @@ Entry = dict[str, Any]  # settings, skipped, perhaps layout, and splits: {split:
 
 @dataclass(frozen=True)
 class RecordOf:
-    """What the record of a kind of data holds: shapes (`gate.fits`) of its settings and of more fields of a part."""
+    """The format of a record of one kind of data: shapes (`gate.fits`) of its settings and further fields of a part."""
 
     kind: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class RecordOf:
 
 
 def read_record(place: Path, of: RecordOf) -> dict[str, Any] | None:
-    """Return what was prepared in the folder `place`, or None: `current`, and `sets` of entries by key.
+    """Return the record in the folder `place`, or None: `current`, and `sets` of entries by key.
 
     SpikeError when the record is damaged.
     """
@@ -69,7 +69,7 @@ def _of_today(place: Path, old: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_record(place: Path, of: RecordOf, key: str, entry: Entry) -> None:
-    """Write that `key` is what was prepared last in the folder `place`; other settings and their files go or stay."""
+    """Record `key` as prepared last in the folder `place`; keep or remove other settings and their files."""
     before = read_record(place, of) if of.variants else None
     sets = {} if before is None else {name: old for name, old in before["sets"].items() if name != key}
     text = json.dumps({"kind": of.kind, "current": key, "sets": {key: entry, **sets}}, indent=2)
@@ -82,7 +82,7 @@ def write_record(place: Path, of: RecordOf, key: str, entry: Entry) -> None:
 
 
 def current_entry(data_dir: Path, name: str, of: RecordOf) -> tuple[Path, Entry]:
-    """Return the folder of a data set and the entry it was prepared with last; SpikeError when there is none."""
+    """Return a data set's folder and the entry prepared last; raise SpikeError if there is none."""
     place = data_dir / name
     record = read_record(place, of)
     if record is None:
@@ -92,7 +92,7 @@ def current_entry(data_dir: Path, name: str, of: RecordOf) -> tuple[Path, Entry]
 
 
 def current_part(data_dir: Path, name: str, split: str, of: RecordOf) -> tuple[Path, Entry, dict[str, Any]]:
-    """Return the file of a split as prepared last, its entry and its part; SpikeError when one of them is missing."""
+    """Return a split's file prepared last, its entry and its part; raise SpikeError if one of them is missing."""
     place, entry = current_entry(data_dir, name, of)
     if split not in entry["splits"]:
         raise SpikeError(f"{name} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
@@ -103,7 +103,7 @@ def current_part(data_dir: Path, name: str, split: str, of: RecordOf) -> tuple[P
 
 
 def standing(place: Path, of: RecordOf, wanted: Mapping[str, object]) -> tuple[str, Entry] | None:
-    """Return the key and entry of what was prepared last with the `wanted` settings, if its files are all there."""
+    """Return the key and entry prepared last, if it has the `wanted` settings and all its files exist."""
     record = read_record(place, of)
     for key, entry in (record or {"sets": {}})["sets"].items():
         settings, parts = entry["settings"], entry["splits"].values()
@@ -115,13 +115,13 @@ def standing(place: Path, of: RecordOf, wanted: Mapping[str, object]) -> tuple[s
 
 
 def part_of(path: Path, samples: int, fingerprint: str, **more: object) -> dict[str, Any]:
-    """Return what a record says of a split's file that was just written."""
+    """Return the part of a record for a split's file that was just written."""
     sums = {"fingerprint": fingerprint, "sha256": file_hash(path), "bytes": path.stat().st_size}
     return {"file": path.name, "samples": samples, **more, **sums}
 
 
 def check_file(path: Path, part: Mapping[str, Any]) -> None:
-    """Raise SpikeError when a prepared file has gone or a bit of it has changed, be it between its contents."""
+    """Raise SpikeError if a prepared file is missing or any bit of it has changed."""
     if not path.is_file():
         raise SpikeError(f"{path} has gone; {anew(path)}")
     found, wanted = file_hash(path), part["sha256"]
@@ -132,12 +132,12 @@ def check_file(path: Path, part: Mapping[str, Any]) -> None:
 
 
 def settings_key(settings: Mapping[str, object]) -> str:
-    """Return twelve hexadecimal digits that differ whenever a setting differs."""
+    """Return twelve hexadecimal digits that identify the settings."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def content_hash(header: object, parts: Iterable[memoryview | bytes]) -> str:
-    """Return the sha256 of a `header`, as JSON has it, and of the bytes that follow it."""
+    """Return the sha256 of a `header`, as JSON, and of the bytes that follow it."""
     digest = hashlib.sha256(json.dumps(header).encode())
     for part in parts:
         digest.update(part)

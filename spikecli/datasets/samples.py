@@ -1,4 +1,4 @@
-"""Samples for a network: a prepared split, a part of it, or one's own files."""
+"""Samples for a network: a prepared split, a part of it, or a user's files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Part", "Samples", "files_for", "held_out", "load_samples", "stratifi
 
 @dataclass(frozen=True)
 class Part:
-    """Some samples of a split, by their places in it."""
+    """Some samples of a split, by their indices in it."""
 
     whole: Samples
     places: np.ndarray
@@ -55,7 +55,7 @@ class Part:
         return self.whole.static
 
     def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Return what a network is shown of these samples in so many steps, or of those `chosen` among them."""
+        """Return these samples, or the `chosen` of them, as network input for `timesteps` steps."""
         return self.whole.inputs(timesteps, self.places if chosen is None else self.places[chosen])
 
 
@@ -89,7 +89,7 @@ def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
 
 
 def held_out(samples: Samples, config: TrainConfig) -> Part:
-    """Return the part of a training split that a run of these settings was validated on; SpikeError without one."""
+    """Return the held-out part of a training split for a run of these settings; raise SpikeError if it has none."""
     if not config.val_fraction:
         raise SpikeError("nothing was held out in training (--val-fraction 0), so there is no split val; take test")
     return Part(samples, stratified_split(samples.labels, config.val_fraction, config.seed)[1])
@@ -103,7 +103,7 @@ def files_for(
     seed: int,
     reading: ReadOptions = AS_FOUND,
 ) -> np.ndarray:
-    """Return one's own files (S, ...) as a network of `config` is shown them; SpikeError when one cannot be read.
+    """Return a user's files (S, ...) as input of a network of `config`; raise SpikeError if one cannot be read.
 
     `facts` are those of the data set that the network was trained on.
     """

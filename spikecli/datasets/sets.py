@@ -1,4 +1,4 @@
-"""Every data set by its name, whatever it holds: its facts, its kind, and what can be done with it."""
+"""Every data set by name, of all kinds: its facts, its kind, and the operations on it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MODULES = {"points": "clouds", "events": "events", "images": "images"}
 
 @cache
 def kind_named(name: str) -> Kind[Any]:
-    """Return a kind of data by its name; it is loaded when it is first asked for. SpikeError when there is none."""
+    """Return a kind of data by name, imported at first use; raise SpikeError if there is none of that name."""
     if name not in _MODULES:
         raise SpikeError(f"found no kind of data {name!r}; wanted one of {', '.join(KINDS)}")
     kind: Kind[Any] = import_module(f"spikecli.datasets.{_MODULES[name]}.kind").KIND
@@ -42,7 +42,7 @@ def built_in() -> dict[str, Facts]:
 
 @cache
 def _plugged_in() -> tuple[tuple[Facts, ...], tuple[str, ...]]:
-    """Return the facts that installed packages bring, and a line on each package that is broken."""
+    """Return the facts from installed packages, and a line on each broken package."""
     found, broken = [], []
     for point in entry_points(group=GROUP):
         try:
@@ -69,7 +69,7 @@ def known_names(data_dir: Path) -> list[str]:
 
 
 def find_facts(name: str, data_dir: Path) -> Facts:
-    """Return the facts of the data set `name`; SpikeError when there is no such one, or its own file is wrong."""
+    """Return the facts of the data set `name`; raise SpikeError if it does not exist or its facts file is wrong."""
     for kind in KINDS:  # one after the other: a kind that is not needed is not loaded
         if (facts := kind_named(kind).built_in().get(name)) is not None:
             return facts
@@ -83,30 +83,30 @@ def find_facts(name: str, data_dir: Path) -> Facts:
 
 
 def facts_from(name: str, values: Any, where: str) -> Facts:
-    """Return the facts of a data set as JSON or TOML has them; SpikeError naming `where`, the key, found and wanted."""
+    """Return the facts of a data set from JSON or TOML; raise SpikeError, with `where` and key, for a wrong value."""
     kind = check_kind(values, where, KINDS)
     return kind_named(kind).facts_class(name=name, own=True, **checked(values, where))
 
 
 def ensure_prepared(facts: Facts, data_dir: Path, watch: Watch = Watch()) -> None:
-    """Prepare a data set that is made on this machine, unless it is prepared; SpikeError when that fails."""
+    """Prepare a data set that is generated on this machine, if needed; raise SpikeError if that fails."""
     kind = kind_named(facts.kind)
     if facts.made and not kind.is_prepared(facts.name, data_dir):
         kind.prepare(facts, data_dir, PrepareOptions(wait=True), watch)
 
 
 def find_kind(name: str, data_dir: Path) -> Kind[Any]:
-    """Return the kind of data that the data set `name` holds; SpikeError when there is no such data set."""
+    """Return the kind of data of the data set `name`; raise SpikeError if it does not exist."""
     return kind_named(find_facts(name, data_dir).kind)
 
 
 def kind_of_file(path: Path, kinds: Sequence[str] = KINDS) -> str | None:
-    """Return which of the `kinds` of data a file holds, by its suffix and, where kinds share it, by what it holds."""
+    """Return the kind, among `kinds`, of a file: by its suffix and, if kinds share that, by its contents."""
     return next((name for name in kinds if kind_named(name).claims(path)), None)
 
 
 def augmentations() -> Mapping[str, Augmentation]:
-    """Return the augmentations of all kinds by their names, which differ but for `none`."""
+    """Return the augmentations of all kinds by name; only `none` is shared."""
     return {name: change for kind in KINDS for name, change in kind_named(kind).augmentations().items()}
 
 
@@ -117,34 +117,34 @@ def prepare(
     watch: Watch = Watch(),
     workers: int | None = None,
 ) -> dict[str, Any]:
-    """Return what was prepared of the data set `name`, with `samples` a split and whether it was `reused`.
+    """Prepare the data set `name`; return its record with `samples` a split and `reused`.
 
-    SpikeError when there is no such data set, or it cannot be prepared.
+    Raise SpikeError if there is no such data set or it cannot be prepared.
     """
     facts = find_facts(name, data_dir)
     return kind_named(facts.kind).prepare(facts, data_dir, options, watch, workers)
 
 
 def describe(data_dir: Path, name: str) -> dict[str, Any]:
-    """Return the facts of the data set `name`, and what of it is prepared; SpikeError when there is no such one."""
+    """Return the facts and the prepared data of the data set `name`; raise SpikeError if it does not exist."""
     facts = find_facts(name, data_dir)
     kind = kind_named(facts.kind)
     return {**kind.describe(facts, data_dir), "counts": kind.counts(facts, data_dir)}
 
 
 def verify(data_dir: Path, name: str, watch: Watch = Watch()) -> dict[str, Any]:
-    """Return the checksums of what is prepared, all of which hold; SpikeError when one does not."""
+    """Verify the prepared data and return its checksums; raise SpikeError if one differs."""
     facts = find_facts(name, data_dir)
     return kind_named(facts.kind).verify(facts, data_dir, watch)
 
 
 def fingerprints(data_dir: Path, name: str) -> dict[str, str]:
-    """Return the sha256 of the content of each split as prepared now; SpikeError when it is not."""
+    """Return the sha256 of each prepared split; raise SpikeError if the data set is not prepared."""
     return find_kind(name, data_dir).fingerprints(name, data_dir)
 
 
 def remove(data_dir: Path, name: str) -> Path:
-    """Remove the folder of a prepared data set and return it; SpikeError when there is none."""
+    """Remove the folder of a prepared data set and return its path; raise SpikeError if there is none."""
     facts, folder = find_facts(name, data_dir), data_dir / name
     if not kind_named(facts.kind).is_prepared(name, data_dir):
         raise SpikeError(f"{name} is not prepared in {data_dir}; there is nothing to remove")
@@ -154,7 +154,7 @@ def remove(data_dir: Path, name: str) -> Path:
 
 
 def list_sets(data_dir: Path) -> list[dict[str, Any]]:
-    """Return a line on every data set: what it holds, whether and how it stands, its size, how to get it."""
+    """Return a row for every data set: contents, state, size, and how to get it."""
     return [_line(data_dir, name) for name in known_names(data_dir)]
 
 

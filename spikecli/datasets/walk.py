@@ -1,4 +1,4 @@
-"""Files in a folder, found alike for every kind of data: links followed, clutter left out, in a fixed order."""
+"""Find files in a folder, for every kind of data: follow links, ignore clutter, in a fixed order."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 
 def is_clutter(name: str) -> bool:
-    """Return whether a file or folder of this name is hidden, or left there by an operating system."""
+    """Return whether a name is that of a hidden file or of an operating system's leftovers."""
     return name.startswith(".") or name.lower() in _CLUTTER
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """Return the folders directly in `folder`, sorted; SpikeError when a link leads nowhere."""
+    """Return the folders directly in `folder`, sorted; raise SpikeError for a broken link."""
     return [path for path in _entries(folder) if path.is_dir()]
 
 
@@ -46,7 +46,7 @@ def walk(folder: Path, suffixes: Collection[str] = ()) -> list[Path]:
 
 
 def all_folders(folder: Path) -> Iterator[Path]:
-    """Yield `folder` and all folders under it, those that lie higher first; SpikeError as `walk`."""
+    """Yield `folder` and all folders under it, higher ones first; raise SpikeError as `walk` does."""
     level = [(folder, [_identity(folder)])]
     while level:
         yield from (path for path, _ in level)
@@ -54,7 +54,7 @@ def all_folders(folder: Path) -> Iterator[Path]:
 
 
 def identify(source: Path) -> str:
-    """Return a line that changes whenever the archive or folder `source` does, or what its links lead to.
+    """Return a line that changes whenever the archive or folder `source`, or a link's target in it, changes.
 
     SpikeError when it is not there.
     """
@@ -76,7 +76,7 @@ def listing_hash(folder: Path, files: Iterable[Path]) -> str:
 
 
 def refuse_twins(items: Iterable[T], key_of: Callable[[T], tuple[object, ...]], path_of: Callable[[T], Path]) -> None:
-    """Raise SpikeError when two items are the same sample: of one key, or copies of it such as `name (1).h5`.
+    """Raise SpikeError if two items are the same sample: of one key, or copies of it such as `name (1).h5`.
 
     The last part of a key is the sample's name, the others say where it belongs, such as split and class.
     """
@@ -93,7 +93,7 @@ def refuse_twins(items: Iterable[T], key_of: Callable[[T], tuple[object, ...]], 
 
 
 def original_of(path: Path) -> Path | None:
-    """Return the file beside `path` that it seems to be a copy of, as `name (1).h5` is of `name.h5`, or None."""
+    """Return the original beside `path` if that seems to be a copy, such as `name.h5` for `name (1).h5`; else None."""
     stem = _COPY.sub("", path.stem)
     other = path.with_name(stem + path.suffix)
     return other if stem != path.stem and other.is_file() else None
@@ -123,7 +123,7 @@ def _below(folder: Path, above: list[_Identity]) -> Iterator[Path]:
 
 
 def _deeper(folder: Path, above: list[_Identity]) -> list[_Identity]:
-    """Return the folders on the way to `folder` and itself; SpikeError when it is one of those above it."""
+    """Return the chain of folders down to `folder`; raise SpikeError if a link makes it its own ancestor."""
     here = _identity(folder)
     if here in above:
         raise SpikeError(f"found the link {folder}, which leads back to a folder above it; remove the link")

@@ -25,7 +25,7 @@ def read_npy(path: Path, data: bytes) -> Cloud:
 def read_npz(path: Path, data: bytes) -> Cloud | Mesh:
     """Return the points of a .npz file, under a name such as `points` or its only array of that shape, or a mesh.
 
-    SpikeError when none of its arrays is one of points, or several may be.
+    Raise SpikeError if none of its arrays holds points, or if several may.
     """
     shapes = npz_shapes(path, data)
     lower = {name.lower(): name for name in shapes}

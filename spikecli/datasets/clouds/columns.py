@@ -1,4 +1,4 @@
-"""Tables of points: which columns are positions, which are normals, and which points are no measurements."""
+"""Tables of points: find positions and normals among the columns, and drop points that are no measurements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNIT = 0.02  # how far the length of a normal may be from 1: some files round t
 
 
 def name_columns(names: Sequence[str]) -> list[int] | None:
-    """Return the places of x, y, z, and after them of the normals, among column names; None without x, y and z.
+    """Return the indices of x, y, z, then those of the normals, among column names; None without x, y and z.
 
     Case, quotes, and what follows a name in brackets (`X [m]`) do not count. Names that come twice stand for nothing.
     """
@@ -38,7 +38,7 @@ def are_normals(values: np.ndarray) -> bool:
 
 
 def choose_columns(sample: np.ndarray) -> tuple[list[int], str | None]:
-    """Return which columns of a table without names are read, judged from rows (n, k ≥ 3), and a note on the others."""
+    """Return the columns to read of a table without names, judged from rows (n, k ≥ 3), and a note on the others."""
     width = sample.shape[1]
     if width == 3:
         return [0, 1, 2], None
@@ -52,7 +52,7 @@ def choose_columns(sample: np.ndarray) -> tuple[list[int], str | None]:
 
 
 def cloud_of_table(path: Path, table: np.ndarray, notes: tuple[str, ...] = ()) -> Cloud:
-    """Return the points of a table without names (N, k): x, y, z, and normals where three columns are such.
+    """Return the points of a table without names (N, k): x, y, z, and normals if three columns hold them.
 
     SpikeError when it is no table of points. One that lies on its side (3, N) is turned, with a note.
     """
@@ -84,9 +84,9 @@ def _cloud_of_fields(path: Path, table: np.ndarray, notes: tuple[str, ...]) -> C
 
 
 def checked(path: Path, points: np.ndarray, notes: tuple[str, ...] = ()) -> Cloud:
-    """Return points (N, 3) or (N, 6) as a cloud; those without a finite position are left out, with a note.
+    """Return points (N, 3) or (N, 6) as a cloud; drop points without a finite position, with a note.
 
-    SpikeError when fewer than two points are left, or a number is too large to be a coordinate. Normals that are not
+    Raise SpikeError if fewer than two points are left, or a number is too large for a coordinate. Normals that are not
     finite become 0, which stands for unknown. A cloud far from the origin is brought near to it, before float32.
     """
     if points.ndim != 2 or points.shape[1] not in (3, 6):
@@ -113,7 +113,7 @@ def checked(path: Path, points: np.ndarray, notes: tuple[str, ...] = ()) -> Clou
 
 
 def _near_origin(path: Path, points: np.ndarray) -> np.ndarray:
-    """Return points (N, 3), moved to their mean where they lie too far from the origin for float32."""
+    """Return points (N, 3), centered on their mean if they are too far from the origin for float32."""
     low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
     if max(np.abs(low).max(), np.abs(high).max()) >= LARGEST:
         raise SpikeError(f"{path} has a coordinate that is too large to be one; remove the point or the file")

@@ -9,7 +9,7 @@ from spikecli.datasets.corrupt import CLUMP, PATCHES, Corruption, Generator
 
 
 def jitter(points: np.ndarray, deviation: float, rng: Generator) -> np.ndarray:
-    """Return clouds (S, N, 3) whose every coordinate is off by N(0, deviation²), in radii of the cloud."""
+    """Return clouds (S, N, 3) with noise N(0, deviation²) on every coordinate, in radii of the cloud."""
     return points + deviation * rng.standard_normal(points.shape, dtype=np.float32)
 
 
@@ -93,7 +93,7 @@ CLOUD_CORRUPTIONS: dict[str, Corruption] = {
 
 
 def corrupt_clouds(points: np.ndarray, name: str, severity: int, seed: int) -> np.ndarray:
-    """Return damaged clouds float32 (S, n, 3), centred and in the unit sphere again, as every cloud that is read is.
+    """Return damaged clouds float32 (S, n, 3), centered and in the unit sphere again, as every cloud is after reading.
 
     n is the same for all clouds of a severity: points are really taken away or added, none is a copy.
     """

@@ -67,14 +67,14 @@ SUFFIXES = tuple(_READERS)
 
 @dataclass(frozen=True)
 class Sample:
-    """Points float32 (N, 3) as a network takes them, and what was guessed or left out on the way from their file."""
+    """Points float32 (N, 3) as network input, and notes on what reading their file guessed or left out."""
 
     points: np.ndarray
     notes: tuple[str, ...]
 
 
 def read_cloud(path: Path, options: ReadOptions = AS_FOUND) -> Cloud | Mesh:
-    """Return what a file of points or of a mesh holds: a mesh, or points float32 (N, 3) or (N, 6) with normals.
+    """Return the mesh in a file, or its points float32 (N, 3), or (N, 6) with normals.
 
     `options.up` is the axis that points up in the file; the answer's is z. Its `notes` say what was guessed or left
     out. SpikeError when the file is missing, damaged, or of another format.
@@ -95,7 +95,7 @@ def read_sample(
 ) -> Sample:
     """Return `count` points of the file, float32 (count, 3), centered and in the unit sphere, the same for a seed.
 
-    SpikeError, naming the file, when it cannot be read or is no shape.
+    Raise SpikeError, naming the file, if it cannot be read or is no shape.
     """
     shape = read_cloud(path, options)
     try:

@@ -1,4 +1,4 @@
-"""Meshes and clouds: points drawn on a surface, points far from one another, the unit sphere."""
+"""Meshes and clouds: sampling of surfaces, farthest points, scaling to the unit sphere."""
 
 from __future__ import annotations
 
@@ -126,9 +126,9 @@ def draw_points(shape: Mesh | Cloud, count: int, sampling: Sampling, generator: 
 def draw_facing(
     shape: Mesh | Cloud, count: int, sampling: Sampling, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return points as `draw_points` does, and where they face: unit normals (count, 3), None where none are known.
+    """Return points as `draw_points` does, and their unit normals (count, 3), or None if they are unknown.
 
-    Those of a mesh are its faces', those of a cloud come with its points.
+    A mesh has the normals of its faces; a cloud may bring normals with its points.
     """
     faces = None
     if isinstance(shape, Mesh):

@@ -1,4 +1,4 @@
-"""Clouds before they are read, and reading them all with every core."""
+"""List clouds to read, and read them all on every core."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Draw:
-    """How points are drawn from a shape: how many, how, and from which seed."""
+    """Settings for drawing points from a shape: their number, the method and the seed."""
 
     points: int
     sampling: Sampling
@@ -43,7 +43,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What became of the items: points float32 (S, points, 3), the items they are of, and why others were left out.
+    """The result of reading items: points float32 (S, points, 3), their items, and why others were left out.
 
     `notes` are lines on what was guessed or left out of some of the files, each with its file's path.
     """
@@ -55,12 +55,12 @@ class Drawn:
 
 
 def draw_item(item: Item, draw: Draw) -> np.ndarray:
-    """Return the points of `draw_sample` alone, float32 (points, 3)."""
+    """Return only the points of `draw_sample`, float32 (points, 3)."""
     return draw_sample(item, draw).points
 
 
 def draw_sample(item: Item, draw: Draw, options: ReadOptions = AS_FOUND) -> Sample:
-    """Return the item's points float32 (points, 3), normalized; the same whatever else is read, and in which order."""
+    """Return the item's points float32 (points, 3), normalized; they do not depend on other items or their order."""
     name = f"{draw.seed}/{item.split}/{item.label}/{item.name}".encode()
     generator = np.random.default_rng(list(hashlib.sha256(name).digest()[:16]))
     try:
@@ -77,7 +77,7 @@ def draw_all(
     workers: int | None = None,
     options: ReadOptions = AS_FOUND,
 ) -> Drawn:
-    """Return the points of all items that can be read, in their order, and a line on each that cannot."""
+    """Return the points of all readable items, in order, and a line on each unreadable one."""
     points = np.empty((len(items), draw.points, 3), dtype=np.float32)
     kept: list[Item] = []
     skipped: list[str] = []

@@ -26,7 +26,7 @@ from spikecli.settings.config import TrainConfig
 
 
 class Clouds(Kind[CloudFacts]):
-    """Points in space, shown alike at every time step."""
+    """Points in space; the input is the same at every time step."""
 
     name = "points"
     unit_name = "clouds"
@@ -104,7 +104,7 @@ class Clouds(Kind[CloudFacts]):
         return sample.points
 
     def defaults(self, facts: CloudFacts, model: str | None = None) -> Defaults:
-        """Return PointNet with the neuron of its paper, or DeLA with ternary neurons where it is asked for."""
+        """Return PointNet with the neuron of its paper, or DeLA with ternary neurons if `model` is dela."""
         if model == "dela":
             return Defaults("dela", "dela", "ternary", "plain")
         return Defaults("pointnet", "short", "spiking-pointnet", "plain")

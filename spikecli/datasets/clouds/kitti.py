@@ -1,4 +1,4 @@
-"""Laser scans as KITTI and nuScenes keep them: bare float32, four or five numbers a point."""
+"""Laser scans in the format of KITTI and nuScenes: bare float32, four or five numbers a point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laser scans of surveyors: LAS 1.0 to 1.4, and LAZ, its compressed form, through laspy where that is installed."""
+"""Laser scans of surveyors: LAS 1.0 to 1.4, and LAZ, its compressed form, if laspy is installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROOM = 20  # bytes that unpacking takes for each point
 
 
 def read_las(path: Path, data: bytes) -> Cloud:
-    """Return the points of a LAS or LAZ file's bytes; SpikeError when damaged, or where LAZ cannot be unpacked here."""
+    """Return the points in a LAS or LAZ file's bytes; raise SpikeError if damaged, or if LAZ cannot be unpacked."""
     if data[:4] != b"LASF" or len(data) < _LEAST:
         raise SpikeError(f"{path} has no LAS header; remove the file or export it again")
     offset, kind, length, count = struct.unpack_from("<IxxxxBHI", data, 96)

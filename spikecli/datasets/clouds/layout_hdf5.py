@@ -1,4 +1,4 @@
-"""ModelNet as `ply_data_train*.h5`: 2,048 points a cloud in HDF5 files, as PointNet's authors pass it around."""
+"""ModelNet as `ply_data_train*.h5`: 2,048 points a cloud in HDF5 files, published by PointNet's authors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from spikecli.files.hdf5 import check_labels, stored
 
 
 def list_hdf5(folder: Path, facts: CloudFacts) -> Iterator[Item]:
-    """Yield the rows of `ply_data_<split>*.h5`; SpikeError when labels disagree with the names beside them."""
+    """Yield the rows of `ply_data_<split>*.h5`; raise SpikeError if labels disagree with the file names beside them."""
     classnames = _shape_names(folder, facts)
     for split in facts.splits:
         for path in files_in(folder, (".h5",)):
@@ -57,7 +57,7 @@ def _labels(path: Path, classes: int) -> list[int]:
 
 
 def _file_names(path: Path, rows: int) -> list[str]:
-    """Return `<class>/<file>` for each row where a list of files lies beside `path`, else nothing."""
+    """Return `<class>/<file>` for each row from the list of files beside `path`; empty without a list."""
     parts = re.fullmatch(r"ply_data_([a-z]+)_?(\d*)", path.stem)
     if parts is None:
         return []

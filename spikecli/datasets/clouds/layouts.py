@@ -1,4 +1,4 @@
-"""The layouts in which ModelNet and its like are passed around, listed alike."""
+"""The folder layouts of ModelNet and similar data sets, all turned into one listing."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def list_items(root: Path, facts: CloudFacts) -> Listing:
 
 
 def _split_folder(folder: Path, split: str) -> Path:
-    """Return the folder of a split in `folder`, whose name may be in any case: `Train` as well as `train`."""
+    """Return the folder of a split in `folder`, ignoring case: `Train` or `train`."""
     if (folder / split).is_dir() or not folder.is_dir():
         return folder / split
     return next((path for path in folders_in(folder) if path.name.lower() == split), folder / split)
@@ -83,7 +83,7 @@ def _from_tree(folder: Path, facts: CloudFacts, by_split: bool) -> Iterator[Item
 
 
 def _from_lists(folder: Path, facts: CloudFacts) -> Iterator[Item]:
-    """Yield what the list files of `folder` name: `<class>_0001` a line, beside `<class>/<class>_0001.txt`."""
+    """Yield the clouds in the list files of `folder`: lines `<class>_0001` for files `<class>/<class>_0001.txt`."""
     named = folder / f"{facts.name}_shape_names.txt"
     if named.exists() and sorted(_lines(named)) != sorted(facts.classnames):
         raise SpikeError(f"{named} does not name the {len(facts.classnames)} classes of {facts.name}; fetch it again")
@@ -117,7 +117,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _agrees(path: Path, stem: str, classname: str, classnames: Sequence[str]) -> None:
-    """SpikeError when a file named after one class lies in the folder of another."""
+    """Raise SpikeError if a file named after one class is in the folder of another."""
     named = re.sub(r"_\d+$", "", stem)
     if named != classname and named in classnames:
         raise SpikeError(f"{path} is named after {named} but lies with {classname}; put it where it belongs")

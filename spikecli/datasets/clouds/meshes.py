@@ -1,4 +1,4 @@
-"""Triangles from what files hold: polygons, strips, and numbers that name no vertex."""
+"""Triangles from polygons and strips; vertex numbers are checked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fans(corners: np.ndarray) -> np.ndarray:
 
 
 def polygon_fans(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Return triangles (F, 3) that cover polygons of `sizes` (P,) corners, all of them in a row in `corners`."""
+    """Return triangles (F, 3) that cover polygons of `sizes` (P,) corners, stored one after another in `corners`."""
     starts = np.cumsum(sizes) - sizes
     found = [np.zeros((0, 3))]
     for size in np.unique(sizes[sizes >= 3]):

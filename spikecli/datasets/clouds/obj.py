@@ -1,4 +1,4 @@
-"""Wavefront files: vertices and polygons a line each; materials, textures and curves are passed over."""
+"""Wavefront files: one vertex or polygon a line; materials, textures and curves are ignored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PASSED_OVER = frozenset(
 
 
 def read_obj(path: Path, data: bytes) -> Mesh | Cloud:
-    """Return the mesh of a Wavefront file's bytes, or its vertices as a cloud where it has no faces.
+    """Return the mesh in a Wavefront file's bytes, or its vertices as a cloud if it has no faces.
 
     Polygons become triangles. SpikeError for a line that is not understood, and for a corner that names no vertex.
     """
@@ -52,7 +52,7 @@ def read_obj(path: Path, data: bytes) -> Mesh | Cloud:
 
 
 def _by_keyword(path: Path, block: bytes) -> dict[bytes, list[tuple[int, bytes]]]:
-    """Return what follows `v`, `vn` and `f` on the lines of a block, each with the vertices before it in the block."""
+    """Return the rest of the `v`, `vn` and `f` lines of a block, each with the count of vertices before it."""
     sorts: dict[bytes, list[tuple[int, bytes]]] = {b"v": [], b"vn": [], b"f": []}
     known = sorts[b"v"]
     for line in block.split(b"\n"):

@@ -1,4 +1,4 @@
-"""Object File Format, as CAD collections ship it: a counts line, vertices, faces; broken first lines are mended."""
+"""Object File Format of CAD collections: a line of counts, vertices, faces; broken first lines are repaired."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _from_text(path: Path, body: bytes, row: np.dtype, count: int) -> np.ndarray
 
 
 def _from_compressed(path: Path, body: bytes, row: np.dtype, count: int) -> np.ndarray:
-    """Return the points of a compressed body, which keeps each field's values together instead of each point's."""
+    """Return the points of a compressed body, which is stored field by field, not point by point."""
     packed, size = (int(number) for number in np.frombuffer(body[:8].ljust(8, b"\0"), dtype="<u4"))
     if packed > len(body) - 8 or size != count * row.itemsize or size > packed * _LARGEST_RATIO or not packed:
         raise _truncated(path, f"{count} points in {packed} packed bytes, found {len(body)} bytes")
@@ -109,7 +109,7 @@ def _from_compressed(path: Path, body: bytes, row: np.dtype, count: int) -> np.n
 
 
 def _wanted(path: Path, row: np.dtype) -> tuple[str, ...]:
-    """Return the names of the fields that are read; SpikeError where one holds several numbers."""
+    """Return the names of the fields to read; raise SpikeError if one holds several numbers."""
     wanted = (*POSITION, *_NORMALS) if set(_NORMALS) <= set(row.names or ()) else POSITION
     if any(row[name].shape for name in wanted):
         raise SpikeError(f"{path} has several numbers in one of x, y, z; wanted one each; write the file anew")
@@ -117,7 +117,7 @@ def _wanted(path: Path, row: np.dtype) -> tuple[str, ...]:
 
 
 def _unpack_lzf(path: Path, data: bytes, size: int) -> bytes:
-    """Return the `size` bytes that LZF-packed `data` stands for; SpikeError when it does not unpack to that.
+    """Return LZF-packed `data` unpacked to `size` bytes; raise SpikeError if it has another size.
 
     HDF5's own filter unpacks it, at native speed. It does not say how many bytes came out, so a seal is packed at the
     end of the data: it comes out at its place if and only if all before it has the right length.

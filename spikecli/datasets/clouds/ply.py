@@ -19,7 +19,7 @@ _CORNERS = ("vertex_indices", "vertex_index")
 
 
 def read_ply(path: Path, data: bytes) -> Mesh | Cloud:
-    """Return a mesh where the file has faces or strips, else points, with normals if given; SpikeError when damaged."""
+    """Return a mesh if the file has faces or strips, else points and any normals. Raise SpikeError if damaged."""
     order, elements, start = read_header(path, data)
     if not order and _is_long_cloud(elements):
         return _long_cloud(path, data, start, elements)
@@ -49,7 +49,7 @@ def _vertices(path: Path, elements: list[Element], found: dict[str, Columns]) ->
 
 
 def _triangles(found: dict[str, Columns]) -> np.ndarray | None:
-    """Return the triangles (F, 3) of faces and of strips, None where there are neither."""
+    """Return the triangles (F, 3) of faces and strips, None if there are neither."""
     triangles = []
     for name, expand in (("face", polygon_fans), ("tristrips", _strips)):
         lists = next((found[name][key] for key in _CORNERS if key in found.get(name, {})), None)
@@ -64,14 +64,14 @@ def _strips(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 
 def _is_long_cloud(elements: list[Element]) -> bool:
-    """Return whether vertices of single numbers come first and nothing of use follows: they are read in blocks."""
+    """Return whether the file has only vertices of single numbers, so that it can be read in blocks."""
     first, *others = [element for element in elements if element.count] or [Element("", 0, ())]
     plain = first.name == "vertex" and not any(item.length for item in first.properties)
     return plain and not any(element.name in ("face", "tristrips") for element in others)
 
 
 def _long_cloud(path: Path, data: bytes, start: int, elements: list[Element]) -> Cloud:
-    """Return the points of a text file that holds vertices alone, without all its numbers in memory at once."""
+    """Return the points of a text file with only vertices, read in blocks to save memory."""
     element = next(element for element in elements if element.count)
     names = [item.name for item in element.properties]
     _vertices(path, elements, {"vertex": {name: np.empty(0) for name in names}})

@@ -124,7 +124,7 @@ def _step(path: Path, body: np.ndarray, position: int, element: Element) -> tupl
 
 
 def _lists_at(body: np.ndarray, starts: np.ndarray) -> Lists:
-    """Return the lists whose lengths stand at `starts` (count,), each followed by its values."""
+    """Return the lists that start at `starts` (count,), each a length followed by its values."""
     sizes = body[starts].astype(np.int64)
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return sizes, body[np.repeat(starts + 1, sizes) + within]

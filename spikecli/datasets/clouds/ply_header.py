@@ -20,7 +20,7 @@ _END = re.compile(rb"\r\n|\n|\r")
 
 @dataclass(frozen=True)
 class Property:
-    """A property of each item of an element, or a list of such; a name that came before is told apart by a number."""
+    """A property of each item of an element, or a list of values; a repeated name gets a number."""
 
     name: str
     kind: str  # numpy's letter and size, without byte order
@@ -29,7 +29,7 @@ class Property:
 
 @dataclass(frozen=True)
 class Element:
-    """So many items of one kind, such as vertices."""
+    """A number of items of one kind, such as vertices."""
 
     name: str
     count: int
@@ -94,5 +94,5 @@ def _add(elements: list[Element], added: Property) -> None:
 
 
 def doubled(element: Element) -> set[str]:
-    """Return the names that several properties of an element bear."""
+    """Return the names that several properties of an element share."""
     return {item.name.partition("#")[0] for item in element.properties if "#" in item.name}

@@ -1,4 +1,4 @@
-"""From built-in recipes, a folder, an archive or the net to prepared clouds."""
+"""Prepare clouds from built-in recipes, a folder, an archive or a download."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ POINTS = 2048
 
 
 def draw_of(options: PrepareOptions) -> Draw:
-    """Return how many points are drawn from each shape, how, and with which seed."""
+    """Return the number of points drawn from each shape, the method and the seed."""
     return Draw(options.points or POINTS, options.sampling or "uniform", options.seed)
 
 
 def prepare_points(
     facts: CloudFacts, data_dir: Path, options: PrepareOptions, watch: Watch = Watch(), workers: int | None = None
 ) -> dict[str, Any]:
-    """Return what was prepared: folder, key, settings, samples a split, what was skipped, and whether it was `reused`.
+    """Return the prepared data's folder, key, settings, samples a split, skipped files, and whether it was `reused`.
 
     SpikeError when a file cannot be used and `skip_bad` is not set, the files cannot be had, or another process
     prepares the same data set.
@@ -78,7 +78,7 @@ def write_own(
 
 
 def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
-    """Return the facts of a data set and, where it is prepared, its clouds a split, settings and size."""
+    """Return the facts of a data set and, if it is prepared, its clouds a split, settings and size."""
     place = data_dir / facts.name
     record = read_record(place, RECORD)
     entry: Entry = record["sets"][record["current"]] if record else {"splits": {}, "settings": None, "skipped": []}
@@ -101,7 +101,7 @@ def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
 
 
 def _identity(facts: CloudFacts, options: PrepareOptions) -> str | None:
-    """Return what identifies the source, None where any will do: what was prepared before needs no second download."""
+    """Return the identity of the source; None if any source will do, so that no second download is needed."""
     if facts is SHAPES:
         if options.source is not None:
             raise SpikeError(f"{facts.name} is built in, found --from {options.source}; remove --from")
@@ -111,7 +111,7 @@ def _identity(facts: CloudFacts, options: PrepareOptions) -> str | None:
 
 @contextmanager
 def _opened(facts: CloudFacts, place: Path, options: PrepareOptions, watch: Watch) -> Iterator[tuple[Path, str]]:
-    """Yield the folder in which the clouds lie, and what identifies it."""
+    """Yield the folder with the clouds, and its identity."""
     if facts is SHAPES:
         recipe = Recipe(seed=options.seed)
         watch.on_phase(f"Building {facts.name}", len(facts.classnames) * (recipe.train + recipe.test))
@@ -137,7 +137,7 @@ def _build(
     watch: Watch,
     workers: int | None,
 ) -> tuple[str, Entry]:
-    """Return the key and entry of the clouds under `folder` after writing a file for each split."""
+    """Write a file for each split of the clouds under `folder`; return the key and the entry of the record."""
     listing = list_items(folder, facts)
     watch.on_phase(f"Preparing {facts.name}", len(listing.items))
     drawn = draw_all(listing.items, draw_of(options), watch.on_step, workers)

@@ -1,4 +1,4 @@
-"""Ten kinds of furniture, each piece of its own proportions: a data set that needs no download.
+"""Ten kinds of furniture, each piece with random proportions: a data set that needs no download.
 
 Kinds share parts on purpose: a desk without drawers is nearly a table, a low-backed chair nearly a stool.
 """
@@ -23,7 +23,7 @@ _RECIPE = "recipe.json"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the pieces are made from; `variety` is how far proportions stray: more is harder, 0 is one size a kind."""
+    """Settings of the pieces; `variety` is the spread of proportions: more is harder, 0 gives one size a kind."""
 
     seed: int = 0
     train: int = 100
@@ -40,9 +40,9 @@ def build_shape(classname: str, generator: np.random.Generator, variety: float =
 
 
 def write_shapes(folder: Path, recipe: Recipe, on_step: Callable[[int], None]) -> None:
-    """Write `<class>/{train,test}/<class>_0001.off` under `folder`, unless the same recipe stands there already.
+    """Write `<class>/{train,test}/<class>_0001.off` under `folder`, unless the same recipe has been written there.
 
-    The folder appears whole or not at all; `on_step` is told of each file.
+    The folder appears complete or not at all; `on_step` is called for each file.
     """
     text = json.dumps(asdict(recipe), sort_keys=True)
     if (folder / _RECIPE).exists() and (folder / _RECIPE).read_text(encoding="utf-8") == text:
@@ -72,7 +72,7 @@ def _write_all(folder: Path, recipe: Recipe, on_step: Callable[[int], None]) -> 
 
 
 def _legs(piece: Workpiece, width: float, depth: float, height: float, thick: float) -> None:
-    """Add what carries a top: four legs, two panels, two sledges or one foot."""
+    """Add the support of a top: four legs, two panels, two sledges or one foot."""
     style = piece.generator.random()
     x, y = width / 2 - thick, depth / 2 - thick
     if style < 0.55:
@@ -101,7 +101,7 @@ def _top(piece: Workpiece, width: float, depth: float, at: float, thick: float, 
 
 
 def _back(piece: Workpiece, width: float, y: float, at: float, height: float) -> None:
-    """Add a backrest that leans: solid, slats, or a rail on two posts."""
+    """Add an inclined backrest: solid, slats, or a rail on two posts."""
     thick, lean = piece.between(0.03, 0.08), piece.between(0.0, 0.12)
     style = piece.generator.random()
     if style < 0.5:

@@ -1,4 +1,4 @@
-"""Whether a file whose suffix is used for points and for recordings alike holds points."""
+"""Decide whether a file holds points or a recording, for suffixes that both use."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LOOK = 1 << 16  # bytes of a text, rows of an array
 
 
 def holds_points(path: Path) -> bool:
-    """Return whether a .npy, .npz, .bin, .txt or .csv file holds points; where it cannot be read at all,
-    what its suffix stood for first: recordings, for .bin and .npz.
+    """Return whether a .npy, .npz, .bin, .txt or .csv file holds points. If it cannot be read at all, return
+    the default of its suffix: recordings for .bin and .npz.
 
     Events have whole pixels and polarities, so that at least three of their four columns are whole numbers; a scan
     with an intensity has fractions.

@@ -17,7 +17,7 @@ _SIDES = 16  # of a rod's cross-section
 
 
 class Workpiece:
-    """A piece under construction: draws its proportions from a generator and collects solids.
+    """A piece under construction: it draws proportions from a generator and collects solids.
 
     Heights run along z, widths along x, depths along y; a solid stands on its lower face's center.
     """
@@ -28,7 +28,7 @@ class Workpiece:
         self.parts: list[Mesh] = []
 
     def between(self, low: float, high: float) -> float:
-        """Return a number about the middle of `low` and `high`, which it reaches at variety one."""
+        """Return a number around the middle of `low` and `high`; at variety 1 it covers the whole range."""
         reach = (high - low) / 2 * min(self.variety, 1)
         return float(self.generator.uniform((low + high) / 2 - reach, (low + high) / 2 + reach))
 
@@ -59,7 +59,7 @@ class Workpiece:
         self.parts.append(Mesh(corners + at, np.concatenate([np.stack(face, axis=1) for face in faces])))
 
     def mesh(self) -> Mesh:
-        """Return the solids as one mesh, stretched along each axis and turned a little about the vertical."""
+        """Return the solids as one mesh, stretched along each axis and rotated slightly about the vertical."""
         stretch = np.exp(0.2 * self.variety * self.generator.uniform(-1, 1, 3))
         turn = np.deg2rad(15) * self.variety * self.generator.uniform(-1, 1)
         rotation = np.array([(np.cos(turn), -np.sin(turn), 0), (np.sin(turn), np.cos(turn), 0), (0, 0, 1)])

@@ -24,7 +24,7 @@ RECORD = RecordOf("points", {"points": at_least(1), "sampling": str, "seed": at_
 
 @dataclass(frozen=True)
 class PointClouds:
-    """One split in memory; each cloud is centred and in the unit sphere, and its first n points are a fair subset."""
+    """One split in memory; each cloud is centered, in the unit sphere, and its first n points are a fair subset."""
 
     points: np.ndarray  # float32 (S, N, 3)
     labels: np.ndarray  # int64 (S,), places in classnames
@@ -32,21 +32,21 @@ class PointClouds:
     classnames: tuple[str, ...]
     dataset: str
     split: str
-    fingerprint: str  # sha256 of the content as stored, whatever number of points was asked for
+    fingerprint: str  # sha256 of the content as stored, for any number of points loaded
 
     static: ClassVar[bool] = True
     unit_name: ClassVar[str] = "clouds"
     kind: ClassVar[str] = "points"
 
     def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Return the points (S, N, 3) of all clouds or of the chosen, the same at every step."""
+        """Return the points (S, N, 3) of all or the chosen clouds; they are the same at every step."""
         return self.points if chosen is None else self.points[chosen]
 
 
 def load_points(data_dir: Path, dataset: str, split: str, points: int | None = None) -> PointClouds:
     """Return a split as prepared last, cut to the first `points` of each cloud, which are then normalized again.
 
-    SpikeError when the data set or the split is not prepared, is damaged, or holds fewer points than asked for.
+    Raise SpikeError if the data set or the split is not prepared, is damaged, or has fewer than `points` points.
     """
     path, entry, part = current_part(data_dir, dataset, split, RECORD)
     kept = int(entry["settings"]["points"])
@@ -110,9 +110,9 @@ def read_split(path: Path) -> PointClouds:
 
 
 def verify_points(facts: Facts, data_dir: Path, watch: Watch = Watch()) -> dict[str, Any]:
-    """Return the prepared files of a data set with their checksums, all of which hold.
+    """Verify the prepared files of a data set and return their checksums.
 
-    SpikeError naming the first file that has gone or differs, be it in one bit.
+    Raise SpikeError naming the first file that is missing or differs, even in one bit.
     """
     place, _ = current_entry(data_dir, facts.name, RECORD)
     sets = (read_record(place, RECORD) or {})["sets"]

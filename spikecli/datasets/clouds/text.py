@@ -14,14 +14,14 @@ from spikecli.errors import SpikeError
 from spikecli.files.numbers import blocks, numbers
 
 _COMMENTS = (b"#", b"//", b"%", b"!")
-_HEAD = 50  # lines from which the separator is told
+_HEAD = 50  # lines from which the separator is guessed
 _NUMBER = re.compile(rb"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)(inity)?", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(rb"[-+]?\d*,\d+([eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
 class _Head:
-    """How a file is written: where its numbers start, the separator, and what the lines before them say."""
+    """The layout of a file: the start of its numbers, the separator, and the lines before them."""
 
     start: int
     separator: bytes  # between numbers, b" " for any white space
@@ -53,7 +53,7 @@ def first_table(path: Path, data: bytes) -> np.ndarray:
 
 
 def _choose(path: Path, table: np.ndarray, head: _Head) -> tuple[list[int], tuple[str, ...]]:
-    """Return which columns are read: those that a header names, else by what they hold; and a note on the others."""
+    """Return the columns to read, by the header's names or else by their values, and a note on the others."""
     width = table.shape[1]
     for names in (head.names, head.remark):
         named = name_columns(names) if len(names) == width else None
@@ -66,7 +66,7 @@ def _choose(path: Path, table: np.ndarray, head: _Head) -> tuple[list[int], tupl
 
 
 def _are_unnamed(names: tuple[str, ...]) -> bool:
-    """Return whether the words of a line before the numbers name none of the axes: then it is a remark."""
+    """Return whether a line before the numbers names no axis, so that it is a remark."""
     return not {name.strip("\"'").lower() for name in names} & {"x", "y", "z"}
 
 
@@ -103,7 +103,7 @@ def _has_number(line: bytes) -> bool:
 
 
 def _separator(lines: list[bytes]) -> tuple[bytes, bool]:
-    """Return what stands between the numbers of some lines, and whether their decimals begin with a comma."""
+    """Return the separator of numbers in some lines, and whether a comma is the decimal point."""
     some = b"\n".join(lines)
     if b";" in some:
         return b";", b"," in some
@@ -149,7 +149,7 @@ def _read_body(path: Path, data: bytes, head: _Head) -> np.ndarray:
 
 
 def _widths(block: bytes) -> tuple[int, int, int]:
-    """Return the fewest and the most words of a line, and the number of lines that hold any."""
+    """Return the fewest and the most words of a line, and the number of non-empty lines."""
     letters = np.frombuffer(block, np.uint8)
     inked = letters > 32
     starts = inked.copy()

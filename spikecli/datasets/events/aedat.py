@@ -20,7 +20,7 @@ _END = b"#End Of ASCII Header"
 
 
 def read_aedat(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
-    """Return the events of an .aedat file, whose first line says its version: 2.0, 3.1 or 4."""
+    """Return the events of an .aedat file of the version in its first line: 2.0, 3.1 or 4."""
     data = path.read_bytes()
     match = re.match(rb"#!AER-DAT(\d)\.\d\r?\n", data)
     version = match[1] if match else b""
@@ -35,7 +35,7 @@ def read_aedat(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
 
 
 def _read_aedat2(path: Path, data: bytes, options: ReadOptions) -> Columns:
-    """Return the events of AEDAT 2: a big-endian address and time each, the address as the camera's chip has it."""
+    """Return the events of AEDAT 2: a big-endian address and time each; the address is as the camera's chip has it."""
     start = 0
     while data[start : start + 1] == b"#":
         end = data.find(b"\n", start)

@@ -22,7 +22,7 @@ _PACKET = struct.Struct("<HHIIIIII")  # type, source, event size, time offset, o
 
 
 def read_aedat3(path: Path, data: bytes, options: ReadOptions) -> Columns:
-    """Return the valid polarity events of AEDAT 3.1; frames, motion and special events are passed over."""
+    """Return the valid polarity events of AEDAT 3.1; frames, motion and special events are skipped."""
     start = data.find(_END)
     if start < 0:
         broken(path, "no end of the header", "a line #!END-HEADER")
@@ -51,7 +51,7 @@ def _cameras(header: str) -> dict[int, str]:
 
 
 def _packets(path: Path, data: bytes, position: int) -> tuple[dict[int, _Parts], tuple[str, ...]]:
-    """Return the polarity events by source, and a note where a crash has cut the last packet."""
+    """Return the polarity events by source, and a note if a crash has cut the last packet."""
     found: dict[int, _Parts] = {}
     while position < len(data):
         if position + _PACKET.size > len(data):

@@ -34,7 +34,7 @@ _LEAST_ROOM = 1 << 16  # bytes that a packet unpacks to; more is made where more
 
 @dataclass(frozen=True)
 class _Stream:
-    """An event stream as the header has it: the module that recorded it, and its sensor."""
+    """An event stream in the header: the module that recorded it, and its sensor."""
 
     camera: str
     size: Size | None
@@ -70,7 +70,7 @@ def read_aedat4(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
 
 
 def _event_streams(path: Path, info: str) -> dict[int, _Stream]:
-    """Return the event streams that the header's XML names, by number; SpikeError when there is none."""
+    """Return the event streams in the header's XML, by number; raise SpikeError if there is none."""
     try:
         root = ElementTree.fromstring(info)
     except ElementTree.ParseError as error:
@@ -112,7 +112,7 @@ def _columns(some: bytearray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nd
 
 
 class _Unpacker:
-    """Unpacks the packets of one file into one buffer, which grows to what an honest packet can need."""
+    """Unpacks the packets of one file into one buffer, which grows up to the largest size of a valid packet."""
 
     def __init__(self, path: Path, data: bytes, compression: int) -> None:
         import cramjam

@@ -1,4 +1,4 @@
-"""Decoders of events kept as arrays: .npy, .npz and HDF5, by the names and orders in use; nothing is unpickled."""
+"""Decoders of events stored as arrays: .npy, .npz and HDF5, with the usual names and orders; nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def read_h5(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
 
 
 def _sensor(file: Stored, columns: Columns) -> Size | None:
-    """Return the sensor that a file names, if it does: width and height, geometry, or sensor_resolution."""
+    """Return the sensor that a file names by width and height, geometry, or sensor_resolution; else None."""
     attributes = file.file.attrs
     if {"width", "height"} <= set(attributes):
         return sensor_of(file.path, str(file.number("width", 1, 1 << 15)), str(file.number("height", 1, 1 << 15)))
@@ -82,14 +82,14 @@ def _sensor(file: Stored, columns: Columns) -> Size | None:
 
 
 def _sides(first: int, second: int, rows_first: bool, columns: Columns) -> Size | None:
-    """Return two sides as width and height: event_utils has height first, but some writers have width first."""
+    """Return two sides as width and height: event_utils writes height first, some writers width."""
     choices = [(second, first), (first, second)] if rows_first else [(first, second), (second, first)]
     right, bottom = (int(axis.max(initial=0)) for axis in (columns.x, columns.y))
     return next((size for size in choices if right < size[0] and bottom < size[1]), None)
 
 
 def _from_keys(path: Path, keys: set[str], load: Callable[[str], np.ndarray], options: ReadOptions) -> Columns:
-    """Return the events kept as four arrays x, y, t, p or as one array, in a file of named arrays."""
+    """Return the events of a file of named arrays: four arrays x, y, t, p, or one."""
     sources: list[tuple[str, dict[str, str]]] = []
     for group in _GROUPS:
         named = columns_by_name(tuple(key.removeprefix(group) for key in keys if key.startswith(group)))

@@ -1,4 +1,4 @@
-"""A simulated event camera that looks at still pictures and moves, as N-MNIST's did."""
+"""A simulated event camera that moves in front of still pictures, as N-MNIST's did."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _changes(pictures: np.ndarray, camera: Camera, thresholds: np.ndarray) -> li
 
 
 def _positions(camera: Camera) -> np.ndarray:
-    """Return where the picture's middle is at each look, (looks, 2) x, y in pixels: at rest at every corner."""
+    """Return the position of the picture's middle at each look, (looks, 2) x, y in pixels; it rests at every corner."""
     steps = round(camera.saccade / camera.step)
     share = np.arange(steps + 1) / steps
     eased = share**3 * (10 - 15 * share + 6 * share**2)
@@ -87,7 +87,7 @@ def _positions(camera: Camera) -> np.ndarray:
 
 
 def _brightness(pictures: np.ndarray, camera: Camera, offset: np.ndarray) -> np.ndarray:
-    """Return the logarithm of what each pixel sees, (S, side, side) float32, with the picture's middle at `offset`."""
+    """Return the log brightness at each pixel, (S, side, side) float32, with the picture's middle at `offset`."""
     across = _weights(camera, offset[0], pictures.shape[2])
     down = _weights(camera, offset[1], pictures.shape[1])
     seen = np.clip(down @ pictures.astype(np.float32) @ across.T, 0, 1)
@@ -95,7 +95,7 @@ def _brightness(pictures: np.ndarray, camera: Camera, offset: np.ndarray) -> np.
 
 
 def _weights(camera: Camera, middle: float, size: int) -> np.ndarray:
-    """Return how much each of `size` picture pixels counts at each sensor pixel, (side, size): Keys' cubic kernel."""
+    """Return the weight of each of `size` picture pixels at each sensor pixel, (side, size): Keys' cubic kernel."""
     place = (np.arange(camera.side) - middle) / camera.scale + (size - 1) / 2
     far = np.abs(place[:, None] - np.arange(size))
     near = (1.5 * far - 2.5) * far**2 + 1

@@ -1,4 +1,4 @@
-"""What every decoder of event files returns, and the words its errors share."""
+"""The return value of every decoder of event files, and the errors that decoders share."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LARGEST_SIDE = 1 << 12  # pixels; the largest event cameras have fewer than 2,50
 
 
 class Columns(NamedTuple):
-    """The events of one file as the file has them: four columns of equal length, and the sensor if it is named.
+    """The events of one file, unchanged: four columns of equal length, and the sensor if the file names it.
 
-    `notes` say what was guessed or passed over; `format` names the format where a data set needs to know it.
+    `notes` say what was guessed or skipped; `format` names the format if a data set needs to know it.
     """
 
     x: np.ndarray
@@ -38,17 +38,17 @@ class Columns(NamedTuple):
         return self._replace(x=self.x[inside], y=self.y[inside], t=self.t[inside], p=self.p[inside])
 
     def turned(self) -> Columns:
-        """Return the events with x and y exchanged, for a camera that lay on its side."""
+        """Return the events with x and y exchanged, for a camera that was mounted on its side."""
         return self._replace(x=self.y, y=self.x, size=self.size and (self.size[1], self.size[0]))
 
 
 def broken(path: Path, found: str, wanted: str) -> NoReturn:
-    """Raise the SpikeError for a file whose bytes are not what its format says."""
+    """Raise SpikeError for a file whose bytes violate its format."""
     raise SpikeError(f"{path} is broken: found {found}; wanted {wanted}; copy or export the file again")
 
 
 def claimed(path: Path, count: int) -> int:
-    """Return `count`, the number of events a header claims; SpikeError when a file of this size cannot hold so many."""
+    """Return `count`, the events a header claims; raise SpikeError if a file of this size cannot hold so many."""
     if not 0 <= count <= most_events(path):
         broken(path, f"a header that claims {count} events", f"at most {most_events(path)} in a file of this size")
     return count
@@ -60,7 +60,7 @@ def most_events(path: Path) -> int:
 
 
 def sensor_of(path: Path, width: str, height: str) -> Size | None:
-    """Return the sensor that a header names in two words, None without them; SpikeError when it cannot be one."""
+    """Return the sensor from two words of a header, None without them; raise SpikeError if they are no valid size."""
     if not (width.isascii() and width.isdecimal() and height.isascii() and height.isdecimal()):
         return None
     if not (0 < int(width) <= LARGEST_SIDE and 0 < int(height) <= LARGEST_SIDE):
@@ -87,7 +87,7 @@ def percent_header(path: Path, data: bytes) -> tuple[int, dict[str, str]]:
 
 
 def unwrapped(t: np.ndarray, bits: int) -> np.ndarray:
-    """Return counter values t as int64 that go on where the counter of `bits` bits fell back to zero."""
+    """Return counter values t as int64, with the overflows of the counter of `bits` bits undone."""
     t = t.astype(np.int64)
     wraps = np.diff(t) < -(1 << (bits - 1))
     if wraps.any():
@@ -109,7 +109,7 @@ def one_stream(path: Path, streams: dict[int, str], wanted: int | None) -> list[
 
 
 def other_streams(streams: dict[int, str], chosen: int, wanted: int | None) -> tuple[str, ...]:
-    """Return a note that names the event streams beside the `chosen` one, none where the user has chosen."""
+    """Return a note that names the event streams other than the `chosen` one; none if the user has chosen."""
     others = [f"{number}{words}" for number, words in sorted(streams.items()) if number != chosen]
     if not others or wanted is not None:
         return ()

@@ -11,7 +11,7 @@ from spikecli.datasets.events.recording import EVENT, Recording
 
 
 def add_noise(recording: Recording, share: float, rng: Generator) -> Recording:
-    """Return the recording with events, a share of their number, anywhere on the sensor at any time."""
+    """Return the recording with extra events, a share of their number, at random pixels and times."""
     events = recording.events
     noise = np.empty(round(share * len(events)), EVENT)
     first, last = _span(events)
@@ -21,18 +21,18 @@ def add_noise(recording: Recording, share: float, rng: Generator) -> Recording:
 
 
 def drop_events(recording: Recording, share: float, rng: Generator) -> Recording:
-    """Return the recording without a share of its events, each dropped by chance."""
+    """Return the recording without a random share of its events."""
     return replace(recording, events=recording.events[rng.random(len(recording)) >= share])
 
 
 def kill_pixels(recording: Recording, share: float, rng: Generator) -> Recording:
-    """Return the recording without the events of a share of the sensor's pixels."""
+    """Return the recording without the events of a random share of the sensor's pixels."""
     alive = rng.random((recording.height, recording.width)) >= share
     return replace(recording, events=recording.events[alive[recording.events["y"], recording.events["x"]]])
 
 
 def jitter_time(recording: Recording, share: float, rng: Generator) -> Recording:
-    """Return the recording whose times are off by N(0, σ²), σ a share of its duration; none leaves its span."""
+    """Return the recording with noise N(0, σ²) on its times, σ a share of its duration; times stay in its span."""
     first, last = _span(recording.events)
     events = recording.events.copy()
     late = rng.standard_normal(len(events)) * share * (last - first)
@@ -41,7 +41,7 @@ def jitter_time(recording: Recording, share: float, rng: Generator) -> Recording
 
 
 def flip_polarity(recording: Recording, share: float, rng: Generator) -> Recording:
-    """Return the recording in which a share of the events, by chance, have the other polarity."""
+    """Return the recording with the polarity of a random share of its events flipped."""
     events = recording.events.copy()
     events["p"] ^= rng.random(len(events)) < share
     return replace(recording, events=events)
@@ -65,6 +65,6 @@ EVENT_CORRUPTIONS: dict[str, Corruption] = {
 
 
 def corrupt_recording(recording: Recording, name: str, severity: int, seed: int, index: int = 0) -> Recording:
-    """Return a damaged recording; `index` is its place in the split, which gives each one draws of its own."""
+    """Return a damaged recording; `index`, its place in the split, seeds its random draws."""
     kind = EVENT_CORRUPTIONS[name]
     return kind.damage(recording, kind.levels[severity - 1], np.random.default_rng([seed, index, *name.encode()]))

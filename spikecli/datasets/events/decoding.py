@@ -1,4 +1,4 @@
-"""Decoding all recordings of a data set, with every core where that is worth it, in an order that never changes."""
+"""Decode all recordings of a data set in a fixed order, on every core if that saves time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LONGEST = (1 << 32) - 1  # µs, 71 minutes: the time since the first event is k
 
 @dataclass(frozen=True)
 class Decoding:
-    """How the files of a data set are decoded: `turned` formats were filmed with the camera on its side."""
+    """Settings for decoding the files of a data set: `turned` formats were recorded with the camera on its side."""
 
     turned: tuple[str, ...] = ()
     options: ReadOptions = AS_FOUND
@@ -40,7 +40,7 @@ def decode_all(
     workers: int | None = None,
     how: Decoding = Decoding(),
 ) -> Iterator[Batch]:
-    """Yield the recordings of `items` in their order; SpikeError at the first that is broken."""
+    """Yield the recordings of `items` in order; raise SpikeError at the first damaged one."""
     tasks, total = _tasks(items)
     for batch in _decoded(tasks, size, workers or (1 if total < _WORTH_A_POOL else cores()), how):
         on_step(len(batch.counts))
@@ -48,7 +48,7 @@ def decode_all(
 
 
 def _tasks(items: Sequence[EventItem]) -> tuple[list[list[EventItem]], int]:
-    """Return shares of the work, all recordings of one file in the same, and the bytes of all files."""
+    """Return shares of the work, with all recordings of a file in one share, and the bytes of all files."""
     tasks: list[list[EventItem]] = []
     room, total = 0, 0
     for path, group in groupby(items, key=lambda item: item.path):
@@ -77,7 +77,7 @@ def _decoded(tasks: list[list[EventItem]], size: Size, workers: int, how: Decodi
 
 
 def decode_batch(items: Sequence[EventItem], size: Size, how: Decoding = Decoding()) -> Batch:
-    """Return the recordings of `items`, each checked against the sensor `size`; SpikeError naming the file."""
+    """Return the recordings of `items`; raise SpikeError if one is damaged or exceeds the sensor `size`."""
     narrow = np.dtype("u1" if max(size) <= 256 else "<u2")
     parts: list[np.ndarray] = []
     for path, group in groupby(items, key=lambda item: item.path):

@@ -1,6 +1,6 @@
 """The built-in event recordings: scikit-learn's handwritten digits before a simulated event camera.
 
-The digits are real, the camera is simulated. What is written has N-MNIST's layout and format, and takes its road.
+The digits are real, the camera is simulated. The files have N-MNIST's layout and format and are prepared alike.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _AT_ONCE = 64  # recordings in memory
 
 
 def recipe(seed: int) -> dict[str, Any]:
-    """Return everything that decides what the recordings are, as JSON has it."""
+    """Return all settings that determine the recordings, for JSON."""
     camera: dict[str, Any] = json.loads(json.dumps(asdict(Camera())))
     return {"seed": seed, "train_share": _TRAIN_SHARE, "camera": camera}
 
 
 def write_digits(folder: Path, seed: int, on_step: Callable[[int], None] = lambda steps: None) -> Path:
-    """Return `folder`, holding the recordings as Train|Test/<digit>/<index>.bin; what was there before is replaced.
+    """Write the recordings as Train|Test/<digit>/<index>.bin to `folder`, replacing its contents, and return it.
 
-    <index> is the place in scikit-learn's digits. `on_step` is told how many recordings more are written.
+    <index> is the place in scikit-learn's digits. `on_step` gets the number of recordings just written.
     """
     try:
         with scratch_folder(folder.parent) as scratch:
@@ -66,7 +66,7 @@ def _write_all(folder: Path, seed: int, on_step: Callable[[int], None]) -> None:
 
 
 def digit_pictures(part: slice) -> tuple[np.ndarray, np.ndarray]:
-    """Return pictures (S, 8, 8) float32 in 0 … 1, white on black, and labels (S,) of a part of scikit-learn."""
+    """Return pictures (S, 8, 8) float32 in 0 … 1, white on black, and labels (S,) of a part of the digits."""
     from sklearn.datasets import load_digits
 
     data = load_digits()

@@ -22,7 +22,7 @@ _BITS_EVT2 = 34  # of a time: 28 in a word of its own, 6 in each event's
 
 
 def read_raw(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
-    """Return the events of a .raw file; those before its first word of time are passed over, as they have no time."""
+    """Return the events of a .raw file; events before its first time word are skipped, as they have no time."""
     data = path.read_bytes()
     start, fields = percent_header(path, data)
     version, words = _format_of(path, start, fields)
@@ -59,7 +59,7 @@ def _sensor(path: Path, fields: dict[str, str], words: dict[str, str]) -> Size |
 
 
 def _words(data: bytes, start: int, kind: str) -> np.ndarray:
-    """Return the words after the header; a part of one that a crash has left at the end is no event."""
+    """Return the words after the header; an incomplete last word, left by a crash, is dropped."""
     width = np.dtype(kind).itemsize
     return np.frombuffer(data, kind, (len(data) - start) // width, start)
 
@@ -91,7 +91,7 @@ def decode_evt21(words: np.ndarray, halves_swapped: bool = False) -> Columns:
 
 
 def _bases(kinds: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each word the 28 bits of time that came last, unwrapped, and whether any had come."""
+    """Return for each word the latest 28 bits of time, unwrapped, and whether there were any."""
     places = np.flatnonzero(kinds == _TIME_HIGH)
     if not len(places):
         return np.zeros(len(kinds), np.int64), np.zeros(len(kinds), bool)

@@ -1,4 +1,4 @@
-"""Decoder of EVT3: 16-bit words that change a state of row, time and first pixel, or say where events fall in it."""
+"""Decoder of EVT3: 16-bit words that set row, time and first pixel, or give events relative to them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLACES = np.nonzero(_BITS)[1].astype(np.uint16)  # of the set bits, mask after 
 
 @dataclass
 class _State:
-    """What words leave for those after them."""
+    """The decoder's state between words."""
 
     row: int = 0
     time: int = -1  # µs, −1 before the first word of time
@@ -29,7 +29,7 @@ class _State:
 
 
 def decode_evt3(words: np.ndarray) -> Columns:
-    """Return the events of EVT3 words (N,) of 16 bits; those before the first time are passed over."""
+    """Return the events of EVT3 words (N,) of 16 bits; events before the first time word are skipped."""
     state = _State()
     parts = [_decode(words[start : start + _AT_ONCE], state) for start in range(0, max(len(words), 1), _AT_ONCE)]
     x, y, t, p = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -40,7 +40,7 @@ _Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def _decode(words: np.ndarray, state: _State) -> _Part:
-    """Return x, y, t, p of some words; `state` is as they leave it afterwards."""
+    """Return x, y, t, p of some words and update `state`."""
     kinds, values = (words >> 12).astype(np.uint8), words & 0xFFF
     places = np.flatnonzero((kinds == _PIXEL) | (kinds == _VECTOR_12) | (kinds == _VECTOR_8))
     kind, value = kinds[places], values[places]
@@ -61,7 +61,7 @@ def _decode(words: np.ndarray, state: _State) -> _Part:
 
 
 def _last(which: np.ndarray, values: np.ndarray, places: np.ndarray, before: int) -> np.ndarray:
-    """Return the value of the last of the words `which` ahead of each of `places`, or the one `before` these words."""
+    """Return the value of the last word `which` ahead of each of `places`, or `before` if there is none."""
     marks = np.flatnonzero(which)
     ends = np.append(np.searchsorted(places, marks), len(places))
     found = np.concatenate([np.array([before], values.dtype), values[marks]])
@@ -118,7 +118,7 @@ def _expanded(
     first: np.ndarray,
     polarity: np.ndarray,
 ) -> _Part:
-    """Return the columns with the events of each vector in its place: one for each bit of its mask."""
+    """Return the columns with each vector replaced by its events, one for each bit of its mask."""
     counts = np.ones(len(x), np.int32)
     counts[vectors] = _COUNT[mask]
     start = np.full(len(x), _FIRST[1], np.int32)  # of each word's places; a single event has those of the mask 1

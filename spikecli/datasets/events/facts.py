@@ -1,4 +1,4 @@
-"""The data sets of event recordings: their facts, each once."""
+"""The facts of every built-in data set of event recordings."""
 
 from __future__ import annotations
 

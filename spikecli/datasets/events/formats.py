@@ -1,4 +1,4 @@
-"""Decoders of event files by suffix: a path in, plain columns out, as the file has them."""
+"""Decoders of event files by suffix: from a path to plain columns, unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events to frames (counts by slice and polarity) and frames to images that CLIP can look at; no event is lost."""
+"""Turn events into frames (counts by slice and polarity) and frames into images for CLIP; no event is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Slicing(Protocol):
-    """How the events of a recording are shared out among `timesteps` slices."""
+    """A rule that divides the events of a recording into `timesteps` slices."""
 
     @property
     def timesteps(self) -> int: ...
@@ -158,7 +158,7 @@ def _histogram(counts: torch.Tensor, threshold: int) -> torch.Tensor:
 
 
 def _white(counts: torch.Tensor, threshold: int) -> torch.Tensor:
-    """Return the count of both polarities, dark on white, as EventCLIP draws it."""
+    """Return the count of both polarities, dark on white, as in EventCLIP."""
     return 1 - _histogram(counts, threshold)
 
 
@@ -172,7 +172,7 @@ def _redblue(counts: torch.Tensor, threshold: int) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Preset:
-    """How a frame becomes a picture: counts (B, 2, H, W) and m to (B, 1 or 3, H, W) in 0 … 1, and its empty ground."""
+    """A style of picture: the function of counts (B, 2, H, W) and m to (B, 1 or 3, H, W) in 0 … 1, and the ground."""
 
     draw: Callable[[torch.Tensor, int], torch.Tensor]
     ground: float

@@ -29,7 +29,7 @@ from spikecli.settings.networks import map_size
 
 
 class Recordings(Kind[EventFacts]):
-    """Events of a camera, sliced into frames anew for each number of time steps."""
+    """Events of a camera; they are sliced into frames for each number of time steps."""
 
     name = "events"
     unit_name = "recordings"
@@ -58,7 +58,7 @@ class Recordings(Kind[EventFacts]):
         return Inspected(len(found), (found.width, found.height), float(t[-1] - t[0]) / 1e6, found.notes)
 
     def own_facts(self, facts: EventFacts, found: Sequence[Inspected], options: PrepareOptions) -> EventFacts:
-        """Return the facts with the sensor: the one that is given, that she has said, or the largest of the files'."""
+        """Return the facts with the sensor: from the options, from the facts file, or the largest of the files."""
         sizes = [one.size for one in found if one.size]
         largest = (max(size[0] for size in sizes), max(size[1] for size in sizes))
         known = facts.sensor if min(facts.sensor) else largest

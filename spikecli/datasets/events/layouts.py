@@ -1,4 +1,4 @@
-"""Where the recordings of a data set lie in a folder: which file, which class, which split, which part of the file."""
+"""Find the recordings of a data set in a folder: file, part of the file, class and split."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def find_items(facts: EventFacts, folder: Path) -> list[EventItem]:
 
 
 def in_order(facts: EventFacts, items: Iterable[EventItem]) -> list[EventItem]:
-    """Return `items` by split, class and number; SpikeError when a recording is there twice."""
+    """Return `items` sorted by split, class and number; raise SpikeError if a recording occurs twice."""
     ordered = sorted(items, key=_place)
     for one, other in pairwise(ordered):
         if _place(one) == _place(other):
@@ -53,13 +53,13 @@ def in_order(facts: EventFacts, items: Iterable[EventItem]) -> list[EventItem]:
 
 
 def missing_classes(facts: EventFacts, items: Iterable[EventItem]) -> list[str]:
-    """Return the classes of which there is no recording."""
+    """Return the classes without a recording."""
     labels = {item.label for item in items}
     return [name for label, name in enumerate(facts.classnames) if label not in labels]
 
 
 def promises_all(facts: EventFacts) -> bool:
-    """Return whether a folder in this data set's layout holds all classes; parts of the others are passed around."""
+    """Return whether a folder in this layout must hold all classes; other data sets are also distributed in parts."""
     return _LAYOUTS[facts.name] is _split_folders
 
 
@@ -68,7 +68,7 @@ def _place(item: EventItem) -> tuple[int, int, list[tuple[int, str]]]:
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a sorting key in which image_2 comes before image_10."""
+    """Return a sorting key that puts image_2 before image_10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 

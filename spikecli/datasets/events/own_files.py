@@ -1,4 +1,4 @@
-"""One's own recordings, read as those of a data set that a network was trained on."""
+"""Read a user's recordings for a network that was trained on a data set."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 
 
 def read_own(path: Path, options: ReadOptions = AS_FOUND, facts: EventFacts | None = None) -> Recording:
-    """Return the recording in `path`, for a network that was trained on the data set of `facts` where it is known.
+    """Return the recording in `path`, for a network trained on the data set of `facts`, if known.
 
-    Its sensor is that data set's where the file names none. A file of the data set itself is turned as in preparation.
-    `options.on_note` hears what was guessed. SpikeError as `read_events`.
+    If the file names no sensor, it is that data set's. A file of the data set itself is turned as in preparation.
+    `options.on_note` is called with the guesses. Raise SpikeError as `read_events` does.
     """
     columns = decode(path, options)
     if facts is not None and columns.format in facts.turned and re.fullmatch(facts.pattern, path.name):

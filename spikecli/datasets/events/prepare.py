@@ -1,4 +1,4 @@
-"""From a folder, an archive, the net or the built-in digits to prepared recordings."""
+"""Prepare recordings from a folder, an archive, a download or the built-in digits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DEEPEST = 2  # archives in archives: N-Caltech101's and CIFAR10-DVS's
 def prepare_events(
     facts: EventFacts, data_dir: Path, options: PrepareOptions, watch: Watch = Watch(), workers: int | None = None
 ) -> dict[str, Any]:
-    """Return what stands prepared under DATA_DIR/NAME afterwards, as `describe_events`, with "reused".
+    """Prepare a data set under DATA_DIR/NAME and return its description as `describe_events` does, with "reused".
 
     SpikeError when there is no source, a recording is broken, or another process prepares the same data set; what was
     prepared before then still stands.
@@ -92,7 +92,7 @@ def write_own(
 
 
 def describe_events(facts: EventFacts, data_dir: Path) -> dict[str, Any]:
-    """Return the facts of a data set and, where it is prepared, its recordings and events a split."""
+    """Return the facts of a data set and, if it is prepared, its recordings and events a split."""
     place = data_dir / facts.name
     record = read_record(place, RECORD)
     entry: Entry = record["sets"][record["current"]] if record else {"splits": {}, "settings": None}
@@ -142,7 +142,7 @@ def verify_events(facts: EventFacts, data_dir: Path, watch: Watch = Watch()) -> 
 
 
 def _wanted(facts: EventFacts, options: PrepareOptions) -> dict[str, Any]:
-    """Return the settings that what is prepared must have; without a source, any source will do."""
+    """Return the settings that prepared data must have; without a source, any source will do."""
     wanted: dict[str, Any] = {"dataset": facts.name, "format": FORMAT}
     if facts is DIGITS:
         if options.source is not None:
@@ -158,7 +158,7 @@ def _wanted(facts: EventFacts, options: PrepareOptions) -> dict[str, Any]:
 
 @contextmanager
 def _naming(sources: list[Path]) -> Iterator[None]:
-    """Let errors name the archive and the file in it, instead of the folder that is gone by then."""
+    """Make errors name the archive and the file in it, not the temporary folder."""
     try:
         yield
     except SpikeError as problem:
@@ -179,7 +179,7 @@ def _fetched(facts: EventFacts, folder: Path, offline: bool, watch: Watch) -> li
 def _items_in(
     facts: EventFacts, path: Path, scratch: Path, stack: ExitStack, watch: Watch, depth: int = 0
 ) -> list[EventItem]:
-    """Return the recordings in a folder or archive, or, where it holds none itself, in the archives in it."""
+    """Return the recordings in a folder or archive; if it has none, those in the archives in it."""
     if path.is_file():
         watch.on_phase(f"Unpacking {path.name}", None)
     folder = stack.enter_context(open_source(path, scratch))

@@ -1,4 +1,4 @@
-"""Event-camera recordings: one structured array and the size of its sensor, whatever file they came in."""
+"""Event-camera recordings: one structured array and the sensor size, for every file format."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Recording:
 def read_events(
     path: Path | str, size: Size | None = None, options: ReadOptions = AS_FOUND, expected: Size | None = None
 ) -> Recording:
-    """Return the recording in `path`; what `options` say overrules what the file says and what would be guessed.
+    """Return the recording in `path`; `options` override the file and any guess.
 
     `size` (width, height) is that of the data set the file is from; `expected` is the sensor of the data that a network
     was trained on, taken where the file names none and its events fit. SpikeError when the format is unknown, the file
@@ -51,7 +51,7 @@ def read_events(
 
 
 def decode(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
-    """Return the columns of `path` as they lie in the file, in the file's own order; SpikeError as `read_events`."""
+    """Return the columns of `path`, unchanged and in the file's order; raise SpikeError as `read_events` does."""
     decoder = DECODERS.get(path.suffix.lower())
     if decoder is None:
         known = " ".join(DECODERS)
@@ -61,7 +61,7 @@ def decode(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
 
 
 def check_events(columns: Columns, path: Path, size: Size | None = None, expected: Size | None = None) -> Recording:
-    """Return the checked recording of `columns`, sorted by time where steps back are small; SpikeError otherwise."""
+    """Return the recording of `columns`, sorted by time; raise SpikeError if they are invalid or time runs far back."""
     count = len(columns.t)
     if count == 0:
         raise SpikeError(f"{path} holds no events; wanted at least one; remove this recording, or record it again")
@@ -105,7 +105,7 @@ def _range(column: np.ndarray) -> tuple[int, int]:
 
 
 def _time_order(t: np.ndarray, path: Path) -> np.ndarray | None:
-    """Return the stable order by time, or None where time never runs backwards."""
+    """Return the stable order by time, or None if time never runs backwards."""
     backward = t[1:] < t[:-1]
     if not backward.any():
         return None

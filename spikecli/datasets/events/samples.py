@@ -1,4 +1,4 @@
-"""Prepared recordings as a network takes them: count frames, sliced anew for each number of time steps."""
+"""Prepared recordings as network input: frames of counts, sliced for each number of time steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NARROW = (np.uint8, np.int16)
 
 @dataclass(frozen=True)
 class Framing:
-    """How the events of a recording become frames: shared out by count or time, in maps of `size`.
+    """Settings that turn events into frames: slices by count or time, maps of `size`.
 
     `reference` is the T that a network was trained with. Frames are plain counts, up to that T; with a larger one they
     are multiplied by T / reference, so that a frame holds as much as the network has learned to expect. With a smaller
@@ -52,7 +52,7 @@ class Framing:
 
 @dataclass(frozen=True, eq=False)
 class EventSamples:
-    """A split of recordings; what a network is shown depends on the number of time steps."""
+    """A split of recordings; the network input depends on the number of time steps."""
 
     source: EventSplit
     framing: Framing
@@ -79,7 +79,7 @@ class EventSamples:
         return self.source.fingerprint
 
     def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Return the frames (S, T, 2, H, W) of all recordings or of the chosen; the watch is told of each part."""
+        """Return the frames (S, T, 2, H, W) of all or the chosen recordings; progress is reported for each part."""
         chosen = np.arange(len(self.labels)) if chosen is None else chosen
         slicing = SLICINGS[self.framing.slicing](timesteps)
         self.watch.on_phase(f"slicing {self.dataset}", len(chosen))

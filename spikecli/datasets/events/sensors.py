@@ -1,4 +1,4 @@
-"""Sensors of event cameras: by name, as headers have it, and by the extent of the events where nothing is said."""
+"""Sensors of event cameras: by the name in a header, or else by the extent of the events."""
 
 from __future__ import annotations
 

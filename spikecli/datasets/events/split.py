@@ -1,4 +1,4 @@
-"""A prepared split of event recordings: what is known of it, its recordings, and its frames by the batch."""
+"""A prepared split of event recordings: its attributes, its recordings, and batches of its frames."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EVENTS_AT_ONCE = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class EventSplit:
-    """A prepared split: what is known of its recordings; the events stay in the file until they are asked for."""
+    """A prepared split: attributes of its recordings in memory; events stay in the file until they are read."""
 
     path: Path
     dataset: str
@@ -38,7 +38,7 @@ class EventSplit:
         return len(self.labels)
 
     def recording(self, index: int) -> Recording:
-        """Return recording `index`, 0 … len − 1; SpikeError when there is no such one."""
+        """Return recording `index`, 0 … len − 1; raise SpikeError if it is out of range."""
         if not 0 <= index < len(self):
             raise SpikeError(f"found no recording {index} in {self.dataset}:{self.split}; wanted 0 to {len(self) - 1}")
         with stored(self.path, anew(self.path)) as file:
@@ -86,7 +86,7 @@ def split_frames(split: EventSplit, slicing: Slicing, indices: Sequence[int] | n
 
 
 def _runs(chosen: np.ndarray, offsets: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield stretches of `chosen` that lie one after the other in the file and are short enough to read at once."""
+    """Yield runs of `chosen` that are contiguous in the file and short enough to read at once."""
     first = 0
     for place in range(1, len(chosen) + 1):
         ends = place == len(chosen) or chosen[place] != chosen[place - 1] + 1
@@ -121,7 +121,7 @@ def load_events(data_dir: Path, name: str, split: str) -> EventSplit:
 
 
 def split_hash(split: EventSplit, on_step: Callable[[int], None]) -> str:
-    """Return the sha256 of a split's content as the file has it now, its fingerprint unless it is damaged."""
+    """Return the sha256 of a split's content in the file; it equals the fingerprint unless the file is damaged."""
     digest = begin_hash(split.labels.tolist(), split.names, split.classnames, (split.width, split.height))
     counts = np.diff(split.offsets)
     with stored(split.path, anew(split.path)) as file:

@@ -1,4 +1,4 @@
-"""Data sets that come in folders of their splits, whatever these are called."""
+"""Data sets with one folder for each split, under any of the usual names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HELD_OUT = ("validation", "val", "valid")
 
 
 def split_of(path: Path) -> str | None:
-    """Return the split of SPLIT/CLASS/FILE by the name of its folder, None where that names no split."""
+    """Return the split of SPLIT/CLASS/FILE by the name of its folder, None if that names no split."""
     return _NAMES.get(path.parent.parent.name.lower())
 
 

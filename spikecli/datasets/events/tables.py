@@ -1,4 +1,4 @@
-"""Events as plain columns, whatever file they lay in: order, polarities and times by their values."""
+"""Events as plain columns of any file: order, polarities and times are recognized by their values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SIDE = 1 << 14  # pixels
 
 
 def columns_by_name(names: tuple[str, ...]) -> dict[str, str]:
-    """Return which of `names` is x, y, t and p, without those that are not there; case does not matter."""
+    """Return which of `names` are x, y, t and p, ignoring case; missing ones are left out."""
     lowered = {name.strip().lower(): name for name in reversed(names)}
     found = {axis: next((lowered[n] for n in known if n in lowered), "") for axis, known in NAMES.items()}
     return {axis: name for axis, name in found.items() if name}
@@ -79,7 +79,7 @@ def _order_of(path: Path, table: np.ndarray) -> tuple[str, bool]:
 
 
 def _unsorted(two: list[bool], pixels: list[bool]) -> tuple[str, ...]:
-    """Return the order by polarity and pixels alone: the check of times will say what is wrong with them."""
+    """Return the order by polarity and pixels alone; the later check of times reports what is wrong with them."""
     places = [column for column in range(4) if pixels[column] and not two[column]]
     if sum(two) != 1 or len(places) != 2:
         return ()
@@ -95,7 +95,7 @@ def _settled(table: np.ndarray, usual: list[str]) -> bool:
 
 
 def _rises(column: np.ndarray) -> bool:
-    """Return whether nine of ten steps do not go back; packets that overlap make few that do."""
+    """Return whether at least nine of ten steps do not go back; overlapping packets cause a few that do."""
     return len(column) < 2 or float((column[1:] >= column[:-1]).mean()) >= 0.9
 
 
@@ -140,7 +140,7 @@ def checked_columns(
 
 
 def _pixels(path: Path, axis: str, column: np.ndarray) -> np.ndarray:
-    """Return whole coordinates; SpikeError for fractions, which other things have: undistorted events, points."""
+    """Return whole coordinates; raise SpikeError for fractions, as in undistorted events or points."""
     if column.dtype.kind == "f" and bool((column != np.floor(column)).any()):
         bad = float(column[column != np.floor(column)][0])
         raise SpikeError(

@@ -18,7 +18,7 @@ _LONGEST_HEAD = 200  # lines before the first event
 
 
 class _Head(NamedTuple):
-    """What comes before the first event: where that begins, how many columns it has, their names, and the sensor."""
+    """The head of a file: where the first event begins, the number and names of columns, and the sensor."""
 
     start: int
     width: int
@@ -54,7 +54,7 @@ def read_text(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
 
 
 def _head(path: Path, data: bytes) -> _Head:
-    """Return where the events begin and what is said before them; SpikeError when no line looks like an event."""
+    """Return the start of the events and the head before it; raise SpikeError if no line looks like an event."""
     names: tuple[str, ...] = ()
     size, start = None, 0
     for _ in range(_LONGEST_HEAD):
@@ -94,7 +94,7 @@ def _is_value(word: bytes) -> bool:
 
 
 def _lines(body: bytes) -> int:
-    """Return the lines that are not blank."""
+    """Return the non-blank lines."""
     count = body.count(b"\n") + (not body.endswith(b"\n"))
     if b"\n\n" in body or b"\n\r\n" in body or b" \n" in body or not body.strip():
         return sum(1 for line in body.splitlines() if line.strip())

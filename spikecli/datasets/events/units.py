@@ -61,9 +61,9 @@ def _fractional(t: np.ndarray) -> bool:
 
 
 def _unit_of_fractions(t: np.ndarray) -> TimeUnit:
-    """Return s or ms: clocks tick in whole µs, so that times with three digits after the point are ms.
+    """Return s or ms: clocks tick in whole µs, so times with three decimals are ms.
 
-    Where the digits do not tell, as with narrow floats or a clock of milliseconds, the more usual length does.
+    If the decimals do not decide, as with narrow floats or a clock of milliseconds, the more usual duration does.
     """
     least, most = float(t.min()), float(t.max())
     for unit in ("s", "ms"):

@@ -1,4 +1,4 @@
-"""The data sets of images: their facts, each once."""
+"""The facts of every built-in data set of images."""
 
 from __future__ import annotations
 

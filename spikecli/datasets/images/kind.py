@@ -30,7 +30,7 @@ from spikecli.settings.networks import map_size
 
 
 class Pictures(Kind[ImageFacts]):
-    """Color images, shown alike at every time step."""
+    """Color images; the input is the same at every time step."""
 
     name = "images"
     unit_name = "images"
@@ -58,7 +58,7 @@ class Pictures(Kind[ImageFacts]):
         return Inspected(width * height, (width, height))
 
     def own_facts(self, facts: ImageFacts, found: Sequence[Inspected], options: PrepareOptions) -> ImageFacts:
-        """Return the facts as they are: pictures are scaled to their size."""
+        """Return the facts unchanged: pictures are scaled to their size."""
         return facts
 
     def write(

@@ -59,7 +59,7 @@ class Images:
     kind: ClassVar[str] = "images"
 
     def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Return all images (S, 3, 32, 32) or the chosen, the same at every step."""
+        """Return all or the chosen images (S, 3, 32, 32); they are the same at every step."""
         return self.images if chosen is None else self.images[chosen]
 
 
@@ -102,7 +102,7 @@ def load_images(data_dir: Path, dataset: str, split: str) -> Images:
 def prepare_images(
     facts: ImageFacts, data_dir: Path, options: PrepareOptions, watch: Watch = Watch(), workers: int | None = None
 ) -> dict[str, Any]:
-    """Return what stands prepared under DATA_DIR/NAME afterwards, as `describe_images`, with "reused".
+    """Prepare a data set under DATA_DIR/NAME and return its description as `describe_images` does, with "reused".
 
     SpikeError when there is no source, it lacks a file or holds a broken one, or another process prepares the same.
     """
@@ -142,7 +142,7 @@ def write_own(facts: ImageFacts, place: Path, samples: Sequence[OwnSample], sour
 
 
 def describe_images(facts: ImageFacts, data_dir: Path) -> dict[str, Any]:
-    """Return the facts of a data set and, where it is prepared, its images a split."""
+    """Return the facts of a data set and, if it is prepared, its images a split."""
     place = data_dir / facts.name
     record = read_record(place, RECORD)
     entry: Entry = record["sets"][record["current"]] if record else {"splits": {}, "settings": None}
@@ -188,7 +188,7 @@ def verify_images(facts: ImageFacts, data_dir: Path, watch: Watch = Watch()) -> 
 
 @contextmanager
 def _naming(source: Path, folder: Path) -> Iterator[None]:
-    """Let errors name the archive and the file in it, instead of the folder that is gone by then."""
+    """Make errors name the archive and the file in it, not the temporary folder."""
     try:
         yield
     except SpikeError as problem:

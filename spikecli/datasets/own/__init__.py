@@ -1,1 +1,1 @@
-"""Data sets of a user: found in her folders, split, shown and prepared."""
+"""A user's own data sets: find the samples, split them, report and prepare them."""

@@ -1,4 +1,4 @@
-"""A user's samples in a folder or a list: which files, of which class, split and group."""
+"""Find a user's samples in a folder or a list: file, class, split and group."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def listed_samples(path: Path, group: str | None) -> list[OwnSample]:
 
 
 def source_files(root: Path) -> list[Path]:
-    """Return the files of a source in a fixed order, without clutter; SpikeError as `walk`."""
+    """Return the files of a source in a fixed order, without clutter; raise SpikeError as `walk` does."""
     return walk(root)
 
 
 def main_kind(found: Mapping[Path, str | None], source: Path) -> str:
-    """Return the kind of most files; SpikeError when none can be read, or another kind has nearly as many."""
+    """Return the kind of most files; raise SpikeError if none is readable or another kind has nearly as many."""
     counts = Counter(kind for kind in found.values() if kind is not None).most_common()
     if not counts:
         suffixes = ", ".join(sorted({path.suffix or path.name for path in found})[:8]) or "no files"

@@ -1,4 +1,4 @@
-"""From a user's folder, archive or list to a prepared data set of her own."""
+"""Prepare a data set from a user's folder, archive or list."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _RESERVED = ("clip",)  # folders of the data folder that hold something else
 
 @dataclass(frozen=True)
 class Found:
-    """A user's samples as they will be written: those of the kind, what they hold, and what is left out and why."""
+    """A user's samples before writing: the samples of one kind, their contents, and what is left out and why."""
 
     kind: Kind[Any]
     facts: Facts
@@ -43,7 +43,7 @@ class Found:
 
 
 def prepare_own(data_dir: Path, name: str, options: PrepareOptions, watch: Watch = Watch()) -> dict[str, Any]:
-    """Return what was found and, unless `options.dry_run`, prepared of a user's data set, with "reused".
+    """Find and, unless `options.dry_run`, prepare a user's data set; return the report, with "reused".
 
     SpikeError when the source, a name, a class or a file is wrong, or another process prepares the same.
     """
@@ -60,7 +60,7 @@ def prepare_own(data_dir: Path, name: str, options: PrepareOptions, watch: Watch
 
 @contextmanager
 def _opened(source: Path, scratch: Path, watch: Watch) -> Iterator[Path]:
-    """Yield a list as it is, a folder, or the folder that an archive is unpacked to."""
+    """Yield a list or folder itself, or the folder to which an archive is unpacked."""
     if source.suffix.lower() in LISTS and source.is_file():
         yield source
         return
@@ -69,7 +69,7 @@ def _opened(source: Path, scratch: Path, watch: Watch) -> Iterator[Path]:
 
 
 def check_name(name: str) -> None:
-    """Raise SpikeError for a name that no data set of a user can have, or that is nearly a built-in one's."""
+    """Raise SpikeError if the name is invalid or nearly equal to that of a built-in data set."""
     if not is_plain_name(name) or name.startswith(".") or name in _RESERVED:
         raise SpikeError(f"a data set cannot be called {name!r}; take letters, digits, - and _")
     if near := get_close_matches(name.casefold(), built_in(), 1, 0.9):
@@ -77,7 +77,7 @@ def check_name(name: str) -> None:
 
 
 def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, watch: Watch) -> Found:
-    """Return what lies in a folder or list; SpikeError when it makes no data set."""
+    """Return the samples in a folder or list; raise SpikeError if they form no data set."""
     if root.is_file():
         listed = listed_samples(root, options.group)
         files = [one.path for one in listed]
@@ -123,7 +123,7 @@ def _inspected(
 def _facts(
     data_dir: Path, name: str, kind: Kind[Any], samples: Sequence[OwnSample], found: Sequence[Inspected], options: Any
 ) -> Facts:
-    """Return the facts of the data set: those that its file holds, with the classes that were found."""
+    """Return the facts of the data set: those of its facts file, with the classes found."""
     folders = tuple(sorted({one.folder for one in samples}))
     if len(folders) < 2:
         raise SpikeError(f"found the class {', '.join(folders) or 'none'}; wanted two or more classes")
@@ -154,7 +154,7 @@ def _write(place: Path, found: Found, root: Path, options: PrepareOptions, watch
 
 
 def report_of(found: Found, place: Path) -> dict[str, Any]:
-    """Return what was found as JSON has it."""
+    """Return the report of the samples for JSON."""
     counts = Counter((one.folder, str(one.split)) for one in found.samples)
     sizes = [one.count for one in found.inspected]
     notes = Counter(note for one in found.inspected for note in one.notes)

@@ -1,4 +1,4 @@
-"""Train and test of a user's samples: hers where she says, else drawn by class, and kept with the data."""
+"""Train and test split of a user's samples: as the user says, else drawn by class; saved with the data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILE = "splits.csv"  # beside the prepared data: name,class,split
 
 
 def read_splits(path: Path) -> dict[str, str]:
-    """Return the split of each sample that was prepared before, by its name; SpikeError when the file is damaged."""
+    """Return the saved split of each sample by name; raise SpikeError if the file is damaged."""
     if not path.is_file():
         return {}
     with reading(path, "remove it and prepare again"):
@@ -28,7 +28,7 @@ def read_splits(path: Path) -> dict[str, str]:
 
 
 def write_splits(path: Path, samples: Sequence[OwnSample]) -> None:
-    """Write which sample is of which split."""
+    """Write the split of each sample."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("name", "class", "split"))
@@ -39,9 +39,9 @@ def write_splits(path: Path, samples: Sequence[OwnSample]) -> None:
 def with_splits(
     samples: Sequence[OwnSample], fraction: float, seed: int, kept: Mapping[str, str]
 ) -> tuple[list[OwnSample], list[str]]:
-    """Return the samples with a split each, and notes on classes that cannot be split.
+    """Return the samples, each with a split, and notes on classes that cannot be split.
 
-    What has a split, or had one before (`kept`), keeps it, with its group. Of the others, whole groups of each class
+    A sample with a split, given or saved (`kept`), keeps it, with its group. Of the others, whole groups of each class
     are drawn for the test part until `fraction` of the class is there; a class keeps a sample to train on. SpikeError
     when a group is of both splits, or a part would be empty.
     """
