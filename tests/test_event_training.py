@@ -57,9 +57,9 @@ def fit(config: TrainConfig, data: Path, out: Path, resume: bool = False, stop_a
 
 @pytest.mark.parametrize("paper", list(PAPERS))
 def test_every_preset_learns_from_frames(data: Path, tmp_path: Path, paper: str) -> None:
-    epochs = 8 if paper == "joint" else 4  # two networks pull on the weights
+    epochs = {"joint": 8, "spiking-pointnet": 6, "mpbn": 6}.get(paper, 4)  # of joint two networks pull on the weights
     curve = fit(settings(paper, epochs=epochs, batch_size=18, timesteps=1 if paper == "ann" else 2), data, tmp_path)
-    assert curve[-1].loss < 0.985 * curve[0].loss
+    assert curve[-1].loss < 0.97 * curve[0].loss
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from spikecli.datasets.events.split import load_events
 from spikecli.errors import SpikeError
 from spikecli.models.clip import load_clip
 from spikecli.neuroclip import fewshot, fitting
+from spikecli.neuroclip.adapter_file import is_adapter
 from spikecli.neuroclip.features import Viewing
-from spikecli.neuroclip.fewshot import Task, draw_shots, draws, is_adapter, load_adapter, mean_and_std, save_adapter
+from spikecli.neuroclip.fewshot import Task, draw_shots, draws, load_adapter, mean_and_std, save_adapter
 from spikecli.neuroclip.fitting import Fitting, accuracy, fit, select, zero_shot_accuracy
 from spikecli.neuroclip.zeroshot import ask_about
 

@@ -250,7 +250,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 ON_FRAMES = {
-    "model": "resnet18", "width": 0.125, "batch-norm": "tdbn", "size": 8, "timesteps": 2, "epochs": 6, "lr": 0.01,
+    "model": "resnet18", "width": 0.125, "batch-norm": "tdbn", "size": 8, "timesteps": 2, "epochs": 8, "lr": 0.01,
     "batch-size": 10, "augment": "none", "val-fraction": 0.2,
 }  # fmt: skip
 
@@ -260,7 +260,7 @@ def test_a_run_on_frames_learns_stops_and_goes_on_to_the_same_bits(cli: Cli, rec
     whole, parts, common = tmp_path / "whole", tmp_path / "parts", ("--data-dir", recordings, "--json", "--quiet")
     done = cli("train", "nmnist", "--paper", "joint", *options, "--out", whole, *common)
     curve = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
-    assert done.code == 0 and curve[-1]["loss"] < 0.97 * curve[0]["loss"]
+    assert done.code == 0 and curve[-1]["loss"] < 0.95 * curve[0]["loss"]
     assert done.document["ann_val_accuracy"] >= 0.5  # chance is 0.1
 
     config = TrainConfig.model_validate_json((whole / "config.json").read_text())

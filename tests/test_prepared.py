@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import multiprocessing
 import time
@@ -172,20 +173,46 @@ def test_a_prepared_file_says_how_it_was_made(tree: Path, data_dir: Path) -> Non
     assert report["settings"]["points"] == 64 and report["settings"]["source"].startswith("source listing:")
 
 
+@pytest.mark.parametrize("room", [0, 100, 2_000, 8_000])  # bytes: nothing at all, a part of what describes the data, …
 def test_a_full_disk_is_one_line_and_leaves_nothing(
-    tree: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tree: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
-    write = hdf5._Sink.write
+    class Full(io.FileIO):
+        def write(self, data: memoryview) -> int:  # type: ignore[override]
+            if self.tell() >= room:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data[: room - self.tell()])
 
-    def full(self: hdf5._Sink, data: memoryview) -> int:
-        written = write(self, data)  # HDF5 may crash over bytes that it wrote and cannot read again
-        self.failure = OSError(errno.ENOSPC, "No space left on device")
-        return written
+    begin, disks = hdf5._Sink.__init__, []
 
-    monkeypatch.setattr(hdf5._Sink, "write", full)
+    def begin_on_full(self: hdf5._Sink, raw: io.FileIO) -> None:
+        disks.append(Full(raw.name, "w+b"))
+        begin(self, disks[-1])
+
+    monkeypatch.setattr(hdf5._Sink, "__init__", begin_on_full)
     with pytest.raises(SpikeError, match=r"cannot write .*train-.*h5: the disk is full"):
         prepare_points(data_dir, "modelnet10", order(tree))
     assert [path.name for path in (data_dir / "modelnet10").iterdir()] == [".lock"]
+    for disk in disks:
+        disk.close()
+
+
+def test_hdf5_reads_again_what_the_disk_did_not_take(tmp_path: Path) -> None:
+    class Full(io.FileIO):
+        def write(self, data: memoryview) -> int:  # type: ignore[override]
+            if self.tell() >= 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data[:2])
+
+    with Full(tmp_path / "a.h5", "w+b") as disk:
+        sink = hdf5._Sink(disk)
+        assert sink.write(memoryview(b"abcdef")) == 6 and sink.failure is not None
+        sink.seek(4)
+        assert sink.write(memoryview(b"EFG")) == 3
+        sink.seek(1)
+        buffer = bytearray(b"\xff" * 8)
+        assert sink.readinto(memoryview(buffer)) == 8 and buffer == b"bcdEFG\0\0"
+    assert (tmp_path / "a.h5").read_bytes() == b"ab"
 
 
 def hold(folder: Path, held: multiprocessing.synchronize.Event) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 COMMON = [
-    "train", "shapes", "--paper", "lif", "--tnet", "pooled", "--dropout", "0", "--precision", "fp64", "--points", "16",
-    "--batch-size", "60", "--no-reestimate", "--rmp-weight", "0.5", "--json", "--quiet",
+    "train", "shapes", "--paper", "lif", "--tnet", "pooled", "--dropout", "0", "--precision", "fp64", "--points", "8",
+    "--batch-size", "150", "--no-reestimate", "--rmp-weight", "0.5", "--json", "--quiet",
 ]  # fmt: skip
 
 

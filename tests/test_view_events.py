@@ -507,7 +507,7 @@ def test_what_cannot_be_shown_is_one_line(
         (brightening, "--out", png, "--show", "spiders"): "found --show spiders for events; wanted one of: clip for",
         (brightening, "--out", tmp_path / "a.gif", "--show", "clip"): r"found .*a\.gif; wanted a \.png",
         (brightening, "--out", png, "--show", "clip"): "found no class names for .*brightening.bin",
-        (brightening, "--out", png, "--checkpoint", tmp_path): "found --checkpoint and a recording to show",
+        (brightening, "--out", png, "--checkpoint", "reference"): "found --checkpoint and a recording to show",
         (brightening, "--out", png, "--color", "normal"): "found --color and a recording",
         (brightening, "--out", png, "--classes", "a,b"): "found options of what CLIP sees; add --show clip",
         (brightening, "shapes:test:0", "--out", png): r"different kinds \(events, points\)",
@@ -522,7 +522,7 @@ def test_what_cannot_be_shown_is_one_line(
 
 
 def test_a_sample_of_a_data_set_comes_with_its_class(cli: Callable, shared_data: Path, tmp_path: Path) -> None:
-    for folder, digit in (("Train", "0"), ("Test", "0"), ("Test", "1")):
+    for folder, digit in (*(("Train", str(digit)) for digit in range(10)), ("Test", "0"), ("Test", "1")):
         place = tmp_path / "N-MNIST" / folder / digit
         place.mkdir(parents=True)
         write(place / "00001.bin", events_of(50, seed=int(digit)))

@@ -33,6 +33,7 @@ from spikecli.view.runs.curves import learning_curves
 from spikecli.view.runs.flow import look_at_runs
 from spikecli.view.runs.scores import Scored, mistakes_sheet, scores_figure
 from spikecli.view.sources import kind_of
+from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.run_folder import RunRecord, read_run
 from spikecli.weights.trained import Trained
 
@@ -273,14 +274,21 @@ def test_an_ann_has_one_time_step_and_no_held_out_part(shapes_dir: Path, runs: d
     assert record["runs"][0]["repeats"] == 1 and record["warnings"] == []
 
 
+def of_other_data(weights: Path) -> None:
+    """Have a weights file say that it was trained on ModelNet10, which is not made on the way as shapes are."""
+    stored = checkpoints.load(weights)
+    checkpoints.save(weights, replace(stored, config=stored.config.model_copy(update={"dataset": "modelnet10"})))
+
+
 def test_without_the_data_the_curves_are_drawn_and_one_line_says_what_is_missing(
     cli: Callable, runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    out = tmp_path / "run.png"
-    told = cli("view", runs["first"], "--data-dir", tmp_path / "nothing", "--out", out, "--quiet")
+    run, out = Path(shutil.copytree(runs["first"], tmp_path / "first")), tmp_path / "run.png"
+    of_other_data(run / "model.safetensors")
+    told = cli("view", run, "--data-dir", tmp_path / "nothing", "--out", out, "--quiet")
     assert told.code == 0
     assert told.err.count("warning: first is not evaluated: ") == 1
-    assert "spikecli data prepare shapes" in " ".join(told.err.split())
+    assert "spikecli data prepare modelnet10" in " ".join(told.err.split())
     with Image.open(out) as image:
         assert image.height < 800  # curves alone
 
@@ -303,6 +311,7 @@ def test_weights_alone_are_scored_without_curves(shapes_dir: Path, runs: dict[st
     record = look_at_runs(look(shapes_dir, folder, out=tmp_path / "x.html"), silent)
     assert record["warnings"] == ["released has no epoch yet: no curves"]
     assert len(record["runs"][0]["results"]) == 3
+    of_other_data(folder / "model.safetensors")
     with pytest.raises(SpikeError, match=r"released is not evaluated: .*not prepared"):
         look_at_runs(look(tmp_path / "nothing", folder, out=tmp_path / "x.html"), silent)
 

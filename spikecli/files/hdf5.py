@@ -153,6 +153,9 @@ def check_labels(path: Path, labels: np.ndarray, classes: int) -> np.ndarray:
     return labels.astype(np.int64)
 
 
+READ_AGAIN = 2**20  # bytes: HDF5 reads again what describes its data, which comes in small pieces; never the data
+
+
 @contextmanager
 def atomic_hdf5(path: Path) -> Iterator[Any]:
     """Yield an h5py.File open for writing that becomes `path` when the block ends well; SpikeError on a full disk."""
@@ -171,22 +174,38 @@ def atomic_hdf5(path: Path) -> Iterator[Any]:
 
 
 class _Sink:
-    """A file for HDF5, which cannot close what it could not write and may crash over it: the first failure is kept
-    for whoever asks, and what comes after it is dropped."""
+    """A file for HDF5, which cannot close what it could not write: the first failure is kept for whoever asks.
+
+    What comes after it reaches the disk no more, but HDF5 can still read it: over other bytes than its own it crashes.
+    """
 
     def __init__(self, raw: io.FileIO) -> None:
         self.raw = raw
         self.failure: OSError | None = None
+        self.lost: list[tuple[int, bytes]] = []  # offset and bytes that the disk did not take, the oldest first
 
     def write(self, data: memoryview) -> int:
         """Write all of `data`; keep the first failure."""
-        done = 0
+        start, done = self.raw.tell(), 0
         try:
             while self.failure is None and done < len(data):
                 done += self.raw.write(data[done:]) or 0
         except OSError as error:
             self.failure = error
+        if 0 < len(data) - done <= READ_AGAIN:
+            self.lost.append((start + done, bytes(data[done:])))
         return len(data)
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the whole buffer with what was written at this place, and with zeros where nothing was."""
+        start, size = self.raw.tell(), len(buffer)
+        done = self.raw.readinto(buffer) or 0
+        buffer[done:] = bytes(size - done)
+        for offset, data in self.lost:
+            first, last = max(offset, start), min(offset + len(data), start + size)
+            if first < last:
+                buffer[first - start : last - start] = data[first - offset : last - offset]
+        return size
 
     def truncate(self, size: int) -> int:
         """Cut or grow the file to `size` bytes, as HDF5 does on closing; keep the first failure."""
@@ -197,5 +216,5 @@ class _Sink:
             self.failure = error
         return size
 
-    def __getattr__(self, name: str) -> Any:  # seek, readinto and the rest
+    def __getattr__(self, name: str) -> Any:  # seek and the rest
         return getattr(self.raw, name)
