@@ -11,13 +11,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 from cloud_files import CUBE, POINTS, lzf_literal, pcd, ply
-from spikecli.datasets.clouds.record import write_record
 
 from spikecli.datasets.clouds.facts import POINT_SETS
 from spikecli.datasets.clouds.formats import load_points_of
 from spikecli.datasets.clouds.items import Draw, draw_item
 from spikecli.datasets.clouds.layouts import list_items
-from spikecli.datasets.clouds.store import PointClouds, clouds_hash, load_points, write_split
+from spikecli.datasets.clouds.store import RECORD, PointClouds, clouds_hash, load_points, write_split
+from spikecli.datasets.record import write_record
 from spikecli.datasets.sets import verify as verify_points
 from torture.formats import Format, of_wholes
 from torture.hdf5 import damaged_hdf5
@@ -32,9 +32,9 @@ def formats(folder: Path) -> list[Format]:
     """Return the formats of clouds and of what is prepared from them."""
     clouds = [
         ("a.off", _offs(), 5.0, "OFF"), ("a.ply", _plys(), 8.0, "PLY"), ("a.pcd", _pcds(), 8.0, "PCD"),
-        ("a.npy", _npys(), 5.0, "NPY"), ("a.txt", _texts(), 4.0, "TXT XYZ"), ("a.xyz", _texts(), 2.0, "TXT XYZ"),
-        ("a.csv", _texts(), 2.0, "TXT XYZ"), ("a.obj", _objs(), 3.0, "OBJ"), ("a.stl", _stls(), 3.0, "STL"),
-        ("a.las", _lass(), 2.0, "LAS"), ("a.bin", _scans(), 1.0, "scans"), ("a.npz", _npzs(), 3.0, "NPZ clouds"),
+        ("a.npy", _npys(), 5.0, "NPY"), ("cloud.txt", _texts(), 4.0, "TXT XYZ"), ("a.xyz", _texts(), 2.0, "TXT XYZ"),
+        ("cloud.csv", _texts(), 2.0, "TXT XYZ"), ("a.obj", _objs(), 3.0, "OBJ"), ("a.stl", _stls(), 3.0, "STL"),
+        ("a.las", _lass(), 2.0, "LAS"), ("scan.bin", _scans(), 1.0, "scans"), ("cloud.npz", _npzs(), 3.0, "NPZ clouds"),
     ]  # fmt: skip
     found = [Format(name, of_wholes(wholes), _draw, share, group) for name, wholes, share, group in clouds]
     return [*found, *_prepared(folder / "prepared"), *_modelnet(folder / "modelnet")]
@@ -147,7 +147,7 @@ def _prepared(folder: Path) -> list[Format]:
     whole = file.read_bytes()
     part = {"file": file.name, "samples": 10, "fingerprint": content, "sha256": "0" * 64, "bytes": len(whole)}
     entry = {"settings": settings, "layout": "lists", "skipped": [], "splits": {"test": part}}
-    write_record(place, "0123", entry)
+    write_record(place, RECORD, "0123", entry)
     record = (place / "prepared.json").read_bytes()
 
     def read_file(path: Path) -> object:
