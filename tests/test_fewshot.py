@@ -132,7 +132,7 @@ def test_a_mirrored_digit_is_no_digit(task: Task, monkeypatch: pytest.MonkeyPatc
 
 
 def test_mean_and_deviation() -> None:
-    assert mean_and_std([0.5]) == (0.5, 0.0)
+    assert mean_and_std([0.5]) == (0.5, None)
     assert mean_and_std([0.4, 0.6]) == pytest.approx((0.5, np.sqrt(0.02)))
 
 

@@ -64,7 +64,10 @@ def test_a_batch_goes_on_past_a_bad_file_and_says_so(cli: Callable, clouds: Path
     assert early.code == 1 and f"found no file {gone}" in early.err  # all are looked for before one is read
     went_on = cli("predict", clouds / "a.npy", bad, gone, clouds / "few.npy", "--skip-bad", "--json")
     assert went_on.code == 1
-    assert [answer["file"] for answer in went_on.document] == [str(clouds / "a.npy"), str(clouds / "few.npy")]
+    answers = went_on.document
+    assert [one["file"] for one in answers if "predictions" in one] == [str(clouds / "a.npy"), str(clouds / "few.npy")]
+    assert [(one["file"], "error" in one) for one in answers[2:]] == [(str(bad), True), (str(gone), True)]
+    assert "bad.off is cut short" in answers[2]["error"] and "found no file" in answers[3]["error"]
     assert "2 of 4 files cannot be used" in went_on.err and "bad.off is cut short" in went_on.err
 
 
@@ -132,3 +135,23 @@ def test_naming_a_cloud_loads_nothing_of_clip_recordings_or_hdf5(tmp_path: Path)
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "0 []"
+
+
+def test_all_files_are_read_before_the_network_looks_at_one(
+    cli: Callable, clouds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from spikecli.evaluation import own_files
+
+    monkeypatch.setattr(own_files, "BATCH", 1)
+    asked: list[int] = []
+    monkeypatch.setattr(own_files, "_answers", lambda *given: iter(asked.append(1) or ()))
+    bad = tmp_path / "bad.off"
+    bad.write_text("OFF\n8 12 0\n0 0")
+    found = cli("predict", clouds / "a.npy", clouds / "few.npy", bad)
+    assert found.code == 1 and "bad.off is cut short" in found.err and not asked
+    monkeypatch.undo()
+    whole = cli("predict", clouds / "a.npy", clouds / "few.npy", "--json")
+    monkeypatch.setattr(own_files, "BATCH", 1)
+    monkeypatch.setattr(own_files, "_KEPT", 2000 * 12)  # one cloud is kept, the other read again, its note heard once
+    parts = cli("predict", clouds / "a.npy", clouds / "few.npy", "--json")
+    assert parts.document == whole.document and parts.err.count("holds 300 points") == 1

@@ -292,6 +292,24 @@ def test_a_bad_recording_is_one_line(cli: Cli, data_dir: Path, tmp_path: Path, c
     assert said in outcome.err and outcome.err.count("\n") == 1
 
 
+def test_files_are_looked_at_before_a_model_is_made(
+    cli: Cli, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, gone, whole = tmp_path / "broken.bin", tmp_path / "gone.bin", one_recording(tmp_path / "whole.bin")
+    broken.write_bytes(b"\x01\x02\x03\x04")
+    given = ["zeroshot", broken, gone, whole, "--classes", "a,b"]
+    with monkeypatch.context() as patched:
+        patched.setattr("spikecli.neuroclip.backbone.open_backbone", lambda *given: pytest.fail("a model is made"))
+        assert "gone.bin" in cli(*given).err
+        stopped = cli(*given[:2], whole, *given[4:])
+        assert stopped.code == 1 and "broken.bin" in stopped.err
+    went_on = cli(*given, "--skip-bad", "--json", *options(data_dir))
+    assert went_on.code == 1 and "2 of 3 files cannot be used" in went_on.err
+    first, second, third = went_on.document
+    assert first["file"] == str(whole) and len(first["predictions"]) == 2
+    assert (second["file"], third["file"]) == (str(broken), str(gone)) and "broken.bin" in second["error"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

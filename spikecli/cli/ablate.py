@@ -170,7 +170,8 @@ def show(outcomes: list[Outcome], scoring: Scoring, folder: Path, layers: bool, 
         f"{first.dataset}, {scoring.split} split, {scores[0].samples} samples, trained {first.epochs} epochs",
         ("paper", *(f"T = {t}, %" for t in scoring.timesteps), "firing", "µJ", "|u − s|"),
         [row_of(paper, cells, scoring.timesteps) for paper, cells in table.items()],
-        f"instance accuracy, mean ± std of {seeds} training seeds, last epoch; at T = {scoring.timesteps[0]}: share of "
+        f"instance accuracy, {'one training seed' if seeds == 1 else f'mean ± std of {seeds} training seeds'}, last "
+        f"epoch; at T = {scoring.timesteps[0]}: share of "
         "neurons that fire, energy of one sample (an addition 0.9 pJ, a multiply-add of real values 4.6 pJ), mean "
         "distance of membranes to their spikes; at every T in the CSV",
     )

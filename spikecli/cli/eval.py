@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -69,7 +69,8 @@ def evaluate(
         from spikecli.cli.shown.damage import show_damage
 
         if stopping.figure is not None or by_class:
-            raise SpikeError("--figure and --by-class are of whole samples; leave them out, or --corrupt")
+            given = "--figure" if stopping.figure is not None else "--by-class"
+            raise SpikeError(f"{given} cannot show scores on damaged samples; remove {given} or --corrupt")
         show_damage(console, asked, parse_steps(timesteps), damage)
     else:
         _show_scores(console, asked, timesteps, stopping)
@@ -87,6 +88,8 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     steps, auto = parse_dial(timesteps)
     stop = StopRule(turned.confidence, turned.most) if auto else None
     drawn = turned.figure is not None
+    if drawn and stop is not None and not steps:
+        steps = list(range(1, stop.most + 1))  # what the stops are to be compared with in the figure
     check_picture(turned.figure)
     trained = Trained.open(asked.checkpoint, asked.device)
     model, samples = trained.network, samples_for(trained, asked.data_dir, asked.data, asked.split)
@@ -98,7 +101,7 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
         scores = flow.evaluate_steps(model, samples, steps, stop, drawn, how)
     results = flow.results(scores, samples.classnames if asked.by_class else ())
     if asked.out is not None:
-        write_rows(asked.out, results)
+        write_rows(asked.out, [_with_classes(row) for row in results])
     if turned.figure is not None:
         save_steps(turned.figure, scores, turned.theme)
     figure = {"figure": turned.figure} if turned.figure is not None else {}
@@ -106,10 +109,18 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     counts = {"samples": scores.samples, "runs": runs, "seed": asked.seed}
     console.document({**asked_of, **counts, "results": results, **figure})
     title = f"{trained.name} on {samples.dataset}, {asked.split} split, {scores.samples} {samples.unit_name}"
-    caption = _caption(asked, runs, scores, samples.unit_name)
+    caption = _caption(asked, runs, runs_of(model, 2) > 1, scores, samples.unit_name)
     console.table(title, COLUMNS, [_cells(row) for row in scores.all_rows], caption)
+    for written in (asked.out, turned.figure):
+        if written is not None:
+            console.note(f"wrote {written}")
     if asked.by_class:
         console.table(f"{title}, by class", *_by_class(scores, samples.classnames))
+
+
+def _with_classes(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the CSV: the accuracy of each class in a column of its own."""
+    return {**row, **{f"accuracy of {name}": share for name, share in row.get("by_class", {}).items()}}
 
 
 def _by_class(scores: StepScores, classnames: Sequence[str]) -> tuple[list[str], list[list[str]]]:
@@ -122,8 +133,8 @@ def _by_class(scores: StepScores, classnames: Sequence[str]) -> tuple[list[str],
     return ["class", *(f"T = {row.timesteps}" for row in scores.all_rows)], rows
 
 
-def _caption(asked: Asked, runs: int, scores: StepScores, unit_name: str) -> str:
-    if runs < asked.runs:
+def _caption(asked: Asked, runs: int, draws: bool, scores: StepScores, unit_name: str) -> str:
+    if not draws:
         spread = "no membrane starts at random: the same for every seed"
     elif runs > 1:
         spread = f"mean ± std of {runs} perturbation seeds from {asked.seed}"

@@ -91,6 +91,7 @@ def fewshot(
 
 def _show(console: Console, summary: dict[str, Any], out: Path | None) -> None:
     console.document(summary)
+    spread, seed = summary["instance_accuracy_std"], summary["seed"]
     console.table(
         f"{summary['shots']} shots on {summary['dataset']}, test split, {summary['samples']} recordings",
         ("CLIP", "adapter", "parameters", "zero-shot", "accuracy", "time"),
@@ -100,10 +101,10 @@ def _show(console: Console, summary: dict[str, Any], out: Path | None) -> None:
                 summary["adapter"],
                 f"{summary['adapter_parameters']:,}",
                 f"{summary['zero_shot_accuracy']:.1%}",
-                f"{summary['instance_accuracy']:.1%} ± {summary['instance_accuracy_std']:.1%}",
+                f"{summary['instance_accuracy']:.1%}" + ("" if spread is None else f" ± {spread:.1%}"),
                 f"{summary['seconds']:.0f} s",
             )
         ],
-        f"mean ± std of {summary['runs']} draws from seed {summary['seed']}"
+        (f"one draw, seed {seed}" if spread is None else f"mean ± std of {summary['runs']} draws from seed {seed}")
         + ("" if out is None else f"; the first draw's adapter is in {out}"),
     )

@@ -12,8 +12,8 @@ import typer
 from spikecli.cli.options import common as options
 from spikecli.cli.options.evaluation import Confidence, Most, parse_dial
 from spikecli.cli.options.groups import with_groups
-from spikecli.cli.options.reading import Reading
-from spikecli.cli.shown.guesses import show_guesses
+from spikecli.cli.options.reading import Reading, SkipBad
+from spikecli.cli.shown.guesses import end_with_bad, show_guesses
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.console import Console
 from spikecli.errors import SpikeError
@@ -39,9 +39,6 @@ Out = Annotated[
     typer.Option(
         help="Also write one row a file to a .csv or .jsonl, as it goes; run again, it goes on.", readable=False
     ),
-]
-SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Go on past files that cannot be read; list them at the end, exit code 1.")
 ]
 
 
@@ -117,15 +114,18 @@ def _is_adapter(path: Path) -> bool:
 def _through_adapter(console: Console, path: Path, files: list[str], asked: Asked, shown: Shown, device: str) -> None:
     from spikecli.files.sources import expand
     from spikecli.neuroclip import fewshot
+    from spikecli.neuroclip.features import readable
 
     if not isinstance(asked.when, int):
         raise SpikeError(f"{path} is an adapter, which sees all the slices it was fitted on; leave out auto")
-    if shown.out is not None or asked.skip_bad:
-        raise SpikeError(f"{path} is an adapter, which answers without --out and --skip-bad; leave them out")
-    recordings = [Path(one) for one in expand(files, _event_suffixes())]
+    if shown.out is not None:
+        raise SpikeError(f"{path} is an adapter, which answers without --out; leave it out")
+    sources = expand(files, _event_suffixes())
+    recordings, bad = readable([Path(one) for one in sources], 1, asked.reading, asked.skip_bad)
     adapted = fewshot.load_adapter(path, asked.data_dir, device)
     guesses = adapted.classify(recordings, asked.reading)
-    show_guesses(console, str(path), adapted.question.classnames, guesses, shown.top, notes=shown.heard.of)
+    show_guesses(console, str(path), adapted.question.classnames, guesses, shown.top, notes=shown.heard.of, bad=bad)
+    end_with_bad(console, bad, len(sources))
 
 
 def _name_files(console: Console, trained: Trained, sources: list[str], asked: Asked, shown: Shown) -> None:
@@ -140,24 +140,23 @@ def _name_files(console: Console, trained: Trained, sources: list[str], asked: A
     if len(todo) < len(sources):
         console.note(f"{shown.out} holds {len(sources) - len(todo)} of {len(sources)} files already; the others follow")
     good: list[FileAnswer] = []
-    bad: list[FileAnswer] = []
+    bad: list[tuple[str, str]] = []
     with ExitStack() as stack:
         long = len(todo) >= _MANY
         advance = stack.enter_context(console.progress("Predicting", len(todo), "files")) if long else None
         for answer in answer_files(trained, todo, asked):
-            (good if answer.problem is None else bad).append(answer)
-            if table is not None and answer.problem is None:
-                table.add(_row(trained, answer))
+            if answer.problem is not None:
+                bad.append((answer.source, answer.problem))
+            else:
+                good.append(answer)
+                if table is not None:
+                    table.add(_row(trained, answer))
             if advance is not None:
                 advance(1)
-    _show(console, trained, good, asked, shown)
+    _show(console, trained, good, bad, asked, shown)
     if shown.out is not None:
         console.note(f"wrote {shown.out}")
-    for answer in bad:
-        console.warn(f"left out: {answer.problem}")
-    if bad:
-        console.warn(f"{len(bad)} of {len(todo)} files cannot be used")
-        raise typer.Exit(1)
+    end_with_bad(console, bad, len(todo))
 
 
 def _table_of(trained: Trained, out: Path | None) -> RowFile | None:
@@ -172,7 +171,14 @@ def _row(trained: Trained, answer: FileAnswer) -> dict[str, object]:
     return {**shares, **first, "timesteps": answer.timesteps, "energy_uj": answer.energy_uj}
 
 
-def _show(console: Console, trained: Trained, good: list[FileAnswer], asked: Asked, shown: Shown) -> None:
+def _show(
+    console: Console,
+    trained: Trained,
+    good: list[FileAnswer],
+    bad: list[tuple[str, str]],
+    asked: Asked,
+    shown: Shown,
+) -> None:
     title, taken = f"{trained.name}, T = {asked.when}", None
     if not isinstance(asked.when, int):
         taken, most = [answer.timesteps for answer in good], asked.when.most
@@ -182,7 +188,7 @@ def _show(console: Console, trained: Trained, good: list[FileAnswer], asked: Ask
             f"on average, {1 - mean / most:.0%} of the steps saved"
         )
     rows = [(Path(answer.source), answer.probabilities) for answer in good]
-    show_guesses(console, title, trained.classnames, rows, shown.top, taken, shown.heard.of)
+    show_guesses(console, title, trained.classnames, rows, shown.top, taken, shown.heard.of, bad)
 
 
 def _event_suffixes() -> tuple[str, ...]:

@@ -129,9 +129,9 @@ def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, A
         ("runs", None): look_at_runs,
     }
     if (kind, show) not in lookers:
-        known = ", ".join(word for other, word in lookers if other == kind and word)
-        wanted = f"wanted one of: {known} for {kind}; or leave" if known else "leave"
-        raise SpikeError(f"found --show {show} for {kind}; {wanted} it out")
+        known = " or ".join(f"--show {word}" for other, word in lookers if other == kind and word)
+        wanted = f"wanted {known}, or no --show" if known else "remove --show"
+        raise SpikeError(f"found --show {show}, which cannot show {kind}; {wanted}")
     return lookers[kind, show]
 
 

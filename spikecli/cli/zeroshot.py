@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,14 +12,15 @@ from spikecli.cli.options import clip as clip_options
 from spikecli.cli.options import common as options
 from spikecli.cli.options.evaluation import RecordingDamage
 from spikecli.cli.options.groups import with_groups
-from spikecli.cli.options.reading import Reading
-from spikecli.cli.shown.guesses import show_guesses
+from spikecli.cli.options.reading import Reading, SkipBad
+from spikecli.cli.shown.guesses import end_with_bad, show_guesses
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
+    from spikecli.datasets.reading_options import ReadOptions
     from spikecli.evaluation.robustness import Battery, Cell
     from spikecli.neuroclip.backbone import Telling
     from spikecli.neuroclip.features import FeatureStore, Viewing
@@ -45,6 +47,7 @@ def zeroshot(
     limit: clip_options.Limit = None,
     per_step: PerStep = False,
     top: Top = 5,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Name event recordings by CLIP, without any training on events; `mini` on `digits` unless told otherwise.
 
@@ -57,23 +60,55 @@ def zeroshot(
     console = Console(speech.as_json, speech.quiet)
     how = reading.options(heard := FileNotes(console))
     battery = _battery(dataset := _dataset(names := sources or ["digits"], look.data_dir), damage)
-    question, viewing = _asked(words, dataset, names, look.data_dir), _viewing(look, dataset)
+    question, viewing = _asked(words, dataset, names, look.data_dir, skip_bad), _viewing(look, dataset)
+    if dataset is None:
+        _name_files(console, look, [Path(name) for name in names], question, viewing, how, Shown(top, skip_bad, heard))
+        return
     with phases(console) as bars:
         telling = Telling(bars.start, bars.step, console.note)
-        recordings = flow.open_split(look.data_dir, dataset, split, telling) if dataset else None
+        recordings = flow.open_split(look.data_dir, dataset, split, telling)
         model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, telling)
         console.note(model.description)
-        if recordings is not None:
-            store = FeatureStore(look.data_dir, recordings, model, viewing)
-            scores = flow.classify_split(store, question, limit, telling)
-            cells = _damaged(store, question, battery, damage.seed, limit, telling) if battery else []
-    if recordings is None:
-        guesses = flow.classify_files(model, viewing, question, [Path(name) for name in names], how)
-        show_guesses(console, "Recordings", question.classnames, guesses, top, notes=heard.of)
-    elif cells:
+        store = FeatureStore(look.data_dir, recordings, model, viewing)
+        scores = flow.classify_split(store, question, limit, telling)
+        cells = _damaged(store, question, battery, damage.seed, limit, telling) if battery else []
+    if cells:
         _show_damage(console, cells, flow.summary(model, viewing, question, scores, False), damage.seed)
     else:
         _show(console, scores, flow.summary(model, viewing, question, scores, per_step), per_step)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of files: so many classes, whether bad files are passed over, and what was guessed in reading."""
+
+    top: int
+    skip_bad: bool
+    heard: FileNotes
+
+
+def _name_files(
+    console: Console,
+    look: clip_options.Look,
+    files: list[Path],
+    question: Question,
+    viewing: Viewing,
+    how: ReadOptions,
+    shown: Shown,
+) -> None:
+    """Show what CLIP says of files, all of which are looked at first: making the model may take minutes."""
+    from spikecli.neuroclip.backbone import Telling, open_backbone
+    from spikecli.neuroclip.features import readable
+    from spikecli.neuroclip.zeroshot import classify_files
+
+    good, bad = readable(files, look.timesteps, how, shown.skip_bad)
+    with phases(console) as bars:
+        telling = Telling(bars.start, bars.step, console.note)
+        model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, telling)
+        console.note(model.description)
+    guesses = classify_files(model, viewing, question, good, how)
+    show_guesses(console, "Recordings", question.classnames, guesses, shown.top, notes=shown.heard.of, bad=bad)
+    end_with_bad(console, bad, len(files))
 
 
 def _dataset(names: list[str], data_dir: Path) -> str | None:
@@ -83,11 +118,13 @@ def _dataset(names: list[str], data_dir: Path) -> str | None:
     return names[0] if len(names) == 1 and names[0] in known_names(data_dir) else None
 
 
-def _asked(words: clip_options.Words, dataset: str | None, names: list[str], data_dir: Path) -> Question:
+def _asked(
+    words: clip_options.Words, dataset: str | None, names: list[str], data_dir: Path, skip_bad: bool
+) -> Question:
     from spikecli.neuroclip.zeroshot import ask_about, ask_of_files, read_words
 
     spoken = read_words(words.classes, words.templates)
-    return ask_about(dataset, *spoken, data_dir) if dataset else ask_of_files(names, *spoken)
+    return ask_about(dataset, *spoken, data_dir) if dataset else ask_of_files(names, *spoken, lost=skip_bad)
 
 
 def _viewing(look: clip_options.Look, dataset: str | None) -> Viewing:

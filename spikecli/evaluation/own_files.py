@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from spikecli.evaluation.evaluate import BATCH, probabilities, step_logits
 from spikecli.evaluation.stopping import StopRule, sure_probabilities
 from spikecli.weights.provenance import facts_of
 from spikecli.weights.trained import Trained
+
+_KEPT = 128 << 20  # bytes of inputs that are kept from the first look at all files
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,14 @@ def answer_files(trained: Trained, sources: Sequence[str], asked: Asked) -> Iter
 
     Raise SpikeError for one that cannot be read, unless `skip_bad` is set: then its answer says why.
     """
+    known = {} if asked.skip_bad or len(sources) <= BATCH else _look_first(trained, sources, asked)
+    again = replace(asked, reading=replace(asked.reading, on_note=AS_FOUND.on_note)) if known else asked
     for start in range(0, len(sources), BATCH):
         part = sources[start : start + BATCH]
         inputs, problems = [], {}
         for source in part:
             try:
-                inputs.append(_input(trained, source, asked))
+                inputs.append(known.pop(source) if source in known else _input(trained, source, again))
             except SpikeError as problem:
                 if not asked.skip_bad:
                     raise
@@ -64,6 +68,18 @@ def answer_files(trained: Trained, sources: Sequence[str], asked: Asked) -> Iter
         found = iter(_answers(trained, [one for one in part if one not in problems], inputs, asked))
         for source in part:
             yield FileAnswer(source, problem=problems[source]) if source in problems else next(found)
+
+
+def _look_first(trained: Trained, sources: Sequence[str], asked: Asked) -> dict[str, np.ndarray]:
+    """Return what the first of `sources` hold, as many as fit; SpikeError at once if any of all cannot be read."""
+    known: dict[str, np.ndarray] = {}
+    room = _KEPT
+    for source in sources:
+        found = _input(trained, source, asked)
+        room -= found.nbytes
+        if room >= 0:
+            known[source] = found
+    return known
 
 
 def is_sample(source: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.synchronize import Event
 
 from spikecli.errors import SpikeError
 
@@ -23,21 +24,28 @@ def cores() -> int:
 def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of processes; tasks that have not started when the block ends are canceled.
 
-    Raise SpikeError if a worker is killed, for example because memory ran out.
+    Raise SpikeError if a worker is killed, for example because memory ran out, or if none can start.
     """
     # A forked child would inherit locks of threads that torch and HDF5 have started.
     context = multiprocessing.get_context("spawn")
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    begun = context.Event()
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(begun,))
     try:
         yield executor
     except BrokenProcessPool:
+        if not begun.is_set():  # each worker imports the script that is run before anything else
+            raise SpikeError(
+                "no worker process could start; in a script of your own, call this under "
+                'if __name__ == "__main__":, as each worker imports the script'
+            ) from None
         raise SpikeError("a worker process was killed, as when memory runs out; free some and run again") from None
     finally:
         executor.shutdown(cancel_futures=True)
 
 
-def _begin() -> None:
-    """Ignore Ctrl-C, since the parent stops the workers; end when the parent is killed."""
+def _begin(begun: Event) -> None:
+    """Ignore Ctrl-C, since the parent stops the workers; end when the parent is killed. Set `begun` first."""
+    begun.set()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from spikecli.datasets.events.frames import PRESETS, SLICINGS, Slicing, to_frames, to_images
 from spikecli.datasets.events.own_files import read_own
+from spikecli.datasets.events.recording import Recording
 from spikecli.datasets.events.split import EventSplit, split_frames
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
@@ -89,13 +90,38 @@ def encode_frames(
 
 def encode_file(clip: ClipModel, viewing: Viewing, path: Path, reading: ReadOptions = AS_FOUND) -> Tensor:
     """Return the features (1, T, D) of the recording in `path`; raise SpikeError if it cannot be read or sliced."""
+    recording = _read(path, viewing.timesteps, reading)
+    return encode_frames(clip, viewing, to_frames(recording, viewing.slices)[None])
+
+
+def _read(path: Path, timesteps: int, reading: ReadOptions) -> Recording:
     recording = read_own(path, reading)
-    if len(recording) < viewing.timesteps:
+    if len(recording) < timesteps:
         raise SpikeError(
-            f"{path} holds {len(recording)} events; wanted at least one for each of {viewing.timesteps} time steps; "
+            f"{path} holds {len(recording)} events; wanted at least one for each of {timesteps} time steps; "
             "lower --timesteps"
         )
-    return encode_frames(clip, viewing, to_frames(recording, viewing.slices)[None])
+    return recording
+
+
+def readable(
+    paths: Sequence[Path], timesteps: int, reading: ReadOptions, skip_bad: bool
+) -> tuple[list[Path], list[tuple[str, str]]]:
+    """Return those of `paths` that hold recordings of so many events at least, and the others, each with the reason.
+
+    Raise SpikeError for the first of the others unless `skip_bad`. Ask before a model is made or loaded, which takes
+    minutes.
+    """
+    good, bad, silent = [], [], replace(reading, on_note=AS_FOUND.on_note)
+    for path in paths:
+        try:
+            _read(path, timesteps, silent)
+            good.append(path)
+        except SpikeError as problem:
+            if not skip_bad:
+                raise
+            bad.append((str(path), str(problem)))
+    return good, bad
 
 
 @dataclass(frozen=True, eq=False)

@@ -111,9 +111,9 @@ def draws(
         yield Run(instance_accuracy(plain, test_labels), right, len(chosen), which, adapter)
 
 
-def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean and the sample standard deviation, 0 for one value."""
-    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+def mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean and the sample standard deviation, None for one value, of which it is not known."""
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def summary(task: Task, runs: Sequence[Run], shots: int, seed: int, seconds: float) -> dict[str, Any]:

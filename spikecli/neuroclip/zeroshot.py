@@ -107,10 +107,12 @@ def ask_about(
     return Question(tuple(classnames or facts.classnames), tuple(templates or facts.templates))
 
 
-def ask_of_files(sources: Sequence[str], classnames: Sequence[str] | None, templates: Sequence[str] | None) -> Question:
-    """Return the question about files; raise SpikeError if one is missing or no class names are given."""
+def ask_of_files(
+    sources: Sequence[str], classnames: Sequence[str] | None, templates: Sequence[str] | None, lost: bool = False
+) -> Question:
+    """Return the question about files; raise SpikeError without class names or, unless `lost`, if one is missing."""
     for source in sources:
-        if not Path(source).is_file():
+        if not lost and not Path(source).is_file():
             raise SpikeError(
                 f"found neither a file nor a data set {source!r}; `spikecli data list` names the data sets"
             )

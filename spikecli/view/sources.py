@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from spikecli.datasets.sets import KINDS, find_facts, kind_named, kind_of_file, known_names
@@ -37,6 +39,15 @@ def kind_of(source: str, data_dir: Path = Path("data")) -> str:
         f"cannot tell what {source!r} is; give a file ({files}), DATASET:SPLIT:INDEX, such as shapes:test:0 or "
         f"digits:test:0, or a run folder (data sets: {', '.join(names)})"
     )
+
+
+def told_apart(names: Sequence[str], sources: Sequence[str]) -> list[str]:
+    """Return names of what lies in `sources`, each once: those that are shared give way to files' names, or paths."""
+    counts, files = Counter(names), Counter(Path(source).name for source in sources)
+    return [
+        name if counts[name] == 1 else Path(source).name if files[Path(source).name] == 1 else source
+        for name, source in zip(names, sources, strict=True)
+    ]
 
 
 def split_source(source: str) -> tuple[str, str, int]:

@@ -42,7 +42,11 @@ def name_of(weights: Path) -> str:
     if weights.parent in _folders():
         return f"{NAME} weights"
     whole = weights.absolute()
-    return whole.parent.name if whole.name == LAST else f"{whole.parent.name}/{whole.stem}"
+    if whole.name == LAST:
+        return whole.parent.name
+    if weights.parent == Path():  # the working directory's name says nothing of the weights
+        return whole.stem
+    return f"{whole.parent.name}/{whole.stem}"
 
 
 def is_checkpoint(given: Path) -> bool:

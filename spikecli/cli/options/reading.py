@@ -21,6 +21,9 @@ Stream = Annotated[
     int | None, typer.Option("--stream", min=0, help="Which of several event streams in a file.", show_default="first")
 ]
 Order = Annotated[str | None, typer.Option("--columns", help="Order of a table's columns: xytp, txyp and so on.")]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Go on past files that cannot be read; list them at the end, exit code 1.")
+]
 Up = Annotated[
     Literal["x", "y", "z"] | None,
     typer.Option("--up", help="Axis of a cloud or mesh that points up (z)."),

@@ -51,6 +51,7 @@ def show_reports(
 
     if out is not None:
         write_rows(out, [{"name": report.name, **asdict(cell)} for report in reports for cell in report.cells])
+        console.note(f"wrote {out}")
     first, *others = [_document(report) for report in reports]
     console.document({**facts, **first, **({"beside": {"checkpoint": reports[1].name, **others[0]}} if others else {})})
     rows: dict[tuple[str, str], list[str]] = {}

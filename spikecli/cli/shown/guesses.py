@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+import typer
+
 from spikecli.console import Console
 
 
@@ -17,28 +19,28 @@ def show_guesses(
     top: int,
     steps: Sequence[int] | None = None,
     notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    bad: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Show the most probable of `classnames` for each file, given its probabilities (K,) in 0…1.
 
     `steps` are the time steps that each file took, where files differ in that; `notes` say what was guessed in reading
-    a file, by its path.
+    a file, by its path. `bad` are files that were left out, each with the reason: entries of the document alone.
     """
     guesses = [
         (str(file), sorted(zip(probabilities, classnames, strict=True), reverse=True)[:top])
         for file, probabilities in rows
     ]
     took = [{} if steps is None else {"timesteps": steps[index]} for index in range(len(guesses))]
-    console.document(
-        [
-            {
-                "file": file,
-                **extra,
-                "predictions": [{"class": name, "probability": share} for share, name in row],
-                "notes": list(notes.get(file, ())),
-            }
-            for (file, row), extra in zip(guesses, took, strict=True)
-        ]
-    )
+    answers = [
+        {
+            "file": file,
+            **extra,
+            "predictions": [{"class": name, "probability": share} for share, name in row],
+            "notes": list(notes.get(file, ())),
+        }
+        for (file, row), extra in zip(guesses, took, strict=True)
+    ]
+    console.document([*answers, *({"file": file, "error": reason} for file, reason in bad)])
     console.table(
         title,
         ("file", *(["T"] if steps is not None else []), "class", "probability"),
@@ -48,3 +50,12 @@ def show_guesses(
             for place, (share, name) in enumerate(row)
         ],
     )
+
+
+def end_with_bad(console: Console, bad: Sequence[tuple[str, str]], total: int) -> None:
+    """Name the files of `total` that were left out and end with exit code 1, if there are any: pairs (file, reason)."""
+    for _, reason in bad:
+        console.warn(f"left out: {reason}")
+    if bad:
+        console.warn(f"{len(bad)} of {total} files cannot be used")
+        raise typer.Exit(1)

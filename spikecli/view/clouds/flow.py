@@ -11,7 +11,7 @@ from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.errors import SpikeError
 from spikecli.settings import networks
 from spikecli.view.clouds.panels import Seen, sheet_of
-from spikecli.view.clouds.shape import Shape, read_shape
+from spikecli.view.clouds.shape import Shape, read_shapes
 from spikecli.view.drawing.canvas import AZIMUTH, THEMES, Sheet
 from spikecli.view.drawing.film import AZIMUTHS, FILMS, turn
 from spikecli.view.drawing.page import save_page
@@ -34,10 +34,8 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     _check_options(look)
     refuse_unused(look, "checkpoint", "points", "color", "reading")
     points = _count(look)
-    shapes = []
-    for source in look.sources:
-        shapes.append(read_shape(source, look.data_dir, points, look.seed, look.reading))
-        on_step(1)
+    shapes = read_shapes(look.sources, look.data_dir, points, look.seed, look.reading)
+    on_step(len(shapes))
     seen = []
     if look.checkpoint:
         for shape in shapes:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BINS = 80
 SHOWN = 0.999  # of the membranes of a layer lie within the chart; the outermost bins hold the others
 DASHES = (0, (3, 2))
+_MANY = "median and 90% of the channels"
 MARKED = 4  # thresholds of a layer, at most, that are drawn one by one
 TABLE = ("network", "layer", "membranes", "mean", "std", "beyond θ", "mean |u − spike|")
 
@@ -107,8 +108,7 @@ def _name_networks(figure: Figure, seen: Sequence[Seen], theme: Theme) -> None:
     handles: list[Any] = [
         Patch(color=color_of(theme, place), alpha=0.7, label=one.name) for place, one in enumerate(seen)
     ]
-    layers = [layer for one in seen for layer in one.layers.values()]
-    told = _name_thresholds(layers)
+    told = name_thresholds(seen)
     handles.append(Line2D([], [], color=theme.ink, linewidth=1.0, linestyle=DASHES, label=told))
     legend(figure, theme, handles=handles, loc="upper left", bbox_to_anchor=(0.06, 1.0), ncols=3)
 
@@ -160,13 +160,21 @@ def _draw_thresholds(axes: Axes, theme: Theme, layer: Membranes) -> None:
         axes.axvline(mark, ymax=0.83, color=theme.ink, linewidth=1.0, linestyle=DASHES)
 
 
-def _name_thresholds(layers: Sequence[Membranes]) -> str:
+def name_thresholds(seen: Sequence[Seen]) -> str:
+    """Return the thresholds of the networks in words, each network's own where they differ."""
+    words = [_thresholds_of(list(one.layers.values())) for one in seen]
+    if len(set(words)) == 1:
+        return f"threshold {words[0]}" if words[0] != _MANY else f"threshold: {_MANY}"
+    return "threshold: " + "; ".join(f"{one.name} {word}" for one, word in zip(seen, words, strict=True))
+
+
+def _thresholds_of(layers: Sequence[Membranes]) -> str:
     values = sorted({float(mark) for layer in layers for mark in layer.thresholds})
     if len(values) > MARKED:
-        return "threshold: median and 90% of the channels"
+        return _MANY
     if len(values) == 2 and values[0] == -values[1]:
-        return f"threshold ±{values[1]:g}"
-    return f"threshold {', '.join(f'{value:g}' for value in values)}"
+        return f"±{values[1]:g}"
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _table(seen: Sequence[Seen]) -> Table:

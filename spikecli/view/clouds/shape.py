@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from spikecli.datasets.clouds.store import load_points
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.sets import ensure_prepared, find_facts
 from spikecli.errors import SpikeError
-from spikecli.view.sources import split_source
+from spikecli.view.sources import split_source, told_apart
 
 MESH_POINTS = 4096  # drawn on a mesh unless told otherwise
 
@@ -36,6 +37,15 @@ def read_shape(source: str, data_dir: Path, points: int | None, seed: int, readi
     if Path(source).suffix.lower() in SUFFIXES:
         return _of_file(Path(source), points, seed, reading)
     return _of_dataset(source, data_dir, points)
+
+
+def read_shapes(
+    sources: Sequence[str], data_dir: Path, points: int | None, seed: int, reading: ReadOptions = AS_FOUND
+) -> list[Shape]:
+    """Return the clouds that `sources` name, no two of one name; SpikeError when one cannot be read."""
+    found = [read_shape(source, data_dir, points, seed, reading) for source in sources]
+    names = told_apart([shape.name for shape in found], sources)
+    return [replace(shape, name=name) for shape, name in zip(found, names, strict=True)]
 
 
 def _of_file(path: Path, points: int | None, seed: int, reading: ReadOptions) -> Shape:

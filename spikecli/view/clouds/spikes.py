@@ -10,7 +10,7 @@ import numpy as np
 
 from spikecli.view.clouds.flow import needs_network, sees_clouds
 from spikecli.view.clouds.panels import cloud_panel
-from spikecli.view.clouds.shape import Shape, read_shape
+from spikecli.view.clouds.shape import Shape, read_shapes
 from spikecli.view.drawing.canvas import AZIMUTH, THEMES, WIDTH, Theme, draw_cloud, frame
 from spikecli.view.drawing.chart import LABEL, TICK, TITLE, blank, color_of, dress, in_percent, place
 from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
@@ -50,8 +50,9 @@ def look_at_spikes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     probe.demand_spikes(trained)
     sees_clouds(trained)
     fired = []
-    for source in look.sources:
-        shape = read_shape(source, look.data_dir, look.points or trained.config.points, look.seed, look.reading)
+    for shape in read_shapes(
+        look.sources, look.data_dir, look.points or trained.config.points, look.seed, look.reading
+    ):
         layers = probe.firing(trained.network, shape.points, look.timesteps, look.seed)
         fired.append(Fired(shape, layers, _said(look, trained, shape)))
         on_work(1)

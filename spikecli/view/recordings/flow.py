@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spikecli.errors import SpikeError
@@ -19,6 +20,7 @@ from spikecli.view.recordings.film import EventFilm
 from spikecli.view.recordings.page import event_panel, save_event_page
 from spikecli.view.recordings.picture import EventSheet
 from spikecli.view.recordings.take import Take, read_take, record_of
+from spikecli.view.sources import told_apart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +108,8 @@ def _read(look: Look, watch: Watch) -> list[Take]:
     for source in look.sources:
         takes.append(read_take(source, look.data_dir, watch, look.reading))
         watch.on_step(1)
-    return takes
+    names = told_apart([take.name for take in takes], look.sources)
+    return [replace(take, name=name) for take, name in zip(takes, names, strict=True)]
 
 
 def _film(look: Look, take: Take, watch: Watch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,9 +58,11 @@ def steps_figure(scores: StepScores, theme: str) -> Figure:
     titles = ("Accuracy and confidence", "Energy of one sample, µJ", "Time of one sample, ms")
     for axes, title in zip((shares, energy, time), titles, strict=True):
         dress(axes, paper, title, "time steps T")
-        whole_steps(axes, steps)
+        stops = [] if scores.auto is None else [math.floor(scores.auto.mean_timesteps)]
+        whole_steps(axes, [*steps, *stops])
+        axes.margins(y=0.1)  # a marker at the edge is whole
     for axes in (energy, time):
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.dataLim.y1 or 1)
     shares.yaxis.set_major_formatter(in_percent)
     handles = dict(zip(*reversed(shares.get_legend_handles_labels()), strict=True))
     named = ["accuracy", *(name for name in handles if name != "accuracy")]  # matplotlib puts what has bars last
