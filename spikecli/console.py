@@ -23,7 +23,7 @@ class Advance(Protocol):
 
 @dataclass(frozen=True)
 class Twig:
-    """A line of a tree: its text, what stands out after it, and what grows from it."""
+    """A line of a tree: its text, a highlighted remark, and its branches."""
 
     text: str
     mark: str = ""
@@ -32,7 +32,7 @@ class Twig:
 
 
 class Console:
-    """Where a command's words go: results to stdout, everything else to stderr; one JSON document with `as_json`."""
+    """The output of a command: results to stdout, everything else to stderr; one JSON document with `as_json`."""
 
     def __init__(self, as_json: bool = False, quiet: bool = False) -> None:
         from rich.console import Console as RichConsole
@@ -89,7 +89,7 @@ class Console:
             self.out.print(text, markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Print a line about what is going on, on stderr, unless quiet."""
+        """Print a progress note on stderr, unless quiet."""
         if not self.quiet:
             self.err.print(text, markup=False, soft_wrap=True, style="dim")
 
@@ -127,24 +127,24 @@ class Console:
 
 
 def error(text: str) -> None:
-    """Print one line on stderr: what a user can put right."""
+    """Print an error that the user can fix, as one line on stderr."""
     sys.stderr.write("error: " + " ".join(text.split()) + "\n")
 
 
 def open_streams() -> None:
-    """Make stdout and stderr take every letter: what a terminal cannot show becomes `?`, and a closed one is a void."""
+    """Make stdout and stderr accept every letter: unprintable ones become `?`; a closed stream discards its input."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started the program
+        if stream is None:  # closed by the parent process
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (open until the end)
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def close_streams(code: int) -> int:
-    """Return the exit code after what is left to print went out: 1 where it could not, as on a full disk.
+    """Flush the output and return the exit code: 1 if that fails, for example on a full disk.
 
-    A reader that has gone, such as `head`, is told nothing.
+    A closed pipe, for example to `head`, is not an error.
     """
     for name in ("stdout", "stderr"):
         try:
@@ -180,7 +180,7 @@ _UNPRINTED = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, e
 
 
 def warning(text: str) -> None:
-    """Print one line on stderr: what goes on, but not as it could."""
+    """Print a warning as one line on stderr."""
     sys.stderr.write("warning: " + " ".join(text.split()) + "\n")
 
 

@@ -32,7 +32,7 @@ def examine(
     probes: Mapping[str, Probe] | None = None,
     patience: float = PATIENCE,
 ) -> list[Finding]:
-    """Return a finding for each probe, in their order; none of them can end or block this process."""
+    """Return a finding for each probe, in order; no probe can end or block this process."""
     return checking.examine(data_dir, on_step, PROBES if probes is None else probes, patience)
 
 

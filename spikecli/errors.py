@@ -1,14 +1,14 @@
-"""The errors that a user can put right."""
+"""Errors that the user can fix."""
 
 from __future__ import annotations
 
 
 class SpikeError(Exception):
-    """What the user can mend: one line that says what was found, what was wanted and what to do next."""
+    """An error that the user can fix: one line with what was found, what was wanted and what to do next."""
 
 
 class SettingError(SpikeError):
-    """A setting that cannot be as it is: `setting` is its name, `reason` the rest of the sentence.
+    """An invalid setting: `setting` is its name, `reason` the rest of the sentence.
 
     The command line says its option in place of the name.
     """
@@ -23,8 +23,8 @@ class SettingError(SpikeError):
 
 
 class ChoiceError(SettingError):
-    """A value that is none of the choices of a setting: on the command line it is wrong usage."""
+    """A value that is not one of a setting's choices; on the command line a usage error."""
 
 
 class Stopped(Exception):
-    """The user stopped the program and nothing was lost: the message says what is saved and how to go on."""
+    """The user stopped the program and nothing was lost; the message says what is saved and how to resume."""

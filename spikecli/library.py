@@ -1,4 +1,4 @@
-"""The library: what `import spikecli` offers, on the same functions that the command line calls.
+"""The library behind `import spikecli`, built on the same functions as the command line.
 
 import spikecli
 
@@ -46,7 +46,7 @@ Steps = int | Literal["auto"]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a network says of one sample: each class's probability in 0…1, and the time steps that this took."""
+    """The prediction for one sample: each class's probability in 0…1, and the time steps taken."""
 
     probabilities: dict[str, float]
     timesteps: int
@@ -64,7 +64,7 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Model(Trained):
-    """A trained network that answers: `network`, `config`, `classnames`, `path`, `name`, `device`."""
+    """A trained network for predictions: `network`, `config`, `classnames`, `path`, `name`, `device`."""
 
     def predict(
         self, source: Source, timesteps: Steps = 4, *, seed: int = 0, confidence: float = 0.9, most: int = 8
@@ -103,7 +103,7 @@ def load(given: str | Path | None = NAME, device: str = "auto") -> Model:
 
 
 def predict(source: Source, network: Trained | str | Path = NAME, timesteps: Steps = 4, seed: int = 0) -> Answer:
-    """Return what a network, by default the reference weights, says of one file, cloud (N, 3) or recording."""
+    """Return a network's prediction, by default with the reference weights, for a file, cloud (N, 3) or recording."""
     return _opened(network).predict(source, timesteps, seed=seed)
 
 
@@ -111,7 +111,7 @@ def settings(dataset: str = "shapes", *, data_dir: str | Path = "data", **change
     """Return the settings of a run on a data set, with the defaults of `spikecli train`.
 
     `changes` are fields of the settings by name: of training (`epochs=30`), of the neuron (`fire="ternary"`), of the
-    network (`width=0.5`), and `model`, `paper` and `recipe`. Raise SpikeError if one cannot be.
+    network (`width=0.5`), and `model`, `paper` and `recipe`. Raise SpikeError if one is invalid.
     """
     paper, recipe = changes.pop("paper", None), changes.pop("recipe", None)
     parts: dict[str, Any] = {}
@@ -127,7 +127,7 @@ def settings(dataset: str = "shapes", *, data_dir: str | Path = "data", **change
 def prepare(
     dataset: str = "shapes", data_dir: str | Path = "data", source: str | Path | None = None, points: int | None = None
 ) -> dict[str, Any]:
-    """Return what was prepared of a data set, with `samples` a split; what stands already is used again.
+    """Prepare a data set and return its record, with `samples` a split; prepared data are reused.
 
     `source` is a folder or archive, None for what is built in or fetched; `points` are those of a cloud.
     """
@@ -196,7 +196,7 @@ def _at_least_one(timesteps: int) -> int:
 
 
 def _inputs(trained: Trained, source: Source, timesteps: int, seed: int) -> np.ndarray:
-    """Return one source as a network takes it; SpikeError if it is of another kind."""
+    """Return one source as network input; raise SpikeError if it is of another kind."""
     config, facts = trained.config, facts_of(trained)
     kind = facts.kind
     if isinstance(source, str | Path):

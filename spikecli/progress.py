@@ -1,4 +1,4 @@
-"""How a long flow reports its progress."""
+"""Progress reports of long flows."""
 
 from __future__ import annotations
 

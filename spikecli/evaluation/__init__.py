@@ -1,1 +1,1 @@
-"""What is asked of a trained network: answers, scores, energy, time, behavior under damage."""
+"""Evaluation of trained networks: predictions, scores, energy, time, robustness to damage."""

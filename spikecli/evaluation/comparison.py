@@ -26,7 +26,7 @@ BATCH = 4  # samples whose every spike, current and potential is kept at a time
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two networks differ on the same samples, with the same draws of noise."""
+    """Differences of two networks on the same samples, with the same noise."""
 
     max_logit_difference: float = 0.0
     answers_changed: int = 0  # samples whose most probable class differs, counted for each T
@@ -78,7 +78,7 @@ def _highest(found: dict[str, float]) -> float:
 
 
 class _Record:
-    """What a network did in a pass: logits, and each neuron's spikes, currents and potentials.
+    """The record of a pass: logits, and each neuron's spikes, currents and potentials.
 
     The record of the second network holds differences `against` the first one's, and no currents of its own.
     """
@@ -98,7 +98,7 @@ class _Record:
         self.plain &= bool(torch.isin(output, output.new_tensor(levels)).all())
 
     def on_value(self, what: str, name: str, value: Tensor) -> None:
-        """Keep a current or a potential; or, in the second network, how far it is from the first one's."""
+        """Store a current or a potential; for the second network, its distance from the first one's."""
         if self.against is None:
             self.kept[what].setdefault(name, []).append(value)
             return
@@ -135,7 +135,7 @@ def compare(
     device: torch.device,
     on_samples: OnSamples = silent,
 ) -> Comparison:
-    """Return how far `folded` differs from `original` on inputs (S, ...), in the type of their weights.
+    """Return the differences of `folded` from `original` on inputs (S, ...), in the type of their weights.
 
     Both draw the same noise, since they draw it from the same seed for the same neurons in the same order. SpikeError
     for a fire function that does not say its levels and steps.
@@ -194,7 +194,7 @@ def demand_equality(comparison: Comparison, source: Path) -> None:
 
 
 def _unequal(comparison: Comparison) -> str:
-    """Return which inner value of which neurons differs by more than FINE, or is not a number; "" where none does."""
+    """Return which inner values of which neurons differ by more than FINE or are NaN; "" if none do."""
     for what, found in (
         ("the thresholds", comparison.thresholds),
         ("the input current", comparison.currents),

@@ -1,4 +1,4 @@
-"""Operations and firing of a network, counted on real inputs, and the energy they would take on 45 nm hardware."""
+"""Operations and firing of a network, counted on real inputs, and their energy on 45 nm hardware."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SPIKES, NEURONS, ACCUMULATES, MULTIPLIES = range(4)
 
 @dataclass
 class Operations:
-    """Sums over the samples seen, by layer and by step: column t is what step t alone took."""
+    """Sums over the samples seen, by layer and by step: column t counts step t alone."""
 
     timesteps: int
     layers: dict[str, Tensor] = field(default_factory=dict)  # name: (4, T), its rows the four properties below
@@ -77,9 +77,9 @@ def energy_uj(accumulates: float, multiplies: float) -> float:
 
 @contextmanager
 def counted(model: nn.Module, timesteps: int) -> Iterator[Operations]:
-    """Yield the counts of the forward passes made in the block; the hooks are gone after it.
+    """Yield the counts of the block's forward passes; the hooks are removed afterwards.
 
-    What a sample brings to a layer decides, for each sample by itself; `readings` has the rule. What is the same at
+    The input of a layer decides, for each sample by itself; `readings` has the rule. Work that is the same at
     every step is computed once, and counted once, in the first. SpikeError before anything is counted for a layer that
     does not say its products, and for a fire function that does not say its levels.
     """

@@ -1,4 +1,4 @@
-"""A trained model's answers and scores at each number of time steps."""
+"""Logits and scores of a trained model at each number of time steps."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def step_logits(
 
 
 def samples_at_a_time(inputs: np.ndarray, device: torch.device) -> int:
-    """Return how many samples (S, ...) go through a network at once: BATCH, on a GPU as many as fill it."""
+    """Return the batch size of samples (S, ...): BATCH, or on a GPU as many as fill it."""
     if device.type != "cuda":
         return BATCH
     return max(BATCH, min(GPU_BATCH, GPU_VALUES // inputs[0].size)) if len(inputs) else BATCH
 
 
 def samples_for(trained: Trained, data_dir: Path, dataset: str | None = None, split: str = "test") -> Samples:
-    """Return a split of `dataset`, or of the one that a network was trained on, as that network takes it.
+    """Return a split of `dataset` (None: the one that the network was trained on) as network input.
 
     Split val is the part of the training split that its run held out. Raise SpikeError if the split is not prepared, or
     if the data set is of another kind or has other classes than the network.

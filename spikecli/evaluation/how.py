@@ -1,4 +1,4 @@
-"""How a network is evaluated: what does not depend on the network or the samples."""
+"""Settings of an evaluation that do not depend on the network or the samples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def silent(samples: int) -> None:
 
 @dataclass(frozen=True)
 class How:
-    """Seeds, place and precision of an evaluation, and who is told how many more samples are done.
+    """Seeds, device and precision of an evaluation, and the callback that gets the number of samples just done.
 
     `runs` seeds of the perturbation are tried, from `seed` on. `precision` is fp32, or bf16 for products alone.
     """

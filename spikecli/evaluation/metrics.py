@@ -13,7 +13,7 @@ def cumulative_mean(logits: Tensor) -> Tensor:
 
 
 def cumulative_predictions(logits: Tensor) -> Tensor:
-    """Return (T, B) classes: row t is what the mean of the first t + 1 steps' logits (T, B, K) says."""
+    """Return (T, B) classes: row t is the argmax of the mean of the first t + 1 steps' logits (T, B, K)."""
     return cumulative_mean(logits).argmax(-1)
 
 
@@ -28,6 +28,6 @@ def class_accuracy(predictions: Tensor, labels: Tensor) -> float:
 
 
 def accuracy_by_class(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Return each class's share of right samples (classes,), in 0…1; not a number for one that has no samples."""
+    """Return each class's share of right samples (classes,), in 0…1; NaN for a class without samples."""
     right = torch.bincount(labels, (predictions == labels).double(), classes)
     return right / torch.bincount(labels, minlength=classes)

@@ -1,4 +1,4 @@
-"""What a network says of one's own files, a few at a time, so that thousands of them do not fill the memory."""
+"""Predictions for a user's files, a few at a time, so that thousands of them do not fill the memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KEPT = 128 << 20  # bytes of inputs that are kept from the first look at all fi
 
 @dataclass(frozen=True)
 class Asked:
-    """How files are asked about: time steps or when to stop, seed, where data sets lie, and how files are read."""
+    """Options of a prediction: time steps or a stop rule, seed, folder of data sets, and how to read files."""
 
     when: int | StopRule
     seed: int = 0
@@ -39,7 +39,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class FileAnswer:
-    """What a network says of one source: probabilities (K,), the time steps and µJ that took, or why it cannot be."""
+    """The prediction for one source: probabilities (K,), time steps and energy in µJ, or the reason why it failed."""
 
     source: str
     probabilities: tuple[float, ...] = ()
@@ -49,7 +49,7 @@ class FileAnswer:
 
 
 def answer_files(trained: Trained, sources: Sequence[str], asked: Asked) -> Iterator[FileAnswer]:
-    """Yield an answer for each of `sources` in their order: files, or samples DATASET:SPLIT:INDEX.
+    """Yield an answer for each of `sources`, in order: files, or samples DATASET:SPLIT:INDEX.
 
     Raise SpikeError for one that cannot be read, unless `skip_bad` is set: then its answer says why.
     """
@@ -83,7 +83,7 @@ def _look_first(trained: Trained, sources: Sequence[str], asked: Asked) -> dict[
 
 
 def is_sample(source: str) -> bool:
-    """Return whether a source is written as a sample of a data set, DATASET:SPLIT:INDEX, and is no file."""
+    """Return whether a source has the form DATASET:SPLIT:INDEX and is not an existing file."""
     return source.count(":") == 2 and source.rpartition(":")[2].isdecimal() and not Path(source).exists()
 
 

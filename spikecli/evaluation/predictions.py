@@ -1,4 +1,4 @@
-"""What a trained network says of every sample of a split: right and wrong, at each number of time steps."""
+"""Predictions of a trained network for every sample of a split, at each number of time steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from spikecli.weights.trained import Trained
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A network and the samples of a split that it is asked about; `places` (S,) are theirs in the split as stored."""
+    """A network and samples of a split to classify; `places` (S,) are their indices in the stored split."""
 
     model: nn.Module
     samples: Samples
@@ -32,7 +32,7 @@ class Evaluation:
 
     @property
     def repeats(self) -> int:
-        """How many seeds of the perturbation make a difference."""
+        """The number of seeds of the perturbation that make a difference."""
         return self.how.runs
 
     @property
@@ -41,13 +41,13 @@ class Evaluation:
         return "train" if self.split == "val" else self.split
 
     def work(self, timesteps: int) -> int:
-        """Return how many answers `evaluate_each` waits for."""
+        """Return the number of answers that `evaluate_each` computes."""
         return self.repeats * len(self.places) * len(passes(self.samples, range(1, timesteps + 1)))
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What came of it: `classes` int (R, T, S), over R seeds and after 1 to T steps; the rest is of the first seed.
+    """Predictions: `classes` int (R, T, S), over R seeds and after 1 to T steps; the rest is of the first seed.
 
     `probabilities` (S, K) are those after T steps; `firing_rate` and `energy_uj` (T,) are of one sample and all steps
     so far.
@@ -84,7 +84,7 @@ class Predictions:
 
     @property
     def mistakes(self) -> np.ndarray:
-        """Which samples are wrong after T steps with the first seed, the most confident mistake first."""
+        """Indices of the samples that are wrong after T steps with the first seed, the most confident mistake first."""
         given = self.classes[0, -1]
         wrong = np.flatnonzero(given != self.labels)
         return wrong[np.argsort(-self.probabilities[wrong, given[wrong]], kind="stable")]
@@ -102,7 +102,7 @@ def open_evaluation(trained: Trained, data_dir: Path, split: str, how: How) -> E
 
 
 def evaluate_each(evaluation: Evaluation, timesteps: int) -> Predictions:
-    """Return what the network says after 1 to `timesteps` steps; an ANN of points or images has no time: one step."""
+    """Return the predictions after 1 to `timesteps` steps; an ANN of points or images has one step."""
     model, samples, how = evaluation.model, evaluation.samples, evaluation.how
     classes: list[list[np.ndarray]] = [[] for _ in range(how.runs)]
     firing_rate, energy = [], []

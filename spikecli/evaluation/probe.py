@@ -1,4 +1,4 @@
-"""What the layers of a network do at a cloud: who fires when, and where membranes lie against the threshold."""
+"""Activity of a network's layers for a cloud: spikes by channel and step, and membranes against the threshold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from spikecli.weights.trained import Trained
 
 @dataclass
 class Firing:
-    """How often a layer fires at one cloud: counts of spikes +1 and −1 of each channel at each step (T, C)."""
+    """Firing of a layer for one cloud: counts of spikes +1 and −1 of each channel at each step (T, C)."""
 
     positive: np.ndarray
     negative: np.ndarray
@@ -31,7 +31,7 @@ class Firing:
 
 
 def firing(model: nn.Module, cloud: np.ndarray, timesteps: int, seed: int) -> dict[str, Firing]:
-    """Return by layer how the network fires at a cloud (N, 3), in `timesteps` steps."""
+    """Return by layer the firing of the network for a cloud (N, 3), in `timesteps` steps."""
     found: dict[str, Firing] = {}
 
     def on_fire(name: str, step: int, u: Tensor, spikes: Tensor) -> None:
@@ -59,7 +59,7 @@ class Membranes:
 
     @property
     def values(self) -> np.ndarray:
-        """Every u, in one array."""
+        """All u in one array."""
         return np.concatenate(self.parts)
 
     @property
@@ -74,7 +74,7 @@ class Membranes:
 
 
 def membranes(model: nn.Module, points: np.ndarray, timesteps: int, seed: int) -> dict[str, Membranes]:
-    """Return by layer what the fire functions see at clouds (S, N, 3), in `timesteps` steps."""
+    """Return by layer the inputs of the fire functions for clouds (S, N, 3), in `timesteps` steps."""
     neurons = layers(model)
     found: dict[str, Membranes] = {}
 
@@ -92,7 +92,7 @@ def membranes(model: nn.Module, points: np.ndarray, timesteps: int, seed: int) -
 
 
 def critical_points(trained: Trained, points: np.ndarray, timesteps: int, seed: int = 0) -> np.ndarray:
-    """Return how many of the trunk's channels each point of a cloud (N, 3) wins the maximum of, at each step (T, N)."""
+    """Return for each point of a cloud (N, 3) the number of channels whose maximum it holds, at each step (T, N)."""
     wins = np.zeros((timesteps, len(points)), dtype=np.int64)
 
     def on_winners(winners: Tensor) -> None:  # (T, 1, C)
@@ -108,7 +108,7 @@ def critical_points(trained: Trained, points: np.ndarray, timesteps: int, seed: 
 
 
 def point_spikes(trained: Trained, points: np.ndarray, timesteps: int, seed: int = 0) -> tuple[np.ndarray, int]:
-    """Return how many of the trunk's neurons of each point of a cloud (N, 3) fire at each step (T, N), and of how many.
+    """Return how many neurons of each point of a cloud (N, 3) fire at each step (T, N), and the number of neurons.
 
     The neurons are those that see one point alone, as the network names them. Raise SpikeError if none of them fires.
     """

@@ -1,4 +1,4 @@
-"""A checkpoint folded, and the proof on real samples that it is still the same network."""
+"""Fold a checkpoint, and prove on real samples that the network is still the same."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST_CHANGED = 0.05  # share of answers that rounding the weights may change
 
 @dataclass(frozen=True)
 class Folded:
-    """What was folded, written where, and how it compares on how many samples of which split."""
+    """The result of folding: the folded parts, the file, and the comparison on samples of a split."""
 
     folds: list[Fold]
     out: Path
@@ -49,7 +49,7 @@ def fold(
     how: How = How(),
     kind: torch.dtype = torch.float32,
 ) -> Folded:
-    """Return what became of a network that was folded, proved equal on samples of a split, and written to `out`.
+    """Fold a network, prove it equal on samples of a split, write it to `out`, and return the result.
 
     The network is proved in float64 on its own device; its weights are then rounded to `kind`, and what that changes is
     told. Raise SpikeError if a fold is impossible, if the two are not equal in float64, if rounding changes more
@@ -79,7 +79,7 @@ def fold(
 
 
 def _stored(written: checkpoints.Checkpoint, kind: torch.dtype) -> tuple[str, list[str]]:
-    """Return the type that weights were written in, and the names of those that were kept in float32."""
+    """Return the type of the written weights, and the names of those kept in float32."""
     name = str(kind).removeprefix("torch.")
     return name, [each for each, value in written.tensors.items() if value.dtype != kind]
 
@@ -110,7 +110,7 @@ def _is_folded(path: Path) -> bool:
 
 
 def _spread(count: int, wanted: int) -> np.ndarray:
-    """Return at most `wanted` indices spread evenly over `count` samples, which lie class by class."""
+    """Return at most `wanted` indices, spread evenly over `count` samples that are sorted by class."""
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(np.int64))
 
 

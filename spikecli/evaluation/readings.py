@@ -1,10 +1,10 @@
-"""What a layer reads of each sample: spikes, counts of events, or real values. This decides what its products cost.
+"""The input of a layer for each sample: spikes, counts of events, or real values. It decides the products' cost.
 
 The rule, for each sample by itself, so that no sample changes the cost of another:
 
 - Spikes cost an addition for each that is not 0. A spike of whole size m, as a fire function of levels 0, 1, 2 emits,
   costs |m| additions: neuromorphic hardware expands it into m unit spikes (integer LIF, arXiv 2407.20708). A level that
-  is no whole number costs a multiply-add. An amplitude costs nothing: it folds into the weights of whoever reads.
+  is no whole number costs a multiply-add. An amplitude costs nothing: it folds into the weights of the next layer.
 - Event frames are the input of the first layer of a spiking network. Whole counts cost as many additions as there are
   events; frames that were resized to values between cost a multiply-add for each that is not 0.
 - All else is real values: a multiply-add for every one, zeros too.
@@ -27,7 +27,7 @@ ROUNDING = 2**-8  # amplitudes in bfloat16 differ from themselves by this share
 
 @dataclass(frozen=True)
 class Reading:
-    """What a layer reads: amounts (T, S, ...) of additions and of multiply-adds, and samples read densely."""
+    """The input of a layer: amounts (T, S, ...) of additions and of multiply-adds, and samples read densely."""
 
     additions: Tensor | None
     effective: Tensor | None
@@ -35,7 +35,7 @@ class Reading:
 
 
 class Readings:
-    """Tells what the layers of one network read. SpikeError if a fire function does not say its levels."""
+    """Classifies the inputs of one network's layers. Raise SpikeError if a fire function cannot say its levels."""
 
     def __init__(self, model: nn.Module) -> None:
         found = {name: levels_of(neuron.fire, f"{name}.fire") for name, neuron in layers(model).items()}
@@ -47,11 +47,11 @@ class Readings:
         self._frames_wait = False
 
     def begin(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        """Take note of what the network is given: of event frames (T, B, 2, H, W) the first layer reads counts."""
+        """Note the network's input: of event frames (T, B, 2, H, W) the first layer reads counts."""
         self._frames_wait = self._has_neurons and inputs[0].dim() == 5
 
     def of(self, x: Tensor) -> Reading:
-        """Return what a layer reads of x (T, B, ...); of x (T, ...) with fewer axes as of a single sample."""
+        """Return the reading of x (T, B, ...); x (T, ...) with fewer axes counts as a single sample."""
         x = x if x.dim() > 2 else x.unsqueeze(1)
         frames, self._frames_wait = self._frames_wait, False
         if frames:

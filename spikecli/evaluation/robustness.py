@@ -24,7 +24,7 @@ CLEAN = "clean"
 
 @dataclass(frozen=True)
 class Battery:
-    """The damage that is tried: kinds and severities."""
+    """The damage to evaluate: kinds and severities."""
 
     kinds: tuple[str, ...]
     severities: tuple[int, ...] = SEVERITIES
@@ -59,7 +59,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Report:
-    """The rows of what is named, and the means over the kinds of damage."""
+    """The rows of the chosen damage, and the means over the kinds of damage."""
 
     name: str
     cells: list[Cell]
@@ -69,7 +69,7 @@ class Report:
 def robustness(model: nn.Module, samples: Samples, battery: Battery, timesteps: Sequence[int], how: How) -> list[Cell]:
     """Return a cell for each case of `battery` and number of time steps; a run's seed draws damage and perturbation.
 
-    The ANN knows no time: its cells are those of one step alone.
+    The ANN has no time steps: it gets cells of one step only.
     """
     timesteps = steps_of(model, timesteps)
     labels = torch.from_numpy(samples.labels)
@@ -86,14 +86,14 @@ def robustness(model: nn.Module, samples: Samples, battery: Battery, timesteps: 
 
 
 def damaged(samples: Samples, kind: str, severity: int, seed: int, timesteps: int) -> np.ndarray:
-    """Return what a network is shown of damaged samples in so many steps; of the samples as they are for CLEAN."""
+    """Return damaged samples as network input for `timesteps` steps; undamaged ones for CLEAN."""
     if kind == CLEAN:
         return samples.inputs(timesteps)
     return kind_named(samples.kind).damaged(samples, kind, severity, seed, timesteps)
 
 
 def corruptions_of(samples: Samples) -> Mapping[str, Corruption]:
-    """Return the kinds of damage that there are for samples; SpikeError when there are none."""
+    """Return the kinds of damage available for samples; raise SpikeError if there are none."""
     found = kind_named(samples.kind).corruptions()
     if not found:
         raise SpikeError(f"there is damage for points and recordings, but {samples.dataset} holds {samples.unit_name}")

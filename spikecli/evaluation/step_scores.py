@@ -1,4 +1,4 @@
-"""Scores at fixed numbers of time steps, and of early stopping per sample: what it saves of the longest run."""
+"""Scores at fixed numbers of time steps and with early stopping per sample, with the savings."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class AutoRow:
 
 @dataclass(frozen=True)
 class Saved:
-    """What stopping leaves undone, as shares of `timesteps` fixed steps; below 0 where it takes more."""
+    """The savings of early stopping, as shares of `timesteps` fixed steps; negative if it takes more."""
 
     timesteps: float
     synaptic_operations: float
@@ -58,9 +58,9 @@ class Saved:
 
 @dataclass(frozen=True)
 class StepScores:
-    """Rows of fixed steps in their order, the row of auto and what it saves of the longest run, if it was asked for.
+    """Rows of fixed steps in order and, with auto, its row and its savings compared with the longest run.
 
-    `confidences` are the mean probabilities of the class that is named, a row each; empty where nothing is drawn.
+    `confidences` are the mean probabilities of the predicted class, one a row; empty if no picture is drawn.
     """
 
     rows: list[Row]
@@ -83,10 +83,10 @@ def evaluate_steps(
     drawn: bool,
     how: How,
 ) -> StepScores:
-    """Return the scores at each number of time steps, and where `stop` is given also those of stopping by it.
+    """Return the scores at each number of time steps and, if `stop` is given, with early stopping.
 
-    The most steps that `stop` allows get a row too, against which the saving is counted. `drawn` asks for confidences.
-    SpikeError for an ANN that is to stop.
+    The most steps of `stop` get a row too, as the base of the savings. `drawn` adds confidences.
+    Raise SpikeError for an ANN with `stop`.
     """
     timesteps = _with_most(timesteps, stop)
     auto = None if stop is None else stopped(model, samples, stop, how)
@@ -98,7 +98,7 @@ def evaluate_steps(
 
 
 def passes(samples: Samples, timesteps: Sequence[int], stop: StopRule | None, runs: int, drawn: bool) -> int:
-    """Return how many times `evaluate_steps` goes through the split."""
+    """Return the number of passes of `evaluate_steps` over the split."""
     steps = _with_most(timesteps, stop)
     return (runs + drawn) * len(passes_of(samples, steps)) + (runs if stop is not None else 0)
 
@@ -108,7 +108,7 @@ def _with_most(timesteps: Sequence[int], stop: StopRule | None) -> list[int]:
 
 
 def results(scores: StepScores, classnames: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return the rows as `spikecli eval --json` lists them, with `by_class` by name where `classnames` are given."""
+    """Return the rows for `spikecli eval --json`, with `by_class` by name if `classnames` are given."""
     rows = [asdict(row) for row in scores.all_rows]
     for row, confidence in zip(rows, scores.confidences, strict=False):
         row["mean_confidence"] = confidence
@@ -178,7 +178,7 @@ def _seconds(model: nn.Module, inputs: np.ndarray, stop: StopRule, how: How) -> 
 
 
 def saved(auto: AutoRow, fixed: Row) -> Saved:
-    """Return what `auto` leaves undone of a row of fixed time steps."""
+    """Return the savings of `auto` compared with a row of fixed time steps."""
     return Saved(
         1 - auto.mean_timesteps / fixed.timesteps,
         _saved(auto.synaptic_operations, fixed.synaptic_operations),
@@ -192,7 +192,7 @@ def _saved(part: float, whole: float) -> float:
 
 
 def mean_confidences(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: How) -> list[float]:
-    """Return at each number of time steps the mean probability of the class that is named, with the first seed."""
+    """Return for each number of time steps the mean probability of the predicted class, with the first seed."""
     found = []
     for longest, shorter in passes_of(samples, timesteps).items():
         logits = logits_of(model, samples.inputs(longest), longest, how)

@@ -1,4 +1,4 @@
-"""Stopping in time: a sample takes steps until its answer is sure, its membranes carried from call to call."""
+"""Early stopping: each sample takes steps until its answer is sure; membranes persist between calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from spikecli.weights.trained import Trained
 
 @dataclass(frozen=True)
 class StopRule:
-    """When to stop: at the first step whose mean logits so far give a class this probability, or after `most` steps.
+    """The rule: stop at the first step whose mean logits so far give a class this probability, or after `most` steps.
 
     The confidence is a fixed default, never fitted to the split that it is reported on.
     """
@@ -49,7 +49,7 @@ class StopRule:
 
 
 def spikes(model: nn.Module) -> bool:
-    """Return whether a network has spiking neurons, so that further time steps change what it says."""
+    """Return whether a network has spiking neurons, so that more time steps change its answer."""
     return any(isinstance(module, Neuron) for module in model.modules())
 
 
@@ -59,12 +59,12 @@ def steps_of(model: nn.Module, timesteps: Sequence[int]) -> Sequence[int]:
 
 
 def runs_of(model: nn.Module, runs: int) -> int:
-    """Return how many of `runs` perturbation seeds make a difference to a network: 1 where no start is drawn."""
+    """Return how many of `runs` perturbation seeds make a difference to a network: 1 if no start is random."""
     return runs if any(isinstance(module, Perturbed) for module in model.modules()) else 1
 
 
 class Membrane(nn.Module):
-    """In the place of a neuron's start: what the step before has left behind, of the samples still under way."""
+    """A start that continues from the last step's potentials, for the samples that have not stopped."""
 
     def __init__(self, neuron: Neuron) -> None:
         super().__init__()
@@ -82,11 +82,11 @@ class Membrane(nn.Module):
         return self._kept[begin : self._taken]
 
     def on_charge(self, module: nn.Module, inputs: Any, v: Tensor) -> None:
-        """Take note of the charged potential."""
+        """Record the charged potential."""
         self._v = v
 
     def on_fire(self, module: nn.Module, inputs: Any, fired: Tensor) -> None:
-        """Take note of what the reset leaves."""
+        """Record the potential after the reset."""
         self._left.append(self.reset(self._v, fired))
 
     def go_on(self, chosen: Tensor) -> None:
@@ -96,7 +96,7 @@ class Membrane(nn.Module):
 
 @contextmanager
 def carried(model: nn.Module) -> Iterator[list[Membrane]]:
-    """Yield the membranes of a network, whose calls of one step each go on in the block where the last one ended.
+    """Yield the membranes of a network; in the block each call of one step continues where the last one ended.
 
     As in a call of many steps, a start is drawn once, so that both give the same logits to rounding.
     """

@@ -14,7 +14,7 @@ FAR = 1e3  # potentials at which a neuron without thresholds in reach is asked w
 
 @torch.no_grad()
 def threshold_differences(original: nn.Module, folded: nn.Module) -> dict[str, float]:
-    """Return by name how far the thresholds of the neurons of `folded` lie from those of `original`.
+    """Return by name the distance of the thresholds of neurons in `folded` from those in `original`.
 
     Both networks have neurons of the same names. SpikeError for a fire function that does not say its steps.
     """
@@ -42,13 +42,13 @@ def _apart(first: Neuron, second: Neuron, name: str) -> float:
 
 
 def _emit_apart(first: Neuron, second: Neuron, like: Tensor, constant: Tensor) -> bool:
-    """Return whether two neurons that no potential reaches emit different values."""
+    """Return whether two neurons with unreachable thresholds emit different values."""
     places = (torch.full_like(like, value) for value in (-FAR, 0.0, FAR))
     return any(bool((first.fire(first.norm(v)) != second.fire(v))[constant].any()) for v in places)
 
 
 def _rises(neuron: Neuron, name: str) -> list[Tensor]:
-    """Return for each step of a neuron what its fire function rises at, (1, 1) for all or (1, ..., C)."""
+    """Return for each step of a neuron the threshold of its fire function, (1, 1) for all or (1, ..., C)."""
     fire = neuron.fire
     if isinstance(fire, Rises):
         rises = [fire.direction * rise for rise in fire.rises()]

@@ -1,1 +1,1 @@
-"""Training runs: batches, losses, schedule, what is kept of them, and grids of them."""
+"""Training runs: batches, losses, schedules, run folders, and grids of runs."""

@@ -1,4 +1,4 @@
-"""Ablation: papers × seeds as ordinary runs, each scored at every T; what is done is not done again."""
+"""Ablation: papers × seeds as ordinary runs, each scored at every T; finished runs are not repeated."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def trial(config: TrainConfig, out: Path) -> Trial:
 
 
 def epochs_done(one: Trial) -> int:
-    """Return how many epochs of a trial are trained; SpikeError when its folder holds a run of other settings."""
+    """Return the number of epochs trained of a trial; raise SpikeError if its folder holds a run of other settings."""
     path = one.folder / STATE
     if not path.exists():
         return 0
@@ -78,7 +78,7 @@ def epochs_done(one: Trial) -> int:
 def ablate(
     trials: Sequence[Trial], scoring: Scoring, data_dir: Path, device: str, on_progress: OnProgress
 ) -> Iterator[Outcome]:
-    """Yield each trial's outcome after it is trained and scored; Stopped on Ctrl-C, with nothing lost.
+    """Yield each trial's outcome after training and scoring; raise Stopped on Ctrl-C, with nothing lost.
 
     All folders are examined before the first step is made.
     """
@@ -113,13 +113,13 @@ def _stopped(one: Trial, why: Stopped) -> Stopped:
 
 
 def _finished(one: Trial) -> bool:
-    """Return whether the weights in a trial's folder are those that its record names: trained to the very end."""
+    """Return whether the weights in a trial's folder are the final ones that its record names."""
     weights = one.folder / LAST
     return weights.exists() and _record(one).get("weights") == file_hash(weights)
 
 
 def _train(one: Trial, data_dir: Path, device: str, on_epochs: Callable[[float, str], None]) -> None:
-    """Begin a run, or go on with it; batch statistics are estimated anew where only they were missing."""
+    """Start or resume a run; estimate the batch statistics again if only they are missing."""
     resume = (one.folder / STATE).exists()
     with train.opened(one.config, data_dir, one.folder, resume, device) as trainer:
 
@@ -134,7 +134,7 @@ def _train(one: Trial, data_dir: Path, device: str, on_epochs: Callable[[float, 
 def _score(
     one: Trial, scoring: Scoring, data_dir: Path, device: str, stop: Stop, on_text: Callable[[str], None]
 ) -> Outcome:
-    """Return a trained trial's outcome, from its record when that was made from the same weights, data and settings."""
+    """Return a trained trial's outcome; use its record if weights, data and settings are the same."""
     record = _record(one)
     trained = Trained.open(one.folder / LAST, device)
     model, samples = trained.network, evaluate.samples_for(trained, data_dir, None, scoring.split)

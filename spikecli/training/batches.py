@@ -18,7 +18,7 @@ from spikecli.settings.config import TrainConfig
 
 @dataclass(frozen=True)
 class Batches:
-    """The samples of a run on their way to the network: in which order, how augmented, on which process."""
+    """The batches of a run: order, augmentation, and this process's share."""
 
     inputs: np.ndarray  # (S, ...)
     labels: np.ndarray  # (S,)
@@ -53,5 +53,5 @@ class Batches:
             yield self.to_device(self.inputs[indices][processes.rank() :: processes.world()])
 
     def to_device(self, inputs: np.ndarray) -> Tensor:
-        """Return a batch (b, ...) as the network takes it."""
+        """Return a batch (b, ...) as network input."""
         return to_network(inputs, self.device, storage_type(self.config.precision))

@@ -20,7 +20,7 @@ SECONDS_AT_A_TIME, MOST_AT_A_TIME, STEPS_TOGETHER = 0.25, 128, 8
 
 
 class Eager:
-    """Steps made as they come, one kernel after another."""
+    """Steps run directly, one kernel after another."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
@@ -75,7 +75,7 @@ class Captured(Eager):
             self._step.optimizer.zero_grad(set_to_none=True)
 
     def _warm_up(self, shape: Hashable) -> None:
-        """Make some steps on the recording stream: libraries are loaded, and memory is found, before the recording."""
+        """Run some steps on the recording stream, so that libraries and memory are ready before the recording."""
         self._stream.wait_stream(torch.cuda.current_stream(self._step.device))
         with torch.cuda.stream(self._stream):
             for _ in range(WARM_UP_AGAIN if self._graphs else WARM_UP):
@@ -92,7 +92,7 @@ class Captured(Eager):
 
 
 class Kept:
-    """What a step changes, as it is now: weights, running statistics, and the optimizer's state."""
+    """A copy of all that a step changes: weights, running statistics, and the optimizer's state."""
 
     def __init__(self, step: Step) -> None:
         self._step = step
@@ -104,7 +104,7 @@ class Kept:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Bring everything back in place; what the optimizer has begun to keep since becomes zero, as it begins."""
+        """Restore everything in place; optimizer state that is new since then becomes zero, its initial value."""
         for tensor, value in self._tensors:
             tensor.copy_(value)
         for parameter, state in self._step.optimizer.state.items():
@@ -115,7 +115,7 @@ class Kept:
 
 
 def _end_capture(device: torch.device) -> None:
-    """Let torch's generator of random numbers forget a recording that failed, which it would go on waiting for."""
+    """Reset torch's random generator after a failed recording, which it would otherwise wait for."""
     generator = torch.cuda.default_generators[device.index or 0]
     try:
         torch.cuda.synchronize(device)
@@ -125,14 +125,14 @@ def _end_capture(device: torch.device) -> None:
 
 
 def runner(work: Work, step: Step) -> Eager:
-    """Return what makes the steps: graphs on a GPU that a single process trains on, else one after another."""
+    """Return the runner of steps: CUDA graphs on a GPU in a single process, else eager steps."""
     if step.device.type == "cuda" and processes.world() == 1:
         return Captured(work, step)
     return Eager(work)
 
 
 def next_pace(device: torch.device, count: int, seconds: float) -> int:
-    """Return how many steps are made before their sums are read, after `count` took `seconds`: a CPU waits for each."""
+    """Return the number of steps before the next read of sums, after `count` took `seconds`; 1 on a CPU."""
     if device.type != "cuda":
         return 1
     if processes.world() > 1:

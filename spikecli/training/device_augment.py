@@ -1,4 +1,4 @@
-"""Augmentation of whole batches as torch operations on their device: what a GPU trains with in numpy's place.
+"""Augmentation of whole batches with torch on their device; it replaces numpy's on a GPU.
 
 The draws come from torch's generator of that device, so that a recorded step draws anew at each replay. Distributions
 are those of `datasets`; what is thinned keeps one of eight numbers of points, since each takes a graph of its own.
@@ -19,7 +19,7 @@ GRAINS = 8  # numbers of points that a thinned cloud may keep
 
 
 def thinned_size(inputs: np.ndarray, rng: np.random.Generator) -> int:
-    """Return how many points a batch of clouds (S, N, 3) keeps: N·(1 − U(0, 0.875)), rounded to eighths of N."""
+    """Return the number of points that a batch of clouds (S, N, 3) keeps: N·(1 − U(0, 0.875)), in eighths of N."""
     points = inputs.shape[1]
     grain = -(-points // GRAINS)
     kept = points * (1 - rng.uniform(0, MAX_DROPOUT))
@@ -61,7 +61,7 @@ def stretch(points: Tensor) -> Tensor:
 
 
 def roll(frames: Tensor) -> Tensor:
-    """Return frames (B, T, 2, H, W) of which each recording's are rolled by up to ±5 pixels each way."""
+    """Return frames (B, T, 2, H, W), each recording rolled by up to ±5 pixels in x and in y."""
     height, width = frames.shape[-2:]
     shift = torch.randint(-FARTHEST, FARTHEST + 1, (2, len(frames), 1), device=frames.device)
     rows = (torch.arange(height, device=frames.device) - shift[0]) % height  # (B, H)
@@ -72,7 +72,7 @@ def roll(frames: Tensor) -> Tensor:
 
 
 def flip(maps: Tensor) -> Tensor:
-    """Return images or frames (B, ..., W) of which half, drawn at random, are mirrored left to right."""
+    """Return images or frames (B, ..., W), each mirrored left to right with probability ½."""
     mirrored = torch.rand(len(maps), device=maps.device) < 0.5
     return torch.where(mirrored.view(-1, *[1] * (maps.dim() - 1)), maps.flip(-1), maps)
 
@@ -95,6 +95,6 @@ _BY_AXES = {3: {"paper", "thin", "mirror", "stretch", "none"}, 4: {"none"}, 5: {
 
 
 def augmentations_of(inputs: np.ndarray) -> set[str]:
-    """Return the names of the augmentations that a device can make of samples (S, ...) like these."""
+    """Return the names of the augmentations available on a device for samples (S, ...) like these."""
     known = inputs.dtype.kind == "f" or inputs.dtype in (np.uint8, np.int16, np.int32, np.int64)
     return _BY_AXES.get(inputs.ndim, set()) if known else set()

@@ -1,4 +1,4 @@
-"""What is kept when training meets a number that is none: the batch and the weights that made it."""
+"""Evidence of a step that is not finite: the batch and the weights are saved."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FORMAT = "spikecli-batch-1"
 def save_bad_batch(
     folder: Path, model: nn.Module, batch: Mapping[str, Tensor], loss: float, epoch: int, step: int
 ) -> SpikeError:
-    """Return the error for a step that cannot be taken, after keeping its batch and the weights in `folder`.
+    """Save the batch and the weights of a step that is not finite in `folder`, and return the error.
 
-    `batch` is this process's share: whatever went into the step, and the logits; epoch and step count from 0.
+    `batch` is this process's share: the step's inputs and logits; epoch and step count from 0.
     """
     where = f"epoch {epoch + 1}, step {step + 1}"
     share = f"-process-{processes.rank()}" if processes.world() > 1 else ""

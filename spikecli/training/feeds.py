@@ -1,4 +1,4 @@
-"""How batches reach a step: made on the host and moved, or gathered and augmented on the device."""
+"""Feeds of batches: made on the host and moved, or gathered and augmented on the device."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Feed(Protocol):
     """Batches of a run, one at a time; a batch is a function of epoch, step and the seed of torch's generator."""
 
     def load(self, epoch: int, step: int) -> Hashable:
-        """Make the batch of a step the current one; return a name of its shape."""
+        """Load the batch of a step; return a key of its shape."""
 
     def make(self, shape: Hashable) -> tuple[Tensor, Tensor]:
         """Return the current batch (b, ...) of that shape and labels (b,), without waiting for the device."""
 
 
 class HostFeed:
-    """Batches augmented by numpy and moved to the device; on a GPU into tensors that stay where they are."""
+    """Batches augmented by numpy and moved to the device; on a GPU into fixed tensors."""
 
     def __init__(self, batches: Batches) -> None:
         self._batches = batches
@@ -38,7 +38,7 @@ class HostFeed:
         self._epoch, self._order = -1, np.empty(0)
 
     def load(self, epoch: int, step: int) -> Hashable:
-        """Make the batch of a step the current one; return its shape."""
+        """Load the batch of a step; return its shape."""
         if epoch != self._epoch:
             self._epoch, self._order = epoch, self._batches.order(epoch)
         inputs, labels = self._batches.batch(self._order[step], epoch, step)
@@ -74,7 +74,7 @@ class ResidentFeed:
         self._order = self._current = torch.empty(0)
 
     def load(self, epoch: int, step: int) -> Hashable:
-        """Make the batch of a step the current one; return how many points it keeps, 0 for all."""
+        """Load the batch of a step; return the number of points that it keeps, 0 for all."""
         if epoch != self._epoch:
             share = slice(processes.rank(), None, processes.world())
             order = np.ascontiguousarray(self._batches.order(epoch)[:, share])
@@ -93,7 +93,7 @@ class ResidentFeed:
 
 
 def feed(batches: Batches) -> Feed:
-    """Return the feed for these batches: resident on a GPU that has room for the split, else the host's."""
+    """Return the feed for these batches: resident if a GPU has room for the split, else from the host."""
     if batches.device.type != "cuda" or batches.config.augment not in augmentations_of(batches.inputs):
         return HostFeed(batches)
     free, _ = torch.cuda.mem_get_info(batches.device)

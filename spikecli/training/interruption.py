@@ -1,4 +1,4 @@
-"""Stopping on SIGINT or SIGTERM at a moment of the program's own choosing."""
+"""Handle SIGINT and SIGTERM at a safe moment, between two steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 
 class Stop:
-    """Whether the user asked to stop; set by SIGINT and SIGTERM."""
+    """A flag, set by SIGINT and SIGTERM, that the user wants to stop."""
 
     asked = False
 
@@ -20,9 +20,9 @@ class Stop:
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Yield the wish to stop, which the block is to look at between two steps; the former handlers come back after.
+    """Yield the flag, to be checked between two steps; the former handlers are restored afterwards.
 
-    A block inside another shares its wish: what the inner one has no more use for, the outer one still heeds.
+    Nested blocks share one flag: if the inner block ends before it checks the flag, the outer one still sees it.
     """
     outer = getattr(signal.getsignal(signal.SIGINT), "__self__", None)
     if isinstance(outer, Stop):

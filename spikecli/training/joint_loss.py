@@ -50,7 +50,7 @@ def _over_time(exits: Exits, kind: torch.dtype) -> tuple[list[Tensor], list[Tens
 
 
 class JointLoss:
-    """`joint_loss` of the forward pass just made, if a model has two branches, `ann` and `snn`; else nothing."""
+    """`joint_loss` of the last forward pass, for a model with two branches, `ann` and `snn`; inactive for others."""
 
     def __init__(self, model: nn.Module, smoothing: float = 0.0) -> None:
         self._smoothing = smoothing
@@ -63,6 +63,6 @@ class JointLoss:
         self._exits[name] = output
 
     def total(self, answer: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of both networks, where `answer` is that of the spiking one's end; let go of the pass."""
+        """Return the loss of both networks and release the pass; `answer` is the loss at the spiking one's end."""
         exits, self._exits = self._exits, {}
         return joint_loss(exits["ann"], exits["snn"], labels, answer, self._smoothing) if exits else answer

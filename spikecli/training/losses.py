@@ -1,4 +1,4 @@
-"""What training minimizes: classification losses, and penalties read through forward hooks."""
+"""Classification losses, and penalties read through forward hooks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Orthogonality:
         self._transforms = output
 
     def take(self) -> Tensor | float:
-        """Return the penalty of the forward pass just made (0 without a T-Net) and let go of it."""
+        """Return the penalty of the last forward pass (0 without a T-Net) and release it."""
         if self._transforms is None:
             return 0.0
         a, self._transforms = self._transforms.mean(0), None
@@ -40,6 +40,6 @@ class Orthogonality:
         return torch.linalg.matrix_norm(a @ a.mT - identity).mean()
 
     def close(self) -> None:
-        """Take the hook off the network."""
+        """Remove the hook from the network."""
         if self._hook is not None:
             self._hook.remove()

@@ -1,4 +1,4 @@
-"""RMP-Loss (2308.06787): pull what fire sees toward what it emits; and the membrane quantization error, measured.
+"""RMP-Loss (2308.06787): pull the fire function's input toward its output; and measure the quantization error.
 
 The form is the one we recall; it was not checked against the paper: q(u) = |u| below the threshold and |1 − u| above,
 the loss λ · mean(q^p) over steps, layers and elements. We write q = |u − s| with s the spike that u gives, held fixed,
@@ -94,7 +94,7 @@ class MembraneLoss:
         return penalty, error.detach()
 
     def close(self) -> None:
-        """Take the hooks off the network."""
+        """Remove the hooks from the network."""
         for handle in self._handles:
             handle.remove()
 
@@ -116,7 +116,7 @@ class Quantization:
 
 @contextmanager
 def quantization(model: nn.Module, timesteps: int) -> Iterator[Quantization]:
-    """Yield the quantization error of the forward passes made in the block; the hooks are gone after it."""
+    """Yield the quantization error of the block's forward passes; the hooks are removed afterwards."""
     seen = Quantization(timesteps)
 
     def on_fire(name: str, step: int, u: Tensor, spikes: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""The loss of DeLA's second task (2308.16532), read through a hook: where a neighbor lies, told from features."""
+"""The loss of DeLA's second task (2308.16532), read through a hook: predict a neighbor's offset from features."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def offset_weight(config: TrainConfig, epochs_done: float) -> float:
 
 
 class OffsetLoss:
-    """The loss of the second task in the forward pass just made, of a network that has one."""
+    """The loss of the second task in the last forward pass, for a network that has this task."""
 
     def __init__(self, model: nn.Module) -> None:
         self._loss: Tensor | None = None
@@ -30,7 +30,7 @@ class OffsetLoss:
         self._loss = output
 
     def take(self, weight: float | Tensor) -> Tensor | float:
-        """Return weight times the loss (0 without a second task) and let go of it."""
+        """Return weight · loss (0 without a second task) and release it."""
         if self._loss is None:
             return 0.0
         loss, self._loss = self._loss, None

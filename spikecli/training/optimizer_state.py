@@ -1,4 +1,4 @@
-"""The state of an optimizer as a run keeps it: some tensors for each parameter."""
+"""An optimizer's state in a run folder: some tensors for each parameter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOMENTS = {"adam": _ADAM, "adamw": _ADAM, "sgd": ("momentum_buffer",)}  # what a
 def moments_of(
     path: Path, name: str, parameter: Tensor, found: Mapping[str, Tensor], kept: tuple[str, ...]
 ) -> dict[str, Tensor]:
-    """Return the optimizer's state of a parameter; SpikeError when it does not fit. A parameter never used has none."""
+    """Return the optimizer's state of a parameter, empty if never used; raise SpikeError if it does not fit."""
     prefix = f"optimizer/{name}/"
     state = {key[len(prefix) :]: value for key, value in found.items() if key.startswith(prefix)}
     shapes = {key: tuple(value.shape) for key, value in state.items()}

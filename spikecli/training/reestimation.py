@@ -1,4 +1,4 @@
-"""Batch statistics from clean batches: what evaluation meets, which training with augmented batches does not see."""
+"""Estimate batch statistics from clean batches, which evaluation sees and augmented training does not."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def reestimate(model: nn.Module, batches: Iterator[Tensor], config: TrainConfig,
 
 
 def _begin_mean(norm: nn.BatchNorm1d) -> Tensor:
-    """Let a norm take the mean of all its calls from here on; return how many it had seen."""
+    """Make a norm average over all its calls from now on; return its number of calls so far."""
     assert norm.num_batches_tracked is not None
     before = norm.num_batches_tracked.clone()
     norm.momentum = None

@@ -25,7 +25,7 @@ from spikecli.weights.run_folder import BEST, CURVE, LAST, SETTINGS, STATE
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch of training came to; accuracies in 0…1, `val_accuracy` None without a validation part."""
+    """The results of one epoch of training; accuracies in 0…1, `val_accuracy` None without a validation part."""
 
     epoch: int
     loss: float
@@ -47,7 +47,7 @@ _PROGRESS: dict[str, Any] = {
 
 @dataclass
 class Progress:
-    """Where a run stands: everything besides tensors that going on with it takes."""
+    """The progress of a run: everything besides tensors that resuming it needs."""
 
     step: int = 0  # steps done since the beginning
     loss: float = 0.0  # summed over the clouds of the epoch under way, as are the next two
@@ -59,7 +59,7 @@ class Progress:
 
 
 class Run:
-    """One run folder. The state file alone is read when a run goes on; every other file can be made again from it."""
+    """One run folder. A resumed run reads only the state file; every other file can be made from it."""
 
     def __init__(self, folder: Path, config: TrainConfig, classnames: tuple[str, ...]) -> None:
         self.folder = folder
@@ -72,7 +72,7 @@ class Run:
         self.progress = Progress()
 
     def load_state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Bring model, optimizer and progress to where the run was stopped; SpikeError when settings or data differ."""
+        """Restore model, optimizer and progress of a stopped run; raise SpikeError if settings or data differ."""
         path = self.folder / STATE
         state = checkpoints.load(path)
         self._check_same(state)
@@ -100,20 +100,20 @@ class Run:
             )
 
     def begin_epoch_anew(self, steps: int) -> None:
-        """Go back to the start of the epoch under way, in epochs of `steps`: the data are others than before."""
+        """Go back to the start of the current epoch, of `steps` steps, because the data have changed."""
         progress = self.progress
         progress.step, progress.seen = len(progress.epochs) * steps, 0
         progress.loss = progress.right = progress.seconds = progress.quantization = 0.0
 
     def republish(self, model: nn.Module) -> None:
-        """Write again what a stop may have kept from being published; in the middle of an epoch nothing is due."""
+        """Publish again, in case a stop prevented it; in the middle of an epoch there is nothing to publish."""
         if self.progress.seen:
             self._draw()
         else:
             self.publish(model, self._improved())
 
     def save_state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Write the state, in one file and atomically: a run is never between two states."""
+        """Write the state to one file atomically, so that a run is never between two states."""
         values: dict[str, Tensor] = {f"model/{name}": value for name, value in model.state_dict().items()}
         for name, parameter in model.named_parameters():
             for key, value in optimizer.state[parameter].items():
@@ -121,7 +121,7 @@ class Run:
         self._write(STATE, values, {"progress": asdict(self.progress)})
 
     def _chart(self, epoch: Epoch) -> None:
-        """Add an epoch to TensorBoard's curves; those that a stopped run drew beyond its last state are dropped."""
+        """Add an epoch to TensorBoard's curves; points beyond the last saved state are dropped."""
         from torch.utils.tensorboard import SummaryWriter
 
         folder = make_folder(self.folder / "tensorboard")
@@ -143,7 +143,7 @@ class Run:
         self._chart(epoch)
 
     def publish(self, model: nn.Module, best: bool) -> None:
-        """Write the weights others read (last, and best if these are) and the learning curve."""
+        """Write the weights (last, and best if they are) and the learning curve."""
         done = len(self.progress.epochs)
         notes = {"epoch": done, "metrics": self.progress.epochs[-1] if done else {}}
         self._write(LAST, model.state_dict(), notes)
@@ -170,7 +170,7 @@ class Run:
 
 
 def differences(before: TrainConfig, now: TrainConfig) -> list[tuple[str, Any, Any]]:
-    """Return (name, before, now) of the settings that differ, but for those a run may change on the way."""
+    """Return (name, before, now) of the settings that differ, except those that may change on resuming."""
     first, second = flat(before.model_dump()), flat(now.model_dump())
     return [
         (name, first.get(name), second.get(name))
@@ -190,7 +190,7 @@ def demand_same(folder: Path, before: TrainConfig, now: TrainConfig) -> None:
 
 
 def flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings by the names of their options: a network's and a neuron's stand beside the others.
+    """Return settings by option name, with those of the network and the neuron at the same level.
 
     `model` is the network's name; `map_size` and `inputs` are of the network, `neuron` stands for a missing one.
     """
@@ -202,19 +202,19 @@ def flat(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def holds_run(folder: Path) -> bool:
-    """Return whether a folder holds a run that can go on."""
+    """Return whether a folder holds a run that can be resumed."""
     return (folder / STATE).exists()
 
 
 def demand_run(folder: Path) -> Path:
-    """Return a folder as it is; SpikeError if it holds no run that can go on."""
+    """Return a folder unchanged; raise SpikeError if it holds no run that can be resumed."""
     if not holds_run(folder):
         raise SpikeError(f"found no run to resume in {folder}; remove --resume, or name the run with --out")
     return folder
 
 
 def name_of(config: TrainConfig) -> str:
-    """Return how a run of these settings is called: what changes the paper's neuron is part of it."""
+    """Return the name of a run of these settings; it includes changes to the paper's neuron."""
     own = paper_of(config.paper).neuron
     parts = own.model_dump() if own else {}
     mine = config.model.neuron.model_dump() if config.model.neuron else {}
@@ -228,9 +228,9 @@ def name_of(config: TrainConfig) -> str:
 
 
 def default_folder(parent: Path, config: TrainConfig, resume: bool, last: bool = False) -> Path:
-    """Return the first free folder for a run of these settings under `parent`, or with `resume` the last one in use.
+    """Return the first free folder for a run of these settings under `parent`; with `resume`, the last used one.
 
-    With `last` it is the last one in use if there is one, else the first free one.
+    With `last` it is the last used one if there is one, else the first free one.
     """
     stem = name_of(config)
     used: list[Path] = []

@@ -1,4 +1,4 @@
-"""Learning rate and optimizer of a run, as functions of its settings and of how far it is."""
+"""Learning rate and optimizer of a run, as functions of its settings and progress."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def membrane_weight(config: TrainConfig, epochs_done: float) -> float:
 
 
 def optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer of `model`'s parameters; on a GPU its rate is a tensor there, which a CUDA graph reads."""
+    """Return the optimizer of `model`'s parameters; on a GPU its rate is a tensor, which a CUDA graph can read."""
     groups: list[dict[str, Any]] = [{"params": list(model.parameters())}]
     if config.decayed == "weights":
         weights, others = _split(model)
@@ -90,7 +90,7 @@ def optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def _split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return the weights of products, and everything else: norms, biases and what belongs to neurons."""
+    """Return the weights of products, and all other parameters: norms, biases and those of neurons."""
     held = {id(p) for module in model.modules() if isinstance(module, Neuron) for p in module.parameters()}
     weights = [p for p in model.parameters() if p.dim() > 1 and id(p) not in held]
     chosen = {id(p) for p in weights}

@@ -1,4 +1,4 @@
-"""What an ablation asks of a trained network: a row for each T, a row for each layer, and means over the seeds."""
+"""Scores of an ablation: a row for each T, a row for each layer, and means over the seeds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PERTURBATION_SEED = 0  # the first, as of `eval`
 
 @dataclass(frozen=True)
 class Scoring:
-    """How trained networks are scored."""
+    """Settings for scoring trained networks."""
 
     timesteps: tuple[int, ...]
     split: str
@@ -55,7 +55,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer at the longest T: what neurons emit, or what the products of a layer's inputs take, for one sample."""
+    """One layer at the longest T, for one sample: the spikes of neurons, or the operations of a layer's products."""
 
     layer: str
     firing_rate: float | None
@@ -154,7 +154,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def as_csv(scores: Sequence[Score]) -> str:
-    """Return the scores as CSV with a header, a row each; what is None is left empty."""
+    """Return the scores as CSV with a header, a row each; None becomes an empty field."""
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Score)], lineterminator="\n")
     writer.writeheader()

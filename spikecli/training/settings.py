@@ -1,4 +1,4 @@
-"""The settings of a run: what the data set, the paper and the command line come to."""
+"""The settings of a run, from the data set, the paper and the command line."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def settings_of(
     *,
     data_dir: Path = Path("data"),
 ) -> TrainConfig:
-    """Return the settings of the run, with what suits the data set where nothing was given.
+    """Return the settings of the run, with the data set's defaults for everything that is not given.
 
-    SpikeError when there is no such data set, or a setting cannot be.
+    Raise SpikeError if there is no such data set or a setting is invalid.
     """
     fitting = defaults(dataset, network["name"], data_dir)
     paper = paper or fitting.paper
@@ -46,7 +46,7 @@ def settings_of(
 
 
 def fitted_to(config: TrainConfig, samples: Samples, inputs: np.ndarray) -> TrainConfig:
-    """Return the settings with what the data decides: the number of classes, and channels and size of a map."""
+    """Return the settings with the values that the data decide: number of classes, channels and size of a map."""
     found: dict[str, Any] = {"classes": len(samples.classnames)}
     if inputs.ndim > 3:
         found |= {"inputs": inputs.shape[-3], "size": inputs.shape[-2:]}
@@ -54,14 +54,14 @@ def fitted_to(config: TrainConfig, samples: Samples, inputs: np.ndarray) -> Trai
 
 
 def with_precision(config: TrainConfig, state: Path, device: torch.device) -> TrainConfig:
-    """Return the settings with a precision for "auto": that of the run whose state is there, else the device's best."""
+    """Return the settings with "auto" precision resolved: that of the run to resume, else the device's best."""
     known = config.precision == "auto" and state.exists()
     chosen = checkpoints.load(state).config.precision if known else precision.settled(config.precision, device)
     return config.model_copy(update={"precision": chosen})
 
 
 def defaults(dataset: str, model: str | None = None, data_dir: Path = Path("data")) -> Defaults:
-    """Return the network, recipe and neuron for a data set and, where one is asked for, a network.
+    """Return the default network, recipe and neuron for a data set, or those for a given network.
 
     SpikeError when there is no such data set.
     """
@@ -70,6 +70,6 @@ def defaults(dataset: str, model: str | None = None, data_dir: Path = Path("data
 
 
 def check_settings(config: TrainConfig, data_dir: Path) -> None:
-    """Raise SpikeError when settings make no sense together, or with what their data set holds, with the reason."""
+    """Raise SpikeError, with the reason, if settings clash with each other or with their data set."""
     facts = find_facts(config.dataset, data_dir)
     refuse(config, facts.kind, facts.mirrors, kind_named(facts.kind).augmentations())

@@ -1,4 +1,4 @@
-"""One training step as a function of tensors on its device: nothing in it makes the host wait for a number."""
+"""One training step as a function of tensors on its device; the host never waits inside it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAY_SKIP = ("cpu", "cuda")  # devices whose fused optimizers leave a step out w
 
 
 class Step:
-    """Forward pass, losses, backward pass and optimizer, for a batch that is on the device.
+    """Forward pass, losses, backward pass and optimizer, for a batch on the device.
 
     The losses sum over the samples of all processes. A step whose loss or gradients are not finite changes no weight,
     and neither does any step after it, so that the last good weights are there when the host finds out.
@@ -85,13 +85,13 @@ class Step:
 
     @torch.no_grad()
     def logits(self, inputs: Tensor) -> Tensor:
-        """Return the logits (T, b, K) that a step on this batch computes, as evidence of one that failed."""
+        """Return the logits (T, b, K) of a step on this batch, as evidence of a failed step."""
         with autocast(self.device, self.config.precision):
             logits: Tensor = self.model(inputs, self.config.timesteps)
         return logits
 
     def state(self) -> list[Tensor]:
-        """Return every tensor that a step changes, but for the optimizer's state."""
+        """Return every tensor that a step changes, except the optimizer's state."""
         return [*self.model.parameters(), *self.model.buffers(), self.broken]
 
 

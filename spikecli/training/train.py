@@ -1,4 +1,4 @@
-"""Training: an epoch at a time, stoppable after any step, resumable to the same weights bit for bit."""
+"""Training, one epoch at a time; it can stop after any step and resume to the same weights bit for bit."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def opened(
     watch: Watch = Watch(),
     accept_changed: bool = False,
 ) -> Iterator[Trainer]:
-    """Yield a trainer whose run folder no other process writes to; SpikeError when the run cannot begin or go on."""
+    """Yield a trainer that has locked its run folder; raise SpikeError if the run cannot start or resume."""
     device = processes.own_device(choose_device(device_name))
     check_settings(config, data_dir)
     samples = load_samples(data_dir, config.dataset, "train", config, watch=watch)
@@ -80,7 +80,7 @@ def opened(
 
 
 class Trainer:
-    """One run in the making: model, optimizer, batches and folder."""
+    """A run in progress: model, optimizer, batches and folder."""
 
     def __init__(
         self, config: TrainConfig, samples: Samples, inputs: np.ndarray, folder: Path, device: torch.device
@@ -110,7 +110,7 @@ class Trainer:
         return self.config.epochs * self.batches.steps - self.run.progress.step
 
     def summary(self) -> dict[str, Any]:
-        """Return what the command reports of the whole run: fields of CLI.md, accuracies in 0…1, memory in MB."""
+        """Return the summary of the whole run for the JSON document: accuracies in 0…1, memory in MB."""
         epochs = self.run.progress.epochs
         seconds = sum(epoch["seconds"] for epoch in epochs)
         membranes = {"quantization_error": epochs[-1]["quantization_error"]} if self.step.membranes else {}
@@ -167,7 +167,7 @@ class Trainer:
         return epoch
 
     def make_steps(self, epoch: int, first: int, count: int) -> list[list[float]]:
-        """Make `count` steps from the epoch's `first` on; return the sums of each, as `Step` gives them.
+        """Run `count` steps from the epoch's `first` on; return the sums of each, as `Step` returns them.
 
         Only the end waits for the device. Each step is seeded and so a function of its number alone: a run can stop and
         go on anywhere, and a step can be made again.
@@ -181,7 +181,7 @@ class Trainer:
         return torch.stack(rows).tolist()
 
     def _count(self, rows: list[list[float]], seconds: float, epoch: int, first: int, on_step: OnStep) -> None:
-        """Add steps that were made to the epoch's sums; SpikeError at the first that was not finite."""
+        """Add the sums of steps to the epoch's; raise SpikeError at the first that is not finite."""
         progress = self.run.progress
         for step, row in enumerate(rows, first):
             if not row[SOUND]:
@@ -201,7 +201,7 @@ class Trainer:
         return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
     def _not_finite(self, loss: float, epoch: int, step: int) -> SpikeError:
-        """Return the error for a step that was not taken, its batch made again and kept as evidence."""
+        """Return the error for a step that was not taken; its batch is made again and saved as evidence."""
         shape = self._feed.load(epoch, step)
         torch.manual_seed(self._seed(epoch, step))
         inputs, labels = self._feed.make(shape)
