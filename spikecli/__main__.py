@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line of this process and exit with its code; Ctrl-C while it is being loaded is one, too."""
+    """Run the command line of this process and exit with its code, also on Ctrl-C while it is loading."""
     try:
         from spikecli.machine import environment
 

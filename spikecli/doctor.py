@@ -1,4 +1,4 @@
-"""What this machine can do, and the cure for what it cannot."""
+"""Checks of this machine, with a cure for each failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: every command is registered here, and every error that a user can mend is caught here."""
+"""The command line: registers every command and catches every error that a user can fix."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ app.command()(doctor.doctor)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Return the exit code of one command line: 0 done, 1 an error the user can mend, 2 usage, 130 interrupted."""
+    """Run one command line and return its exit code: 0 done, 1 an error the user can fix, 2 usage, 130 interrupted."""
     try:
         _command()(args=None if arguments is None else list(arguments), prog_name="spikecli", standalone_mode=True)
     except SettingError as problem:
@@ -109,12 +109,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def option_of(setting: str) -> str:
-    """Return how the command line calls a setting: --batch-norm for batch_norm; a data set is an argument."""
+    """Return the option of a setting: --batch-norm for batch_norm; a data set is an argument."""
     return {"dataset": "data set", "source": "RUN|PAPER|RECIPE"}.get(setting) or f"--{setting.replace('_', '-')}"
 
 
 def _command() -> Any:
-    """Return the whole command line, its help without a line for each option's environment variable."""
+    """Return the whole command line; its help does not list the options' environment variables."""
     command = typer.main.get_command(app)
     commands = [command]
     while commands:
@@ -128,7 +128,7 @@ def _command() -> Any:
 
 
 def entry() -> None:
-    """Run the command line of this process and exit with its code; SIGTERM ends it like Ctrl-C, tidily."""
+    """Run the command line of this process and exit with its code; SIGTERM ends it cleanly, like Ctrl-C."""
     signal.signal(signal.SIGTERM, _terminate)
     warnings.showwarning = _warn  # type: ignore[assignment]
     console.open_streams()
@@ -136,7 +136,7 @@ def entry() -> None:
 
 
 def _warn(message: Warning | str, category: type[Warning], filename: str, *where: Any) -> None:
-    """Print a warning of this package as one line; what libraries warn of is not the user's to mend."""
+    """Print a warning of this package as one line; warnings of libraries are dropped, since users cannot fix them."""
     if Path(filename).is_relative_to(Path(__file__).parents[1]):
         console.warning(str(message))
 

@@ -75,7 +75,7 @@ def ablate(
 
 
 def parse_papers(text: str) -> list[str]:
-    """Return the papers in "lif,mpbn", in the order given; SpikeError when one is not known."""
+    """Return the papers in "lif,mpbn", in the order given; raise SpikeError if one is unknown."""
     names = list(dict.fromkeys(part.strip() for part in text.split(",")))
     for name in names:
         paper_of(name)
@@ -91,7 +91,7 @@ def settings(
     network: dict[str, Any],
     data_dir: Path,
 ) -> TrainConfig:
-    """Return a run's settings, the ANN's without those that mean nothing to it; SpikeError where they clash."""
+    """Return a run's settings, the ANN's without those of spiking networks; raise SpikeError if they clash."""
     from spikecli.training.settings import check_settings, settings_of
 
     if paper_of(paper).neuron is None:
@@ -104,7 +104,7 @@ def settings(
 
 
 def scoring_of(wanted: list[TrainConfig], steps: list[int], split: str, perturbations: int) -> Scoring:
-    """Return how the networks are scored; SpikeError for what would fail only after the first training."""
+    """Return the settings of scoring; raise SpikeError now for errors that would appear after the first training."""
     from spikecli.training.scoring import Scoring
 
     if split == "val" and not wanted[0].val_fraction:
@@ -147,7 +147,7 @@ def scores_of(outcomes: list[Outcome]) -> list[Score]:
 
 
 def show(outcomes: list[Outcome], scoring: Scoring, folder: Path, layers: bool, console: Console) -> None:
-    """Print the table, the layers if asked for, and the JSON document."""
+    """Print the table, with --layers also the layers, and the JSON document."""
     from spikecli.training.scoring import summarized
 
     first = outcomes[0].trial.config
@@ -183,7 +183,7 @@ def show(outcomes: list[Outcome], scoring: Scoring, folder: Path, layers: bool, 
 
 
 def row_of(paper: str, cells: list[Cell], steps: tuple[int, ...]) -> tuple[str, ...]:
-    """Return a paper's row of the table; a dash where it has no score."""
+    """Return a paper's row of the table; a dash for a missing score."""
     at = {cell.timesteps: cell for cell in cells}
 
     def accuracy(cell: Cell | None) -> str:
@@ -204,7 +204,7 @@ def row_of(paper: str, cells: list[Cell], steps: tuple[int, ...]) -> tuple[str, 
 
 
 def layer_cells(row: Layer) -> tuple[str, ...]:
-    """Return a layer's row: counts in millions, energy in µJ; a dash where it has no such thing."""
+    """Return a layer's row: counts in millions, energy in µJ; a dash for a value that it does not have."""
 
     def shown(value: float | None, form: str) -> str:
         return "–" if value is None else format(value, form)

@@ -1,4 +1,4 @@
-"""`spikecli bench`: speed and memory on this machine, beside the floor of matrix products."""
+"""`spikecli bench`: speed and memory on this machine, beside the time of the bare matrix products."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def bench(
 
 
 def in_words(path: DataPath) -> str:
-    """Return what fetching batches costs, as a line."""
+    """Return one line on the cost of fetching batches."""
     return (
         f"data path: a training step with a batch of its own takes {path.ratio:.3f} times one with a batch reused "
         f"({path.batch_seconds * 1e3:.1f} ms of {path.real_seconds * 1e3:.0f} ms, {path.precision})"
@@ -92,7 +92,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def parse_precisions(text: str) -> tuple[str, ...]:
-    """Return the precisions in "fp32,bf16", in the order given; ChoiceError if one is not known."""
+    """Return the precisions in "fp32,bf16", in the order given; raise ChoiceError if one is unknown."""
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     for name in names:
         if name not in PRECISIONS:

@@ -1,4 +1,4 @@
-"""`spikecli config`: the settings of a run, a paper or a recipe, as TOML that `--config` takes back."""
+"""`spikecli config`: the settings of a run, a paper or a recipe, as TOML for `--config`."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def show(
 
 
 def settings_from(source: str | None, data: str | None) -> tuple[TrainConfig, str]:
-    """Return the settings that a run, a paper or a recipe means, and a line that says whose they are.
+    """Return the settings of a run, a paper or a recipe, and a line with their origin.
 
-    SpikeError if it is none of them.
+    Raise SpikeError if the name is none of these.
     """
     from spikecli.cli.options.training import NETWORK, NEURON_PARTS, TRAINING
     from spikecli.training.settings import settings_of

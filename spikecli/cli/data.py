@@ -173,7 +173,7 @@ def remove(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, qu
 
 
 def _flat(value: object) -> object:
-    """Return settings without those that hold settings themselves, which --json shows."""
+    """Return settings without nested ones, which only --json shows."""
     return (
         {key: item for key, item in value.items() if not isinstance(item, dict)} if isinstance(value, dict) else value
     )

@@ -1,4 +1,4 @@
-"""`spikecli doctor`: what works here, and the cure for what does not."""
+"""`spikecli doctor`: check what works here, with a cure for each failure."""
 
 from __future__ import annotations
 

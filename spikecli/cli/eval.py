@@ -155,7 +155,7 @@ def _caption(asked: Asked, runs: int, draws: bool, scores: StepScores, unit_name
 
 
 def _warn(console: Console, trained: Trained, data_dir: Path, data: str | None) -> None:
-    """Say which splits have changed since training."""
+    """Warn of splits that have changed since training."""
     from spikecli.weights import provenance
 
     for line in provenance.changes(trained, data_dir, data):

@@ -39,7 +39,7 @@ Out = Annotated[Path | None, typer.Option(help="Keep the first run's adapter in 
 
 @dataclass(frozen=True)
 class Fitted:
-    """How the adapter is fitted."""
+    """Options of fitting the adapter."""
 
     adapter: Adapter = "spiking"
     epochs: Epochs = 150

@@ -1,4 +1,4 @@
-"""`spikecli papers`: the survey's taxonomy, with what is implemented and the option that selects it."""
+"""`spikecli papers`: the survey's taxonomy, with the options of each implemented method."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def papers(as_json: options.AsJson = False, quiet: options.Quiet = False, config
 
 
 def twig(one: Branch | Method) -> Twig:
-    """Return a branch or method as the console draws it: what is not implemented is dim and says so."""
+    """Return a branch or method for the console; methods that are not implemented are dim and marked."""
     from spikecli.settings.taxonomy import Branch
 
     if isinstance(one, Branch):

@@ -1,4 +1,4 @@
-"""`spikecli predict`: what a trained network says of one's own files."""
+"""`spikecli predict`: predictions of a trained network for a user's files."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _MANY = 20  # files from which a progress bar is worth its line
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown of the answers: so many classes, a table in a file, and what was guessed in reading."""
+    """Options of the answers: the number of classes, a table in a file, and notes on reading."""
 
     top: int
     out: Path | None
@@ -98,7 +98,7 @@ def predict(
 
 
 def _one_dial(timesteps: str) -> int | None:
-    """Return the number of time steps, None for auto; SpikeError for several."""
+    """Return the number of time steps, None for auto; raise SpikeError for several."""
     steps, auto = parse_dial(timesteps)
     if len(steps) + auto != 1:
         raise SpikeError(f"found --timesteps {timesteps!r}; wanted one number, or auto")
@@ -129,7 +129,7 @@ def _through_adapter(console: Console, path: Path, files: list[str], asked: Aske
 
 
 def _name_files(console: Console, trained: Trained, sources: list[str], asked: Asked, shown: Shown) -> None:
-    """Show what the network says of each source; exit code 1 where one was bad and left out."""
+    """Show the prediction for each source; exit with code 1 if a bad one was left out."""
     from spikecli.evaluation.own_files import answer_files
     from spikecli.files.sources import missing
 
@@ -198,7 +198,7 @@ def _event_suffixes() -> tuple[str, ...]:
 
 
 def _suffixes(trained: Trained) -> tuple[str, ...]:
-    """Return the suffixes of the files that a network of this kind reads."""
+    """Return the suffixes of files that a network of this kind can read."""
     from spikecli.datasets.sets import kind_named
     from spikecli.weights.provenance import facts_of
 

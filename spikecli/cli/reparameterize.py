@@ -1,4 +1,4 @@
-"""`spikecli reparameterize`: the same network without norms and amplitudes."""
+"""`spikecli reparameterize`: fold norms and amplitudes of a network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Out = Annotated[Path, typer.Option(help="The weights file to write, such as RUN/
 Data = Annotated[str | None, typer.Option(help="A prepared data set.", show_default="the one it was trained on")]
 Split = Annotated[Literal["train", "test"], typer.Option(help="Which split the samples are of.")]
 Samples = Annotated[int, typer.Option(min=1, help="Samples that the two networks are compared on.")]
-Half = Annotated[bool, typer.Option("--half", help="Write float16: half the size; what rounding changes is told.")]
+Half = Annotated[bool, typer.Option("--half", help="Write float16: half the size; reports what rounding changes.")]
 
 
 def reparameterize(
@@ -63,7 +63,7 @@ def reparameterize(
 
 
 def _document(done: Folded) -> dict[str, Any]:
-    """Return the JSON: float64's figures at the top, those of the weights as written below."""
+    """Return the JSON: differences in float64 at the top, those of the written weights below."""
     return {
         "checkpoint": str(done.checkpoint),
         "out": str(done.out),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TrainCommand(TyperCommand):
-    """`train`, whose --resume stands alone or takes the word auto."""
+    """`train`, whose --resume is a flag or takes the word auto."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse with `--resume auto` and `--resume` written as an option with a value."""
@@ -72,7 +72,7 @@ def train(
 
 @dataclass(frozen=True)
 class Given:
-    """What the command line says of a run's settings; None, or a None in a dictionary, where it says nothing."""
+    """The run's settings from the command line; None, or a None in a dictionary, if not given."""
 
     dataset: str | None
     paper: str | None
@@ -83,7 +83,7 @@ class Given:
     data_dir: Path
 
     def settings(self, base: TrainConfig | None) -> TrainConfig:
-        """Return the settings of a run like `base`, or of a new one, with what is given; SpikeError on a clash."""
+        """Return the settings of `base`, or of a new run, with the given changes; raise SpikeError on a clash."""
         from spikecli.settings.recipes import settings_like
         from spikecli.training.settings import settings_of
 
@@ -94,9 +94,9 @@ class Given:
 
 
 def resolved(given: Given, resume: str, like: Path | None, out: Path | None) -> tuple[TrainConfig, Path | None, bool]:
-    """Return a run's settings, its folder (None: a new one) and whether it goes on; SpikeError on a clash.
+    """Return a run's settings, its folder (None: a new one) and whether it is resumed; raise SpikeError on a clash.
 
-    A run that goes on has its own settings; what is given beside must agree, or be more epochs.
+    A resumed run has its own settings; given ones must agree, or raise the number of epochs.
     """
     from spikecli.training.runs import default_folder, demand_run, demand_same, holds_run
     from spikecli.weights.reference import run_folder
@@ -121,7 +121,7 @@ def resolved(given: Given, resume: str, like: Path | None, out: Path | None) -> 
 
 
 def parse_resume(text: str) -> str:
-    """Return no, yes or auto; ChoiceError for anything else."""
+    """Return no, yes or auto; raise ChoiceError for anything else."""
     word = {"true": "yes", "1": "yes", "false": "no", "0": "no"}.get(text.casefold(), text.casefold())
     if word not in ("no", "yes", "auto"):
         raise ChoiceError("resume", f"cannot be {text!r}: give --resume alone, or --resume auto")
@@ -129,7 +129,7 @@ def parse_resume(text: str) -> str:
 
 
 def _in_processes(count: int, device: str) -> bool:
-    """Return whether torchrun has done the work, in `count` processes; False when it is this process's own."""
+    """Return whether the work was done by torchrun in `count` processes; False if this process must do it."""
     from spikecli.machine import processes
 
     if count == 1 or processes.started_by_torchrun():
@@ -156,7 +156,7 @@ def _train(
 
 
 def _not_split(trainer: Trainer) -> list[str]:
-    """Return the classes whose only sample is trained on, where others have samples held out."""
+    """Return the classes with a single sample, which is trained on while other classes have samples held out."""
     held = set(trainer.held_out.labels.tolist())
     return [trainer.run.classnames[label] for label in sorted(set(trainer.batches.labels.tolist()) - held) if held]
 

@@ -1,4 +1,4 @@
-"""`spikecli view`: look at data, at what a network made of it, and at training runs."""
+"""`spikecli view`: show data, a network's predictions for them, and training runs."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def view(
 
 
 def _kind(sources: list[str], data_dir: Path) -> str:
-    """Return what kind of thing the sources are; SpikeError when they are of several."""
+    """Return the kind of the sources; raise SpikeError if they are of several kinds."""
     from spikecli.view.sources import kind_of
 
     kinds = sorted({kind_of(source, data_dir) for source in sources})
@@ -113,7 +113,7 @@ def _kind(sources: list[str], data_dir: Path) -> str:
 
 
 def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, Any]]:
-    """Return what draws `show` of sources of a kind; SpikeError when there is nothing of the name."""
+    """Return the function that draws `show` for a kind of source; raise SpikeError if there is none."""
     from spikecli.view.clouds.flow import look_at_points
     from spikecli.view.clouds.membranes import look_at_membranes
     from spikecli.view.clouds.spikes import look_at_spikes
@@ -136,7 +136,7 @@ def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, A
 
 
 def _opened(given: Path | None) -> Trained | None:
-    """Return the network of a run folder or weights file; None for none."""
+    """Return the network of a run folder or weights file; None for None."""
     if given is None:
         return None
     from spikecli.weights.trained import Trained
@@ -155,7 +155,7 @@ def _say(console: Console, document: dict[str, Any]) -> None:
 
 
 def _lines(document: dict[str, Any]) -> Iterator[str]:
-    """Yield a line of result for each time step or layer of what was looked at."""
+    """Yield a line of result for each time step or layer of the sources."""
     for record in document.get("sources", ()):
         for step in record.get("predictions", ()):
             yield f"{record['name']}  T = {step['timesteps']}  {step['class']}  {step['probability']:.1%}"

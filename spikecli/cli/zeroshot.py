@@ -1,4 +1,4 @@
-"""`spikecli zeroshot`: event recordings to class names, by the words alone."""
+"""`spikecli zeroshot`: classify event recordings by the class names alone."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def zeroshot(
     top: Top = 5,
     skip_bad: SkipBad = False,
 ) -> None:
-    """Name event recordings by CLIP, without any training on events; `mini` on `digits` unless told otherwise.
+    """Classify event recordings with CLIP, without any training on events; by default `mini` on `digits`.
 
     Example: spikecli zeroshot gesture_1.bin --classes "hand clap,drums"
     """
@@ -112,7 +112,7 @@ def _name_files(
 
 
 def _dataset(names: list[str], data_dir: Path) -> str | None:
-    """Return the data set that is named, None for files."""
+    """Return the name of the data set; None for files."""
     from spikecli.datasets.sets import known_names
 
     return names[0] if len(names) == 1 and names[0] in known_names(data_dir) else None
@@ -136,7 +136,7 @@ def _viewing(look: clip_options.Look, dataset: str | None) -> Viewing:
 
 
 def _battery(dataset: str | None, damage: RecordingDamage) -> Battery | None:
-    """Return what is done to the recordings of a data set, None for nothing."""
+    """Return the damage to the recordings of a data set, None for none."""
     if damage.corrupt is None:
         return None
     from spikecli.datasets.corrupt import chosen_kinds, chosen_severities

@@ -1,1 +1,1 @@
-"""Data and results as pictures."""
+"""Pictures of data and results."""

@@ -24,20 +24,20 @@ MOST_FRAMES = 1500  # of a film: a GIF is put together in memory
 
 @dataclass(frozen=True)
 class EventLook:
-    """How a recording is sliced and filmed: `speed` 1 is real time, 0.1 ten times slower; `fps` frames a second."""
+    """Options of slices and films: `speed` 1 is real time, 0.1 ten times slower; `fps` is frames a second."""
 
     slicing: str = "count"
     speed: float = 1.0
     fps: int = 20
 
     def slices(self, timesteps: int) -> Slicing:
-        """Return how the events are shared out; SpikeError when there is no such slicing."""
+        """Return the slicing of the events; raise SpikeError for an unknown slicing."""
         if self.slicing not in SLICINGS:
             raise SpikeError(f"found slicing {self.slicing!r}; wanted one of {', '.join(SLICINGS)}")
         return SLICINGS[self.slicing](timesteps)
 
     def frames(self, name: str, duration: float) -> int:
-        """Return how many frames a film of `duration` ms has; SpikeError when these are too few or too many."""
+        """Return the number of frames of a film of `duration` ms; raise SpikeError if there are too few or too many."""
         count = round(duration / 1000 / self.speed * self.fps)
         if count < 2:
             raise SpikeError(
@@ -54,7 +54,7 @@ class EventLook:
 
 @dataclass(frozen=True)
 class ClipLook:
-    """Which CLIP looks at the slices of a recording, at what pictures of them, and what it is asked."""
+    """Options of CLIP for recordings: the model, the style of pictures, and the classes to choose from."""
 
     image_preset: str = "gray"
     normalization: str = "clip"
@@ -68,7 +68,7 @@ class ClipLook:
 
 @dataclass(frozen=True)
 class Look:
-    """What is to be looked at, and how; `out` None is a window, `checkpoint` None the plain clouds."""
+    """All options of a view; `out` None is a window, `checkpoint` None shows plain data."""
 
     sources: tuple[str, ...]
     data_dir: Path
@@ -92,12 +92,12 @@ class Look:
 
     @property
     def work(self) -> int:
-        """How many steps `look_at_points` reports; the others say how many as soon as they know."""
+        """The number of steps that `look_at_points` reports; other views report theirs when known."""
         return len(self.sources) * (2 if self.checkpoint else 1) + (len(AZIMUTHS) if self.suffix in FILMS else 1)
 
 
 def check_out(look: Look, suffixes: Iterable[str] = (".png", ".html", *FILMS)) -> None:
-    """Refuse what cannot be shown before any work is done: SpikeError."""
+    """Raise SpikeError, before any work, for an output that is not possible."""
     if look.out is None:
         no_display()
     elif look.suffix not in suffixes:
@@ -108,7 +108,7 @@ def check_out(look: Look, suffixes: Iterable[str] = (".png", ".html", *FILMS)) -
 
 
 def refuse_unused(look: Look, *used: str) -> None:
-    """Refuse what was asked for beside what every picture takes and `used`, by name: SpikeError."""
+    """Raise SpikeError for any option that this picture ignores; `used` names those it reads."""
     plain = Look(look.sources, look.data_dir, look.out, timesteps=look.timesteps, theme=look.theme, seed=look.seed)
     for name in sorted({option.name for option in fields(Look)} - set(used)):
         if getattr(look, name) != getattr(plain, name):

@@ -1,4 +1,4 @@
-"""What `view` is asked to look at: a file of points, a mesh or events, or one sample of a prepared data set."""
+"""Sources of `view`: a file of points, a mesh or events, one sample of a prepared data set, or a run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def viewable() -> tuple[str, ...]:
 
 
 def timesteps_of(kind: str) -> int:
-    """Return how many time steps of a kind of data, or of runs, are shown unless told otherwise."""
+    """Return the default number of time steps to show for a kind of data, or for runs."""
     return 4 if kind == RUNS else kind_named(kind).view_timesteps
 
 
 def kind_of(source: str, data_dir: Path = Path("data")) -> str:
-    """Return which kind of thing `source` names: "points", "events" or "runs". SpikeError when it cannot be shown."""
+    """Return the kind of `source`: "points", "events" or "runs"; raise SpikeError if it cannot be shown."""
     if Path(source).is_dir():
         if is_run(Path(source)):
             return RUNS
@@ -51,7 +51,7 @@ def told_apart(names: Sequence[str], sources: Sequence[str]) -> list[str]:
 
 
 def split_source(source: str) -> tuple[str, str, int]:
-    """Return the three parts of DATASET:SPLIT:INDEX; SpikeError when it is not of that form."""
+    """Return the three parts of DATASET:SPLIT:INDEX; raise SpikeError for any other form."""
     dataset, _, rest = source.partition(":")
     split, _, number = rest.partition(":")
     if not number.isdecimal():

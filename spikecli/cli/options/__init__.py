@@ -1,1 +1,1 @@
-"""The options that commands share."""
+"""Options that several commands share."""

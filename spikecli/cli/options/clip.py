@@ -1,4 +1,4 @@
-"""The options of the commands that look at event recordings through CLIP, each defined once."""
+"""Options of the commands that use CLIP on event recordings, each defined once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Normalization = Annotated[
 
 @dataclass(frozen=True)
 class Look:
-    """Which CLIP looks at the recordings, at what pictures of them, and on which machine."""
+    """Options of CLIP: the model, the style of pictures, and the device."""
 
     clip: Clip = None
     weights: Weights = None
@@ -61,7 +61,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Words:
-    """What CLIP is asked."""
+    """Options of the question to CLIP: class names and templates."""
 
     classes: Classes = None
     templates: Templates = None

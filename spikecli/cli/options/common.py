@@ -39,7 +39,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
-# Paths are `readable=False`: what may not be read is no wrong usage, and is said in one line by whoever tries.
+# Paths are `readable=False`: an unreadable file is not a usage error; the reader reports it in one line.
 DataDir = Annotated[
     Path,
     typer.Option(
@@ -66,7 +66,7 @@ DATA_DIR = Path("data")
 
 @dataclass(frozen=True)
 class Speech:
-    """How the command talks."""
+    """Options of the output."""
 
     as_json: options.AsJson = False
     quiet: options.Quiet = False

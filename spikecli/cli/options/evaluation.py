@@ -1,4 +1,4 @@
-"""The options of `spikecli eval` that turn its table into another one."""
+"""Options of `spikecli eval` that change its table."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ByClass = Annotated[bool, typer.Option("--by-class", help="Show each class's acc
 
 @dataclass(frozen=True)
 class DialOptions:
-    """When a sample stops, and where the dial is drawn."""
+    """Options of early stopping and of its picture."""
 
     confidence: Confidence = 0.9
     most: Most = 8
@@ -47,7 +47,7 @@ class DialOptions:
 
 @dataclass(frozen=True)
 class RecordingDamage:
-    """What is done to recordings."""
+    """Options of damage to recordings."""
 
     corrupt: Corrupt = None
     severities: Severities = "1,2,3,4,5"
@@ -56,7 +56,7 @@ class RecordingDamage:
 
 @dataclass(frozen=True)
 class DamageOptions:
-    """What is done to the samples, and who else is asked about them."""
+    """Options of damage to the samples, and of a second network to compare with."""
 
     corrupt: Corrupt = None
     severities: Severities = "1,2,3,4,5"
@@ -65,7 +65,7 @@ class DamageOptions:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is evaluated on what, and how: the options that all tables share."""
+    """Options that all tables share: network, data, and settings of the evaluation."""
 
     checkpoint: Path | None
     data: str | None
@@ -80,7 +80,7 @@ class Asked:
 
 
 def parse_steps(text: str) -> list[int]:
-    """Return the sorted numbers of time steps in "1,2,4"; SpikeError unless all are whole and at least 1."""
+    """Return the sorted numbers of time steps in "1,2,4"; raise SpikeError unless all are whole and at least 1."""
     try:
         steps = sorted({int(part) for part in text.split(",")})
     except ValueError:
@@ -91,7 +91,7 @@ def parse_steps(text: str) -> list[int]:
 
 
 def parse_dial(text: str) -> tuple[list[int], bool]:
-    """Return the fixed numbers of time steps in "1,2,auto", and whether auto is asked for; SpikeError as above."""
+    """Return the fixed numbers of time steps in "1,2,auto", and whether it has auto; raise SpikeError as above."""
     parts = [part.strip() for part in text.split(",")]
     fixed = [part for part in parts if part != "auto"]
     return parse_steps(",".join(fixed)) if fixed else [], "auto" in parts
@@ -111,7 +111,7 @@ Runs = Annotated[int, typer.Option(min=1, help="Seeds of the perturbation to eva
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a training run is evaluated."""
+    """Options for evaluating a training run."""
 
     split: Split = "test"
     runs: Runs = 3

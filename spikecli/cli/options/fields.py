@@ -1,4 +1,4 @@
-"""Options made from the fields of settings: their one description is the help."""
+"""Options made from the fields of settings; a field's description is the option's help."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def help_of(name: str, field: FieldInfo) -> str:
 
 
 def plain_type(annotation: Any) -> type:
-    """Return what a field's value is when it is typed: str, int, float or bool."""
+    """Return the type of a field's value on the command line: str, int, float or bool."""
     origin = get_origin(annotation)
     if origin in (Union, types.UnionType, Annotated):
         return plain_type(get_args(annotation)[0])
@@ -48,7 +48,7 @@ def plain_type(annotation: Any) -> type:
 
 
 def option(name: str, field: FieldInfo, panel: str) -> Any:
-    """Return the annotation of an option for a field; one that is not given is None."""
+    """Return the annotation of an option for a field; its default is None."""
     kind = plain_type(field.annotation)
     dashed = name.replace("_", "-")
     names = (f"--{dashed}/--no-{dashed}",) if kind is bool else (f"--{dashed}",)
@@ -56,6 +56,6 @@ def option(name: str, field: FieldInfo, panel: str) -> Any:
 
 
 def refreshed(name: str) -> str | None:
-    """Return the help of an option as it is now, with parts from outside; None if no field of settings is its own."""
+    """Return the current help of an option, including plug-ins; None if no field of settings belongs to it."""
     found = {**network_fields(), **training_fields(), **neuron_fields()}
     return help_of(name, found[name]) if name in found else None

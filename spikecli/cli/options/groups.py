@@ -1,4 +1,4 @@
-"""Options grouped in dataclasses and spread over a command's signature."""
+"""Options grouped in dataclasses and added to a command's signature."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from spikecli.cli.options.training import NETWORK, NEURON_PARTS, TRAINING
 
 
 def _on_panel(group: Any, kind: Any) -> Any:
-    """Return the option with the group's `panel` as its place in the help, where the group has one."""
+    """Return the option under the group's `panel` of the help, if the group has one."""
     panel = getattr(group, "panel", None)
     if panel is None:
         return kind
@@ -24,7 +24,7 @@ def _on_panel(group: Any, kind: Any) -> Any:
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with an option for each field of the dataclasses among its parameters, which get the value.
+    """Return the command with an option for each field of the dataclasses among its parameters.
 
     The class attribute `panel` of such a dataclass is the heading of its options in the help.
     """

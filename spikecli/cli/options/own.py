@@ -10,13 +10,13 @@ import typer
 
 @dataclass(frozen=True)
 class Own:
-    """What is to be known of one's own files."""
+    """Options that describe the user's files."""
 
     panel: ClassVar[str] = "Your own data (any NAME, with --from)"
 
     kind: Annotated[
         Literal["points", "events", "images"] | None,
-        typer.Option("--kind", help="What your files hold.", show_default="told from the files"),
+        typer.Option("--kind", help="What your files hold.", show_default="by the files"),
     ] = None
     test_fraction: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of each class for testing, where no split is said.")
@@ -32,7 +32,7 @@ class Own:
 
 @dataclass(frozen=True)
 class Preparing:
-    """How a data set is prepared."""
+    """Options of a preparation."""
 
     panel: ClassVar[str] = "How it is prepared"
 

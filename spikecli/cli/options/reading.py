@@ -1,4 +1,4 @@
-"""The options of every command that reads files: what a file does not say, and its values do not tell."""
+"""Options of every command that reads files, for facts that a file does not state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Up = Annotated[
 
 @dataclass(frozen=True)
 class Reading:
-    """What files do not say of themselves."""
+    """Options for facts that files do not state."""
 
     panel: ClassVar[str] = "Files that do not say it (instead of a guess)"
 
@@ -43,7 +43,7 @@ class Reading:
     up: Up = None
 
     def options(self, on_note: Callable[[Path, tuple[str, ...]], None]) -> ReadOptions:
-        """Return what readers take; usage error when a size or an order is none."""
+        """Return the options for readers; raise a usage error for an invalid size or order."""
         from spikecli.datasets.reading_options import ReadOptions
 
         return ReadOptions(self.time_unit, self._size(), self.stream, self._order(), self.up, on_note)

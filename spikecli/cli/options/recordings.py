@@ -17,7 +17,7 @@ Fps = Annotated[int, typer.Option(min=1, max=50, help="Frames a second of a film
 
 @dataclass(frozen=True)
 class Recordings:
-    """How recordings are sliced and filmed."""
+    """Options of slices and films."""
 
     panel: ClassVar[str] = "Recordings"
 
@@ -28,7 +28,7 @@ class Recordings:
 
 @dataclass(frozen=True)
 class ThroughClip:
-    """Which CLIP looks at a recording, at what pictures of it, and what it is asked."""
+    """Options of CLIP: the model, the style of pictures, and the question."""
 
     panel: ClassVar[str] = "What CLIP sees of recordings (--show clip)"
 

@@ -1,4 +1,4 @@
-"""`spikecli eval --corrupt`: scores on damaged samples, two runs side by side if asked for."""
+"""`spikecli eval --corrupt`: scores on damaged samples, of one run or two side by side."""
 
 from __future__ import annotations
 

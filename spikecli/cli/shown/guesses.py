@@ -1,4 +1,4 @@
-"""The most probable classes of files, as `predict` and `zeroshot` show them."""
+"""Show the most probable classes of files, for `predict` and `zeroshot`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def show_guesses(
 ) -> None:
     """Show the most probable of `classnames` for each file, given its probabilities (K,) in 0…1.
 
-    `steps` are the time steps that each file took, where files differ in that; `notes` say what was guessed in reading
+    `steps` are the time steps of each file, if files differ in them; `notes` say what was guessed in reading
     a file, by its path. `bad` are files that were left out, each with the reason: entries of the document alone.
     """
     guesses = [

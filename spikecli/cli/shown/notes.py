@@ -1,4 +1,4 @@
-"""What was guessed or left out in reading files: one line a file on stderr, and kept for the JSON document."""
+"""Notes on guesses and omissions in reading files: one line a file on stderr, and a list for the JSON document."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from spikecli.console import Console
 
 
 class FileNotes:
-    """Prints what readers say of a file, and keeps it: call it with the path and the notes."""
+    """Prints and stores readers' notes on a file: call it with the path and the notes."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

@@ -17,12 +17,12 @@ class Phases:
         self._advance: Advance | None = None
 
     def start(self, what: str, total: int | None) -> None:
-        """Close the bar that stands and open one of `total` steps."""
+        """Close the current bar and open one of `total` steps."""
         self.close()
         self._advance = self._stack.enter_context(self.console.progress(what, total=total))
 
     def close(self) -> None:
-        """Close the bar that stands, if any."""
+        """Close the current bar, if any."""
         self._stack.close()
         self._advance = None
 

@@ -1,1 +1,1 @@
-"""Pictures, films and pages of clouds, and of what a network makes of them."""
+"""Pictures, films and pages of clouds and of a network's predictions for them."""

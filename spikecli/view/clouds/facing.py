@@ -1,11 +1,11 @@
-"""Where the surface of a cloud faces at each point, and that as a color."""
+"""Normals of a cloud's points, and colors for them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 NEIGHBORS = 16
-# Of surfaces that face along x, y and z: told apart by color-blind people, and on either paper.
+# For surfaces that face along x, y and z; color-blind people can distinguish them, on light and dark themes.
 AXES = ("#e69f00", "#cc4c9c", "#1f86d0")
 LEGEND = "color: where the surface faces · orange: left or right (x) · pink: front or back (y) · blue: up or down (z)"
 

@@ -1,4 +1,4 @@
-"""Look at clouds: options checked, network asked, panels drawn."""
+"""View clouds: check the options, run the network, draw the panels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STILLS: dict[str, Callable[[Sheet, Path], None]] = {".png": save_picture, ".html
 
 
 def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
-    """Draw point clouds as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
+    """Draw point clouds as `look` says; return `out` and a record for each source. Raise SpikeError as its parts do."""
     check_out(look)
     _check_options(look)
     refuse_unused(look, "checkpoint", "points", "color", "reading")
@@ -58,7 +58,7 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
 
 
 def needs_network(look: Look, what: str) -> Trained:
-    """Return the network that `what` is to be shown of; raise SpikeError if none is given."""
+    """Return the network whose `what` is shown; raise SpikeError if none is given."""
     if look.checkpoint is None:
         raise SpikeError(f"--show {what} needs a network; give one with --checkpoint RUN")
     return look.checkpoint
@@ -82,7 +82,7 @@ def _check_options(look: Look) -> None:
 
 
 def _count(look: Look) -> int | None:
-    """Return how many points to show: with a network, as many as it was trained with, unless told otherwise."""
+    """Return the number of points to show: by default, with a network, the number it was trained with."""
     if look.checkpoint is None:
         return look.points
     sees_clouds(look.checkpoint)

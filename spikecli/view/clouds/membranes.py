@@ -1,4 +1,4 @@
-"""Membrane potentials against the threshold: a histogram a layer, of one network or of two."""
+"""Membrane potentials against the threshold: a histogram for each layer of one or two networks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TABLE = ("network", "layer", "membranes", "mean", "std", "beyond Î¸", "mean |u â
 
 @dataclass(frozen=True)
 class Seen:
-    """One network and what its layers' fire functions saw."""
+    """One network and the inputs of its layers' fire functions."""
 
     name: str
     given: str
@@ -42,7 +42,7 @@ class Seen:
 
 
 def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
-    """Draw the membranes of one or two networks over the same clouds, and return their record; SpikeError as parts."""
+    """Draw the membranes of one or two networks for the same clouds; return a record. Raise SpikeError as parts do."""
     from spikecli.evaluation import probe
 
     check_out(look, REPORTS)
@@ -72,7 +72,7 @@ def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any
 
 
 def build_report(seen: Sequence[Seen], look: Look) -> Report:
-    """Return the report: the histograms, and their figures as a table."""
+    """Return the report: the histograms, and their numbers as a table."""
     theme = THEMES[look.theme]
     title = f"Membranes in {' and '.join(one.name for one in seen)}"
     names = ", ".join(Path(source).name for source in look.sources)
@@ -82,7 +82,7 @@ def build_report(seen: Sequence[Seen], look: Look) -> Report:
 
 
 def membranes_figure(seen: Sequence[Seen], theme: Theme) -> Figure:
-    """Return a histogram for each layer that any of the networks has, one color a network."""
+    """Return a histogram for each layer of any of the networks, with one color for each network."""
     names = list(dict.fromkeys(name for one in seen for name in one.layers))
     columns = 2 if len(names) <= 4 else 3 if len(names) <= 9 else 4
     rows = -(-len(names) // columns)
@@ -114,13 +114,13 @@ def _name_networks(figure: Figure, seen: Sequence[Seen], theme: Theme) -> None:
 
 
 def histogram(layer: Membranes, edges: np.ndarray) -> np.ndarray:
-    """Return how many membranes (bins,) lie between the edges; what lies farther out counts in the outermost bins."""
+    """Return the number of membranes in each bin (bins,); values beyond the edges count in the outermost bins."""
     inside = np.clip(layer.values, edges[0], edges[-1])
     return np.histogram(inside, edges)[0]
 
 
 def common_edges(layers: Sequence[Membranes]) -> np.ndarray:
-    """Return the edges of bins over which nearly all membranes lie, and the thresholds with them."""
+    """Return bin edges that cover nearly all membranes and the thresholds."""
     tail = (1 - SHOWN) / 2
     ends = [float(np.quantile(layer.values, share)) for layer in layers for share in (tail, 1 - tail)]
     marks = [float(mark) for layer in layers for mark in shown_thresholds(layer)]
@@ -130,7 +130,7 @@ def common_edges(layers: Sequence[Membranes]) -> np.ndarray:
 
 
 def shown_thresholds(layer: Membranes) -> np.ndarray:
-    """Return the thresholds that are drawn: all, or of those of many channels the middle one and the ends of 90 %."""
+    """Return the thresholds to draw: all, or for many channels the median and the ends of the central 90 %."""
     marks = layer.thresholds
     return marks if len(marks) <= MARKED else np.quantile(marks, [0.05, 0.5, 0.95])
 

@@ -1,4 +1,4 @@
-"""Clouds as panels, plain or step by step as a network saw them, and as a picture."""
+"""Panels of clouds, plain or with a network's activity step by step, and pictures of them."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BARS = 3  # classes named below a step
 
 @dataclass(frozen=True)
 class Seen:
-    """What a network made of one cloud: probabilities (T, K), mean over the steps so far, and wins int (T, N).
+    """A network's result for one cloud: probabilities (T, K), of the mean over the steps so far, and wins int (T, N).
 
     `wins` counts at each step the features whose maximum over the points each point holds; `spikes` (T, N), where they
-    are asked for, those of a point's `neurons` that fire.
+    are asked for, the number of a point's `neurons` that fire.
     """
 
     probabilities: np.ndarray
@@ -43,7 +43,7 @@ def cloud_panel(shape: Shape, color: str = "height") -> Panel:
 
 
 def step_panels(shape: Shape, seen: Seen, limits: tuple[int, int] = (0, 1)) -> list[Panel]:
-    """Return the panels of a cloud at time steps 1 to T: the class so far, and the points that decided it.
+    """Return the panels of a cloud at time steps 1 to T, with the class so far and the points that decided it.
 
     Where spikes are asked for: how many of each point's neurons fire in that step, `limits` getting the end colors.
     """
@@ -72,7 +72,7 @@ def _step_panel(shape: Shape, seen: Seen, step: int, values: np.ndarray, muted: 
 def sheet_of(
     shapes: Sequence[Shape], seen: Sequence[Seen], theme: Theme, azimuths: Sequence[float], color: str = "height"
 ) -> Sheet:
-    """Return the clouds side by side; with what a network saw, a row a cloud with a panel a time step."""
+    """Return the clouds side by side; with a network's results, one row a cloud and one panel a time step."""
     clouds = [cloud_panel(shape, color) for shape in shapes]
     legend = LEGEND if color == "normal" else ""
     if not seen:
@@ -87,7 +87,7 @@ def sheet_of(
 
 
 def _limits(seen: Sequence[Seen]) -> tuple[int, int]:
-    """Return how many spikes get the end colors: few points have fewer, or more."""
+    """Return the spike counts that get the end colors; few points have fewer, or more."""
     counts = [sight.spikes.ravel() for sight in seen if sight.spikes is not None]
     low, high = np.percentile(np.concatenate(counts), (1, 99)).round() if counts else (0, 1)
     return int(low), int(high)

@@ -16,10 +16,10 @@ from spikecli.datasets.sets import ensure_prepared, find_facts
 from spikecli.errors import SpikeError
 from spikecli.view.sources import split_source, told_apart
 
-MESH_POINTS = 4096  # drawn on a mesh unless told otherwise
+MESH_POINTS = 4096  # drawn on a mesh by default
 
 
-MOST_POINTS = 20_000  # shown of a larger cloud unless told otherwise
+MOST_POINTS = 20_000  # shown of a larger cloud by default
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Shape:
 
 
 def read_shape(source: str, data_dir: Path, points: int | None, seed: int, reading: ReadOptions = AS_FOUND) -> Shape:
-    """Return the cloud that `source` names, with `points` of its points, or as many as there are."""
+    """Return the cloud that `source` names, with `points` points, or all if it has fewer."""
     if Path(source).suffix.lower() in SUFFIXES:
         return _of_file(Path(source), points, seed, reading)
     return _of_dataset(source, data_dir, points)

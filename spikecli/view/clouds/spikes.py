@@ -1,4 +1,4 @@
-"""Who fires when: a raster of every layer's channels over the time steps, with the firing rates below it."""
+"""Spike rasters: every layer's channels over the time steps, with the firing rates below."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RASTER, BARS, HEAD, FOOT = 2.3, 0.62, 0.58, 0.48  # inches: heights of a row's p
 
 @dataclass(frozen=True)
 class Fired:
-    """One cloud, how the layers fire at it, and the class and its probability after each step."""
+    """One cloud, the firing of the layers for it, and the class and its probability after each step."""
 
     shape: Shape
     layers: dict[str, Firing]
@@ -40,7 +40,7 @@ class Fired:
 
 
 def look_at_spikes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
-    """Draw who fires when as a network sees the clouds, and return its record; SpikeError as its parts."""
+    """Draw the spikes of a network for the clouds and return the record. Raise SpikeError as its parts do."""
     from spikecli.evaluation import probe
 
     check_out(look, REPORTS)
@@ -73,7 +73,7 @@ def _said(look: Look, trained: Trained, shape: Shape) -> tuple[tuple[str, float]
 
 
 def build_report(fired: Sequence[Fired], network: str, theme: Theme) -> Report:
-    """Return the report: a figure a cloud, and its firing rates as a table."""
+    """Return the report: a figure for each cloud, and its firing rates as a table."""
     signed = any(layer.negative.any() for one in fired for layer in one.layers.values())
     colors = "left and blue: +1, right and orange: −1; " if signed else ""
     note = (
@@ -93,7 +93,7 @@ def _verdict(one: Fired, step: int) -> str:
 
 
 def spikes_figure(one: Fired, theme: Theme) -> Figure:
-    """Return the cloud, what the network says of it step by step, and every layer's raster and firing rates."""
+    """Return the figure of a cloud: the prediction step by step, and every layer's raster and firing rates."""
     beside = min(BESIDE, len(one.layers))
     rows = -(-len(one.layers) // beside)
     tall = HEAD + RASTER + BARS + FOOT
@@ -127,7 +127,7 @@ def _draw_source(figure: Figure, one: Fired, theme: Theme) -> None:
 
 
 def activity(one: Fired) -> np.ndarray:
-    """Return how much each point makes the layers fire that see points one by one (N,), from 0, the least, to 1."""
+    """Return each point's spikes in the layers that see single points (N,), scaled from 0, the least, to 1."""
     total = sum(layer.by_point for layer in one.layers.values() if len(layer.by_point) == len(one.shape.points))
     spikes = np.broadcast_to(total, len(one.shape.points)).astype(float)
     return (spikes - spikes.min()) / max(float(np.ptp(spikes)), 1e-12)

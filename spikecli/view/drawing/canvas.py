@@ -1,4 +1,4 @@
-"""Points to pixels: a perspective camera, colors that everyone can tell apart, and panels side by side."""
+"""Drawing of points: a perspective camera, colors that color-blind people can distinguish, panels side by side."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ WIDTH = 8.6  # inches of a row of panels: 860 pixels on a page
 
 @dataclass(frozen=True)
 class Theme:
-    """Paper, ink and the part of a color map that stands out from the paper."""
+    """Background, ink, and the part of a color map that contrasts with the background."""
 
     paper: str
     ink: str
     faint: str
     low: float
     high: float
-    darker: str  # polarity 0 of an event; blue and orange are told apart by all eyes
+    darker: str  # polarity 0 of an event; color-blind people can distinguish blue and orange
     brighter: str  # polarity 1
 
 
@@ -42,7 +42,7 @@ THEMES = {
 
 @dataclass(frozen=True)
 class Panel:
-    """One cloud as it is to be drawn: points (N, 3), z up, and values (N,) in 0…1 that choose its colors."""
+    """One cloud to draw: points (N, 3), z up, and values (N,) in 0…1 that select its colors."""
 
     points: np.ndarray
     values: np.ndarray
@@ -70,7 +70,7 @@ def project(points: np.ndarray, azimuth: float) -> tuple[np.ndarray, np.ndarray]
 
 
 def frame(panels: Sequence[Panel], azimuths: Sequence[float]) -> list[tuple[np.ndarray, float]]:
-    """Return for each panel the middle (2,) and the half width of what it shows from all of `azimuths`."""
+    """Return for each panel the center (2,) and the half width that contain its cloud from all `azimuths`."""
     frames = []
     for panel in panels:
         spots = np.concatenate([project(panel.points, azimuth)[0] for azimuth in azimuths])
@@ -80,7 +80,7 @@ def frame(panels: Sequence[Panel], azimuths: Sequence[float]) -> list[tuple[np.n
 
 
 def paint(panel: Panel, near: np.ndarray, theme: Theme) -> np.ndarray:
-    """Return colors (N, 3) in 0…1: the value's color, the nearer to the paper's the farther away the point is."""
+    """Return colors (N, 3) in 0…1: the value's color, blended into the background with distance."""
     from matplotlib import colormaps
     from matplotlib.colors import to_rgb
 
@@ -108,7 +108,7 @@ def _scatter(axes: Axes, panel: Panel, theme: Theme, azimuth: float, dot: float)
 def draw_cloud(
     axes: Axes, panel: Panel, theme: Theme, azimuth: float, framed: tuple[np.ndarray, float], side: float
 ) -> None:
-    """Draw a panel's cloud into square axes of `side` inches; `framed` is what `frame` says of it."""
+    """Draw a panel's cloud into square axes of `side` inches; `framed` is its result of `frame`."""
     middle, half = framed
     dot = float(np.clip(side * 72 * 0.62 / np.sqrt(len(panel.points)), 0.7, side * 3.6))
     _scatter(axes, panel, theme, azimuth, dot)
@@ -118,7 +118,7 @@ def draw_cloud(
 
 
 class Sheet:
-    """Panels in rows, with a caption: laid out once, drawn from any side. No window is ever opened."""
+    """Panels in rows, with a caption; laid out once, drawn from any side, without a window."""
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ def _draw_bars(axes: Axes, panel: Panel, theme: Theme) -> None:
 
 
 def pixels(figure: Figure, dots: int) -> Image:
-    """Return the figure as an RGB image of `dots` pixels an inch; its sides are even, as films want them."""
+    """Return the figure as an RGB image of `dots` pixels an inch; width and height are even, as films require."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Charts in the house's style: quiet axes on the theme's paper, colors and marks that everyone can tell apart."""
+"""Charts in one style: plain axes, colors and markers that color-blind people can distinguish."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ def color_of(theme: Theme, index: int) -> str:
 
 
 def mark_of(index: int) -> str:
-    """Return the mark of the line of that number: another sequence with each round of the colors."""
+    """Return the marker of the line of that number; the sequence changes each time the colors repeat."""
     return MARKS[(index + index // len(MARKS)) % len(MARKS)]
 
 
 def blank(height: float, theme: Theme) -> Figure:
-    """Return an empty figure of the page's width and `height` inches. No window is ever opened."""
+    """Return an empty figure of the page's width and `height` inches, without a window."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(WIDTH, height), facecolor=theme.paper)
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Return axes at inches from the figure's left and upper edge."""
+    """Return axes at a position in inches from the figure's left and upper edge."""
     total_width, total_height = figure.get_size_inches()
     bottom = total_height - top - height
     return figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))
 
 
 def dress(axes: Axes, theme: Theme, title: str = "", across: str = "", up: str = "", grid: Grid = "both") -> None:
-    """Give axes the theme's colors, a title at the left, labels with units, and a faint grid along `grid`."""
+    """Style axes: theme colors, a title at the left, labels with units, and a faint grid along `grid`."""
     axes.set_facecolor(theme.paper)
     axes.set_title(title, loc="left", fontsize=TITLE, fontweight="bold", color=theme.ink, pad=7)
     axes.set_xlabel(across, fontsize=LABEL, color=theme.ink, labelpad=3)
@@ -70,14 +70,14 @@ def legend(owner: Axes | Figure, theme: Theme, **where: Any) -> None:
 
 
 def shades(theme: Theme, index: int = 0) -> Colormap:
-    """Return the colors from the paper, at 0, to the full color of that number, at 1."""
+    """Return the color map from the background, at 0, to the color of that number, at 1."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("shades", [theme.paper, color_of(theme, index)])
 
 
 def whole_steps(axes: Axes, steps: Sequence[int]) -> None:
-    """Mark every one of `steps` on the horizontal axis, or as many as there is room for."""
+    """Put ticks at all `steps` on the horizontal axis, or at as many as there is room for."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = min(steps), max(steps)
@@ -87,12 +87,12 @@ def whole_steps(axes: Axes, steps: Sequence[int]) -> None:
 
 
 def in_percent(share: float, position: float) -> str:
-    """Return a share as a tick writes it: 0.925 is 92.5%."""
+    """Return a share as the text of a tick: 0.925 is 92.5%."""
     return f"{100 * share:.5g}%"
 
 
 def plainly(value: float, position: float) -> str:
-    """Return a number as a tick writes it, in the fewest digits."""
+    """Return a number as the text of a tick, in the fewest digits."""
     return f"{value:.5g}"
 
 
@@ -100,5 +100,5 @@ STEPS = 4  # at most, of a network's time steps, shown beside a cloud
 
 
 def shown_steps(timesteps: int, most: int = STEPS) -> list[int]:
-    """Return the steps that are drawn, from 1 to `timesteps`, evenly spread and at most `most`."""
+    """Return the steps to draw: at most `most`, evenly spread from 1 to `timesteps`."""
     return sorted({int(step) for step in np.linspace(1, timesteps, min(timesteps, most)).round()})

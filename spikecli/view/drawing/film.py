@@ -1,4 +1,4 @@
-"""Pictures one after another as a GIF or an MP4 film; a sheet of clouds on a turntable."""
+"""Films of pictures as GIF or MP4; a rotating sheet of clouds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AZIMUTHS = tuple(float(angle) for angle in AZIMUTH + np.arange(FRAMES) * 360 / F
 
 
 def turn(sheet: Sheet, on_frame: Callable[[int], None]) -> Iterator[Image]:
-    """Yield the sheet from all sides; `on_frame` is told of each frame drawn."""
+    """Yield the sheet from all sides; `on_frame` is called for each frame."""
     for azimuth in AZIMUTHS:
         yield pixels(sheet.figure(azimuth), DOTS)
         on_frame(1)
@@ -58,20 +58,20 @@ def save_gif(images: Iterable[Image], path: Path, rate: float = RATE, sample: Im
 
 
 def _durations(frames: int, rate: float) -> list[int]:
-    """Return the time of each frame in ms: whole hundredths of a second, as GIFs want them, that add up to the film."""
+    """Return the time of each frame in ms: whole hundredths of a second, as GIFs require, with the right sum."""
     ends = (np.arange(frames + 1) * 100 / rate).round().astype(int)
     return (np.diff(ends) * 10).tolist()
 
 
 def _with_paper(frame: Image, image: Image) -> list[int]:
-    """Return the frame's palette with the paper exactly as in the image: on a page the film has no visible edge."""
+    """Return the frame's palette with the exact background color, so that the film has no visible edge on a page."""
     colors, place = frame.getpalette(), frame.getpixel((0, 0))
     assert colors is not None and isinstance(place, int)
     return [*colors[: 3 * place], *np.asarray(image)[0, 0].tolist(), *colors[3 * place + 3 :]]
 
 
 def save_mp4(images: Iterable[Image], path: Path, rate: float = RATE, sample: Image | None = None) -> None:
-    """Write the images as an MP4 film that every browser plays, `rate` a second; colors need no `sample`."""
+    """Write the images as an MP4 film that every browser plays, `rate` a second; `sample` is not used."""
     program, images = ffmpeg(), iter(images)
     first = next(images)
     given = f"-f rawvideo -pix_fmt rgb24 -s {first.width}x{first.height} -r {rate} -i -"
@@ -93,7 +93,7 @@ def save_mp4(images: Iterable[Image], path: Path, rate: float = RATE, sample: Im
 
 
 def ffmpeg() -> str:
-    """Return the path of an ffmpeg program: the package's, or the system's. SpikeError where there is neither."""
+    """Return the path of an ffmpeg program, of the package or the system; raise SpikeError if there is neither."""
     try:
         from imageio_ffmpeg import get_ffmpeg_exe
     except ImportError:

@@ -1,4 +1,4 @@
-"""Clouds on a web page that turns under the mouse: one file, no network needed."""
+"""Web pages of clouds that turn with the mouse: one file, works offline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_POINTS = 9_000  # on the whole page: with the 4.8 MB of the drawing library
 
 
 def thinned(panels: Sequence[Panel], seed: int = 0) -> list[Panel]:
-    """Return the panels, each with at most its share of the points that fit a page, drawn at random."""
+    """Return the panels, each thinned at random to its share of the points that fit a page."""
     share = MOST_POINTS // len(panels)
     generator = np.random.default_rng(seed)
     thin = []
@@ -57,7 +57,7 @@ def save_page(sheet: Sheet, path: Path) -> None:
 
 
 def write_page(figure: Any, path: Path, title: str, theme: Theme, height: str = "100vh") -> None:
-    """Write a plotly figure in the colors of the theme as one HTML file that needs no network."""
+    """Write a plotly figure in the theme's colors as one HTML file that works offline."""
     figure.update_scenes(bgcolor=theme.paper)
     figure.update_layout(
         template="none", paper_bgcolor=theme.paper, font={"color": theme.ink, "family": "system-ui, sans-serif"}
@@ -90,7 +90,7 @@ def _traces(panel: Panel, theme: Theme) -> list[Any]:
 
 
 def _numbered(colors: np.ndarray) -> tuple[np.ndarray, list[list[Any]]]:
-    """Return for colors (N, 3) a number in 0 … 255 each, and the scale of the 216 colors that the numbers choose."""
+    """Return for colors (N, 3) the index of each, 0 … 255, and the scale of the 216 colors that they select."""
     # A number takes a byte on the page, a color in words a dozen.
     levels = (np.clip(colors, 0, 1) * 5).round().astype(int)
     cube = [(red * 51, green * 51, blue * 51) for red in range(6) for green in range(6) for blue in range(6)]

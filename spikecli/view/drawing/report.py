@@ -1,4 +1,4 @@
-"""A report of several charts: one tall PNG, or one web page with everything in it, which needs no network."""
+"""A report of several charts: one tall PNG, or one web page that works offline."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ tr{{border-bottom:1px solid {faint}}} tr.differs td{{font-weight:700}} td{{font-
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a heading; `differing` rows, by number, stand out."""
+    """Rows of text under a heading; `differing` rows, by number, are highlighted."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -55,7 +55,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """What is told, from top to bottom."""
+    """The sections of a report, from top to bottom."""
 
     title: str
     subtitle: str
@@ -109,7 +109,7 @@ def save_report_page(report: Report, path: Path) -> None:
 
 
 def _written(theme: Theme, height: float, size: float, title: str, note: str, left: float = 0.2) -> Figure:
-    """Return a strip with a bold line and a quiet one below it, as small as it takes to be within the page."""
+    """Return a strip with a bold line and a lighter one below it, small enough for the page's width."""
     figure = blank(height, theme)
     size = min(size, (WIDTH - 2 * left) * 72 / (0.66 * max(len(title), 1)))
     small = min(LABEL, (WIDTH - 2 * left) * 72 / (0.55 * max(len(note), 1)))
@@ -135,7 +135,7 @@ def _inlined(figure: Figure) -> str:
 
 
 def _few_colors(image: Image) -> Image:
-    """Return the image in 256 colors: a third of the file, and nobody sees it in charts."""
+    """Return the image in 256 colors: a third of the file size, with no visible change in charts."""
     from PIL.Image import Dither
 
     return image.quantize(256, dither=Dither.NONE)

@@ -1,4 +1,4 @@
-"""Clouds and pictures in an Open3D window, in a process of its own: a driver that crashes takes only that along."""
+"""Clouds and pictures in an Open3D window, in a separate process that a driver's crash may end."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _CURE = "give --out with a .png, .gif, .mp4 or .html file"
 
 
 def no_display() -> None:
-    """Raise SpikeError where no window can be opened."""
+    """Raise SpikeError if no window can be opened."""
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise SpikeError(f"found no display to open a window on; {_CURE}")
 
 
 def show(panels: Sequence[Panel], theme: Theme) -> None:
-    """Show the clouds side by side in a window until it is closed; SpikeError when there is no screen or it crashes."""
+    """Show the clouds side by side in a window until it is closed; raise SpikeError without a screen or on a crash."""
     from matplotlib.colors import to_rgb
 
     no_display()
@@ -42,7 +42,7 @@ def show(panels: Sequence[Panel], theme: Theme) -> None:
 
 
 def show_picture(image: Image, title: str) -> None:
-    """Show a picture in a window until it is closed; SpikeError when there is no screen or it crashes."""
+    """Show a picture in a window until it is closed; raise SpikeError without a screen or on a crash."""
     no_display()
     if image.height > TALLEST:
         image = image.resize((image.width * TALLEST // image.height, TALLEST))
@@ -62,7 +62,7 @@ def _in_child(**content: Any) -> None:
 
 
 def open_window(path: Path) -> None:
-    """Show the clouds or the picture of an .npz file until the window is closed: what the child process does."""
+    """Run the child process: show the clouds or the picture of an .npz file until the window is closed."""
     import open3d
 
     stored = np.load(path)

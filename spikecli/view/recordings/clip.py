@@ -1,4 +1,4 @@
-"""The pictures that CLIP is given of a recording, and what it makes of them step by step."""
+"""The pictures of a recording for CLIP, and CLIP's predictions step by step."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sight:
-    """What CLIP sees of a recording: images (T, 3, S, S) in 0…1, and probabilities (T, K).
+    """CLIP's view of a recording: images (T, 3, S, S) in 0…1, and probabilities (T, K).
 
-    `alone` is what each picture says by itself, `so_far` what the pictures up to it say together.
+    `alone` are those of each picture by itself, `so_far` those of all pictures up to it.
     """
 
     take: Take
@@ -35,7 +35,7 @@ class Sight:
 
 
 def look_through_clip(look: Look, takes: Sequence[Take], watch: Watch) -> list[Sight]:
-    """Return what the CLIP that `look` names sees of each recording; SpikeError as `open_backbone` and `ask_about`."""
+    """Return the CLIP's view of each recording; raise SpikeError as `open_backbone` and `ask_about` do."""
     from spikecli.neuroclip.backbone import Telling, open_backbone
 
     asked = [_ask(look, source, take) for source, take in zip(look.sources, takes, strict=True)]
@@ -50,7 +50,7 @@ def look_through_clip(look: Look, takes: Sequence[Take], watch: Watch) -> list[S
 
 
 def _ask(look: Look, source: str, take: Take) -> tuple[Question, Viewing]:
-    """Return what CLIP is asked about a recording, and how it is shown; as `zeroshot` does."""
+    """Return the question about a recording, and its viewing, as `zeroshot` does."""
     from spikecli.neuroclip import zeroshot
     from spikecli.neuroclip.features import Viewing
 
@@ -88,7 +88,7 @@ def _see(take: Take, question: Question, viewing: Viewing, model: ClipModel) -> 
 
 
 def predictions_of(sight: Sight) -> list[dict[str, Any]]:
-    """Return the best class after each step, and the best of the step alone."""
+    """Return the best class after each step, and that of the step alone."""
     names = sight.classnames
     return [
         {

@@ -1,4 +1,4 @@
-"""The pictures that CLIP is given in a row, and below them what it makes of them, a column a step."""
+"""A row of CLIP's pictures with its predictions below, one column a step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FOOT = 0.36
 
 
 def shown_classes(sight: Sight) -> list[int]:
-    """Return the classes that are drawn, the most probable at the end first; the recording's own is always there."""
+    """Return the classes to draw, the most probable after the last step first; the true class is always included."""
     order = np.argsort(-sight.so_far[-1], kind="stable").tolist()
     best = order[:CLASSES]
     own = [k for k in order if sight.classnames[k] == sight.take.label]

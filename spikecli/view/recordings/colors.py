@@ -1,4 +1,4 @@
-"""Counts of events as colors: two polarities that color-blind people tell apart, on the paper of the theme."""
+"""Counts of events as colors on the theme's background; color-blind people can distinguish the polarities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FULL = 97.0  # percentile of the lit pixels that gets the full color
 
 
 def full_count(counts: np.ndarray) -> float:
-    """Return the count of a pixel, both polarities together, that is drawn in full color, for counts (…, 2, H, W)."""
+    """Return the count, of both polarities together, that gets the full color, for counts (…, 2, H, W)."""
     both = counts.sum(axis=-3)
     return max(float(np.percentile(both[both > 0], FULL)), 1.0) if (both > 0).any() else 1.0
 

@@ -1,4 +1,4 @@
-"""A recording as a film: its events as they fall, fading, above the rate with the moment marked."""
+"""A film of a recording: events that fade out, above the event rate with the current time marked."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DOTS = 100  # pixels an inch
 
 
 def surfaces(take: Take, frames: int) -> Iterator[np.ndarray]:
-    """Yield for each frame the events (2, H, W) since the frame before, and what has not yet faded of the older."""
+    """Yield for each frame the events (2, H, W) since the frame before, plus older ones that have not faded out."""
     width, height = take.recording.width, take.recording.height
     events, step = take.recording.events, take.duration / frames
     ends = np.searchsorted(take.ms, np.arange(1, frames) * step, side="right")
@@ -77,11 +77,11 @@ class EventFilm:
         return pixels(self.figure, DOTS)
 
     def sample(self) -> Image:
-        """Return the picture with the most events, whose colors are those of the film."""
+        """Return the picture with the most events, whose colors the film uses."""
         return self.draw(self.busiest, self.take.duration / 2)
 
     def images(self, on_frame: Callable[[int], None]) -> Iterator[Image]:
-        """Yield the frames; `on_frame` is told of each one drawn."""
+        """Yield the frames; `on_frame` is called for each."""
         step = self.take.duration / self.frames
         for index, surface in enumerate(surfaces(self.take, self.frames)):
             yield self.draw(surface, (index + 1) * step)

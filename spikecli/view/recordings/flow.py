@@ -1,4 +1,4 @@
-"""From recordings to a picture, a film, a page or a window."""
+"""View recordings as a picture, a film, a page or in a window."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Advance = Callable[..., None]  # steps, or a new text and a new total, for one b
 
 
 def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
-    """Draw recordings as `look` says and return its record: `out`, and a record a source. SpikeError as its parts."""
+    """Draw recordings as `look` says; return `out` and a record for each source. Raise SpikeError as its parts do."""
     check_out(look)
     refuse_unused(look, "checkpoint", "color", "points", "events", "clip", "reading")
     _check_options(look)
@@ -52,7 +52,7 @@ def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
 
 
 def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
-    """Draw what CLIP is given of recordings, and what it makes of it step by step; as `look_at_events`."""
+    """Draw CLIP's pictures of recordings and its predictions step by step; as `look_at_events`."""
     if look.suffix != ".png":
         found = f"found {look.out}" if look.out else "found no --out"
         raise SpikeError(f"{found}; wanted a .png: what CLIP sees is shown in a still picture; give --out FILE.png")
@@ -67,7 +67,7 @@ def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
 
 
 def _watching(advance: Advance) -> Watch:
-    """Return who is told of phases that are not known beforehand: each makes the one bar longer."""
+    """Return callbacks that extend one progress bar with each new phase."""
     total = 0
 
     def on_phase(what: str, steps: int | None) -> None:
@@ -79,7 +79,7 @@ def _watching(advance: Advance) -> Watch:
 
 
 def _check_options(look: Look) -> None:
-    """Refuse what would be ignored."""
+    """Raise SpikeError for options that would be ignored."""
     if look.checkpoint or look.color or look.points:
         given = "--checkpoint" if look.checkpoint else "--color" if look.color else "--points"
         raise SpikeError(f"found {given} and a recording to show; wanted a cloud for it; leave it out")

@@ -1,4 +1,4 @@
-"""The events of a recording in x, y and t: on a web page that turns under the mouse, and as a cloud for a window."""
+"""The events of a recording in x, y and t: on a web page that turns with the mouse, and as a cloud for a window."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LENGTH = 2.4  # of the time axis, in sides of the sensor
 
 
 def save_event_page(take: Take, path: Path, theme: Theme, seed: int) -> None:
-    """Write the events as one HTML file of under 5 MB, thinned at random where they are too many."""
+    """Write the events as one HTML file of under 5 MB, thinned at random if there are too many."""
     from plotly.graph_objects import Figure
 
     kept = thinned(take, MOST_EVENTS, seed)

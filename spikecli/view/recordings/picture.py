@@ -1,4 +1,4 @@
-"""A recording as a still picture: its slices in a strip, its rate over time, and its events in x, y and t."""
+"""A still picture of a recording: its slices in a strip, its rate over time, and its events in x, y and t."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Strip:
 
 
 def strip_of(take: Take, slicing: Slicing, theme: Theme) -> Strip:
-    """Return the slices of a recording in color; SpikeError when it has fewer events than slices."""
+    """Return the slices of a recording in color; raise SpikeError if it has fewer events than slices."""
     counts = to_frames(take.recording, slicing)
     place = slicing.assign(take.recording.events["t"])
     starts = take.ms[np.minimum(np.searchsorted(place, np.arange(slicing.timesteps)), len(place) - 1)]
@@ -116,7 +116,7 @@ class Area:
         return self.figure.add_axes(box, facecolor="none", **how)
 
     def text(self, x: float, y: float, words: str, **how: Any) -> Text:
-        """Return `words`, written at the place."""
+        """Write `words` at the place and return the text object."""
         return self.figure.text(x / self.width, y / self.height, words, **how)
 
 
@@ -141,14 +141,14 @@ def draw_rates(axes: Axes, take: Take, edges: np.ndarray, theme: Theme, title: s
 
 
 def framed(axes: Axes, theme: Theme) -> None:
-    """Give axes a thin frame and nothing else."""
+    """Give axes only a thin frame."""
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(color=theme.faint, linewidth=0.6)
 
 
 def plain(axes: Axes, theme: Theme) -> None:
-    """Give axes small ticks in the theme's ink and no more frame than the left and lower line."""
+    """Give axes small ticks in the theme's ink and a frame of only the left and lower line."""
     axes.tick_params(colors=theme.ink, labelsize=7.5, length=2.5, width=0.6)
     for side, spine in axes.spines.items():
         spine.set(color=theme.faint, linewidth=0.6, visible=side in ("left", "bottom"))

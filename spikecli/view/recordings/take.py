@@ -1,4 +1,4 @@
-"""Recordings that `view` is asked to look at, and what can be counted in them."""
+"""Recordings for `view`, and their statistics."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class Take:
 
 
 def read_take(source: str, data_dir: Path, watch: Watch = Watch(), reading: ReadOptions = AS_FOUND) -> Take:
-    """Return the recording that `source`, a file or DATASET:SPLIT:INDEX, names; SpikeError when there is none.
+    """Return the recording that `source`, a file or DATASET:SPLIT:INDEX, names; raise SpikeError if there is none.
 
-    `digits`, which is built in, is prepared on the way.
+    The built-in `digits` is prepared if needed.
     """
     if source.split(":")[0] not in known_names(data_dir):
         return Take(Path(source).stem, read_own(Path(source), reading))
@@ -81,7 +81,7 @@ def rates(take: Take) -> tuple[np.ndarray, np.ndarray]:
 
 
 def thinned(take: Take, most: int, seed: int) -> np.ndarray:
-    """Return the numbers of at most `most` events in order of time, drawn at random where there are more."""
+    """Return the indices of at most `most` events in order of time, drawn at random if there are more."""
     count = len(take.recording)
     if count <= most:
         return np.arange(count)
@@ -89,7 +89,7 @@ def thinned(take: Take, most: int, seed: int) -> np.ndarray:
 
 
 def record_of(take: Take) -> dict[str, Any]:
-    """Return what `view --json` says of a recording."""
+    """Return the record of a recording for `view --json`."""
     events = take.recording.events
     return {
         "name": take.name,

@@ -1,4 +1,4 @@
-"""Training runs as they lie in their folders, and their learning curves."""
+"""Learning curves of training runs."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _lines(
 
 
 def _explain(axes: Axes, theme: Theme, records: Sequence[RunRecord]) -> None:
-    """Say which line is of which part of the data."""
+    """Add the key of lines and parts of the data."""
     from matplotlib.lines import Line2D
 
     color = color_of(theme, 0) if len(records) == 1 else theme.ink

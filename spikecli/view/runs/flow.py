@@ -1,4 +1,4 @@
-"""Training runs as one picture or one page: the flow of `spikecli view RUN`."""
+"""View training runs as one picture or one page: the flow of `spikecli view RUN`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SCORES = ("run", "T", "accuracy", "± std", "firing rate", "energy of one")
 
 
 def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
-    """Draw training runs as `look` says and return their record; what cannot be drawn is told in `warnings`.
+    """Draw training runs as `look` says and return their record; `warnings` name what cannot be drawn.
 
-    `on_work(steps, total=…)` is told of samples evaluated. SpikeError when a run is damaged, or nothing can be drawn.
+    `on_work(steps, total=…)` gets the samples evaluated. Raise SpikeError for a damaged run or if nothing can be drawn.
     """
     check_out(look, REPORTS)
     refuse_unused(look, "split", "runs")
@@ -47,7 +47,7 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
 
 
 def _score(look: Look, records: Sequence[RunRecord], warnings: list[str], on_work: Callable[..., None]) -> list[Scored]:
-    """Return what the networks say of the split; why one of them cannot be asked is added to `warnings`."""
+    """Return the networks' predictions on the split; add to `warnings` the reason for any that cannot be evaluated."""
     from spikecli.evaluation.how import How
     from spikecli.evaluation.predictions import evaluate_each, open_evaluation
     from spikecli.weights.trained import Trained
@@ -68,7 +68,7 @@ def _score(look: Look, records: Sequence[RunRecord], warnings: list[str], on_wor
 
 
 def build_report(records: Sequence[RunRecord], scored: Sequence[Scored], look: Look) -> Report:
-    """Return the report of runs, at least one of which has epochs or scores."""
+    """Return the report of runs; at least one has epochs or scores."""
     theme = THEMES[look.theme]
     drawn = [record for record in records if record.epochs]
     sections = []
@@ -125,7 +125,7 @@ def _scores(scored: Sequence[Scored]) -> Table:
 
 
 def _settings(records: Sequence[RunRecord]) -> Table:
-    """Return the settings of the runs, a column each; those that differ stand out."""
+    """Return the settings of the runs, one column each; those that differ are highlighted."""
     flat = [_flat(record.config.model_dump()) for record in records]
     names = list(dict.fromkeys(name for settings in flat for name in settings))
     rows = [(name, *(str(settings.get(name, "–")) for settings in flat)) for name in names]

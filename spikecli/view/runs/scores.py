@@ -1,4 +1,4 @@
-"""What runs score: accuracy against time steps and energy, the confusion of classes, and the clouds that go wrong."""
+"""Scores of runs: accuracy against time steps and energy, the confusion matrix, and misclassified clouds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SIDE = 3.95  # inches of the matrix
 
 @dataclass(frozen=True)
 class Scored:
-    """A run with what it was asked and what it said; `index` is its place among the runs shown, which colors it."""
+    """A run with its evaluation and predictions; `index`, its place among the runs shown, selects its color."""
 
     index: int
     record: RunRecord
@@ -49,7 +49,7 @@ class Scored:
 
     @property
     def unit_name(self) -> str:
-        """What one sample is called: cloud, recording or image."""
+        """The word for one sample: cloud, recording or image."""
         return self.evaluation.samples.unit_name.removesuffix("s")
 
 
@@ -92,7 +92,7 @@ def _points(axes: Axes, theme: Theme, one: Scored, across: np.ndarray, mean: np.
 
 
 def _name_steps(axes: Axes, theme: Theme, one: Scored) -> None:
-    """Write T beside each point of a curve, on the side that its next piece leaves free."""
+    """Write T beside each point of a curve, on the side away from its next segment."""
     mean = one.predictions.accuracies.mean(axis=0)
     falls = np.append(np.diff(mean) < 0, False)
     for step, energy in enumerate(one.predictions.energy_uj):
@@ -102,7 +102,7 @@ def _name_steps(axes: Axes, theme: Theme, one: Scored) -> None:
 
 
 def _same_scale(steps: Axes, energy: Axes, theme: Theme) -> None:
-    """Give both charts one scale, in percent, with room for what is written at the points."""
+    """Give both charts the same scale, in percent, with room for the labels of points."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = (edge(axes.get_ylim()[place] for axes in (steps, energy)) for place, edge in ((0, min), (1, max)))
@@ -137,14 +137,14 @@ def _confusion(axes: Axes, theme: Theme, one: Scored) -> None:
 
 
 def _readable(ground: Sequence[float]) -> str:
-    """Return black or white, whichever stands out from a color in 0…1 (the WCAG's luminance)."""
+    """Return black or white, whichever contrasts more with a color in 0…1 (by the WCAG's luminance)."""
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in ground]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"
 
 
 def mistakes_sheet(one: Scored, theme: Theme) -> Sheet | None:
-    """Return small clouds that the run gets wrong, the most confident mistakes first; None where no clouds do."""
+    """Return small pictures of misclassified clouds, the most confident mistakes first; None if there are none."""
     wrong, samples, panels = one.predictions.mistakes[:MISTAKES], one.evaluation.samples, []
     if not len(wrong) or one.unit_name != "cloud":
         return None
@@ -161,7 +161,7 @@ def mistakes_sheet(one: Scored, theme: Theme) -> Sheet | None:
 
 
 def tell_mistakes(one: Scored) -> tuple[str, str]:
-    """Return the heading above the clouds that go wrong, and how to read them."""
+    """Return the heading above the misclassified clouds, and an explanation of their labels."""
     count = len(one.predictions.mistakes)
     heading = f"The {MISTAKES} most confident of {count} mistakes" if count > MISTAKES else f"All {count} mistakes"
     return (

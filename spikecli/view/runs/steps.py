@@ -1,4 +1,4 @@
-"""Accuracy, confidence, energy and time of a network against its time steps, as one picture."""
+"""One picture of a network's accuracy, confidence, energy and time against its time steps."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def save_steps(path: Path, scores: StepScores, theme: str) -> None:
 def steps_figure(scores: StepScores, theme: str) -> Figure:
     """Return three charts against the time steps: accuracy and mean confidence, energy, and time of one sample.
 
-    A star stands where each sample stops when it is sure, at the mean number of steps.
+    A star marks early stopping, at its mean number of steps.
     """
     paper = THEMES[theme]
     figure = blank(2.75, paper)
