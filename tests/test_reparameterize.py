@@ -100,10 +100,13 @@ def test_every_combination_of_parts_folds_exactly(tnet: str) -> None:
     starts = names("start") if tnet == "none" else ("perturbed",)  # from zeros, less can go wrong
     norms, amplitudes = ("none", "mpbn", "rectifier"), ("none", "scalar", "channel")
     product = itertools.product(starts, names("charge"), norms, names("fire"), names("reset"), amplitudes)
-    for number, (start, charge, norm, fire, reset, amplitude) in enumerate(product):
+    every = 1 if tnet == "none" else 5  # the whole product once; of T-Nets, which fold alike, each part in turn
+    for number, (start, charge, norm, fire, reset, amplitude) in itertools.islice(
+        enumerate(product), None, None, every
+    ):
         config = NeuronConfig(
             start=start, charge=charge, norm=norm, fire=fire, reset=reset, amplitude=amplitude,
-            threshold=0.5 if number % 5 else 0.7,
+            threshold=0.5 if number % 7 else 0.7,
         )  # fmt: skip
         found = differences(tiny(config, tnet, number), steps=((1,), (3,))[number % 2])
         assert found.spikes_flipped == 0 and found.spikes > 400, config
