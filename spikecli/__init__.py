@@ -24,7 +24,9 @@ def __getattr__(name: str) -> Any:
     """Return a name of the library, loaded at its first use; `import spikecli` itself loads nothing else."""
     if name not in __all__:
         raise AttributeError(f"module 'spikecli' has no attribute {name!r}")
-    return getattr(import_module("spikecli.library"), name)
+    library = import_module("spikecli.library")
+    import_module("spikecli.plugins").load_for_library()
+    return getattr(library, name)
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
@@ -11,10 +12,20 @@ def main() -> None:
         from spikecli.machine import environment
 
         environment.prepare()  # before torch and pydantic are loaded: they look once
+        _load_plugins()
         from spikecli.cli import entry
     except KeyboardInterrupt:
         sys.exit(130)
     entry()
+
+
+def _load_plugins() -> None:
+    """Register parts from outside before the options are made, which then have their fields and names."""
+    from spikecli.errors import SpikeError
+    from spikecli.plugins import load
+
+    with suppress(SpikeError):  # the command line meets it again, and says it
+        load(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -35,7 +35,20 @@ HEAVY = {
     "scipy", "sklearn", "tensorboard", "timm", "tonic", "torch", "torchvision",
 }  # fmt: skip
 # Rooms that answer before torch is loaded, or without it; the others multiply matrices.
-TORCH_FREE = {"", "__main__", "cli", "console", "datasets", "doctor", "errors", "files", "progress", "settings", "view"}
+TORCH_FREE = {
+    "",
+    "__main__",
+    "cli",
+    "console",
+    "datasets",
+    "doctor",
+    "errors",
+    "files",
+    "plugins",
+    "progress",
+    "settings",
+    "view",
+}
 GROUND = {"errors", "progress", "settings", "files", "machine"}
 FLOWS = {"training", "evaluation", "weights", "neuroclip", "speed", "view"}
 # Whom each room may know beside itself; `cli`, `__main__` and `doctor` may know all.
@@ -54,6 +67,7 @@ MAY_KNOW = {
     "neuroclip": GROUND | {"neurons", "models", "datasets", "evaluation"},
     "speed": GROUND | {"neurons", "models", "datasets", "weights", "training"},
     "view": GROUND | {"neurons", "models", "datasets", "weights", "evaluation", "neuroclip"},
+    "plugins": {"settings", "errors"},
     "library": GROUND | {"datasets", "weights", "evaluation", "training"},
     "console": {"errors"},
 }
@@ -207,7 +221,7 @@ def test_heavy_packages_are_imported_where_they_are_used() -> None:
 
 
 def test_a_command_file_knows_only_the_console_and_settings_at_its_top() -> None:
-    allowed = re.compile(r"spikecli(\.(__version__|cli|console|settings|errors)\b.*)?$")
+    allowed = re.compile(r"spikecli(\.(__version__|cli|console|settings|errors|plugins)\b.*)?$")
     found = {
         f"{module_of(path)} imports {name}"
         for path in FILES

@@ -30,6 +30,7 @@ from spikecli.cli import (
 )
 from spikecli.cli.options.fields import refreshed
 from spikecli.errors import ChoiceError, SettingError, SpikeError, Stopped
+from spikecli.plugins import load
 
 app = typer.Typer(
     name="spikecli",
@@ -58,6 +59,14 @@ def _root(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, show_envvar=False, help="Show the version and exit."
     ),
+    files: list[Path] | None = typer.Option(
+        None,
+        "--import",
+        metavar="FILE",
+        readable=False,
+        show_envvar=False,
+        help="Run a Python file that adds parts of your own; behind the command, too, or as SPIKECLI_IMPORT.",
+    ),
 ) -> None:
     """Spiking neural networks for 3-D point clouds and event cameras."""
 
@@ -80,7 +89,10 @@ app.command()(doctor.doctor)
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0 done, 1 an error the user can fix, 2 usage, 130 interrupted."""
     try:
-        _command()(args=None if arguments is None else list(arguments), prog_name="spikecli", standalone_mode=True)
+        words, broken = load(sys.argv[1:] if arguments is None else arguments)
+        for warning in broken:
+            console.warning(warning)
+        _command()(args=words, prog_name="spikecli", standalone_mode=True)
     except SettingError as problem:
         console.error(f"{option_of(problem.setting)} {problem.reason}")
         return USAGE if isinstance(problem, ChoiceError) else 1

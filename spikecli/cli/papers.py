@@ -16,11 +16,13 @@ def papers(as_json: options.AsJson = False, quiet: options.Quiet = False, config
 
     Example: spikecli papers
     """
-    from spikecli.settings.taxonomy import TAXONOMY, methods, nested
+    from spikecli.settings.taxonomy import TAXONOMY, from_outside, methods, nested
 
     console = Console(as_json, quiet)
-    console.document(nested())
-    console.tree("directly trained spiking networks (arXiv 2305.19725)", [twig(one) for one in TAXONOMY])
+    outside = from_outside()
+    shown = (*TAXONOMY, outside) if outside else TAXONOMY
+    console.document(nested(shown))
+    console.tree("directly trained spiking networks (arXiv 2305.19725)", [twig(one) for one in shown])
     implemented = sum(bool(one.options) for one in methods())
     console.say(f"{implemented} of {len(methods())} are implemented; the options are those of `spikecli train`")
 

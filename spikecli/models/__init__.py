@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from spikecli.models import dela, joint, pointnet, resnet, vgg
-from spikecli.settings import networks
+from spikecli.settings import networks, outside
 from spikecli.settings.networks import ModelConfig
 from spikecli.settings.rules import refuse_network
 
@@ -35,5 +35,7 @@ def build(config: ModelConfig) -> nn.Module:
     Raise SpikeError if the settings clash.
     """
     refuse_network(config)
+    if config.name not in MODELS:
+        MODELS[config.name] = outside.fetched("model", config.name)
     make = MODELS[config.name]
     return joint.Joint(make, config) if config.is_joint else make(config)

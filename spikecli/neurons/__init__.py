@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from spikecli.errors import SpikeError
 from spikecli.neurons import charge, fire, norm, reset, start, surrogate
 from spikecli.neurons.neuron import Amplitude, Neuron
-from spikecli.settings import choices
+from spikecli.settings import choices, outside
 from spikecli.settings.config import NeuronConfig
 
 Size = tuple[int, int]  # height and width of a map
@@ -43,7 +43,7 @@ def register(slot: str, name: str, build: Callable[..., Any], help: str = "") ->
     """
     if slot not in SLOTS:
         raise SpikeError(f"a neuron has no slot {slot!r}; give one of {', '.join(SLOTS)}")
-    if name in SLOTS[slot]:
+    if name in SLOTS[slot] or name in choices.names(slot):
         raise SpikeError(f"the {slot} {name!r} is there already; give the part another name")
     choices.add(slot, name, help)
     SLOTS[slot][name] = build
@@ -73,6 +73,7 @@ def build(config: NeuronConfig | None, channels: int, positions: Size | None = N
     """
     if config is None:
         return ReLU()
+    _fetch(config)
     firing = fire.build(config)
     return Neuron(
         start.build(config),
@@ -82,6 +83,13 @@ def build(config: NeuronConfig | None, channels: int, positions: Size | None = N
         reset.build(config, firing),
         AMPLITUDES[config.amplitude](config, channels, positions),
     )
+
+
+def _fetch(config: NeuronConfig) -> None:
+    """Bring the parts of installed packages that this neuron names into their slots."""
+    for slot, parts in SLOTS.items():
+        if (name := getattr(config, slot)) not in parts:
+            parts[name] = outside.fetched(slot, name)
 
 
 def layers(model: nn.Module) -> dict[str, Neuron]:

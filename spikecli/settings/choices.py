@@ -14,6 +14,8 @@ from typing import Any
 
 from pydantic import AfterValidator, GetCoreSchemaHandler
 
+from spikecli.settings import outside
+
 # Slot: name: what it is, in a few words.
 BUILT_IN = MappingProxyType(
     {
@@ -84,11 +86,18 @@ def add(slot: str, name: str, help: str = "") -> None:
     if slot not in BUILT_IN:
         raise ValueError(f"found no slot {slot!r}; wanted one of {', '.join(BUILT_IN)}")
     _added.setdefault(slot, {})[name] = help
+    outside.note(slot, name)
 
 
 def remove(slot: str, name: str) -> None:
     """Remove a name that was added to a slot; built-in and unknown names are ignored."""
-    _added.get(slot, {}).pop(name, None)
+    if _added.get(slot, {}).pop(name, None) is not None:
+        outside.forget(slot, name)
+
+
+def added(slot: str) -> dict[str, str]:
+    """Return the names of a slot that came from outside, each with what it is."""
+    return dict(_added.get(slot, {}))
 
 
 def described(slot: str) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from spikecli.settings import choices
+
 
 @dataclass(frozen=True)
 class Method:
@@ -134,6 +136,16 @@ TAXONOMY = (
 def methods(branches: tuple[Branch | Method, ...] = TAXONOMY) -> list[Method]:
     """Return every method, in the order of the tree."""
     return [each for one in branches for each in ([one] if isinstance(one, Method) else methods(one.below))]
+
+
+def from_outside() -> Branch | None:
+    """Return the parts, networks and presets that plug-ins and imported files brought; None if there are none."""
+    found = [
+        Method(f"{name} ({text})" if text else name, (f"--{slot} {name}",))
+        for slot in choices.BUILT_IN
+        for name, text in choices.added(slot).items()
+    ]
+    return Branch("from outside", tuple(found)) if found else None
 
 
 def nested(branches: tuple[Branch | Method, ...] = TAXONOMY) -> list[dict[str, Any]]:

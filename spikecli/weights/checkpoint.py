@@ -16,12 +16,18 @@ from spikecli.files import tensors
 from spikecli.files.gate import fits, reading
 from spikecli.models import joint
 from spikecli.settings.config import TrainConfig, validated
+from spikecli.weights.needs import SHAPE, demand, needs
 from spikecli.weights.reference import NAME, reference
 from spikecli.weights.reparameterize import reparameterize
 from spikecli.weights.run_folder import LAST
 
 FORMAT = "spikecli-1"
-_NOTES: dict[str, Any] = {"data": {str: str}, "progress": {"epochs": [dict]}, "metrics": dict}  # shapes, where there
+_NOTES: dict[str, Any] = {
+    "data": {str: str},
+    "progress": {"epochs": [dict]},
+    "metrics": dict,
+    "needs": SHAPE,
+}  # shapes, where there
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,12 @@ class Checkpoint:
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint atomically; raise SpikeError, and keep the former file, if a weight is not finite."""
+    outside = needs(checkpoint.config)
     metadata = {
         "format": FORMAT,
         "config": checkpoint.config.model_dump_json(),
         "classnames": json.dumps(checkpoint.classnames),
-        "notes": json.dumps(checkpoint.notes),
+        "notes": json.dumps({**checkpoint.notes, **({"needs": outside} if outside else {})}),
     }
     tensors.write(path, checkpoint.tensors, metadata)
 
@@ -52,12 +59,14 @@ def load(path: Path) -> Checkpoint:
     found, metadata = tensors.read(path)
     if metadata.get("format") != FORMAT:
         raise SpikeError(f"{path} holds weights that spikecli did not write; give a checkpoint of `spikecli train`")
-    with reading(path, "the file is damaged, copy it again"):
-        config = validated(TrainConfig, json.loads(metadata["config"]))
+    with reading(path, cure := "the file is damaged, copy it again"):
         classnames, notes = json.loads(metadata["classnames"]), json.loads(metadata["notes"])
     told = fits(notes, dict) and all(fits(notes[name], shape) for name, shape in _NOTES.items() if name in notes)
     if not fits(classnames, [str]) or not told:
         raise SpikeError(f"the settings in {path} do not add up; the file is damaged, copy it again")
+    demand(notes.get("needs", []), str(path))
+    with reading(path, cure):
+        config = validated(TrainConfig, json.loads(metadata["config"]))
     return Checkpoint(found, config, tuple(classnames), notes)
 
 

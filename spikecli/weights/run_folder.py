@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spikecli.errors import SpikeError
+from spikecli.errors import ChoiceError, SpikeError
 from spikecli.files.gate import fits, read_json, read_lines, reading
 from spikecli.settings.config import TrainConfig, validated
 
@@ -60,7 +60,14 @@ def _settings(folder: Path) -> tuple[TrainConfig, tuple[dict[str, Any], ...]]:
 
     path = folder / SETTINGS
     if path.is_file():
-        return validated(TrainConfig, read_json(path, dict, CURE)), ()
+        values = read_json(path, dict, CURE)
+        try:
+            return validated(TrainConfig, values), ()
+        except ChoiceError:  # a part that is not here: the weights say whose it is
+            for name in (STATE, LAST):
+                if (folder / name).is_file():
+                    checkpoints.load(folder / name)
+            raise
     for name in (LAST, STATE):
         if (folder / name).is_file():
             stored = checkpoints.load(folder / name)

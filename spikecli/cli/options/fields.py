@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
+from spikecli.settings import choices
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.document import DECIDED, described
 from spikecli.settings.networks import NETWORKS, with_field
@@ -39,6 +40,20 @@ def help_of(name: str, field: FieldInfo) -> str:
     return described(name, field) + (f" For {', '.join(having)}." if some else "")
 
 
+NAMED = {
+    "model": "Network: pointnet or dela for clouds; resnet18, resnet19, resnet20 or vgg16 for recordings and images",
+    "paper": f"A neuron and what it trains with: {', '.join(choices.BUILT_IN['paper'])}; several joined by +",
+    "recipe": "Schedule preset. Clouds: short (30 epochs), paper (the authors' 200) or dela (60). "
+    "Recordings: events (30). Images: cifar (the authors' 400)",
+}  # options whose help names what is built in
+
+
+def named(name: str) -> str:
+    """Return the help of such an option, with what came from outside."""
+    added = [f"{each} ({text})" if text else each for each, text in choices.added(name).items()]
+    return NAMED[name] + (f"; from outside: {', '.join(added)}." if added else ".")
+
+
 def plain_type(annotation: Any) -> type:
     """Return the type of a field's value on the command line: str, int, float or bool."""
     origin = get_origin(annotation)
@@ -57,5 +72,7 @@ def option(name: str, field: FieldInfo, panel: str) -> Any:
 
 def refreshed(name: str) -> str | None:
     """Return the current help of an option, including plug-ins; None if no field of settings belongs to it."""
+    if name in NAMED:
+        return named(name)
     found = {**network_fields(), **training_fields(), **neuron_fields()}
     return help_of(name, found[name]) if name in found else None

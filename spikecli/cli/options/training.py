@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from spikecli.cli.options.fields import help_of, network_fields, neuron_fields, option, training_fields
+from spikecli.cli.options.fields import help_of, named, network_fields, neuron_fields, option, training_fields
 from spikecli.settings.config import TrainConfig
-from spikecli.settings.papers import PAPERS
 
 NEURON_PARTS: dict[str, Any] = {
     name: option(name, field, "Neuron parts (instead of the paper's own)") for name, field in neuron_fields().items()
@@ -26,22 +25,18 @@ _FITTING = "what suits the data set"
 Model = Annotated[
     str | None,
     typer.Option(
-        help="Network: pointnet or dela for clouds; resnet18, resnet19, resnet20 or vgg16 for recordings and images.",
+        help=named("model"),
         show_default=_FITTING,
     ),
 ]
 Paper = Annotated[
     str | None,
-    typer.Option(
-        help="A neuron and what it trains with: " + ", ".join(PAPERS) + "; several joined by +.", show_default=_FITTING
-    ),
+    typer.Option(help=named("paper"), show_default=_FITTING),
 ]
 Recipe = Annotated[
     str | None,
     typer.Option(
-        help="Schedule preset. Clouds: short (30 epochs), paper (the authors' 200) or dela (60). "
-        "Recordings: events (30). "
-        "Images: cifar (the authors' 400).",
+        help=named("recipe"),
         show_default=_FITTING,
     ),
 ]

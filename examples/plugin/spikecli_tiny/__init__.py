@@ -1,0 +1,1 @@
+"""A plug-in of spikecli, to copy: a neuron part, a network for clouds, and a preset."""
