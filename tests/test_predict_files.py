@@ -108,7 +108,7 @@ def test_predict_sees_what_eval_saw(cli: Callable, tmp_path: Path) -> None:
                 np.save(names[-1], test.points[index])
             else:
                 names[-1].write_text((head + "end_header\n" if suffix == ".ply" else "") + rows)
-    trained = Trained.open("reference", "cpu")
+    trained = Trained.open("reference")  # on the device that predict takes
     chosen = np.arange(0, len(test.labels), 40).repeat(3)
     seen = probabilities(trained, test.inputs(4, chosen), 4)[-1]
     said = cli("predict", *names, "--top", 99, "--json").document

@@ -17,7 +17,8 @@ from torch import nn
 from spikecli import models
 from spikecli.datasets.clouds.store import PointClouds, load_points
 from spikecli.errors import SpikeError
-from spikecli.evaluation import metrics
+from spikecli.evaluation import evaluate as evaluation
+from spikecli.evaluation import metrics, stopping
 from spikecli.evaluation.evaluate import evaluate, step_logits
 from spikecli.evaluation.how import How
 from spikecli.evaluation.step_scores import (
@@ -237,6 +238,18 @@ def test_eval_puts_auto_beside_fixed_steps(cli: Cli, shapes_dir: Path, run: Path
     assert "auto" in shown.out and "of at most 2 on average" in " ".join(shown.out.split())
 
 
+def test_stopping_and_fixed_steps_pass_as_many_samples_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start is drawn for a whole pass, so both draw the same only for the same number of samples."""
+    points = np.random.default_rng(0).normal(size=(7, 16, 3)).astype(np.float32)
+    model = network("spiking-pointnet", classes=4).eval()
+    for size in (3, 7):
+        for module in (evaluation, stopping):
+            monkeypatch.setattr(module, "samples_at_a_time", lambda inputs, device, size=size: size)
+        fixed = step_logits(model, points, 3, CPU, "fp32", 5).mean(0)
+        never = answers(model, points, StopRule(1.0, 3), How(seed=5))[0]
+        torch.testing.assert_close(never, fixed, atol=1e-5, rtol=0)
+
+
 def test_a_network_that_draws_nothing_is_asked_once(cli: Cli, shapes_dir: Path, tmp_path: Path) -> None:
     names = load_points(shapes_dir, "shapes", "test").classnames
     config = TrainConfig(
@@ -255,7 +268,7 @@ def test_predict_says_how_many_steps_each_file_took(cli: Cli, shapes_dir: Path, 
     from spikecli.datasets.clouds.formats import load_points_of
 
     points = np.stack([load_points_of(file, 64, seed=0) for file in files])
-    chances, steps = sure_probabilities(Trained.open(run, "cpu"), points, StopRule(0.6, 3), 0)
+    chances, steps = sure_probabilities(Trained.open(run), points, StopRule(0.6, 3), 0)  # predict's device
     assert [answer["timesteps"] for answer in done.document] == steps
     for answer, row in zip(done.document, chances, strict=True):
         assert answer["predictions"][0]["probability"] == pytest.approx(row.max(), abs=1e-6)

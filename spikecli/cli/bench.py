@@ -21,7 +21,10 @@ BatchSize = Annotated[int, typer.Option(help="Clouds a step.")]
 Points = Annotated[int, typer.Option(help="Points a cloud.")]
 Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps, rows for each.")]
 Repeats = Annotated[int, typer.Option(min=1, help="Runs of each; medians are reported.")]
-Precision = Annotated[str, typer.Option(help="fp32, bf16 or both, separated by a comma.")]
+Precision = Annotated[
+    str,
+    typer.Option(help="fp32, bf16 or both, separated by a comma; auto: bf16 too where the device gains by it."),
+]
 TNet = Annotated[str, typer.Option(help="T-Nets: pooled, paper or none.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.", show_default="as torch chooses")]
 
@@ -31,7 +34,7 @@ def bench(
     points: Points = 1024,
     timesteps: Steps = "1,2,4",
     repeats: Repeats = 5,
-    precision: Precision = "fp32,bf16",
+    precision: Precision = "auto",
     tnet: TNet = PointNetConfig().tnet,
     threads: Threads = None,
     device: options.Device = "auto",
@@ -41,10 +44,10 @@ def bench(
 ) -> None:
     """Time training and inference of the SNN and the ANN, and the matrix products alone that they cannot do without.
 
-    Example: spikecli bench --timesteps 1,4 --precision bf16
+    Example: spikecli bench --timesteps 1,4
     """
     steps = tuple(parse_steps(timesteps))
-    precisions = parse_precisions(precision)
+    named = None if precision == "auto" else parse_precisions(precision)
     validated(PointNetConfig, {"tnet": tnet})
     validated(TrainConfig, {"batch_size": batch_size, "points": points})
     console = Console(as_json, quiet)
@@ -53,7 +56,8 @@ def bench(
     from spikecli.machine.device import choose_device
     from spikecli.speed import bench as flow
 
-    plan = flow.Plan(batch_size, points, steps, precisions, repeats, tnet, choose_device(device))
+    place = choose_device(device)
+    plan = flow.Plan(batch_size, points, steps, named or flow.worthwhile(place), repeats, tnet, place)
     with flow.limited_to(threads) as used, console.progress("measuring", total=plan.rounds, unit="runs") as advance:
         rows, path = flow.measure(plan, lambda what: advance(1, what))
     settings = {"device": str(plan.device), "threads": used, "batch_size": batch_size, "points": points, "tnet": tnet}

@@ -33,7 +33,10 @@ Split = Annotated[
     Literal["train", "val", "test"], typer.Option(help="Which split; val: the part of train held out in training.")
 ]
 Runs = Annotated[int, typer.Option(min=1, help="Repetitions with other perturbation seeds.")]
-Precision = Annotated[Literal["fp32", "bf16"], typer.Option(help="bf16: of products alone.")]
+Precision = Annotated[
+    Literal["fp32", "bf16", "auto"],
+    typer.Option(help="bf16: of products alone; auto: bf16 where the device multiplies it faster."),
+]
 Out = Annotated[Path | None, typer.Option(help="Write the rows to a CSV file too.")]
 COLUMNS = ("T", "instance acc.", "class acc.", "firing", "synaptic ops", "energy", "time")
 
@@ -82,6 +85,7 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     from spikecli.evaluation.how import How
     from spikecli.evaluation.stopping import StopRule, runs_of, steps_of
     from spikecli.files.atomic import write_rows
+    from spikecli.machine.precision import settled
     from spikecli.view.runs.steps import check_picture, save_steps
     from spikecli.weights.trained import Trained
 
@@ -97,7 +101,7 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     _warn(console, trained, asked.data_dir, asked.data)
     total = flow.passes(samples, steps, stop, runs, drawn) * len(samples.labels)
     with console.progress("evaluating", total=total, unit=samples.unit_name) as advance:
-        how = How(runs, asked.seed, trained.device, asked.precision, advance)
+        how = How(runs, asked.seed, trained.device, settled(asked.precision, trained.device), advance)
         scores = flow.evaluate_steps(model, samples, steps, stop, drawn, how)
     results = flow.results(scores, samples.classnames if asked.by_class else ())
     if asked.out is not None:

@@ -12,7 +12,7 @@ from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.samples import files_for, load_samples
 from spikecli.errors import SpikeError
 from spikecli.evaluation.energy import counted
-from spikecli.evaluation.evaluate import BATCH, probabilities, step_logits
+from spikecli.evaluation.evaluate import BATCH, GPU_BATCH, probabilities, step_logits
 from spikecli.evaluation.stopping import StopRule, sure_probabilities
 from spikecli.weights.provenance import facts_of
 from spikecli.weights.trained import Trained
@@ -53,10 +53,11 @@ def answer_files(trained: Trained, sources: Sequence[str], asked: Asked) -> Iter
 
     Raise SpikeError for one that cannot be read, unless `skip_bad` is set: then its answer says why.
     """
-    known = {} if asked.skip_bad or len(sources) <= BATCH else _look_first(trained, sources, asked)
+    size = GPU_BATCH if trained.device.type == "cuda" else BATCH  # as many as `eval` passes at once
+    known = {} if asked.skip_bad or len(sources) <= size else _look_first(trained, sources, asked)
     again = replace(asked, reading=replace(asked.reading, on_note=AS_FOUND.on_note)) if known else asked
-    for start in range(0, len(sources), BATCH):
-        part = sources[start : start + BATCH]
+    for start in range(0, len(sources), size):
+        part = sources[start : start + size]
         inputs, problems = [], {}
         for source in part:
             try:

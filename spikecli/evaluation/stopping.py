@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
-from spikecli.evaluation.evaluate import BATCH
+from spikecli.evaluation.evaluate import samples_at_a_time
 from spikecli.evaluation.how import How
 from spikecli.machine.device import autocast
 from spikecli.models.inputs import to_network
@@ -130,8 +130,9 @@ def answers(model: nn.Module, inputs: np.ndarray, stop: StopRule, how: How, run:
     parts = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
         torch.manual_seed(how.seed + run)
-        for start in range(0, len(inputs), BATCH):
-            part = inputs[start : start + BATCH]
+        size = samples_at_a_time(inputs, device)  # as with fixed steps: a start draws the same for both
+        for start in range(0, len(inputs), size):
+            part = inputs[start : start + size]
             with carried(model) as membranes, autocast(device, how.precision):
                 parts.append(_answer(model, to_network(part, device, kind), stop, membranes))
             how.on_samples(len(part))

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from spikecli import models
 from spikecli.machine.device import autocast
+from spikecli.machine.precision import best
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.papers import neuron_of
 from spikecli.speed.floor import Floor, multiply_adds, necessary
@@ -71,6 +72,11 @@ class Plan:
         """The number of times `measure` calls `on_done`."""
         cases = list(self.cases())
         return len(cases) * self.repeats + sum(work == TRAINING for _, work, _ in cases) + self.repeats
+
+
+def worthwhile(device: torch.device) -> tuple[str, ...]:
+    """Return the precisions that a device gains by: fp32, and bf16 where it is multiplied faster."""
+    return tuple(dict.fromkeys(("fp32", best(device))))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ def show_damage(console: Console, asked: Asked, timesteps: Sequence[int], damage
     from spikecli.evaluation.evaluate import passes, samples_for
     from spikecli.evaluation.how import How
     from spikecli.evaluation.stopping import steps_of
+    from spikecli.machine.precision import settled
     from spikecli.weights.trained import Trained
 
     severities, trained = chosen_severities(damage.severities), Trained.open(asked.checkpoint, asked.device)
@@ -34,7 +35,7 @@ def show_damage(console: Console, asked: Asked, timesteps: Sequence[int], damage
     total = through * asked.runs * len(battery.cases) * len(samples.labels)
     reports = []
     with console.progress("evaluating damaged samples", total=total, unit=samples.unit_name) as advance:
-        how = How(asked.runs, asked.seed, trained.device, asked.precision, advance)
+        how = How(asked.runs, asked.seed, trained.device, settled(asked.precision, trained.device), advance)
         for each, split in runs:
             cells = flow.robustness(each.network, split, battery, timesteps, how)
             reports.append(flow.Report(str(each.path), cells, flow.means(cells)))
