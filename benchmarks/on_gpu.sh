@@ -45,7 +45,7 @@ wanted() { [[ " $PARTS " == *" $1 "* ]]; }
 "$PYTHON" -c 'import sys, torch; print(sys.version.split()[0], torch.__version__, torch.cuda.is_available() and torch.cuda.get_device_name())'
 
 if wanted steps; then
-    part steps "$PYTHON" benchmarks/bench_steps.py --device "$DEVICE" --batch-size "$BATCH" --points "$POINTS" --steps "$STEPS"
+    part steps "$PYTHON" benchmarks/bench_steps.py --device "$DEVICE" --batch-size "$BATCH" --points "$POINTS" --steps "$STEPS" ${TINY:+--no-bits}
 fi
 
 if wanted train; then

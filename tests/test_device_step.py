@@ -16,9 +16,10 @@ from spikecli.models import pooled
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import map_size, network_settings
 from spikecli.settings.papers import PAPERS, neuron_of
-from spikecli.training import captured, feeds, runs, train
+from spikecli.training import captured, feeds, train
 from spikecli.training.batches import Batches
 from spikecli.training.device_augment import ON_DEVICE, roll, thinned_size
+from spikecli.training.optimizer_state import MOMENTS, moments_of
 from spikecli.training.step import LOSS, SOUND, Step
 
 CPU = torch.device("cpu")
@@ -263,7 +264,7 @@ def test_an_optimizers_state_goes_to_its_parameters_device(tmp_path: Path) -> No
     parameter = torch.empty(3, device="meta")  # stands in for a GPU
     found = {f"optimizer/a/{key}": torch.ones(3) for key in ("exp_avg", "exp_avg_sq")}
     found["optimizer/a/step"] = torch.ones(())
-    state = runs._moments(tmp_path, "a", parameter, found, runs._MOMENTS["adam"])
+    state = moments_of(tmp_path, "a", parameter, found, MOMENTS["adam"])
     assert {value.device.type for value in state.values()} == {"meta"} and len(state) == 3
 
 

@@ -46,8 +46,7 @@ def bench(
 
     Example: spikecli bench --timesteps 1,4
     """
-    steps = tuple(parse_steps(timesteps))
-    named = None if precision == "auto" else parse_precisions(precision)
+    steps, named = tuple(parse_steps(timesteps)), parse_precisions(precision)
     validated(PointNetConfig, {"tnet": tnet})
     validated(TrainConfig, {"batch_size": batch_size, "points": points})
     console = Console(as_json, quiet)
@@ -60,7 +59,7 @@ def bench(
     plan = flow.Plan(batch_size, points, steps, named or flow.worthwhile(place), repeats, tnet, place)
     with flow.limited_to(threads) as used, console.progress("measuring", total=plan.rounds, unit="runs") as advance:
         rows, path = flow.measure(plan, lambda what: advance(1, what))
-    settings = {"device": str(plan.device), "threads": used, "batch_size": batch_size, "points": points, "tnet": tnet}
+    settings = {"device": str(place), "threads": used, "batch_size": batch_size, "points": points, "tnet": tnet}
     results = {"results": [asdict(row) for row in rows], "data_path": asdict(path)}
     console.document({**settings, "repeats": repeats, **results})
     console.table(

@@ -104,6 +104,8 @@ def _refuse_data(config: TrainConfig, kind: str, flips: bool, augments: Collecti
         )
     if config.augment == "flip-roll" and not flips:
         raise SettingError("augment", f"flip-roll mirrors what is then no longer of its class in {dataset}; take roll")
+    if config.resample and kind != "points":
+        raise SettingError("resample", f"is for clouds of points, but {dataset} holds {kind}; remove it")
     for setting, given in (("slicing", config.slicing != "count"), ("size", config.size is not None)):
         if given and kind != "events":
             raise SettingError(setting, f"is for recordings of events, but {dataset} holds {kind}; remove it")

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikecli.datasets.clouds.geometry import normalize_unit_sphere
 from spikecli.datasets.sets import augmentations
+from spikecli.errors import SettingError
 from spikecli.machine import processes
 from spikecli.machine.device import storage_type
 from spikecli.models.inputs import to_device, to_network
@@ -43,15 +45,41 @@ class Batches:
     def batch(self, indices: np.ndarray, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         """Return this process's share of the augmented batch, for the network, and labels (b,)."""
         rng = np.random.default_rng([self.config.seed, 2, epoch, step])
-        inputs = augmentations()[self.config.augment](self.inputs[indices], rng)
+        inputs = self.inputs[indices]
+        if self.config.resample:
+            inputs = points_drawn(inputs, self.config.points, np.random.default_rng([self.config.seed, 3, epoch, step]))
+        inputs = augmentations()[self.config.augment](inputs, rng)
         share = slice(processes.rank(), None, processes.world())
         return self.to_device(inputs[share]), to_device(self.labels[indices][share], self.device)
 
     def clean(self, epoch: int, limit: int) -> Iterator[Tensor]:
         """Yield this process's share of clean batches, `limit` samples at most."""
         for indices in self.order(epoch)[: max(1, limit // self.config.batch_size)]:
-            yield self.to_device(self.inputs[indices][processes.rank() :: processes.world()])
+            share = self.inputs[indices][processes.rank() :: processes.world()]
+            yield self.to_device(first_points(share, self.config.points) if self.config.resample else share)
 
     def to_device(self, inputs: np.ndarray) -> Tensor:
         """Return a batch (b, ...) as network input."""
         return to_network(inputs, self.device, storage_type(self.config.precision))
+
+
+def points_drawn(clouds: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return clouds (B, count, 3) of points drawn from each of `clouds` (B, N, 3), no point twice, normalized."""
+    chosen = rng.random(clouds.shape[:2]).argsort(1)[:, :count]
+    return normalize_unit_sphere(np.take_along_axis(clouds, chosen[..., None], 1))
+
+
+def first_points(clouds: np.ndarray, count: int) -> np.ndarray:
+    """Return the first `count` points of each of `clouds` (B, N, 3) in the unit sphere, as evaluation takes them."""
+    return normalize_unit_sphere(clouds[:, :count])
+
+
+def check_resampling(config: TrainConfig, inputs: np.ndarray) -> None:
+    """Raise SpikeError if points are to be drawn anew, but no more are prepared than the network takes."""
+    if config.resample and inputs.shape[1] <= config.points:
+        more = 2 * config.points
+        raise SettingError(
+            "resample",
+            f"draws {config.points} points among those prepared, but {config.dataset} has {inputs.shape[1]} a cloud; "
+            f"run `spikecli data prepare {config.dataset} --points {more}` or ask for fewer points",
+        )

@@ -60,6 +60,14 @@ def stretch(points: Tensor) -> Tensor:
     return points.gather(1, order.unsqueeze(2).expand(-1, -1, 3)) * scale
 
 
+def points_drawn(points: Tensor, count: int) -> Tensor:
+    """Return clouds (B, count, 3) of points drawn from each of (B, N, 3), no point twice, in the unit sphere."""
+    chosen = _uniform(points, *points.shape[:2]).argsort(1)[:, :count]
+    drawn = points.gather(1, chosen.unsqueeze(2).expand(-1, -1, 3))
+    centered = drawn - drawn.mean(1, keepdim=True)
+    return centered / centered.square().sum(2).amax(1).sqrt().clamp_min(1e-12)[:, None, None]
+
+
 def roll(frames: Tensor) -> Tensor:
     """Return frames (B, T, 2, H, W), each recording rolled by up to ±5 pixels in x and in y."""
     height, width = frames.shape[-2:]

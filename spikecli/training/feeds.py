@@ -13,7 +13,7 @@ from spikecli.machine import processes
 from spikecli.machine.device import storage_type
 from spikecli.models.inputs import as_network_input
 from spikecli.training.batches import Batches
-from spikecli.training.device_augment import ON_DEVICE, SIZES, augmentations_of
+from spikecli.training.device_augment import ON_DEVICE, SIZES, augmentations_of, points_drawn
 
 SHARE = 0.25  # of a GPU's free memory that a split may take
 
@@ -70,6 +70,7 @@ class ResidentFeed:
         self._kind = storage_type(batches.config.precision)
         self._augment = ON_DEVICE[batches.config.augment]
         self._size = SIZES.get(batches.config.augment, lambda inputs, rng: 0)
+        self._points = batches.config.points if batches.config.resample else 0
         self._epoch = -1
         self._order = self._current = torch.empty(0)
 
@@ -83,11 +84,14 @@ class ResidentFeed:
                 self._current = self._order[0].clone()
         self._current.copy_(self._order[step])
         rng = np.random.default_rng([self._batches.config.seed, 2, epoch, step])
-        return self._size(self._batches.inputs, rng)
+        taken = self._batches.inputs[:1, : self._points] if self._points else self._batches.inputs
+        return self._size(taken, rng)
 
     def make(self, shape: Any) -> tuple[Tensor, Tensor]:
         """Return the current batch (b, ...), freshly augmented, and labels (b,)."""
         inputs = self._inputs.index_select(0, self._current)
+        if self._points:
+            inputs = points_drawn(inputs, self._points)
         labels = self._labels.index_select(0, self._current)
         return as_network_input(self._augment(inputs, shape), self._kind), labels
 

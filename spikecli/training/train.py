@@ -26,7 +26,7 @@ from spikecli.models.joint import Joint
 from spikecli.progress import Watch
 from spikecli.settings.config import TrainConfig
 from spikecli.training import evidence, schedule
-from spikecli.training.batches import Batches
+from spikecli.training.batches import Batches, check_resampling, first_points
 from spikecli.training.captured import next_pace, runner
 from spikecli.training.feeds import feed
 from spikecli.training.interruption import Stop, stoppable
@@ -57,6 +57,7 @@ def opened(
     samples = load_samples(data_dir, config.dataset, "train", config, watch=watch)
     inputs = samples.inputs(config.timesteps)
     config = fitted_to(config, samples, inputs)
+    check_resampling(config, inputs)
     with processes.joined(device):
         folder = out or default_folder(runs, config, resume)
         held = (folder / STATE).exists()
@@ -97,7 +98,8 @@ class Trainer:
         self.optimizer = schedule.optimizer(config, self.model)
         self.unit_name = samples.unit_name
         self.batches = Batches(inputs[kept], samples.labels[kept], config, device)
-        self.held_out = Batches(inputs[held_out], samples.labels[held_out], config, device)
+        scored = first_points(inputs[held_out], config.points) if config.resample else inputs[held_out]
+        self.held_out = Batches(scored, samples.labels[held_out], config, device)
         self.run = Run(folder, config, samples.classnames)
         self.scores: dict[str, float | None] = {}  # of what else was trained
         self.step = Step(config, self.model, self.optimizer, device)

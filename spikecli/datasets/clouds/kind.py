@@ -84,8 +84,12 @@ class Clouds(Kind[CloudFacts]):
     def load(
         self, facts: CloudFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, watch: Watch
     ) -> Samples:
-        """Return the clouds of a split, `config.points` of each; SpikeError as `load_points`."""
-        found = load_points(data_dir, facts.name, split, config.points)
+        """Return the clouds of a split, `config.points` of each, or all where training draws among them.
+
+        SpikeError as `load_points`.
+        """
+        whole = config.resample and not fixed
+        found = load_points(data_dir, facts.name, split, None if whole else config.points)
         return replace(found, classnames=facts.classnames) if facts.own else found
 
     def read_file(
