@@ -90,8 +90,7 @@ def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOpt
     from spikecli.weights.trained import Trained
 
     steps, auto = parse_dial(timesteps)
-    stop = StopRule(turned.confidence, turned.most) if auto else None
-    drawn = turned.figure is not None
+    stop, drawn = StopRule(turned.confidence, turned.most) if auto else None, turned.figure is not None
     if drawn and stop is not None and not steps:
         steps = list(range(1, stop.most + 1))  # what the stops are to be compared with in the figure
     check_picture(turned.figure)
