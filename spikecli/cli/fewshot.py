@@ -54,7 +54,7 @@ def fewshot(
     look: clip_options.Look,
     words: clip_options.Words,
     how: Fitted,
-    speech: options.Speech,
+    speech: options.Output,
     shots: Shots = 16,
     runs: Runs = 3,
     limit: clip_options.Limit = None,

@@ -58,7 +58,7 @@ class Shown:
 def predict(
     given: Given,
     reading: Reading,
-    speech: options.Speech,
+    speech: options.Output,
     timesteps: Timesteps = "4",
     top: Top = 5,
     confidence: Confidence = 0.9,

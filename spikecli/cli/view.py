@@ -66,7 +66,7 @@ def view(
     through: event_options.ThroughClip,
     evaluation: run_options.Evaluation,
     reading: Reading,
-    speech: options.Speech,
+    speech: options.Output,
     out: Out = None,
     show: Show = None,
     checkpoint: Checkpoint = None,

@@ -39,7 +39,7 @@ PerStep = Annotated[bool, typer.Option("--per-step", help="Show also how the ans
 def zeroshot(
     look: clip_options.Look,
     words: clip_options.Words,
-    speech: options.Speech,
+    speech: options.Output,
     damage: RecordingDamage,
     reading: Reading,
     sources: Sources = None,

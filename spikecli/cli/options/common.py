@@ -65,7 +65,7 @@ DATA_DIR = Path("data")
 
 
 @dataclass(frozen=True)
-class Speech:
+class Output:
     """Options of the output."""
 
     as_json: options.AsJson = False
