@@ -52,7 +52,7 @@ class Fitted:
 def fewshot(
     dataset: Annotated[str, typer.Argument(help="A prepared data set of event recordings.")],
     look: clip_options.Look,
-    words: clip_options.Words,
+    words: clip_options.Prompts,
     how: Fitted,
     speech: options.Output,
     shots: Shots = 16,

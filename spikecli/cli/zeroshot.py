@@ -38,7 +38,7 @@ PerStep = Annotated[bool, typer.Option("--per-step", help="Show also how the ans
 @with_groups
 def zeroshot(
     look: clip_options.Look,
-    words: clip_options.Words,
+    words: clip_options.Prompts,
     speech: options.Output,
     damage: RecordingDamage,
     reading: Reading,
@@ -119,7 +119,7 @@ def _dataset(names: list[str], data_dir: Path) -> str | None:
 
 
 def _asked(
-    words: clip_options.Words, dataset: str | None, names: list[str], data_dir: Path, skip_bad: bool
+    words: clip_options.Prompts, dataset: str | None, names: list[str], data_dir: Path, skip_bad: bool
 ) -> Question:
     from spikecli.neuroclip.zeroshot import ask_about, ask_of_files, read_words
 

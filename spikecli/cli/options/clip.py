@@ -60,7 +60,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Words:
+class Prompts:
     """Options of the question to CLIP: class names and templates."""
 
     classes: Classes = None
