@@ -26,7 +26,7 @@ from spikecli.view.drawing.canvas import THEMES, pixels
 from spikecli.view.drawing.film import save_gif
 from spikecli.view.look import MOST_FRAMES, ClipLook, EventLook, Look
 from spikecli.view.recordings import flow
-from spikecli.view.recordings.clip import Sight, predictions_of
+from spikecli.view.recordings.clip import ClipView, predictions_of
 from spikecli.view.recordings.clip_figure import clip_figure, shown_classes
 from spikecli.view.recordings.colors import colored, full_count
 from spikecli.view.recordings.film import FADE, EventFilm, surfaces
@@ -430,7 +430,7 @@ def test_the_strip_is_what_clip_is_given_and_the_last_step_is_what_zeroshot_says
     from spikecli.neuroclip.features import Viewing
     from spikecli.neuroclip.zeroshot import FILE_TEMPLATES, Question, classify_files
 
-    sights: list[Sight] = []
+    sights: list[ClipView] = []
     monkeypatch.setattr(flow, "clip_figure", lambda given, theme: sights.extend(given) or clip_figure(given, theme))
     asked = ClipLook(classes="a,some longer name", image_preset="white")
     wanted = look(tmp_path, brightening, out=tmp_path / "c.png", clip=asked, events=EventLook(slicing="time"))
@@ -451,7 +451,7 @@ def test_the_strip_is_what_clip_is_given_and_the_last_step_is_what_zeroshot_says
 def test_the_picture_shows_the_images_and_a_bluer_cell_for_the_likelier_class() -> None:
     chances = np.array([[0.9, 0.1], [0.05, 0.95]])
     images = np.stack([np.full((3, 8, 8), value) for value in (0.2, 0.7)])
-    sight = Sight(take_of(events_of(9), "a", "cat"), images, chances, chances, ("cat", "dog"), "tiny")
+    sight = ClipView(take_of(events_of(9), "a", "cat"), images, chances, chances, ("cat", "dog"), "tiny")
     figure = clip_figure([sight], THEMES["light"])
     pictures = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     assert [float(picture.mean()) for picture in pictures] == pytest.approx([0.2, 0.7])
@@ -468,7 +468,7 @@ def test_of_many_classes_the_likeliest_and_the_true_one_are_shown() -> None:
     chances = np.array([[0.3, 0.2, 0.15, 0.12, 0.1, 0.08, 0.04, 0.01]])
     images = np.zeros((1, 3, 8, 8))
     shown = [
-        shown_classes(Sight(take_of(events_of(9), "x", label), images, chances, chances, names, ""))
+        shown_classes(ClipView(take_of(events_of(9), "x", label), images, chances, chances, names, ""))
         for label in ("", "b", "h")
     ]
     assert shown == [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4], [0, 1, 2, 3, 7]]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Sight:
+class ClipView:
     """CLIP's view of a recording: images (T, 3, S, S) in 0…1, and probabilities (T, K).
 
     `alone` are those of each picture by itself, `so_far` those of all pictures up to it.
@@ -34,7 +34,7 @@ class Sight:
     clip: str
 
 
-def look_through_clip(look: Look, takes: Sequence[Take], watch: Watch) -> list[Sight]:
+def look_through_clip(look: Look, takes: Sequence[Take], watch: Watch) -> list[ClipView]:
     """Return the CLIP's view of each recording; raise SpikeError as `open_backbone` and `ask_about` do."""
     from spikecli.neuroclip.backbone import Telling, open_backbone
 
@@ -65,7 +65,7 @@ def _ask(look: Look, source: str, take: Take) -> tuple[Question, Viewing]:
     return question, Viewing(look.timesteps, look.events.slicing, how.image_preset, how.normalization, threshold)
 
 
-def _see(take: Take, question: Question, viewing: Viewing, model: ClipModel) -> Sight:
+def _see(take: Take, question: Question, viewing: Viewing, model: ClipModel) -> ClipView:
     from spikecli.neuroclip.features import encode_frames
     from spikecli.neuroclip.zeroshot import text_features, zero_shot_logits
 
@@ -77,7 +77,7 @@ def _see(take: Take, question: Question, viewing: Viewing, model: ClipModel) -> 
         return logits.mean(dim=0)[0].softmax(dim=0).cpu().numpy()
 
     steps = range(viewing.timesteps)
-    return Sight(
+    return ClipView(
         take,
         to_images(frames, viewing.preset, model.size, viewing.threshold).numpy(),
         np.stack([chances(step, step + 1) for step in steps]),
@@ -87,7 +87,7 @@ def _see(take: Take, question: Question, viewing: Viewing, model: ClipModel) -> 
     )
 
 
-def predictions_of(sight: Sight) -> list[dict[str, Any]]:
+def predictions_of(sight: ClipView) -> list[dict[str, Any]]:
     """Return the best class after each step, and that of the step alone."""
     names = sight.classnames
     return [

@@ -10,7 +10,7 @@ import numpy as np
 
 from spikecli.view.drawing.canvas import WIDTH, Theme
 from spikecli.view.drawing.chart import shown_steps
-from spikecli.view.recordings.clip import Sight
+from spikecli.view.recordings.clip import ClipView
 from spikecli.view.recordings.picture import Area, framed
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ ROW = 0.24
 FOOT = 0.36
 
 
-def shown_classes(sight: Sight) -> list[int]:
+def shown_classes(sight: ClipView) -> list[int]:
     """Return the classes to draw, the most probable after the last step first; the true class is always included."""
     order = np.argsort(-sight.so_far[-1], kind="stable").tolist()
     best = order[:CLASSES]
@@ -36,7 +36,7 @@ def shown_classes(sight: Sight) -> list[int]:
     return best if not own or own[0] in best else [*best[:-1], own[0]]
 
 
-def clip_figure(sights: Sequence[Sight], theme: Theme) -> Figure:
+def clip_figure(sights: Sequence[ClipView], theme: Theme) -> Figure:
     """Return the figure of some recordings, one below the other."""
     from matplotlib.figure import Figure
 
@@ -53,7 +53,7 @@ def clip_figure(sights: Sequence[Sight], theme: Theme) -> Figure:
 @dataclass(frozen=True)
 class _Table:
     area: Area
-    sight: Sight
+    sight: ClipView
     theme: Theme
     cell: float
 
