@@ -33,7 +33,7 @@ from spikecli.view.recordings.film import FADE, EventFilm, surfaces
 from spikecli.view.recordings.flow import look_at_clip, look_at_events
 from spikecli.view.recordings.page import MOST_EVENTS, event_panel
 from spikecli.view.recordings.picture import EventSheet, strip_of
-from spikecli.view.recordings.take import Take, rates, read_take, record_of, thinned
+from spikecli.view.recordings.take import NamedRecording, rates, read_take, record_of, thinned
 from spikecli.view.sources import kind_of
 
 SIDE = 34
@@ -49,8 +49,8 @@ def events_of(count: int, polarity: int | None = None, seed: int = 0, millisecon
     return events
 
 
-def take_of(events: np.ndarray, name: str = "take", label: str = "") -> Take:
-    return Take(name, Recording(events, SIDE, SIDE), label)
+def take_of(events: np.ndarray, name: str = "take", label: str = "") -> NamedRecording:
+    return NamedRecording(name, Recording(events, SIDE, SIDE), label)
 
 
 def write(path: Path, events: np.ndarray) -> Path:

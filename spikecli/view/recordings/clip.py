@@ -10,7 +10,7 @@ import numpy as np
 
 from spikecli.datasets.events.frames import to_frames, to_images
 from spikecli.progress import Watch
-from spikecli.view.recordings.take import Take
+from spikecli.view.recordings.take import NamedRecording
 
 if TYPE_CHECKING:
     from spikecli.models.clip import ClipModel
@@ -26,7 +26,7 @@ class ClipView:
     `alone` are those of each picture by itself, `so_far` those of all pictures up to it.
     """
 
-    take: Take
+    take: NamedRecording
     images: np.ndarray
     alone: np.ndarray
     so_far: np.ndarray
@@ -34,7 +34,7 @@ class ClipView:
     clip: str
 
 
-def look_through_clip(look: Look, takes: Sequence[Take], watch: Watch) -> list[ClipView]:
+def look_through_clip(look: Look, takes: Sequence[NamedRecording], watch: Watch) -> list[ClipView]:
     """Return the CLIP's view of each recording; raise SpikeError as `open_backbone` and `ask_about` do."""
     from spikecli.neuroclip.backbone import Telling, open_backbone
 
@@ -49,7 +49,7 @@ def look_through_clip(look: Look, takes: Sequence[Take], watch: Watch) -> list[C
     return sights
 
 
-def _ask(look: Look, source: str, take: Take) -> tuple[Question, Viewing]:
+def _ask(look: Look, source: str, take: NamedRecording) -> tuple[Question, Viewing]:
     """Return the question about a recording, and its viewing, as `zeroshot` does."""
     from spikecli.neuroclip import zeroshot
     from spikecli.neuroclip.features import Viewing
@@ -65,7 +65,7 @@ def _ask(look: Look, source: str, take: Take) -> tuple[Question, Viewing]:
     return question, Viewing(look.timesteps, look.events.slicing, how.image_preset, how.normalization, threshold)
 
 
-def _see(take: Take, question: Question, viewing: Viewing, model: ClipModel) -> ClipView:
+def _see(take: NamedRecording, question: Question, viewing: Viewing, model: ClipModel) -> ClipView:
     from spikecli.neuroclip.features import encode_frames
     from spikecli.neuroclip.zeroshot import text_features, zero_shot_logits
 

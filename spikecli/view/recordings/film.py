@@ -10,7 +10,7 @@ import numpy as np
 from spikecli.view.drawing.canvas import Theme, pixels
 from spikecli.view.recordings.colors import colored, full_count
 from spikecli.view.recordings.picture import Area, draw_rates, framed
-from spikecli.view.recordings.take import Take
+from spikecli.view.recordings.take import NamedRecording
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ FOOT = 1.5  # of the rate and the caption
 DOTS = 100  # pixels an inch
 
 
-def surfaces(take: Take, frames: int) -> Iterator[np.ndarray]:
+def surfaces(take: NamedRecording, frames: int) -> Iterator[np.ndarray]:
     """Yield for each frame the events (2, H, W) since the frame before, plus older ones that have not faded out."""
     width, height = take.recording.width, take.recording.height
     events, step = take.recording.events, take.duration / frames
@@ -39,7 +39,7 @@ def surfaces(take: Take, frames: int) -> Iterator[np.ndarray]:
 class EventFilm:
     """The frames of one recording, drawn one after the other on one figure."""
 
-    def __init__(self, take: Take, frames: int, speed: float, theme: Theme) -> None:
+    def __init__(self, take: NamedRecording, frames: int, speed: float, theme: Theme) -> None:
         self.take, self.frames, self.theme = take, frames, theme
         self.busiest = max(surfaces(take, frames), key=lambda surface: float(surface.sum()))
         self.full = full_count(self.busiest)

@@ -19,7 +19,7 @@ from spikecli.view.recordings.clip_figure import clip_figure
 from spikecli.view.recordings.film import EventFilm
 from spikecli.view.recordings.page import event_panel, save_event_page
 from spikecli.view.recordings.picture import EventSheet
-from spikecli.view.recordings.take import Take, read_take, record_of
+from spikecli.view.recordings.take import NamedRecording, read_take, record_of
 from spikecli.view.sources import told_apart
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _check_alone(look: Look) -> None:
         )
 
 
-def _check_lengths(look: Look, takes: list[Take]) -> None:
+def _check_lengths(look: Look, takes: list[NamedRecording]) -> None:
     for source, take in zip(look.sources, takes, strict=True):
         if len(take.recording) < look.timesteps:
             raise SpikeError(
@@ -102,7 +102,7 @@ def _check_lengths(look: Look, takes: list[Take]) -> None:
             )
 
 
-def _read(look: Look, watch: Watch) -> list[Take]:
+def _read(look: Look, watch: Watch) -> list[NamedRecording]:
     watch.on_phase("reading", len(look.sources))
     takes = []
     for source in look.sources:
@@ -112,7 +112,7 @@ def _read(look: Look, watch: Watch) -> list[Take]:
     return [replace(take, name=name) for take, name in zip(takes, names, strict=True)]
 
 
-def _film(look: Look, take: Take, watch: Watch) -> None:
+def _film(look: Look, take: NamedRecording, watch: Watch) -> None:
     assert look.out is not None
     frames = look.events.frames(take.name, take.duration)
     watch.on_phase("filming", frames)

@@ -9,13 +9,13 @@ import numpy as np
 
 from spikecli.view.drawing.canvas import Panel, Theme
 from spikecli.view.drawing.page import write_page
-from spikecli.view.recordings.take import Take, thinned
+from spikecli.view.recordings.take import NamedRecording, thinned
 
 MOST_EVENTS = 12_000  # on a page: with the 4.8 MB of the drawing library it stays under 5 MB
 LENGTH = 2.4  # of the time axis, in sides of the sensor
 
 
-def save_event_page(take: Take, path: Path, theme: Theme, seed: int) -> None:
+def save_event_page(take: NamedRecording, path: Path, theme: Theme, seed: int) -> None:
     """Write the events as one HTML file of under 5 MB, thinned at random if there are too many."""
     from plotly.graph_objects import Figure
 
@@ -44,7 +44,7 @@ def save_event_page(take: Take, path: Path, theme: Theme, seed: int) -> None:
     write_page(figure, path, take.title, theme)
 
 
-def _trace(take: Take, kept: np.ndarray, name: str, color: str, polarity: int) -> Any:
+def _trace(take: NamedRecording, kept: np.ndarray, name: str, color: str, polarity: int) -> Any:
     from plotly.graph_objects import Scatter3d
 
     chosen = kept[take.recording.events["p"][kept] == polarity]
@@ -60,7 +60,7 @@ def _trace(take: Take, kept: np.ndarray, name: str, color: str, polarity: int) -
     )
 
 
-def event_panel(take: Take, theme: Theme) -> Panel:
+def event_panel(take: NamedRecording, theme: Theme) -> Panel:
     """Return all events as a cloud in the unit sphere: time to the right, x into the depth, y downward."""
     from matplotlib.colors import to_rgb
 

@@ -11,7 +11,7 @@ import numpy as np
 from spikecli.datasets.events.frames import Slicing, to_frames
 from spikecli.view.drawing.canvas import WIDTH, Theme
 from spikecli.view.recordings.colors import colored, full_count
-from spikecli.view.recordings.take import Take, rates, thinned
+from spikecli.view.recordings.take import NamedRecording, rates, thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ class Strip:
     edges: np.ndarray
 
 
-def strip_of(take: Take, slicing: Slicing, theme: Theme) -> Strip:
+def strip_of(take: NamedRecording, slicing: Slicing, theme: Theme) -> Strip:
     """Return the slices of a recording in color; raise SpikeError if it has fewer events than slices."""
     counts = to_frames(take.recording, slicing)
     place = slicing.assign(take.recording.events["t"])
@@ -45,7 +45,7 @@ def strip_of(take: Take, slicing: Slicing, theme: Theme) -> Strip:
 class EventSheet:
     """Recordings one below the other, each with its strip, its rate and its cloud."""
 
-    def __init__(self, takes: Sequence[Take], slicing: Slicing, theme: Theme, seed: int) -> None:
+    def __init__(self, takes: Sequence[NamedRecording], slicing: Slicing, theme: Theme, seed: int) -> None:
         self.takes, self.theme, self.seed = takes, theme, seed
         self.strips = [strip_of(take, slicing, theme) for take in takes]
         rows = 2 if len(takes) == 1 and slicing.timesteps > ALONE else 1
@@ -64,14 +64,14 @@ class EventSheet:
             top -= height
         return figure
 
-    def _tall(self, take: Take) -> float:
+    def _tall(self, take: NamedRecording) -> float:
         return self.cell * take.recording.height / take.recording.width
 
-    def _height(self, take: Take) -> float:
+    def _height(self, take: NamedRecording) -> float:
         rows = -(-len(self.strips[0].images) // self.columns)
         return HEAD + rows * (self._tall(take) + LABEL + 0.04) + BODY + 0.1
 
-    def _draw(self, area: Area, take: Take, strip: Strip, top: float) -> None:
+    def _draw(self, area: Area, take: NamedRecording, strip: Strip, top: float) -> None:
         style: dict[str, Any] = {"color": self.theme.ink, "va": "top"}
         area.text(MARGIN, top - 0.12, take.title, fontsize=12, fontweight="bold", **style)
         area.text(MARGIN, top - 0.36, take.facts, fontsize=8, alpha=0.8, **style)
@@ -90,7 +90,7 @@ class EventSheet:
         draw_rates(axes, take, strip.edges, self.theme, "event rate (bands: the slices above)")
         self._draw_cloud(area, take, bottom)
 
-    def _draw_cloud(self, area: Area, take: Take, bottom: float) -> None:
+    def _draw_cloud(self, area: Area, take: NamedRecording, bottom: float) -> None:
         kept = thinned(take, MOST_EVENTS, self.seed)
         title = "events in space and time"
         if len(kept) < len(take.recording):
@@ -120,7 +120,7 @@ class Area:
         return self.figure.text(x / self.width, y / self.height, words, **how)
 
 
-def draw_rates(axes: Axes, take: Take, edges: np.ndarray, theme: Theme, title: str) -> None:
+def draw_rates(axes: Axes, take: NamedRecording, edges: np.ndarray, theme: Theme, title: str) -> None:
     """Draw the rate over time, brighter events upward and darker ones downward, with the slices as bands."""
     bins, (darker, brighter) = rates(take)
     for start, end in zip(edges[::2], edges[1::2], strict=False):
@@ -154,7 +154,7 @@ def plain(axes: Axes, theme: Theme) -> None:
         spine.set(color=theme.faint, linewidth=0.6, visible=side in ("left", "bottom"))
 
 
-def draw_cloud(axes: Any, take: Take, kept: np.ndarray, theme: Theme) -> None:
+def draw_cloud(axes: Any, take: NamedRecording, kept: np.ndarray, theme: Theme) -> None:
     """Draw the events `kept` with time to the right, x into the depth and y downward."""
     from matplotlib.colors import to_rgb
     from matplotlib.ticker import MaxNLocator

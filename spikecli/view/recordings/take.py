@@ -20,7 +20,7 @@ BINS = 120  # of the rate over time
 
 
 @dataclass(frozen=True)
-class Take:
+class NamedRecording:
     """A recording with its name; `label` is its class and `dataset` its data set where they are known."""
 
     name: str
@@ -55,13 +55,13 @@ class Take:
         return self.label or self.name
 
 
-def read_take(source: str, data_dir: Path, watch: Watch = Watch(), reading: ReadOptions = AS_FOUND) -> Take:
+def read_take(source: str, data_dir: Path, watch: Watch = Watch(), reading: ReadOptions = AS_FOUND) -> NamedRecording:
     """Return the recording that `source`, a file or DATASET:SPLIT:INDEX, names; raise SpikeError if there is none.
 
     The built-in `digits` is prepared if needed.
     """
     if source.split(":")[0] not in known_names(data_dir):
-        return Take(Path(source).stem, read_own(Path(source), reading))
+        return NamedRecording(Path(source).stem, read_own(Path(source), reading))
     from spikecli.neuroclip.backbone import Telling
     from spikecli.neuroclip.zeroshot import open_split
 
@@ -70,17 +70,17 @@ def read_take(source: str, data_dir: Path, watch: Watch = Watch(), reading: Read
     found = recordings.recording(index)
     if not len(found):
         raise SpikeError(f"{source} holds no events; wanted at least one; look at another recording")
-    return Take(source, found, recordings.classnames[int(recordings.labels[index])], dataset)
+    return NamedRecording(source, found, recordings.classnames[int(recordings.labels[index])], dataset)
 
 
-def rates(take: Take) -> tuple[np.ndarray, np.ndarray]:
+def rates(take: NamedRecording) -> tuple[np.ndarray, np.ndarray]:
     """Return bin edges (B + 1,) in ms and the events a ms in each bin, (2, B): darker, brighter."""
     edges = np.linspace(0, max(take.duration, 1e-3), BINS + 1)
     counts = [np.histogram(take.ms[take.recording.events["p"] == p], edges)[0] for p in (0, 1)]
     return edges, np.stack(counts) / (edges[1] - edges[0])
 
 
-def thinned(take: Take, most: int, seed: int) -> np.ndarray:
+def thinned(take: NamedRecording, most: int, seed: int) -> np.ndarray:
     """Return the indices of at most `most` events in order of time, drawn at random if there are more."""
     count = len(take.recording)
     if count <= most:
@@ -88,7 +88,7 @@ def thinned(take: Take, most: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
 
 
-def record_of(take: Take) -> dict[str, Any]:
+def record_of(take: NamedRecording) -> dict[str, Any]:
     """Return the record of a recording for `view --json`."""
     events = take.recording.events
     return {
