@@ -140,7 +140,7 @@ def test_an_unknown_class_is_named(tmp_path: Path) -> None:
 def test_a_file_in_the_wrong_folder_is_named(tmp_path: Path) -> None:
     root = by_class(tmp_path / "a")
     np.save(root / "cat" / "train" / "dog_0099.npy", cloud(1))
-    refused(root, "named after dog but lies with cat")
+    refused(root, "named after dog but is in the folder of cat")
 
 
 def test_no_layout_says_which_are_known(tmp_path: Path) -> None:

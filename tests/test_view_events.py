@@ -515,7 +515,7 @@ def test_what_cannot_be_shown_is_one_line(
         (brightening, "--out", png, "--show", "clip"): "found no class names for .*brightening.bin",
         (brightening, "--out", png, "--checkpoint", "reference"): "found --checkpoint and a recording to show",
         (brightening, "--out", png, "--color", "normal"): "found --color and a recording",
-        (brightening, "--out", png, "--classes", "a,b"): "found options of what CLIP sees; add --show clip",
+        (brightening, "--out", png, "--classes", "a,b"): "found options of CLIP's pictures; add --show clip",
         (brightening, "shapes:test:0", "--out", png): r"different kinds \(events, points\)",
         ("nmnist:test", "--out", png, "--data-dir", tmp_path): "wanted DATASET:SPLIT:INDEX",
         ("nmnist:test:0", "--out", png, "--data-dir", tmp_path): "nmnist is not prepared",

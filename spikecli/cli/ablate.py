@@ -110,7 +110,7 @@ def scoring_of(wanted: list[TrainConfig], steps: list[int], split: str, perturba
     if split == "val" and not wanted[0].val_fraction:
         raise SpikeError("--val-fraction 0 holds nothing out to score on; raise it, or take --split test")
     if 1 not in steps and any(each.model.neuron is None for each in wanted):
-        raise SpikeError("the ANN knows no time and is scored at T = 1; add 1 to --timesteps, or leave ann out")
+        raise SpikeError("the ANN has no time steps and is scored at T = 1; add 1 to --timesteps, or remove ann")
     return Scoring(tuple(steps), split, perturbations)
 
 

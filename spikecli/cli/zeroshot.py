@@ -80,7 +80,7 @@ def zeroshot(
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown of files: so many classes, whether bad files are passed over, and what was guessed in reading."""
+    """Options of files: the number of classes to show, whether to skip bad files, and notes on reading."""
 
     top: int
     skip_bad: bool

@@ -105,7 +105,7 @@ def fetch(remote: Remote, folder: Path, how: Fetching = Fetching()) -> Path:
     if how.offline:
         raise SpikeError(
             f"{target} is not there and --offline is set; fetch {remote.urls[0]} on another machine and give it "
-            "with --from, or leave --offline away"
+            "with --from, or remove --offline"
         )
     reasons = []
     with sole_writer(folder, f"fetching {remote.filename}", wait=True):

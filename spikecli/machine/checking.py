@@ -21,7 +21,7 @@ Answer = str | tuple[Status, str] | tuple[Status, str, str]  # a detail; with it
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found, and the cure where it failed or could be better."""
+    """The finding of one check, with a cure if it failed or could be better."""
 
     check: str
     status: Status

@@ -1,4 +1,4 @@
-"""What the libraries read from the environment once, while they are loaded: set before that, unless a user has."""
+"""Environment variables that libraries read once, on import; set before that, unless the user has set them."""
 
 from __future__ import annotations
 

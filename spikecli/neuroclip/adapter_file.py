@@ -1,4 +1,4 @@
-"""How a file says that it holds an adapter: asked of every weights file, so it loads nothing of CLIP."""
+"""Recognize files of adapters; called for every weights file, so it does not import CLIP."""
 
 from __future__ import annotations
 

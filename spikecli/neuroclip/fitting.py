@@ -131,7 +131,7 @@ def _held_out(labels: Tensor) -> Tensor:
     for label in labels.unique():
         members = (labels == label).nonzero()[:, 0]
         if len(members) < 2:
-            raise SpikeError("found one shot a class, none of which can be held out; leave --select away or add shots")
+            raise SpikeError("found one shot a class, none of which can be held out; remove --select or add shots")
         held[members[-max(1, len(members) // 4) :].cpu()] = True
     return held
 

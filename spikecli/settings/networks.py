@@ -39,7 +39,7 @@ class ModelConfig(Settings):
 
     @property
     def is_joint(self) -> bool:
-        """Whether an ANN is trained beside the network, with factors of their weights in common."""
+        """True if an ANN is trained beside the network and shares factors of its weights."""
         return False
 
     def alone(self) -> Self:
@@ -58,7 +58,7 @@ class JointConfig(ModelConfig):
 
     @property
     def is_joint(self) -> bool:
-        """Whether an ANN is trained beside the network, with factors of their weights in common."""
+        """True if an ANN is trained beside the network and shares factors of its weights."""
         return self.joint
 
     def alone(self) -> Self:

@@ -118,4 +118,4 @@ def refuse_unused(look: Look, *used: str) -> None:
                 "reading": "an option of how files are read",
             }
             given = words.get(name, f"--{name}")
-            raise SpikeError(f"found {given}, which would change nothing of what is shown here; leave it out")
+            raise SpikeError(f"found {given}, which has no effect on this picture; remove it")

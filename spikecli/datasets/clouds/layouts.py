@@ -120,7 +120,7 @@ def _agrees(path: Path, stem: str, classname: str, classnames: Sequence[str]) ->
     """Raise SpikeError if a file named after one class is in the folder of another."""
     named = re.sub(r"_\d+$", "", stem)
     if named != classname and named in classnames:
-        raise SpikeError(f"{path} is named after {named} but lies with {classname}; put it where it belongs")
+        raise SpikeError(f"{path} is named after {named} but is in the folder of {classname}; move it to {named}")
 
 
 def _complete(root: Path, facts: CloudFacts, listing: Listing) -> Listing:

@@ -74,7 +74,7 @@ def sees_clouds(trained: Trained) -> None:
 def _check_options(look: Look) -> None:
     of_recordings = replace(look.reading, up=None) != AS_FOUND
     if of_recordings or (look.events, look.clip) != (EventLook(), ClipLook()):
-        raise SpikeError("found options of recordings and a cloud to show; leave them out, or give a recording")
+        raise SpikeError("found options of recordings and a cloud to show; remove them, or give a recording")
     if look.color not in (None, *COLORS):
         raise SpikeError(f"found color {look.color!r}; wanted one of {', '.join(COLORS)}")
     if look.color in ("wins", "spikes") and not look.checkpoint:

@@ -35,7 +35,7 @@ def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
     _check_options(look)
     _check_alone(look)
     if look.clip != ClipLook():
-        raise SpikeError("found options of what CLIP sees; add --show clip, or leave them out")
+        raise SpikeError("found options of CLIP's pictures; add --show clip, or remove them")
     watch = _watching(advance)
     takes = _read(look, watch)
     if look.out is None:
@@ -82,7 +82,7 @@ def _check_options(look: Look) -> None:
     """Raise SpikeError for options that would be ignored."""
     if look.checkpoint or look.color or look.points:
         given = "--checkpoint" if look.checkpoint else "--color" if look.color else "--points"
-        raise SpikeError(f"found {given} and a recording to show; wanted a cloud for it; leave it out")
+        raise SpikeError(f"found {given} and a recording to show; it needs a cloud; remove it")
 
 
 def _check_alone(look: Look) -> None:
