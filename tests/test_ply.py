@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +55,22 @@ def test_a_bad_ply_is_one_line(tmp_path: Path, content: bytes, said: str) -> Non
     with pytest.raises(SpikeError, match=said) as problem:
         read_cloud(path)
     assert str(path) in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text,
+        lambda text: text.replace("3 0 2 1 7", "3 0\n2 1 7"),  # an item over two lines
+        lambda text: text.replace("3 0 2 1 7", "3.0 0 2.0 1 7"),
+        lambda text: text.replace("\n3 0 2 1 7", "  \n\n3 0 2 1 7"),
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text + "\n\n",
+        lambda text: text.replace("0 1 0\n0 0 1\n", "0 1 0 0 0 1\n"),
+    ],
+)
+def test_text_bodies_are_the_same_however_their_lines_break(tmp_path: Path, change: Callable[[str], str]) -> None:
+    plain = mesh_of(write(tmp_path / "plain.ply", ply("ascii", "")))
+    mesh = mesh_of(write(tmp_path / "a.ply", change(ply("ascii", "").decode()).encode()))
+    np.testing.assert_array_equal(mesh.vertices, plain.vertices)
+    np.testing.assert_array_equal(mesh.faces, [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])

@@ -26,12 +26,16 @@ def check_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray, notes: tuple
 
 def fans(corners: np.ndarray) -> np.ndarray:
     """Return triangles (F·(k − 2), 3) that cover polygons of k corners each, the rows of `corners` (F, k)."""
+    if corners.shape[1] == 3:
+        return corners
     found = [corners[:, [0, k, k + 1]] for k in range(1, corners.shape[1] - 1)]
     return np.concatenate(found) if found else np.zeros((0, 3))
 
 
 def polygon_fans(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Return triangles (F, 3) that cover polygons of `sizes` (P,) corners, stored one after another in `corners`."""
+    if len(sizes) and sizes[0] >= 3 and (sizes == sizes[0]).all():  # nearly every file
+        return fans(corners.reshape(len(sizes), -1))
     starts = np.cumsum(sizes) - sizes
     found = [np.zeros((0, 3))]
     for size in np.unique(sizes[sizes >= 3]):

@@ -9,7 +9,7 @@ import numpy as np
 from spikecli.datasets.clouds.columns import POSITION, checked
 from spikecli.datasets.clouds.geometry import Cloud, Mesh
 from spikecli.datasets.clouds.meshes import check_mesh, polygon_fans, strip_triangles
-from spikecli.datasets.clouds.ply_body import Columns, from_binary, from_numbers, truncated
+from spikecli.datasets.clouds.ply_body import Columns, from_binary, from_numbers, part_numbers, truncated
 from spikecli.datasets.clouds.ply_header import Element, doubled, read_header
 from spikecli.errors import SpikeError
 from spikecli.files.numbers import number_table, numbers
@@ -23,20 +23,54 @@ def read_ply(path: Path, data: bytes) -> Mesh | Cloud:
     order, elements, start = read_header(path, data)
     if not order and _is_long_cloud(elements):
         return _long_cloud(path, data, start, elements)
-    found: dict[str, Columns] = {}
-    source: bytes | np.ndarray = data if order else numbers(path, data[start:])
-    position = start if order else 0
-    for element in elements:
-        if isinstance(source, bytes):
-            found[element.name], position = from_binary(path, source, position, element, order)
-        else:
-            found[element.name], position = from_numbers(path, source, position, element)
+    found = _binary(path, data, start, elements, order) if order else _text(path, data, start, elements)
     vertex = _vertices(path, elements, found)
     triangles = _triangles(found)
     if triangles is not None:
         return check_mesh(path, np.stack([vertex[name] for name in POSITION], axis=1).astype(np.float64), triangles)
     wanted = POSITION + _NORMAL if set(_NORMAL) <= set(vertex) else POSITION
     return checked(path, np.stack([vertex[name] for name in wanted], axis=1))
+
+
+def _binary(path: Path, data: bytes, position: int, elements: list[Element], order: str) -> dict[str, Columns]:
+    found: dict[str, Columns] = {}
+    for element in elements:
+        found[element.name], position = from_binary(path, data, position, element, order)
+    return found
+
+
+def _text(path: Path, data: bytes, start: int, elements: list[Element]) -> dict[str, Columns]:
+    """Return the columns of each element of a text file.
+
+    Almost every file has one item a line. Then lists of whole numbers are parsed as such, ten times faster.
+    """
+    found: dict[str, Columns] = {}
+    try:
+        for element, part in zip(elements, _parts(path, data, start, elements), strict=True):
+            values = part_numbers(path, part, element)
+            found[element.name], end = from_numbers(path, values, 0, element)
+            if end != len(values):
+                raise truncated(path, element)
+        return found
+    except SpikeError:  # items over several lines, or damage, which is found again below
+        body, position = numbers(path, data[start:]), 0
+    for element in elements:
+        found[element.name], position = from_numbers(path, body, position, element)
+    return found
+
+
+def _parts(path: Path, data: bytes, start: int, elements: list[Element]) -> list[bytes]:
+    """Return the lines of each element, a line an item; raise SpikeError where there are not as many."""
+    breaks = np.flatnonzero(np.frombuffer(data, np.uint8)[start:] == ord("\n")) + start + 1
+    ends = np.concatenate([[start], breaks, [len(data)]])
+    parts: list[bytes] = []
+    line = 0
+    for element in elements:
+        if line + element.count >= len(ends):
+            raise truncated(path, element)
+        parts.append(data[ends[line] : ends[line + element.count]])
+        line += element.count
+    return parts
 
 
 def _vertices(path: Path, elements: list[Element], found: dict[str, Columns]) -> dict[str, np.ndarray]:

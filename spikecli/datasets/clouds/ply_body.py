@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from spikecli.datasets.clouds.ply_header import Element
 from spikecli.errors import SpikeError
+from spikecli.files.numbers import numbers
 
 # A property of single numbers is (count,); a list is its lengths (count,) and all its values in a row.
 Lists = tuple[np.ndarray, np.ndarray]
@@ -71,6 +73,18 @@ _NONE = np.zeros(0, dtype=np.int64)
 def _gathered(rows: list[np.ndarray], lists: bool) -> np.ndarray | Lists:
     values = np.concatenate(rows)
     return (np.array([len(row) for row in rows], dtype=np.int64), values) if lists else values
+
+
+def part_numbers(path: Path, text: bytes, element: Element) -> np.ndarray:
+    """Return the numbers of an element's lines: int64 if its properties are whole; raise SpikeError if one is none."""
+    if not all(item.kind[0] in "iu" for item in element.properties):
+        return numbers(path, text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        try:
+            return np.fromstring(text, dtype=np.int64, sep=" ")
+        except (DeprecationWarning, ValueError):
+            raise SpikeError(f"{path} has a {element.name} with a fraction; write the file again") from None
 
 
 def from_numbers(path: Path, body: np.ndarray, position: int, element: Element) -> tuple[Columns, int]:
