@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -18,6 +19,7 @@ from spikecli.datasets.clouds.shapes import Recipe, write_shapes
 from spikecli.datasets.clouds.store import FORMAT, RECORD, PointClouds, clouds_hash, write_split
 from spikecli.datasets.own_sample import OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.datasets.record import Entry, part_of, read_record, settings_key, standing, write_record
 from spikecli.datasets.walk import identify
 from spikecli.errors import SpikeError
@@ -69,12 +71,14 @@ def write_own(
     settings = {**asdict(draw_of(options)), "skip_bad": options.skip_bad, "format": FORMAT, "up": facts.up}
     settings["source"] = source
     items = [Item(one.name, facts.folders.index(one.folder), str(one.split), one.path) for one in samples]
-    drawn = draw_all(items, draw_of(options), watch.on_step, None, replace(options.reading, up=facts.up))
+    reading = replace(options.reading, up=facts.up, on_note=AS_FOUND.on_note)
+    drawn = draw_all(items, draw_of(options), watch.on_step, None, reading)
     if drawn.skipped and not options.skip_bad:
         raise SpikeError(f"{len(drawn.skipped)} files cannot be used, first {drawn.skipped[0]}; or set --skip-bad")
     key = settings_key(settings)
     splits = {split: _write(facts, split, drawn, place / f"{split}-{key}.h5", settings) for split in ("train", "test")}
-    return {"settings": settings, "layout": "own", "skipped": list(drawn.skipped), "splits": splits}
+    notes = summed_notes(drawn.notes)
+    return {"settings": settings, "layout": "own", "skipped": list(drawn.skipped), "splits": splits, "notes": notes}
 
 
 def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
@@ -98,6 +102,14 @@ def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
         "urls": [url for remote in facts.remotes for url in remote.urls],
         "variants": [_in_words(kept["settings"]) for kept in record["sets"].values()] if record else [],
     }
+
+
+def summed_notes(notes: Sequence[str]) -> list[str]:
+    """Return each kind of note once: the first of those that differ in file and numbers, with how many follow it."""
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        kinds.setdefault(re.sub(r"[\d.,]+", "#", note.rpartition(": ")[2] or note), []).append(note)
+    return [f"{of[0]} (and {len(of) - 1} more like it)" if len(of) > 1 else of[0] for of in kinds.values()]
 
 
 def _identity(facts: CloudFacts, options: PrepareOptions) -> str | None:
@@ -140,13 +152,15 @@ def _build(
     """Write a file for each split of the clouds under `folder`; return the key and the entry of the record."""
     listing = list_items(folder, facts)
     watch.on_phase(f"Preparing {facts.name}", len(listing.items))
-    drawn = draw_all(listing.items, draw_of(options), watch.on_step, workers)
+    reading = replace(options.reading, on_note=AS_FOUND.on_note)  # fit for other processes
+    drawn = draw_all(listing.items, draw_of(options), watch.on_step, workers, reading)
     bad = [line.replace(f"{folder}/", "") for line in drawn.skipped]
     if bad and not options.skip_bad:
         raise SpikeError(f"{len(bad)} of {len(listing.items)} files cannot be used, first {bad[0]}; or set --skip-bad")
     key = settings_key(settings)
     splits = {split: _write(facts, split, drawn, place / f"{split}-{key}.h5", settings) for split in facts.splits}
-    return key, {"settings": settings, "layout": listing.layout, "skipped": bad, "splits": splits}
+    notes = summed_notes([note.replace(f"{folder}/", "") for note in drawn.notes])
+    return key, {"settings": settings, "layout": listing.layout, "skipped": bad, "splits": splits, "notes": notes}
 
 
 def _write(facts: CloudFacts, split: str, drawn: Drawn, path: Path, settings: dict[str, object]) -> dict[str, object]:
@@ -177,5 +191,6 @@ def _report(facts: CloudFacts, place: Path, key: str, entry: Entry, reused: bool
         "layout": entry["layout"],
         "settings": entry["settings"],
         "skipped": entry["skipped"],
+        "notes": [] if reused else entry.get("notes", []),
         "splits": entry["splits"],
     }

@@ -144,13 +144,15 @@ def _write(place: Path, found: Found, root: Path, options: PrepareOptions, watch
     before = read_record(place, found.kind.record)
     watch.on_phase(f"Preparing {found.facts.name}", len(found.samples))
     entry = found.kind.write(found.facts, place, found.samples, source, options, watch)
+    notes = entry.pop("notes", [])
     key = settings_key(entry["settings"])
     reused = before is not None and before["current"] == key and not options.force
     entry["skipped"] = [*found.skipped, *(line for line in entry["skipped"] if line not in found.skipped)]
     write_record(place, found.kind.record, key, entry)
     write_facts(place / FILE, found.facts)
     splits.write_splits(place / splits.FILE, found.samples)
-    return {**report_of(found, place), "reused": reused, "settings": entry["settings"]}
+    report = report_of(found, place)
+    return {**report, "notes": [*report["notes"], *notes], "reused": reused, "settings": entry["settings"]}
 
 
 def report_of(found: Found, place: Path) -> dict[str, Any]:
