@@ -52,7 +52,8 @@ def gestures(folder: Path) -> Path:
     head = "class,startTime_usec,endTime_usec\n"
     for user in ("user01_fluorescent", "user02_led", "user24_led"):
         write(folder / f"{user}.aedat", aedat3_bytes(some_events(900, 128, 128, len(user))))
-        write(folder / f"{user}_labels.csv", f"{head}1,0,100000\n11,100000,200000\n8,200000,300001\n".encode())
+        mark = "\ufeff" if user == "user02_led" else ""  # as a spreadsheet writes it
+        write(folder / f"{user}_labels.csv", f"{mark}{head}1,0,100000\n11,100000,200000\n8,200000,300001\n".encode())
     write(folder / "trials_to_train.txt", b"user01_fluorescent.aedat\r\nuser02_led.aedat\n\n")
     write(folder / "trials_to_test.txt", b"user24_led.aedat\n")
     return folder

@@ -131,7 +131,7 @@ def _trials(facts: EventFacts, path: Path, split: str) -> Iterable[EventItem]:
     labels = path.with_name(f"{path.stem}_labels.csv")
     if not labels.is_file():
         raise SpikeError(f"found no {labels}; wanted the labels beside {path.name}; unpack the data set again")
-    with reading(labels, "unpack the data set again"), labels.open(encoding="utf-8", newline="") as file:
+    with reading(labels, "unpack the data set again"), labels.open(encoding="utf-8-sig", newline="") as file:
         for index, row in enumerate(csv.DictReader(file)):
             try:
                 label, start, end = (int(row[key]) for key in ("class", "startTime_usec", "endTime_usec"))
