@@ -57,13 +57,13 @@ def settings_from(source: str | None, data: str | None) -> tuple[TrainConfig, st
     """
     from spikecli.cli.options.training import NETWORK, NEURON_PARTS, TRAINING
     from spikecli.training.settings import settings_of
-    from spikecli.weights.reference import NAME, run_folder
+    from spikecli.weights.reference import is_name, run_folder
     from spikecli.weights.run_folder import read_run
 
     paper = source if source and all(part in PAPERS for part in source.split("+")) else None
     recipe = source if source in RECIPES and not paper else None
     if source and not paper and not recipe:
-        if not Path(source).exists() and source != NAME:
+        if not Path(source).exists() and not is_name(Path(source)):
             raise ChoiceError(
                 "source", f"cannot be {source!r}: found no such run; {advice(source, (*PAPERS, *RECIPES))}"
             )

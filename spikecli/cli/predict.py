@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -28,7 +28,7 @@ Given = Annotated[
     typer.Argument(
         metavar="[CHECKPOINT] FILE|FOLDER|-...",
         readable=False,
-        help="A run folder or weights file, by default the reference weights (ModelNet10); then meshes or clouds, "
+        help="A run folder or weights file, by default the reference weights; then meshes or clouds, "
         "recordings, or pictures: files, folders, patterns, DATASET:SPLIT:INDEX, or - for a list on stdin.",
     ),
 ]
@@ -42,6 +42,10 @@ Out = Annotated[
 ]
 
 
+Reference = Annotated[
+    Literal["modelnet40", "modelnet10"],
+    typer.Option("--reference", help="Whose classes the reference weights know, where no checkpoint is named."),
+]
 _MANY = 20  # files from which a progress bar is worth its line
 
 
@@ -68,6 +72,7 @@ def predict(
     device: options.Device = "auto",
     out: Out = None,
     skip_bad: SkipBad = False,
+    reference: Reference = "modelnet40",
 ) -> None:
     """Name the most probable classes of one's own files, of the kind that the network or saved adapter was trained on.
 
@@ -77,7 +82,7 @@ def predict(
     from spikecli.evaluation.stopping import StopRule
     from spikecli.files.sources import expand
     from spikecli.weights import checkpoint as checkpoints
-    from spikecli.weights.reference import NAME, is_checkpoint
+    from spikecli.weights.reference import BY_SET, is_checkpoint
     from spikecli.weights.trained import Trained
 
     steps = _one_dial(timesteps)
@@ -85,7 +90,7 @@ def predict(
     how = reading.options(heard := FileNotes(console))
     shown = Shown(top, out, heard)
     named = is_checkpoint(given[0])
-    path, files = checkpoints.resolve(given[0] if named else Path(NAME)), list(map(str, given[named:]))
+    path, files = checkpoints.resolve(given[0] if named else Path(BY_SET[reference])), list(map(str, given[named:]))
     if not files:
         raise SpikeError(f"found {path} and no file to name; wanted spikecli predict {given[0]} chair.off")
     when = StopRule(confidence, most) if steps is None else steps

@@ -17,7 +17,7 @@ from spikecli.files.gate import fits, reading
 from spikecli.models import joint
 from spikecli.settings.config import TrainConfig, validated
 from spikecli.weights.needs import SHAPE, demand, needs
-from spikecli.weights.reference import NAME, reference
+from spikecli.weights.reference import is_name, reference
 from spikecli.weights.reparameterize import reparameterize
 from spikecli.weights.run_folder import LAST
 
@@ -102,8 +102,8 @@ def _values(found: dict[str, Tensor]) -> int:
 
 def resolve(given: Path | None, runs: Path = Path("checkpoints")) -> Path:
     """Return the weights file for a file, a run folder, `reference`, or None (the newest run)."""
-    if given == Path(NAME) and not given.exists():
-        given = reference()
+    if given is not None and is_name(given):
+        given = reference(str(given))
     if given is None:
         found = sorted(runs.glob(f"*/{LAST}"), key=lambda path: path.stat().st_mtime)
         if not found:

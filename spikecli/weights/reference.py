@@ -8,29 +8,36 @@ from pathlib import Path
 from spikecli.errors import SpikeError
 from spikecli.weights.run_folder import LAST
 
-NAME = "reference"  # what stands for their path on the command line
+NAME = "reference"  # what stands for the path of the first of them on the command line
+BY_SET = {"modelnet40": f"{NAME}-modelnet40", "modelnet10": NAME}  # what stands for the path of each, by its classes
+DEFAULT = "modelnet40"
 _PLACES = (Path(__file__).parents[2], Path(sys.prefix) / "share" / "spikecli")  # a checkout, an installed wheel
 
 
-def _folders() -> list[Path]:
-    return [place / "checkpoints" / NAME for place in _PLACES]
+def _folders(name: str) -> list[Path]:
+    return [place / "checkpoints" / name for place in _PLACES]
 
 
-def reference() -> Path:
+def reference(name: str = NAME) -> Path:
     """Return the folder of the reference weights; raise SpikeError if they are not installed."""
-    for folder in _folders():
+    for folder in _folders(name):
         if (folder / LAST).is_file():
             return folder
     raise SpikeError(
-        "found no reference weights with this installation; install spikecli from its repository, or name a checkpoint "
+        f"found no {name} weights with this installation; install spikecli from its repository, or name a checkpoint "
         "of `spikecli train`"
     )
 
 
+def is_name(given: Path) -> bool:
+    """Return whether a path stands for weights that come with the program, and for no file or folder here."""
+    return str(given) in BY_SET.values() and not given.exists()
+
+
 def run_folder(given: Path) -> Path:
     """Return the run folder for a folder, a file in it, or `reference`."""
-    if given == Path(NAME) and not given.exists():
-        given = reference()
+    if is_name(given):
+        given = reference(str(given))
     return given.parent if given.is_file() else given
 
 
@@ -39,8 +46,9 @@ def name_of(weights: Path) -> str:
 
     The weights that come with the program are "reference weights".
     """
-    if weights.parent in _folders():
-        return f"{NAME} weights"
+    for name in BY_SET.values():
+        if weights.parent in _folders(name):
+            return f"{name} weights"
     whole = weights.absolute()
     if whole.name == LAST:
         return whole.parent.name
@@ -51,7 +59,7 @@ def name_of(weights: Path) -> str:
 
 def is_checkpoint(given: Path) -> bool:
     """Return whether an argument names a checkpoint, not a sample: a run folder, weights, or a bare name."""
-    if given.is_dir() and given != Path(NAME):
+    if given.is_dir() and str(given) not in BY_SET.values():
         return any(given.glob("*.safetensors")) or (given / "config.json").is_file()
     if str(given) == "-" or set(str(given)) & set("*?[:"):  # a list on stdin, a pattern, DATASET:SPLIT:INDEX
         return False
