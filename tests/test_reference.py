@@ -107,3 +107,15 @@ def test_a_run_named_reference_is_that_run(tmp_path: Path, monkeypatch: pytest.M
     path = checkpoints.resolve(Path("reference"))
     assert path == Path("reference") / "model.safetensors" and reference.name_of(path) == "reference"
     assert reference.name_of(reference.reference() / "model.safetensors") == "reference weights"
+
+
+def test_forty_kinds_are_known_too(cli: Cli, tmp_path: Path) -> None:
+    path = checkpoints.resolve(Path("reference-modelnet40"))
+    assert path.stat().st_size <= 12e6
+    found = checkpoints.load(path)
+    assert found.config.model.name == "dela" and found.config.model.folded and len(found.classnames) == 40
+    mine = [build(tmp_path / f"{build.__name__}.off") for build in (table, chair, bed)]
+    answers = cli("predict", "--reference", "modelnet40", *mine, "--timesteps", 1, "--json").document
+    assert [answer["predictions"][0]["class"] for answer in answers] == ["table", "chair", "bed"]
+    named = cli("predict", "reference-modelnet40", mine[0], "--timesteps", 1, "--json").document
+    assert named == answers[:1]

@@ -43,7 +43,7 @@ Out = Annotated[
 
 
 Reference = Annotated[
-    Literal["modelnet40", "modelnet10"],
+    Literal["modelnet10", "modelnet40"],
     typer.Option("--reference", help="Whose classes the reference weights know, where no checkpoint is named."),
 ]
 _MANY = 20  # files from which a progress bar is worth its line
@@ -72,7 +72,7 @@ def predict(
     device: options.Device = "auto",
     out: Out = None,
     skip_bad: SkipBad = False,
-    reference: Reference = "modelnet40",
+    reference: Reference = "modelnet10",
 ) -> None:
     """Name the most probable classes of one's own files, of the kind that the network or saved adapter was trained on.
 

@@ -21,6 +21,7 @@ from spikecli.weights.trained import Trained
 
 TIMESTEPS = (1, 4)
 MOST_CHANGED = 0.05  # share of answers that rounding the weights may change
+LARGE, FEW = 2_000_000, 20_000  # weights of a network, values of a tensor
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,16 @@ def _written(trained: Trained, folded: nn.Module, kind: torch.dtype) -> checkpoi
     """Return the checkpoint of a folded network with weights of one type, as `checkpoints.network` reads it.
 
     Thresholds and leaks stay in float32: they are few, and every spike hangs on them. So does what overflows `kind`.
+    Of a large network, tensors of fewer than FEW values stay too: the layers near the input are small, take a
+    twentieth of the bytes, and pass their rounding on to all others.
     """
+    large = sum(value.numel() for value in folded.state_dict().values()) > LARGE
     neurons = tuple(f"{name}." for name in layers(folded))
 
     def rounded(name: str, value: Tensor) -> Tensor:
         small = value.to(kind)
-        return value.float() if name.startswith(neurons) or not small.isfinite().all() else small
+        exact = name.startswith(neurons) or (large and value.numel() < FEW) or not small.isfinite().all()
+        return value.float() if exact else small
 
     tensors = {name: rounded(name, value) for name, value in folded.state_dict().items()}
     model = trained.config.model.alone().model_copy(update={"folded": True})

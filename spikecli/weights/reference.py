@@ -9,8 +9,8 @@ from spikecli.errors import SpikeError
 from spikecli.weights.run_folder import LAST
 
 NAME = "reference"  # what stands for the path of the first of them on the command line
-BY_SET = {"modelnet40": f"{NAME}-modelnet40", "modelnet10": NAME}  # what stands for the path of each, by its classes
-DEFAULT = "modelnet40"
+BY_SET = {"modelnet10": NAME, "modelnet40": f"{NAME}-modelnet40"}  # what stands for the path of each, by its classes
+
 _PLACES = (Path(__file__).parents[2], Path(sys.prefix) / "share" / "spikecli")  # a checkout, an installed wheel
 
 
