@@ -117,5 +117,5 @@ def test_forty_kinds_are_known_too(cli: Cli, tmp_path: Path) -> None:
     mine = [build(tmp_path / f"{build.__name__}.off") for build in (table, chair, bed)]
     answers = cli("predict", "--reference", "modelnet40", *mine, "--timesteps", 1, "--json").document
     assert [answer["predictions"][0]["class"] for answer in answers] == ["table", "chair", "bed"]
-    named = cli("predict", "reference-modelnet40", mine[0], "--timesteps", 1, "--json").document
-    assert named == answers[:1]
+    (named,) = cli("predict", "reference-modelnet40", mine[0], "--timesteps", 1, "--json").document
+    assert named["predictions"][0]["class"] == "table"

@@ -81,18 +81,13 @@ def predict(
     from spikecli.evaluation.own_files import Asked
     from spikecli.evaluation.stopping import StopRule
     from spikecli.files.sources import expand
-    from spikecli.weights import checkpoint as checkpoints
-    from spikecli.weights.reference import BY_SET, is_checkpoint
     from spikecli.weights.trained import Trained
 
     steps = _one_dial(timesteps)
     console = Console(speech.as_json, speech.quiet)
     how = reading.options(heard := FileNotes(console))
     shown = Shown(top, out, heard)
-    named = is_checkpoint(given[0])
-    path, files = checkpoints.resolve(given[0] if named else Path(BY_SET[reference])), list(map(str, given[named:]))
-    if not files:
-        raise SpikeError(f"found {path} and no file to name; wanted spikecli predict {given[0]} chair.off")
+    path, files = _weights_and_files(given, reference)
     when = StopRule(confidence, most) if steps is None else steps
     asked = Asked(when, seed, data_dir, how, out is not None, skip_bad)
     if _is_adapter(path):
@@ -100,6 +95,18 @@ def predict(
         return
     trained = Trained.open(path, device)
     _name_files(console, trained, expand(files, _suffixes(trained)), asked, shown)
+
+
+def _weights_and_files(given: list[Path], reference: str) -> tuple[Path, list[str]]:
+    """Return the weights file, named first or the reference weights, and what is to be named; SpikeError for none."""
+    from spikecli.weights import checkpoint as checkpoints
+    from spikecli.weights.reference import BY_SET, is_checkpoint
+
+    named = is_checkpoint(given[0])
+    path = checkpoints.resolve(given[0] if named else Path(BY_SET[reference]))
+    if not given[named:]:
+        raise SpikeError(f"found {path} and no file to name; wanted spikecli predict {given[0]} chair.off")
+    return path, list(map(str, given[named:]))
 
 
 def _one_dial(timesteps: str) -> int | None:
