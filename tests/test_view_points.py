@@ -445,7 +445,7 @@ def test_what_is_no_source_is_told_what_would_be() -> None:
 
 
 def test_bad_requests_are_refused_before_any_work(cli: Callable, cube: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(flow, "read_shape", lambda *given: pytest.fail("it began to work"))
+    monkeypatch.setattr(flow, "read_shapes", lambda *given: pytest.fail("it began to work"))
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(SpikeError, match=r"cannot write .*cube.bmp.*\.png, \.html, \.gif, \.mp4"):

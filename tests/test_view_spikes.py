@@ -265,7 +265,7 @@ def test_the_document_of_spikes(cli: Callable, source: Path, tmp_path: Path) -> 
     given = ["view", source, "--checkpoint", weights, "--show", "spikes", "-T", 2, "--out", out, "--quiet"]
     (record,) = cli(*given, "--json").document["sources"]
     model = Trained.open(weights, "cpu").network
-    shape = rasters.read_shape(str(source), tmp_path, 40, 0)
+    shape = rasters.read_shapes([str(source)], tmp_path, 40, 0)[0]
     layers = probe.firing(model, shape.points, 2, 0)
     assert record["points"] == 40
     assert {layer["layer"]: layer["firing_rate"] for layer in record["layers"]} == {
