@@ -174,7 +174,7 @@ def atomic_hdf5(path: Path) -> Iterator[Any]:
 
 
 class _Sink:
-    """A file for HDF5, which cannot close what it could not write: the first failure is kept for whoever asks.
+    """A file for HDF5, which cannot close what it could not write: the first failure is kept and raised later.
 
     What comes after it reaches the disk no more, but HDF5 can still read it: over other bytes than its own it crashes.
     """

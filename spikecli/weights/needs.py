@@ -1,4 +1,4 @@
-"""What a checkpoint needs from outside: the plug-ins, or the files of `--import`, that its parts come from."""
+"""The plug-ins, or the files of `--import`, that define the parts of a checkpoint."""
 
 from __future__ import annotations
 
