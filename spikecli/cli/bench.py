@@ -95,11 +95,13 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def parse_precisions(text: str) -> tuple[str, ...]:
-    """Return the precisions in "fp32,bf16", in the order given; raise ChoiceError if one is unknown."""
+    """Return the precisions in "fp32,bf16", in the order given, none for auto; raise ChoiceError if one is unknown."""
+    if text == "auto":
+        return ()
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     for name in names:
         if name not in PRECISIONS:
             raise ChoiceError(
-                "precision", f"cannot be {text!r}: choose {' or '.join(PRECISIONS)}, or both with a comma"
+                "precision", f"cannot be {text!r}: choose auto, {' or '.join(PRECISIONS)}, or both with a comma"
             )
     return names
