@@ -173,8 +173,8 @@ def test_eval_puts_two_networks_side_by_side(cli: Cli, shapes_dir: Path, tmp_pat
         (("--corrupt", "fog"), "found --corrupt 'fog'; wanted all, or some of jitter"),
         (("--corrupt", "all", "--severities", "9"), "found --severities '9'"),
         (("--corrupt", "all", "--timesteps", "auto"), "wanted whole numbers"),
-        (("--corrupt", "all", "--figure", "x.png"), "leave them out, or --corrupt"),
-        (("--corrupt", "all", "--by-class"), "leave them out, or --corrupt"),
+        (("--corrupt", "all", "--figure", "x.png"), "remove --figure or --corrupt"),
+        (("--corrupt", "all", "--by-class"), "remove --by-class or --corrupt"),
         (("--corrupt", "all", "--beside", "nowhere"), "found no checkpoint"),
     ],
 )
