@@ -318,7 +318,7 @@ def test_bad_requests_are_one_line(
             "is a resnet20, which sees no clouds": ["--checkpoint", images, *out],
             "name a file that ends in one of .png, .html": ["--checkpoint", weights, "--out", tmp_path / "x.mp4"],
             "found no display": ["--checkpoint", weights],
-            "found --split, which would change nothing": ["--checkpoint", weights, "--split", "train", *out],
+            "found --split, which has no effect on this picture": ["--checkpoint", weights, "--split", "train", *out],
         }
         for line, given in wanted.items():
             told = cli("view", source, "--show", show, "--quiet", *given)
