@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cloud_runs import fit, settings
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -271,8 +272,6 @@ def test_an_optimizers_state_goes_to_its_parameters_device(tmp_path: Path) -> No
 def test_several_steps_at_a_time_draw_the_curve_of_single_ones(
     shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.test_train import fit, settings
-
     single = fit(settings(epochs=1), shapes_dir, tmp_path / "single")
     monkeypatch.setattr(train, "next_pace", lambda *_: 4)
     together = fit(settings(epochs=1), shapes_dir, tmp_path / "together")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from test_house import MAY_KNOW, ROOT
+from rooms import MAY_KNOW, ROOT
 
 PAGES = ("CONTRIBUTING.md", "docs/architecture.md", "examples/plugin/README.md")
 PATH = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|sh|toml|ipynb)|(?:[\w.-]+/)+)`")

@@ -20,10 +20,10 @@ import pytest
 import typer.main
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from rooms import MAY_KNOW, ROOT
 
 from spikecli.cli import app
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "spikecli"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -48,28 +48,6 @@ TORCH_FREE = {
     "progress",
     "settings",
     "view",
-}
-GROUND = {"errors", "progress", "settings", "files", "machine"}
-FLOWS = {"training", "evaluation", "weights", "neuroclip", "speed", "view"}
-# Whom each room may know beside itself; `cli`, `__main__` and `doctor` may know all.
-MAY_KNOW = {
-    "errors": set(),
-    "progress": set(),
-    "settings": {"errors"},
-    "files": {"errors", "progress"},
-    "machine": {"errors", "files"},
-    "neurons": {"settings", "errors"},
-    "models": {"neurons", "settings", "errors", "files", "machine"},
-    "datasets": GROUND,
-    "weights": GROUND | {"neurons", "models", "datasets"},
-    "evaluation": GROUND | {"neurons", "models", "datasets", "weights"},
-    "training": GROUND | {"neurons", "models", "datasets", "weights", "evaluation"},
-    "neuroclip": GROUND | {"neurons", "models", "datasets", "evaluation"},
-    "speed": GROUND | {"neurons", "models", "datasets", "weights", "training"},
-    "view": GROUND | {"neurons", "models", "datasets", "weights", "evaluation", "neuroclip"},
-    "plugins": {"settings", "errors"},
-    "library": GROUND | {"datasets", "weights", "evaluation", "training"},
-    "console": {"errors"},
 }
 
 
@@ -453,3 +431,15 @@ def test_ci_runs_what_a_desk_runs() -> None:
     recipe = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for tool in ("ruff check", "ruff format --check", "mypy", "pytest"):
         assert f"bin/{tool}" in recipe
+
+
+def test_tests_import_helpers_and_never_a_test_or_the_folder_they_lie_in() -> None:
+    # `pytest` puts this folder on the path, and not the one above it, as `python -m pytest` does.
+    offenders = [
+        f"{path.name}: {target}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for target in targets(node)
+        if target.startswith(("tests", "test_"))
+    ]
+    assert not offenders

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Outcome
+from furniture import chair
 
 import spikecli
 from spikecli.datasets.clouds.formats import load_points_of
@@ -123,8 +124,6 @@ def test_what_cannot_be_is_said_in_values(network: spikecli.Model, shapes_dir: P
 
 
 def test_the_reference_answers_by_default(tmp_path: Path) -> None:
-    from test_reference import chair
-
     assert spikecli.predict(chair(tmp_path / "mine.off")).label == "chair"
     assert spikecli.load().name == "reference weights"
 

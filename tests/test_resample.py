@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cloud_runs import fit, settings
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -20,7 +21,6 @@ from spikecli.training.batches import Batches, first_points, points_drawn
 from spikecli.training.device_augment import points_drawn as drawn_on_device
 from spikecli.training.train import opened
 from spikecli.weights import checkpoint as checkpoints
-from tests.test_train import fit, settings
 
 CPU = torch.device("cpu")
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from cloud_runs import fit, settings
 from torch import nn
 
 from spikecli.datasets.samples import stratified_split
@@ -24,24 +23,6 @@ from spikecli.training.reestimation import reestimate
 from spikecli.training.runs import Epoch
 from spikecli.training.train import opened
 from spikecli.weights.checkpoint import load
-
-
-def settings(paper: str = "spiking-pointnet", tnet: str = "none", **changes: Any) -> TrainConfig:
-    values = {"epochs": 2, "batch_size": 100, "points": 64, "seed": 0, **changes}
-    return train_settings("shapes", paper, "short", values, {}, {"tnet": tnet})
-
-
-def fit(config: TrainConfig, data: Path, out: Path, resume: bool = False, stop_at: int = 0) -> list[Epoch]:
-    seen = 0
-
-    def on_step(*_: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == stop_at:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with opened(config, data, out, resume, "cpu") as trainer:
-        return list(trainer.epochs(on_step))
 
 
 def test_training_lowers_the_loss_and_keeps_a_curve(shapes_dir: Path, tmp_path: Path) -> None:
