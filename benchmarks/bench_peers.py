@@ -25,7 +25,7 @@ from spikecli.speed.bench import (
     DTYPES,
     INFERENCE,
     TRAINING,
-    Plan,
+    BenchPlan,
     Workload,
     limited_to,
     random_clouds,
@@ -112,7 +112,7 @@ class Bench:
 
     def __init__(self, batch_size: int, points: int, repeats: int, tnets: Sequence[str], device: torch.device) -> None:
         self.device = device
-        self.plans = {tnet: Plan(batch_size, points, (1,), ("fp32",), repeats, tnet, device) for tnet in tnets}
+        self.plans = {tnet: BenchPlan(batch_size, points, (1,), ("fp32",), repeats, tnet, device) for tnet in tnets}
         clouds, labels = random_clouds(batch_size, self.plans[tnets[0]].settings("SNN", 1, "fp32"))
         self.batch = torch.from_numpy(clouds).to(device), torch.from_numpy(labels).to(device)
         self.repeats = repeats

@@ -33,9 +33,9 @@ def work(options: argparse.Namespace) -> None:
     """Train the SNN for some seconds for each line that comes in, and print milliseconds a step, and processor's."""
     import torch
 
-    from spikecli.speed.bench import Plan, Workload
+    from spikecli.speed.bench import BenchPlan, Workload
 
-    plan = Plan(options.batch_size, 1024, (1,), ("fp32",), 1, "none", torch.device("cpu"))
+    plan = BenchPlan(options.batch_size, 1024, (1,), ("fp32",), 1, "none", torch.device("cpu"))
     load = Workload(plan.settings("SNN", 1, "fp32"), plan.device)
     load.train()
     say("ready")

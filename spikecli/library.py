@@ -24,7 +24,7 @@ from spikecli.datasets.events.samples import Framing
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.samples import files_for
 from spikecli.errors import SpikeError
-from spikecli.evaluation.evaluate import Row, probabilities, samples_for
+from spikecli.evaluation.evaluate import StepRow, probabilities, samples_for
 from spikecli.evaluation.evaluate import evaluate as rows_of
 from spikecli.evaluation.how import How
 from spikecli.evaluation.stopping import StopRule, runs_of, steps_of, sure_probabilities
@@ -169,7 +169,7 @@ def evaluate(
     seed: int = 0,
     precision: str = "fp32",
     data_dir: str | Path = "data",
-) -> list[Row]:
+) -> list[StepRow]:
     """Return a row of scores for each number of time steps, as `spikecli eval` shows them.
 
     Accuracies are means over `runs` seeds of the perturbation, where one is drawn. Raise SpikeError if the split is not

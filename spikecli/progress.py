@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Watch:
-    """Callbacks for the progress of a preparation: each phase with its number of steps, if known, then each step."""
+class Progress:
+    """Callbacks of a long flow: each phase with its number of steps, if known, each step, and notes of one line."""
 
     on_phase: Callable[[str, int | None], None] = lambda what, total: None
     on_step: Callable[[int], None] = lambda steps: None
+    on_note: Callable[[str], None] = lambda text: None

@@ -13,7 +13,7 @@ from spikecli.datasets import sets
 from spikecli.datasets.events.split import EventSplit
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.errors import SpikeError
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 
 
 def prepare_events(
@@ -21,11 +21,11 @@ def prepare_events(
     name: str,
     source: Path | None = None,
     workers: int | None = None,
-    watch: Watch = Watch(),
+    progress: Progress = Progress(),
     **more: Any,
 ) -> dict[str, Any]:
     """Prepare a data set of recordings from `source`; `more` are further options of a preparation."""
-    return sets.prepare(data_dir, name, PrepareOptions(source, **more), watch, workers)
+    return sets.prepare(data_dir, name, PrepareOptions(source, **more), progress, workers)
 
 
 def nmnist(folder: Path) -> Path:

@@ -143,7 +143,7 @@ def test_the_command_prints_a_row_for_each_case_with_its_floor(cli: Callable, mo
 
 def test_each_case_is_told_of_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "peak_above_imports", lambda *arguments, device: 1.0)
-    plan = bench.Plan(2, 16, (1, 2), ("fp32",), 2, "none", CPU)
+    plan = bench.BenchPlan(2, 16, (1, 2), ("fp32",), 2, "none", CPU)
     told: list[str] = []
     rows, path = bench.measure(plan, told.append)
     assert len(told) == plan.rounds == 6 * 2 + 3 + 2

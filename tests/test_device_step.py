@@ -21,7 +21,7 @@ from spikecli.training import captured, feeds, train
 from spikecli.training.batches import Batches
 from spikecli.training.device_augment import ON_DEVICE, roll, thinned_size
 from spikecli.training.optimizer_state import MOMENTS, moments_of
-from spikecli.training.step import LOSS, SOUND, Step
+from spikecli.training.step import LOSS, SOUND, TrainStep
 
 CPU = torch.device("cpu")
 WAITS = ("_local_scalar_dense", "nonzero", "is_nonzero", "item", "equal", "lift_fresh", "masked_select", "unique")
@@ -85,7 +85,7 @@ class Made:
         self.optimizer = schedule.optimizer(config, self.model)
         batches = Batches(*samples(config), config, CPU)
         self.feed: Any = feeds.ResidentFeed(batches) if resident else feeds.HostFeed(batches)
-        self.step = Step(config, self.model, self.optimizer, CPU)
+        self.step = TrainStep(config, self.model, self.optimizer, CPU)
         self.step.prepare(1e-2, 0.5)
         self.run = captured.Eager(self.work)
 

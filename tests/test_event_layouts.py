@@ -19,7 +19,7 @@ from event_layouts import events_of, gestures, ncaltech101, nmnist, prepare_even
 from spikecli.datasets.events.facts import EVENT_SETS
 from spikecli.datasets.events.split import load_events
 from spikecli.files.remote import Remote
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 
 
 def test_other_layouts_are_refused(tmp_path: Path) -> None:
@@ -50,7 +50,9 @@ def test_nmnist_from_the_net_in_two_archives(tmp_path: Path, monkeypatch: pytest
     threading.Thread(target=server.serve_forever, daemon=True).start()
     phases: list[str] = []
     try:
-        assert prepare_events(tmp_path, "nmnist", watch=Watch(lambda what, total: phases.append(what)))["samples"] == {
+        assert prepare_events(tmp_path, "nmnist", progress=Progress(lambda what, total: phases.append(what)))[
+            "samples"
+        ] == {
             "train": 30,
             "test": 20,
         }

@@ -22,7 +22,7 @@ from spikecli.datasets.sets import describe as describe_events
 from spikecli.datasets.sets import verify as verify_events
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import sole_writer
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 
 
 def test_facts_are_whole() -> None:
@@ -39,7 +39,7 @@ def test_facts_are_whole() -> None:
 def test_nmnist(tmp_path: Path) -> None:
     source, steps, totals = nmnist(tmp_path / "from"), [], []
     report = prepare_events(
-        tmp_path, "nmnist", source, watch=Watch(lambda what, total: totals.append(total), steps.append)
+        tmp_path, "nmnist", source, progress=Progress(lambda what, total: totals.append(total), steps.append)
     )
     assert report["samples"] == {"train": 30, "test": 20} and not report["reused"] and not report["official"]
     assert totals == [50] and sum(steps) == 50

@@ -22,6 +22,7 @@ from spikecli.neuroclip.features import Viewing
 from spikecli.neuroclip.fewshot import Task, draw_shots, draws, load_adapter, mean_and_std, save_adapter
 from spikecli.neuroclip.fitting import Fitting, accuracy, fit, select, zero_shot_accuracy
 from spikecli.neuroclip.zeroshot import ask_about
+from spikecli.progress import Progress
 
 Cli = Callable[..., Any]
 SHORT = Fitting(epochs=30)
@@ -147,7 +148,7 @@ def test_an_adapter_is_kept_and_used_again(task: Task, data_dir: Path, tmp_path:
     recording = data_dir / "N-MNIST" / "Test" / "3" / "00000.bin"
     ((_, shares),) = adapted.classify([recording])
     assert sum(shares) == pytest.approx(1.0) and len(shares) == 10
-    features = task.features(task.test, np.array([6]), fewshot.Telling())
+    features = task.features(task.test, np.array([6]), Progress())
     texts = fewshot.text_features(task.clip, task.question)
     expected = fitting.adapted_logits(run.adapter, features, texts, task.clip.logit_scale).mean(dim=0)[0].softmax(dim=0)
     assert shares == pytest.approx(expected.tolist(), rel=1e-3, abs=1e-5)

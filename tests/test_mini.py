@@ -10,16 +10,17 @@ import torch
 
 from spikecli.datasets.events.digits import CLIP_IMAGES, RECORDED, digit_pictures
 from spikecli.models.clip import load_clip
-from spikecli.models.mini import Pictures, Recipe, ensure_mini, mini_source, picture_accuracy
+from spikecli.models.mini import DigitPictures, MiniRecipe, ensure_mini, mini_source, picture_accuracy
 from spikecli.models.mini_lessons import NAMES, Variation, caption, plain
-from spikecli.neuroclip.backbone import Telling, open_backbone
+from spikecli.neuroclip.backbone import open_backbone
+from spikecli.progress import Progress
 
-TINY = Recipe(steps=2, batch_size=8, caption_steps=1, warmup=1)
+TINY = MiniRecipe(steps=2, batch_size=8, caption_steps=1, warmup=1)
 
 
-def pictures(part: slice = CLIP_IMAGES) -> Pictures:
+def pictures(part: slice = CLIP_IMAGES) -> DigitPictures:
     images, labels = digit_pictures(part)
-    return Pictures(torch.from_numpy(images), torch.from_numpy(labels))
+    return DigitPictures(torch.from_numpy(images), torch.from_numpy(labels))
 
 
 def nothing(step: int, total: int) -> None:
@@ -84,7 +85,7 @@ def test_an_interrupted_training_leaves_no_weights(tmp_path: Path) -> None:
 
 
 def test_a_short_training_learns_plain_digits(tmp_path: Path) -> None:
-    recipe = Recipe(steps=80, batch_size=24, ramp=20.0)  # hardly varied
+    recipe = MiniRecipe(steps=80, batch_size=24, ramp=20.0)  # hardly varied
     source, _ = ensure_mini(tmp_path, pictures(), recipe, nothing)
     clip = load_clip(source, torch.device("cpu"))
     assert picture_accuracy(clip, pictures(RECORDED)) > 0.4  # chance is 0.1
@@ -96,10 +97,10 @@ def test_the_first_use_trains_and_tells_the_second_only_loads(tmp_path: Path) ->
     phases: list[tuple[str, int | None]] = []
     steps: list[int] = []
     notes: list[str] = []
-    telling = Telling(lambda what, total: phases.append((what, total)), steps.append, notes.append)
-    clip = open_backbone(None, None, tmp_path, "cpu", telling=telling, recipe=TINY)
+    progress = Progress(lambda what, total: phases.append((what, total)), steps.append, notes.append)
+    clip = open_backbone(None, None, tmp_path, "cpu", progress=progress, recipe=TINY)
     assert phases == [("training mini", 3)] and sum(steps) == 3
     assert len(notes) == 1 and "899 pictures" in notes[0]
     assert (clip.name, clip.size, clip.dim) == ("mini", 64, 512)
-    again = open_backbone("mini", None, tmp_path, "cpu", telling=telling, recipe=TINY)
+    again = open_backbone("mini", None, tmp_path, "cpu", progress=progress, recipe=TINY)
     assert len(phases) == 1 and again.identity == clip.identity

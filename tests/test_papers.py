@@ -16,7 +16,7 @@ from spikecli.settings.networks import with_field
 from spikecli.settings.neuron import PARTS
 from spikecli.settings.papers import PAPERS
 from spikecli.settings.recipes import train_settings
-from spikecli.settings.taxonomy import TAXONOMY, Branch, Method, methods
+from spikecli.settings.taxonomy import TAXONOMY, Heading, Method, methods
 
 OPTIONS = [option for method in methods() for option in method.options]
 
@@ -77,9 +77,9 @@ def test_the_command_shows_what_is_missing_as_missing(cli: Callable[..., Outcome
 
 
 def test_json_has_the_same_tree(cli: Callable[..., Outcome]) -> None:
-    def same(records: list[dict[str, Any]], branches: tuple[Branch | Method, ...]) -> None:
+    def same(records: list[dict[str, Any]], branches: tuple[Heading | Method, ...]) -> None:
         for record, one in zip(records, branches, strict=True):
-            if isinstance(one, Branch):
+            if isinstance(one, Heading):
                 assert record["title"] == one.title
                 same(record["below"], one.below)
             else:

@@ -246,9 +246,9 @@ def test_what_a_killed_preparation_left_is_swept(tree: Path, data_dir: Path) -> 
 
 def test_shapes_are_built_in(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from spikecli.datasets.clouds import prepare
-    from spikecli.datasets.clouds.shapes import Recipe
+    from spikecli.datasets.clouds.shapes import ShapeRecipe
 
-    monkeypatch.setattr(prepare, "Recipe", lambda seed: Recipe(seed, train=3, test=2))
+    monkeypatch.setattr(prepare, "ShapeRecipe", lambda seed: ShapeRecipe(seed, train=3, test=2))
     report = prepare_points(data_dir, "shapes", PrepareOptions(points=64, seed=5))
     assert report["samples"] == {"train": 30, "test": 20}
     assert prepare_points(data_dir, "shapes", PrepareOptions(points=64, seed=5))["reused"]

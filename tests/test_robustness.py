@@ -25,14 +25,13 @@ from spikecli.datasets.images.prepare import Images
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import evaluate, step_logits
 from spikecli.evaluation.how import How
-from spikecli.evaluation.robustness import Battery, Cell, corruptions_of, means, robustness
+from spikecli.evaluation.robustness import Battery, DamageCell, corruptions_of, means, robustness
 from spikecli.models.clip import load_clip
 from spikecli.models.pointnet import PointNet
-from spikecli.neuroclip.backbone import Telling
 from spikecli.neuroclip.event_robustness import zero_shot_robustness
 from spikecli.neuroclip.features import FeatureStore, Viewing, encode_frames
 from spikecli.neuroclip.zeroshot import ask_about, text_features, zero_shot_logits
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS
 from spikecli.weights import checkpoint as checkpoints
@@ -98,7 +97,7 @@ def test_the_ann_has_a_column_of_one_step() -> None:
 
 def test_damaged_recordings_become_frames_anew_for_each_number_of_steps(data_dir: Path) -> None:
     split = load_events(data_dir, "nmnist", "test")
-    samples = EventSamples(split, Framing("count", (34, 34), 2), Watch())
+    samples = EventSamples(split, Framing("count", (34, 34), 2), Progress())
     torch.manual_seed(0)
     config = network_settings(
         name="resnet20", neuron=PAPERS["lif"].neuron, width=0.1, classes=10, inputs=2, size=(34, 34)
@@ -121,8 +120,8 @@ def test_images_are_not_damaged() -> None:
 
 
 def test_means_are_over_the_kinds_and_leave_out_the_clean_row() -> None:
-    cells = [Cell("clean", 0, 1, 1.0, 0, 1.0)]
-    cells += [Cell(kind, severity, 1, share, 0, share / 2) for kind, severity, share in (
+    cells = [DamageCell("clean", 0, 1, 1.0, 0, 1.0)]
+    cells += [DamageCell(kind, severity, 1, share, 0, share / 2) for kind, severity, share in (
         ("a", 1, 0.8), ("a", 5, 0.2), ("b", 1, 0.6), ("b", 5, 0.4),
     )]  # fmt: skip
     found = {mean.severity: (mean.instance_accuracy, mean.class_accuracy) for mean in means(cells)}
@@ -192,9 +191,9 @@ def test_damaged_recordings_are_encoded_anew_and_not_kept(data_dir: Path, tmp_pa
     clip = load_clip(random_mini(data_dir / "mini.safetensors"), CPU)
     store = FeatureStore(tmp_path, load_events(data_dir, "nmnist", "test"), clip, Viewing(timesteps=3))
     question, told = ask_about("nmnist", None, None), []
-    telling = Telling(on_phase=lambda what, total: told.append(total), on_step=lambda steps: told.append(-steps))
+    progress = Progress(on_phase=lambda what, total: told.append(total), on_step=lambda steps: told.append(-steps))
     battery = Battery(("noise", "polarity-flips"), (5,))
-    cells = zero_shot_robustness(store, question, battery, 2, None, telling)
+    cells = zero_shot_robustness(store, question, battery, 2, None, progress)
     assert told[0] == 3 * 20 and sum(told) == 0
     texts = text_features(clip, question)
     for cell in cells[1:]:

@@ -10,7 +10,7 @@ import pytest
 from spikecli.datasets.clouds.facts import SHAPES
 from spikecli.datasets.clouds.formats import read_cloud
 from spikecli.datasets.clouds.geometry import Mesh, draw_points
-from spikecli.datasets.clouds.shapes import Recipe, build_shape, write_shapes
+from spikecli.datasets.clouds.shapes import ShapeRecipe, build_shape, write_shapes
 
 
 def nothing(steps: int) -> None:
@@ -43,7 +43,7 @@ def test_variety_is_the_knob() -> None:
 
 def test_files_are_written_once_for_a_recipe(tmp_path: Path) -> None:
     folder = tmp_path / "raw"
-    recipe = Recipe(seed=3, train=2, test=1)
+    recipe = ShapeRecipe(seed=3, train=2, test=1)
     write_shapes(folder, recipe, nothing)
     paths = sorted(folder.glob("*/*/*.off"))
     assert len(paths) == 30
@@ -57,12 +57,12 @@ def test_files_are_written_once_for_a_recipe(tmp_path: Path) -> None:
     steps: list[int] = []
     write_shapes(folder, recipe, steps.append)
     assert steps == [] and before == {path: path.stat().st_mtime_ns for path in paths}
-    write_shapes(folder, Recipe(seed=4, train=1, test=1), nothing)
+    write_shapes(folder, ShapeRecipe(seed=4, train=1, test=1), nothing)
     assert len(sorted(folder.glob("*/*/*.off"))) == 20
     assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
 
 
 def test_no_two_pieces_of_a_kind_are_alike(tmp_path: Path) -> None:
-    write_shapes(tmp_path / "raw", Recipe(train=4, test=4), nothing)
+    write_shapes(tmp_path / "raw", ShapeRecipe(train=4, test=4), nothing)
     texts = [path.read_text() for path in (tmp_path / "raw").glob("*/*/*.off")]
     assert len(set(texts)) == len(texts) == 80

@@ -17,12 +17,12 @@ from spikecli import models
 from spikecli.cli.data import _flat
 from spikecli.datasets.clouds.store import load_points
 from spikecli.datasets.samples import stratified_split
-from spikecli.evaluation.evaluate import Row
+from spikecli.evaluation.evaluate import StepRow
 from spikecli.evaluation.probe import Membranes
 from spikecli.evaluation.step_scores import AutoRow, StepScores
 from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS
-from spikecli.view.clouds.membranes import Seen, name_thresholds
+from spikecli.view.clouds.membranes import MembraneView, name_thresholds
 from spikecli.view.runs.steps import steps_figure
 from spikecli.view.sources import told_apart
 from spikecli.weights import checkpoint as checkpoints
@@ -30,8 +30,8 @@ from spikecli.weights.checkpoint import Checkpoint
 from spikecli.weights.reference import name_of
 
 
-def row(timesteps: int, accuracy: float) -> Row:
-    return Row(timesteps, accuracy, None, accuracy, 0.1, 1e6, 3.0 * timesteps, 0.1 * timesteps, ())
+def row(timesteps: int, accuracy: float) -> StepRow:
+    return StepRow(timesteps, accuracy, None, accuracy, 0.1, 1e6, 3.0 * timesteps, 0.1 * timesteps, ())
 
 
 def test_a_star_left_of_the_rows_is_within_the_chart_and_markers_are_whole() -> None:
@@ -96,10 +96,10 @@ def test_two_files_of_one_stem_have_names_of_their_own(cli: Callable, tmp_path: 
 
 
 def test_thresholds_of_two_networks_are_each_ones_own() -> None:
-    def seen(name: str, *thresholds: float) -> Seen:
+    def seen(name: str, *thresholds: float) -> MembraneView:
         layer = Membranes.__new__(Membranes)
         object.__setattr__(layer, "thresholds", np.array(thresholds))
-        return Seen(name, name, {"fire": layer})
+        return MembraneView(name, name, {"fire": layer})
 
     two, three = seen("two", 0.5), seen("three", -0.5, 0.5)
     assert name_thresholds([two, three]) == "threshold: two 0.5; three ±0.5"

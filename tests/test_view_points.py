@@ -26,7 +26,7 @@ from spikecli.view.clouds import flow
 from spikecli.view.clouds import shape as shapes
 from spikecli.view.clouds.facing import AXES, LEGEND, color_of, estimate_normals
 from spikecli.view.clouds.flow import look_at_points
-from spikecli.view.clouds.panels import Seen, cloud_panel, sheet_of, step_panels
+from spikecli.view.clouds.panels import CloudAnswer, cloud_panel, sheet_of, step_panels
 from spikecli.view.clouds.shape import Shape, read_shape
 from spikecli.view.drawing import film, window
 from spikecli.view.drawing.canvas import AZIMUTH, THEMES, Panel, Sheet, paint, pixels, project
@@ -246,14 +246,14 @@ CLASSES = ("bed", "chair", "table")
 
 
 @pytest.fixture
-def seen() -> Seen:
+def seen() -> CloudAnswer:
     chances = np.array([[0.2, 0.5, 0.3], [0.7, 0.2, 0.1]])
     wins = np.zeros((2, 60), dtype=int)
     wins[0, 3], wins[0, 7], wins[1, 7], wins[1, 9] = 12, 4, 15, 1
-    return Seen(chances, wins, CLASSES)
+    return CloudAnswer(chances, wins, CLASSES)
 
 
-def test_each_step_names_its_class_and_colors_the_points_that_decided(seen: Seen) -> None:
+def test_each_step_names_its_class_and_colors_the_points_that_decided(seen: CloudAnswer) -> None:
     first, second = step_panels(Shape("x", ball(60), "bed"), seen)
     assert (first.title, second.title) == ("T = 1: chair ✗", "T = 2: bed ✓")
     assert first.bars == (("chair", 0.5), ("table", 0.3), ("bed", 0.2))
@@ -265,7 +265,7 @@ def test_each_step_names_its_class_and_colors_the_points_that_decided(seen: Seen
     assert second.values[3] == pytest.approx(np.sqrt(12 / 19))
 
 
-def test_a_cloud_of_unknown_class_is_neither_right_nor_wrong(seen: Seen) -> None:
+def test_a_cloud_of_unknown_class_is_neither_right_nor_wrong(seen: CloudAnswer) -> None:
     for label in ("", "lamp"):  # the second is none that the network has ever heard of
         titles = [panel.title for panel in step_panels(Shape("x", ball(60), label), seen)]
         assert titles == ["T = 1: chair", "T = 2: bed"]
@@ -277,7 +277,7 @@ def test_many_steps_are_shown_as_four() -> None:
     assert shown_steps(10) == [1, 4, 7, 10]
 
 
-def test_the_sheet_has_a_row_a_cloud_and_says_what_the_colors_mean(seen: Seen) -> None:
+def test_the_sheet_has_a_row_a_cloud_and_says_what_the_colors_mean(seen: CloudAnswer) -> None:
     shapes = [Shape("x", ball(60), "bed"), Shape("y", ball(60, 1), "chair")]
     sheet = sheet_of(shapes, [seen, seen], THEMES["light"], (AZIMUTH,))
     assert (sheet.rows, sheet.columns) == (2, 3)
@@ -288,7 +288,7 @@ def test_the_sheet_has_a_row_a_cloud_and_says_what_the_colors_mean(seen: Seen) -
 
 
 def test_a_checkpoint_tells_the_classes_step_by_step(
-    cube: Path, tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    cube: Path, tmp_path: Path, seen: CloudAnswer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
 
@@ -373,13 +373,13 @@ def test_colors_by_normal_reach_the_page(cube: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def firing(seen: Seen) -> Seen:
+def firing(seen: CloudAnswer) -> CloudAnswer:
     spikes = np.zeros((2, 60), dtype=int) + 10
     spikes[0, 5], spikes[1, 8] = 40, 25
     return replace(seen, spikes=spikes, neurons=192)
 
 
-def test_each_step_shows_its_own_spikes_on_one_scale(firing: Seen) -> None:
+def test_each_step_shows_its_own_spikes_on_one_scale(firing: CloudAnswer) -> None:
     first, second = step_panels(Shape("x", ball(60), "bed"), firing, (10, 40))
     assert (first.title, second.title) == ("T = 1: chair ✗", "T = 2: bed ✓")
     assert first.muted is None and second.muted is None
@@ -392,7 +392,7 @@ def test_each_step_shows_its_own_spikes_on_one_scale(firing: Seen) -> None:
     )
 
 
-def test_spikes_are_asked_of_the_network(cube: Path, tmp_path: Path, firing: Seen, monkeypatch) -> None:
+def test_spikes_are_asked_of_the_network(cube: Path, tmp_path: Path, firing: CloudAnswer, monkeypatch) -> None:
     monkeypatch.setattr(evaluate, "probabilities", lambda *given: firing.probabilities[:, None])
     monkeypatch.setattr(probe, "critical_points", lambda *given: firing.wins)
     monkeypatch.setattr(probe, "point_spikes", lambda trained, points, timesteps, seed: (firing.spikes, 192))

@@ -148,7 +148,7 @@ def test_a_folded_network_has_thresholds_of_its_channels() -> None:
     assert after.share_beyond == pytest.approx(before.share_beyond, abs=1e-3)
     low, middle, high = histograms.shown_thresholds(after)
     assert low < middle < high and after.thresholds[0] <= low
-    seen = [histograms.Seen("folded", "folded", {"fire1": after})]
+    seen = [histograms.MembraneView("folded", "folded", {"fire1": after})]
     figure = membranes_figure(seen, LIGHT)
     assert [line.get_xdata()[0] for line in figure.axes[0].lines] == [middle]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
@@ -208,7 +208,7 @@ def test_negative_spikes_have_a_color_of_their_own() -> None:
 
 def test_a_histogram_stands_at_its_layer_and_threshold() -> None:
     seen = [
-        histograms.Seen(name, name, probe.membranes(network(paper), cloud()[None], 2, 0))
+        histograms.MembraneView(name, name, probe.membranes(network(paper), cloud()[None], 2, 0))
         for name, paper in (("one", "lif"), ("two", "ternary"))
     ]
     figure = membranes_figure(seen, LIGHT)

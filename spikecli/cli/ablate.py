@@ -19,7 +19,7 @@ from spikecli.settings.papers import paper_of
 
 if TYPE_CHECKING:
     from spikecli.training.ablate import Outcome
-    from spikecli.training.scoring import Cell, Layer, Score, Scoring
+    from spikecli.training.scoring import Layer, PaperScores, Score, Scoring
 
 Papers = Annotated[str, typer.Option(help="Papers, a row each; `ann` is the baseline.")]
 Runs = Annotated[int, typer.Option(min=1, help="Training seeds a paper, from --seed on.")]
@@ -182,11 +182,11 @@ def show(outcomes: list[Outcome], scoring: Scoring, folder: Path, layers: bool, 
     console.say(f"a row for each paper, seed and T: {folder / 'table.csv'}")
 
 
-def row_of(paper: str, cells: list[Cell], steps: tuple[int, ...]) -> tuple[str, ...]:
+def row_of(paper: str, cells: list[PaperScores], steps: tuple[int, ...]) -> tuple[str, ...]:
     """Return a paper's row of the table; a dash for a missing score."""
     at = {cell.timesteps: cell for cell in cells}
 
-    def accuracy(cell: Cell | None) -> str:
+    def accuracy(cell: PaperScores | None) -> str:
         if cell is None:
             return "–"
         spread = "" if cell.instance_accuracy_std is None else f" ± {100 * cell.instance_accuracy_std:.1f}"

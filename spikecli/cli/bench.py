@@ -14,7 +14,7 @@ from spikecli.settings.config import TrainConfig, validated
 from spikecli.settings.networks import PointNetConfig
 
 if TYPE_CHECKING:
-    from spikecli.speed.bench import DataPath, Row
+    from spikecli.speed.bench import BenchRow, DataPath
 
 PRECISIONS = ("fp32", "bf16")
 BatchSize = Annotated[int, typer.Option(help="Clouds a step.")]
@@ -56,7 +56,7 @@ def bench(
     from spikecli.speed import bench as flow
 
     place = choose_device(device)
-    plan = flow.Plan(batch_size, points, steps, named or flow.worthwhile(place), repeats, tnet, place)
+    plan = flow.BenchPlan(batch_size, points, steps, named or flow.worthwhile(place), repeats, tnet, place)
     with flow.limited_to(threads) as used, console.progress("measuring", total=plan.rounds, unit="runs") as advance:
         rows, path = flow.measure(plan, lambda what: advance(1, what))
     settings = {"device": str(place), "threads": used, "batch_size": batch_size, "points": points, "tnet": tnet}
@@ -79,7 +79,7 @@ def in_words(path: DataPath) -> str:
     )
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: BenchRow) -> tuple[str, ...]:
     """Return a row of the table: times in ms, multiply-adds in 10⁹, memory in MB."""
     return (
         row.network,

@@ -10,7 +10,7 @@ import typer
 from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.own import Own, Preparing
-from spikecli.cli.options.reading import Reading
+from spikecli.cli.options.reading import ReadingOptions
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
@@ -43,7 +43,7 @@ def prepare(
     name: Name,
     how: Preparing,
     own: Own,
-    files: Reading,
+    files: ReadingOptions,
     source: Annotated[
         Path | None,
         typer.Option("--from", readable=False, help="Archive or folder to read; without it, built in or downloaded."),
@@ -64,7 +64,6 @@ def prepare(
     from spikecli.datasets.own.prepare import prepare_own
     from spikecli.datasets.prepare_options import PrepareOptions
     from spikecli.datasets.reading_options import AS_FOUND
-    from spikecli.progress import Watch
 
     console = Console(as_json=as_json, quiet=quiet)
     known = name in sets.built_in()
@@ -73,8 +72,8 @@ def prepare(
     reading = files.options(FileNotes(console) if known else AS_FOUND.on_note)
     options = PrepareOptions(source, seed=seed, reading=reading, **vars(how), **vars(own))
     flow = sets.prepare if known else prepare_own
-    with phases(console) as bars:
-        report = flow(data_dir, name, options, Watch(bars.start, bars.step))
+    with phases(console) as progress:
+        report = flow(data_dir, name, options, progress)
     _tell(console, report, own.dry_run)
     console.document(report)
 
@@ -105,11 +104,10 @@ def verify(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, qu
     Example: spikecli data verify modelnet10
     """
     from spikecli.datasets import sets
-    from spikecli.progress import Watch
 
     console = Console(as_json=as_json, quiet=quiet)
-    with phases(console) as bars:
-        report = sets.verify(data_dir, name, Watch(bars.start, bars.step))
+    with phases(console) as progress:
+        report = sets.verify(data_dir, name, progress)
     console.say(f"{name}: every checksum holds")
     console.document(report)
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from spikecli.cli.options import common as options
-from spikecli.cli.options.evaluation import Asked, ByClass, DamageOptions, DialOptions, parse_dial, parse_steps
+from spikecli.cli.options.evaluation import ByClass, DamageOptions, DialOptions, EvalOptions, parse_dial, parse_steps
 from spikecli.cli.options.groups import with_groups
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.evaluation.evaluate import Row
+    from spikecli.evaluation.evaluate import StepRow
     from spikecli.evaluation.step_scores import AutoRow, StepScores
     from spikecli.weights.trained import Trained
 
@@ -67,7 +67,7 @@ def evaluate(
     Example: spikecli eval checkpoints/demo --timesteps 1,2,3,4
     """
     console = Console(as_json, quiet)
-    asked = Asked(checkpoint, data, split, runs, precision, data_dir, seed, device, out, by_class)
+    asked = EvalOptions(checkpoint, data, split, runs, precision, data_dir, seed, device, out, by_class)
     if damage.corrupt is not None:
         from spikecli.cli.shown.damage import show_damage
 
@@ -79,7 +79,7 @@ def evaluate(
         _show_scores(console, asked, timesteps, stopping)
 
 
-def _show_scores(console: Console, asked: Asked, timesteps: str, turned: DialOptions) -> None:
+def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: DialOptions) -> None:
     from spikecli.evaluation import step_scores as flow
     from spikecli.evaluation.evaluate import samples_for
     from spikecli.evaluation.how import How
@@ -136,7 +136,7 @@ def _by_class(scores: StepScores, classnames: Sequence[str]) -> tuple[list[str],
     return ["class", *(f"T = {row.timesteps}" for row in scores.all_rows)], rows
 
 
-def _caption(asked: Asked, runs: int, draws: bool, scores: StepScores, unit_name: str) -> str:
+def _caption(asked: EvalOptions, runs: int, draws: bool, scores: StepScores, unit_name: str) -> str:
     if not draws:
         spread = "no membrane starts at random: the same for every seed"
     elif runs > 1:
@@ -169,7 +169,7 @@ def _spread(deviation: float | None) -> str:
     return "" if deviation is None else f" ± {100 * deviation:.2f}"
 
 
-def _cells(row: Row | AutoRow) -> tuple[str, ...]:
+def _cells(row: StepRow | AutoRow) -> tuple[str, ...]:
     return (
         str(row.timesteps),
         f"{row.instance_accuracy:.2%}" + _spread(row.instance_accuracy_std),

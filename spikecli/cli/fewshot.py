@@ -51,7 +51,7 @@ class Fitted:
 @with_groups
 def fewshot(
     dataset: Annotated[str, typer.Argument(help="A prepared data set of event recordings.")],
-    look: clip_options.Look,
+    look: clip_options.ClipOptions,
     words: clip_options.Prompts,
     how: Fitted,
     speech: options.Output,
@@ -67,7 +67,7 @@ def fewshot(
     """
     from spikecli.neuroclip import fewshot as flow
     from spikecli.neuroclip import zeroshot
-    from spikecli.neuroclip.backbone import Telling, open_backbone
+    from spikecli.neuroclip.backbone import open_backbone
     from spikecli.neuroclip.features import Viewing
     from spikecli.neuroclip.fitting import Fitting
 
@@ -77,13 +77,12 @@ def fewshot(
     question = zeroshot.ask_about(dataset, *zeroshot.read_words(words.classes, words.templates), look.data_dir)
     threshold = zeroshot.facts_of(dataset, look.data_dir).threshold
     viewing = Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
-    with phases(console) as bars:
-        telling = Telling(bars.start, bars.step, console.note)
-        train, test = (zeroshot.open_split(look.data_dir, dataset, split, telling) for split in ("train", "test"))
-        model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, telling)
+    with phases(console) as progress:
+        train, test = (zeroshot.open_split(look.data_dir, dataset, split, progress) for split in ("train", "test"))
+        model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, progress)
         console.note(model.description)
         task = flow.Task(train, test, model, viewing, question, look.data_dir, limit)
-        done = list(flow.draws(task, fitting, shots, runs, seed, how.views, how.select, telling))
+        done = list(flow.draws(task, fitting, shots, runs, seed, how.views, how.select, progress))
     if out is not None:
         flow.save_adapter(out, done[0], task, look.clip, look.weights)
     _show(console, flow.summary(task, done, shots, seed, perf_counter() - begin), out)

@@ -8,7 +8,7 @@ from spikecli.cli.options import common as options
 from spikecli.console import Console, Twig
 
 if TYPE_CHECKING:
-    from spikecli.settings.taxonomy import Branch, Method
+    from spikecli.settings.taxonomy import Heading, Method
 
 
 def papers(as_json: options.AsJson = False, quiet: options.Quiet = False, config: options.ConfigFile = None) -> None:
@@ -27,11 +27,11 @@ def papers(as_json: options.AsJson = False, quiet: options.Quiet = False, config
     console.say(f"{implemented} of {len(methods())} are implemented; the options are those of `spikecli train`")
 
 
-def twig(one: Branch | Method) -> Twig:
+def twig(one: Heading | Method) -> Twig:
     """Return a branch or method for the console; methods that are not implemented are dim and marked."""
-    from spikecli.settings.taxonomy import Branch
+    from spikecli.settings.taxonomy import Heading
 
-    if isinstance(one, Branch):
+    if isinstance(one, Heading):
         return Twig(one.title, below=tuple(twig(each) for each in one.below))
     source = f"  [arXiv {one.arxiv}]" if one.arxiv else ""
     if one.options:

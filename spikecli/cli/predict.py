@@ -12,14 +12,14 @@ import typer
 from spikecli.cli.options import common as options
 from spikecli.cli.options.evaluation import Confidence, Most, parse_dial
 from spikecli.cli.options.groups import with_groups
-from spikecli.cli.options.reading import Reading, SkipBad
+from spikecli.cli.options.reading import ReadingOptions, SkipBad
 from spikecli.cli.shown.guesses import end_with_bad, show_guesses
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.evaluation.own_files import Asked, FileAnswer
+    from spikecli.evaluation.own_files import FileAnswer, PredictOptions
     from spikecli.files.rows import RowFile
     from spikecli.weights.trained import Trained
 
@@ -50,7 +50,7 @@ _MANY = 20  # files from which a progress bar is worth its line
 
 
 @dataclass(frozen=True)
-class Shown:
+class AnswerOptions:
     """Options of the answers: the number of classes, a table in a file, and notes on reading."""
 
     top: int
@@ -61,7 +61,7 @@ class Shown:
 @with_groups
 def predict(
     given: Given,
-    reading: Reading,
+    reading: ReadingOptions,
     speech: options.Output,
     timesteps: Timesteps = "4",
     top: Top = 5,
@@ -78,7 +78,7 @@ def predict(
 
     Example: spikecli predict chair.off, or spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
-    from spikecli.evaluation.own_files import Asked
+    from spikecli.evaluation.own_files import PredictOptions
     from spikecli.evaluation.stopping import StopRule
     from spikecli.files.sources import expand
     from spikecli.weights.trained import Trained
@@ -86,10 +86,10 @@ def predict(
     steps = _one_dial(timesteps)
     console = Console(speech.as_json, speech.quiet)
     how = reading.options(heard := FileNotes(console))
-    shown = Shown(top, out, heard)
+    shown = AnswerOptions(top, out, heard)
     path, files = _weights_and_files(given, reference)
     when = StopRule(confidence, most) if steps is None else steps
-    asked = Asked(when, seed, data_dir, how, out is not None, skip_bad)
+    asked = PredictOptions(when, seed, data_dir, how, out is not None, skip_bad)
     if _is_adapter(path):
         _through_adapter(console, path, files, asked, shown, device)
         return
@@ -123,7 +123,9 @@ def _is_adapter(path: Path) -> bool:
     return path.suffix == ".safetensors" and path.is_file() and is_adapter(path)
 
 
-def _through_adapter(console: Console, path: Path, files: list[str], asked: Asked, shown: Shown, device: str) -> None:
+def _through_adapter(
+    console: Console, path: Path, files: list[str], asked: PredictOptions, shown: AnswerOptions, device: str
+) -> None:
     from spikecli.files.sources import expand
     from spikecli.neuroclip import fewshot
     from spikecli.neuroclip.features import readable
@@ -140,7 +142,9 @@ def _through_adapter(console: Console, path: Path, files: list[str], asked: Aske
     end_with_bad(console, bad, len(sources))
 
 
-def _name_files(console: Console, trained: Trained, sources: list[str], asked: Asked, shown: Shown) -> None:
+def _name_files(
+    console: Console, trained: Trained, sources: list[str], asked: PredictOptions, shown: AnswerOptions
+) -> None:
     """Show the prediction for each source; exit with code 1 if a bad one was left out."""
     from spikecli.evaluation.own_files import answer_files
     from spikecli.files.sources import missing
@@ -188,8 +192,8 @@ def _show(
     trained: Trained,
     good: list[FileAnswer],
     bad: list[tuple[str, str]],
-    asked: Asked,
-    shown: Shown,
+    asked: PredictOptions,
+    shown: AnswerOptions,
 ) -> None:
     title, taken = f"{trained.name}, T = {asked.when}", None
     if not isinstance(asked.when, int):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,16 +144,13 @@ def _in_processes(count: int, device: str) -> bool:
 def _train(
     settings: TrainConfig, out: Path | None, resume: bool, data_dir: Path, device: str, console: Console, accepts: bool
 ) -> None:
-    from spikecli.progress import Watch
     from spikecli.training.train import opened
 
-    with phases(console) as shown:
-        loading = opened(
-            settings, data_dir, out, resume, device, watch=Watch(shown.start, shown.step), accept_changed=accepts
-        )
-        with loading as trainer:
-            shown.close()
-            _show(trainer, console)
+    with ExitStack() as stack:
+        with phases(console) as progress:
+            loading = opened(settings, data_dir, out, resume, device, progress=progress, accept_changed=accepts)
+            trainer = stack.enter_context(loading)
+        _show(trainer, console)
 
 
 def _not_split(trainer: Trainer) -> list[str]:

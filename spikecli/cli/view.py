@@ -13,7 +13,7 @@ from spikecli.cli.options import evaluation as run_options
 from spikecli.cli.options import recordings as event_options
 from spikecli.cli.options.common import DATA_DIR, DataDir, Seed
 from spikecli.cli.options.groups import with_groups
-from spikecli.cli.options.reading import Reading
+from spikecli.cli.options.reading import ReadingOptions
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.console import Advance, Console
 from spikecli.errors import SpikeError
@@ -62,10 +62,10 @@ Theme = Annotated[Literal["light", "dark"], typer.Option("--theme", help="Color 
 @with_groups
 def view(
     sources: Sources,
-    recordings: event_options.Recordings,
+    recordings: event_options.RecordingOptions,
     through: event_options.ThroughClip,
-    evaluation: run_options.Evaluation,
-    reading: Reading,
+    evaluation: run_options.RunEvalOptions,
+    reading: ReadingOptions,
     speech: options.Output,
     out: Out = None,
     show: Show = None,

@@ -12,7 +12,7 @@ from spikecli.cli.options import clip as clip_options
 from spikecli.cli.options import common as options
 from spikecli.cli.options.evaluation import RecordingDamage
 from spikecli.cli.options.groups import with_groups
-from spikecli.cli.options.reading import Reading, SkipBad
+from spikecli.cli.options.reading import ReadingOptions, SkipBad
 from spikecli.cli.shown.guesses import end_with_bad, show_guesses
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.cli.shown.phases import phases
@@ -21,10 +21,10 @@ from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
     from spikecli.datasets.reading_options import ReadOptions
-    from spikecli.evaluation.robustness import Battery, Cell
-    from spikecli.neuroclip.backbone import Telling
+    from spikecli.evaluation.robustness import Battery, DamageCell
     from spikecli.neuroclip.features import FeatureStore, Viewing
     from spikecli.neuroclip.zeroshot import Question, Scores
+    from spikecli.progress import Progress
 
 Sources = Annotated[
     list[str] | None,
@@ -37,11 +37,11 @@ PerStep = Annotated[bool, typer.Option("--per-step", help="Show also how the ans
 
 @with_groups
 def zeroshot(
-    look: clip_options.Look,
+    look: clip_options.ClipOptions,
     words: clip_options.Prompts,
     speech: options.Output,
     damage: RecordingDamage,
-    reading: Reading,
+    reading: ReadingOptions,
     sources: Sources = None,
     split: Split = "test",
     limit: clip_options.Limit = None,
@@ -54,7 +54,7 @@ def zeroshot(
     Example: spikecli zeroshot gesture_1.bin --classes "hand clap,drums"
     """
     from spikecli.neuroclip import zeroshot as flow
-    from spikecli.neuroclip.backbone import Telling, open_backbone
+    from spikecli.neuroclip.backbone import open_backbone
     from spikecli.neuroclip.features import FeatureStore
 
     console = Console(speech.as_json, speech.quiet)
@@ -62,16 +62,16 @@ def zeroshot(
     battery = _battery(dataset := _dataset(names := sources or ["digits"], look.data_dir), damage)
     question, viewing = _asked(words, dataset, names, look.data_dir, skip_bad), _viewing(look, dataset)
     if dataset is None:
-        _name_files(console, look, [Path(name) for name in names], question, viewing, how, Shown(top, skip_bad, heard))
+        shown = FileOptions(top, skip_bad, heard)
+        _name_files(console, look, [Path(name) for name in names], question, viewing, how, shown)
         return
-    with phases(console) as bars:
-        telling = Telling(bars.start, bars.step, console.note)
-        recordings = flow.open_split(look.data_dir, dataset, split, telling)
-        model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, telling)
+    with phases(console) as progress:
+        recordings = flow.open_split(look.data_dir, dataset, split, progress)
+        model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, progress)
         console.note(model.description)
         store = FeatureStore(look.data_dir, recordings, model, viewing)
-        scores = flow.classify_split(store, question, limit, telling)
-        cells = _damaged(store, question, battery, damage.seed, limit, telling) if battery else []
+        scores = flow.classify_split(store, question, limit, progress)
+        cells = _damaged(store, question, battery, damage.seed, limit, progress) if battery else []
     if cells:
         _show_damage(console, cells, flow.summary(model, viewing, question, scores, False), damage.seed)
     else:
@@ -79,7 +79,7 @@ def zeroshot(
 
 
 @dataclass(frozen=True)
-class Shown:
+class FileOptions:
     """Options of files: the number of classes to show, whether to skip bad files, and notes on reading."""
 
     top: int
@@ -89,22 +89,21 @@ class Shown:
 
 def _name_files(
     console: Console,
-    look: clip_options.Look,
+    look: clip_options.ClipOptions,
     files: list[Path],
     question: Question,
     viewing: Viewing,
     how: ReadOptions,
-    shown: Shown,
+    shown: FileOptions,
 ) -> None:
     """Show what CLIP says of files, all of which are looked at first: making the model may take minutes."""
-    from spikecli.neuroclip.backbone import Telling, open_backbone
+    from spikecli.neuroclip.backbone import open_backbone
     from spikecli.neuroclip.features import readable
     from spikecli.neuroclip.zeroshot import classify_files
 
     good, bad = readable(files, look.timesteps, how, shown.skip_bad)
-    with phases(console) as bars:
-        telling = Telling(bars.start, bars.step, console.note)
-        model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, telling)
+    with phases(console) as progress:
+        model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, progress)
         console.note(model.description)
     guesses = classify_files(model, viewing, question, good, how)
     show_guesses(console, "Recordings", question.classnames, guesses, shown.top, notes=shown.heard.of, bad=bad)
@@ -127,7 +126,7 @@ def _asked(
     return ask_about(dataset, *spoken, data_dir) if dataset else ask_of_files(names, *spoken, lost=skip_bad)
 
 
-def _viewing(look: clip_options.Look, dataset: str | None) -> Viewing:
+def _viewing(look: clip_options.ClipOptions, dataset: str | None) -> Viewing:
     from spikecli.neuroclip.features import Viewing
     from spikecli.neuroclip.zeroshot import facts_of
 
@@ -150,20 +149,20 @@ def _battery(dataset: str | None, damage: RecordingDamage) -> Battery | None:
 
 
 def _damaged(
-    store: FeatureStore, question: Question, battery: Battery, seed: int, limit: int | None, telling: Telling
-) -> list[Cell]:
+    store: FeatureStore, question: Question, battery: Battery, seed: int, limit: int | None, progress: Progress
+) -> list[DamageCell]:
     from spikecli.neuroclip.event_robustness import zero_shot_robustness
 
-    return zero_shot_robustness(store, question, battery, seed, limit, telling)
+    return zero_shot_robustness(store, question, battery, seed, limit, progress)
 
 
-def _show_damage(console: Console, cells: list[Cell], summary: dict[str, Any], seed: int) -> None:
+def _show_damage(console: Console, cells: list[DamageCell], summary: dict[str, Any], seed: int) -> None:
     from spikecli.cli.shown.damage import show_reports
-    from spikecli.evaluation.robustness import Report, means
+    from spikecli.evaluation.robustness import DamageReport, means
 
     names = ("clip", "weights", "dataset", "split", "samples", "timesteps", "image_preset", "slicing", "normalization")
     facts = {**{name: summary[name] for name in names}, "runs": 1, "seed": seed}
-    show_reports(console, [Report(str(summary["clip"]), cells, means(cells))], facts, "recordings", None)
+    show_reports(console, [DamageReport(str(summary["clip"]), cells, means(cells))], facts, "recordings", None)
 
 
 def _show(console: Console, scores: Scores, summary: dict[str, Any], per_step: bool) -> None:

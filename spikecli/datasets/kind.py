@@ -18,7 +18,7 @@ from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.record import RecordOf, current_entry, read_record
 from spikecli.errors import SpikeError
 from spikecli.files.hdf5 import anew, check_labels, stored
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 
 Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -83,7 +83,7 @@ class Kind(ABC, Generic[F]):
 
     @abstractmethod
     def prepare(
-        self, facts: F, data_dir: Path, options: PrepareOptions, watch: Watch, workers: int | None = None
+        self, facts: F, data_dir: Path, options: PrepareOptions, progress: Progress, workers: int | None = None
     ) -> dict[str, Any]:
         """Prepare a data set; return its record with `samples` a split and `reused`. Raise SpikeError if that fails."""
 
@@ -97,7 +97,13 @@ class Kind(ABC, Generic[F]):
 
     @abstractmethod
     def write(
-        self, facts: F, place: Path, samples: Sequence[OwnSample], source: str, options: PrepareOptions, watch: Watch
+        self,
+        facts: F,
+        place: Path,
+        samples: Sequence[OwnSample],
+        source: str,
+        options: PrepareOptions,
+        progress: Progress,
     ) -> dict[str, Any]:
         """Return the record's entry after writing a user's samples, each of a split; SpikeError when a file is bad."""
 
@@ -106,7 +112,7 @@ class Kind(ABC, Generic[F]):
         """Return the facts of a data set and its prepared data; raise SpikeError if its record is damaged."""
 
     @abstractmethod
-    def verify(self, facts: F, data_dir: Path, watch: Watch) -> dict[str, Any]:
+    def verify(self, facts: F, data_dir: Path, progress: Progress) -> dict[str, Any]:
         """Verify the prepared data and return its checksums; raise SpikeError if one differs."""
 
     def is_prepared(self, name: str, data_dir: Path) -> bool:
@@ -133,7 +139,9 @@ class Kind(ABC, Generic[F]):
         return {split: part["fingerprint"] for split, part in sorted(entry["splits"].items())}
 
     @abstractmethod
-    def load(self, facts: F, data_dir: Path, split: str, config: TrainConfig, fixed: bool, watch: Watch) -> Samples:
+    def load(
+        self, facts: F, data_dir: Path, split: str, config: TrainConfig, fixed: bool, progress: Progress
+    ) -> Samples:
         """Return a prepared split for a network of `config`; with `fixed`, at the size the network was built for.
 
         SpikeError when the split is not prepared or is damaged.

@@ -13,7 +13,7 @@ from spikecli.datasets.kind import Samples
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.sets import ensure_prepared, find_facts, kind_named
 from spikecli.errors import SpikeError
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 
 __all__ = ["Part", "Samples", "files_for", "held_out", "load_samples", "stratified_split"]
@@ -60,15 +60,15 @@ class Part:
 
 
 def load_samples(
-    data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool = False, watch: Watch = Watch()
+    data_dir: Path, dataset: str, split: str, config: TrainConfig, fixed: bool = False, progress: Progress = Progress()
 ) -> Samples:
     """Return a prepared split for a network of `config`; with `fixed`, at the size the network was built for.
 
     Data made on this machine are prepared on the way. SpikeError when the split is not prepared or is damaged.
     """
     facts = find_facts(dataset, data_dir)
-    ensure_prepared(facts, data_dir, watch)
-    return kind_named(facts.kind).load(facts, data_dir, split, config, fixed, watch)
+    ensure_prepared(facts, data_dir, progress)
+    return kind_named(facts.kind).load(facts, data_dir, split, config, fixed, progress)
 
 
 def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

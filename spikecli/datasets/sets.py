@@ -17,7 +17,7 @@ from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.errors import ChoiceError, SpikeError
 from spikecli.files.atomic import sole_writer
 from spikecli.files.gate import is_plain_name
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 from spikecli.settings.choices import advice
 
 KINDS = ("points", "events", "images")
@@ -88,11 +88,11 @@ def facts_from(name: str, values: Any, where: str) -> Facts:
     return kind_named(kind).facts_class(name=name, own=True, **checked(values, where))
 
 
-def ensure_prepared(facts: Facts, data_dir: Path, watch: Watch = Watch()) -> None:
+def ensure_prepared(facts: Facts, data_dir: Path, progress: Progress = Progress()) -> None:
     """Prepare a data set that is generated on this machine, if needed; raise SpikeError if that fails."""
     kind = kind_named(facts.kind)
     if facts.made and not kind.is_prepared(facts.name, data_dir):
-        kind.prepare(facts, data_dir, PrepareOptions(wait=True), watch)
+        kind.prepare(facts, data_dir, PrepareOptions(wait=True), progress)
 
 
 def find_kind(name: str, data_dir: Path) -> Kind[Any]:
@@ -114,7 +114,7 @@ def prepare(
     data_dir: Path,
     name: str,
     options: PrepareOptions = PrepareOptions(),
-    watch: Watch = Watch(),
+    progress: Progress = Progress(),
     workers: int | None = None,
 ) -> dict[str, Any]:
     """Prepare the data set `name`; return its record with `samples` a split and `reused`.
@@ -122,7 +122,7 @@ def prepare(
     Raise SpikeError if there is no such data set or it cannot be prepared.
     """
     facts = find_facts(name, data_dir)
-    return kind_named(facts.kind).prepare(facts, data_dir, options, watch, workers)
+    return kind_named(facts.kind).prepare(facts, data_dir, options, progress, workers)
 
 
 def describe(data_dir: Path, name: str) -> dict[str, Any]:
@@ -132,10 +132,10 @@ def describe(data_dir: Path, name: str) -> dict[str, Any]:
     return {**kind.describe(facts, data_dir), "counts": kind.counts(facts, data_dir)}
 
 
-def verify(data_dir: Path, name: str, watch: Watch = Watch()) -> dict[str, Any]:
+def verify(data_dir: Path, name: str, progress: Progress = Progress()) -> dict[str, Any]:
     """Verify the prepared data and return its checksums; raise SpikeError if one differs."""
     facts = find_facts(name, data_dir)
-    return kind_named(facts.kind).verify(facts, data_dir, watch)
+    return kind_named(facts.kind).verify(facts, data_dir, progress)
 
 
 def fingerprints(data_dir: Path, name: str) -> dict[str, str]:

@@ -29,7 +29,7 @@ GPU_BATCH, GPU_VALUES = 256, 2**22  # on a GPU: at most so many samples at once,
 
 
 @dataclass(frozen=True)
-class Row:
+class StepRow:
     """Scores at one number of time steps: accuracies and rates in 0…1, operations and energy of one sample.
 
     `by_class` holds the share of right samples of each class. The deviation of a single run is not known: None.
@@ -111,7 +111,7 @@ def samples_for(trained: Trained, data_dir: Path, dataset: str | None = None, sp
     return samples
 
 
-def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: How) -> list[Row]:
+def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: How) -> list[StepRow]:
     """Return a row for each number of time steps, over the seeds of the perturbation that `how` names.
 
     One pass of the longest run answers for all shorter ones that are shown the same. Operations are counted in the
@@ -144,10 +144,10 @@ def passes(samples: Samples, timesteps: Sequence[int]) -> dict[int, list[int]]:
     return {max(timesteps): list(timesteps)} if samples.static else {t: [t] for t in timesteps}
 
 
-def _row(timesteps: int, predictions: list[Tensor], samples: Samples, counts: Operations, seconds: float) -> Row:
+def _row(timesteps: int, predictions: list[Tensor], samples: Samples, counts: Operations, seconds: float) -> StepRow:
     labels = torch.from_numpy(samples.labels)
     accuracies = [metrics.instance_accuracy(prediction, labels) for prediction in predictions]
-    return Row(
+    return StepRow(
         timesteps,
         statistics.fmean(accuracies),
         statistics.stdev(accuracies) if len(accuracies) > 1 else None,

@@ -21,7 +21,7 @@ _KEPT = 128 << 20  # bytes of inputs that are kept from the first look at all fi
 
 
 @dataclass(frozen=True)
-class Asked:
+class PredictOptions:
     """Options of a prediction: time steps or a stop rule, seed, folder of data sets, and how to read files."""
 
     when: int | StopRule
@@ -48,7 +48,7 @@ class FileAnswer:
     problem: str | None = None
 
 
-def answer_files(trained: Trained, sources: Sequence[str], asked: Asked) -> Iterator[FileAnswer]:
+def answer_files(trained: Trained, sources: Sequence[str], asked: PredictOptions) -> Iterator[FileAnswer]:
     """Yield an answer for each of `sources`, in order: files, or samples DATASET:SPLIT:INDEX.
 
     Raise SpikeError for one that cannot be read, unless `skip_bad` is set: then its answer says why.
@@ -71,7 +71,7 @@ def answer_files(trained: Trained, sources: Sequence[str], asked: Asked) -> Iter
             yield FileAnswer(source, problem=problems[source]) if source in problems else next(found)
 
 
-def _look_first(trained: Trained, sources: Sequence[str], asked: Asked) -> dict[str, np.ndarray]:
+def _look_first(trained: Trained, sources: Sequence[str], asked: PredictOptions) -> dict[str, np.ndarray]:
     """Return what the first of `sources` hold, as many as fit; SpikeError at once if any of all cannot be read."""
     known: dict[str, np.ndarray] = {}
     room = _KEPT
@@ -88,7 +88,7 @@ def is_sample(source: str) -> bool:
     return source.count(":") == 2 and source.rpartition(":")[2].isdecimal() and not Path(source).exists()
 
 
-def _input(trained: Trained, source: str, asked: Asked) -> np.ndarray:
+def _input(trained: Trained, source: str, asked: PredictOptions) -> np.ndarray:
     if not is_sample(source):
         found: np.ndarray = files_for(
             facts_of(trained), trained.config, [Path(source)], asked.longest, asked.seed, asked.reading
@@ -102,7 +102,9 @@ def _input(trained: Trained, source: str, asked: Asked) -> np.ndarray:
     return sample
 
 
-def _answers(trained: Trained, sources: list[str], inputs: list[np.ndarray], asked: Asked) -> Iterator[FileAnswer]:
+def _answers(
+    trained: Trained, sources: list[str], inputs: list[np.ndarray], asked: PredictOptions
+) -> Iterator[FileAnswer]:
     if not inputs:
         return
     whole = np.stack(inputs)

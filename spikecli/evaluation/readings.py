@@ -26,7 +26,7 @@ ROUNDING = 2**-8  # amplitudes in bfloat16 differ from themselves by this share
 
 
 @dataclass(frozen=True)
-class Reading:
+class LayerInput:
     """The input of a layer: amounts (T, S, ...) of additions and of multiply-adds, and samples read densely."""
 
     additions: Tensor | None
@@ -50,7 +50,7 @@ class Readings:
         """Note the network's input: of event frames (T, B, 2, H, W) the first layer reads counts."""
         self._frames_wait = self._has_neurons and inputs[0].dim() == 5
 
-    def of(self, x: Tensor) -> Reading:
+    def of(self, x: Tensor) -> LayerInput:
         """Return the reading of x (T, B, ...); x (T, ...) with fewer axes counts as a single sample."""
         x = x if x.dim() > 2 else x.unsqueeze(1)
         frames, self._frames_wait = self._frames_wait, False
@@ -61,17 +61,17 @@ class Readings:
         spikes = units if known.all() else units[:, known]
         dense = int((~known).sum())
         if dense == len(known):
-            return Reading(None, None, dense)
+            return LayerInput(None, None, dense)
         if whole:
-            return Reading(spikes, None, dense)
+            return LayerInput(spikes, None, dense)
         broken = spikes != spikes.round()
-        return Reading(spikes * ~broken, broken, dense)
+        return LayerInput(spikes * ~broken, broken, dense)
 
 
-def _of_counts(x: Tensor) -> Reading:
+def _of_counts(x: Tensor) -> LayerInput:
     whole = _of_each_sample(x == x.round())
     additions = x.abs() if whole.all() else x[:, whole].abs()
-    return Reading(additions, None if whole.all() else x[:, ~whole] != 0, 0)
+    return LayerInput(additions, None if whole.all() else x[:, ~whole] != 0, 0)
 
 
 def spikes_in(x: Tensor, sizes: Sequence[float], amplitudes: Sequence[Tensor] = ()) -> tuple[Tensor, Tensor]:

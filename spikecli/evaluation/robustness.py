@@ -36,7 +36,7 @@ class Battery:
 
 
 @dataclass(frozen=True)
-class Cell:
+class DamageCell:
     """Scores under one kind of damage at one severity and number of time steps, in 0…1, over the runs."""
 
     corruption: str
@@ -58,15 +58,17 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Report:
+class DamageReport:
     """The rows of the chosen damage, and the means over the kinds of damage."""
 
     name: str
-    cells: list[Cell]
+    cells: list[DamageCell]
     means: list[Mean]
 
 
-def robustness(model: nn.Module, samples: Samples, battery: Battery, timesteps: Sequence[int], how: How) -> list[Cell]:
+def robustness(
+    model: nn.Module, samples: Samples, battery: Battery, timesteps: Sequence[int], how: How
+) -> list[DamageCell]:
     """Return a cell for each case of `battery` and number of time steps; a run's seed draws damage and perturbation.
 
     The ANN has no time steps: it gets cells of one step only.
@@ -100,9 +102,9 @@ def corruptions_of(samples: Samples) -> Mapping[str, Corruption]:
     return found
 
 
-def _cell(kind: str, severity: int, timesteps: int, predictions: list[Tensor], labels: Tensor) -> Cell:
+def _cell(kind: str, severity: int, timesteps: int, predictions: list[Tensor], labels: Tensor) -> DamageCell:
     accuracies = [metrics.instance_accuracy(prediction, labels) for prediction in predictions]
-    return Cell(
+    return DamageCell(
         kind,
         severity,
         timesteps,
@@ -112,7 +114,7 @@ def _cell(kind: str, severity: int, timesteps: int, predictions: list[Tensor], l
     )
 
 
-def means(cells: Sequence[Cell]) -> list[Mean]:
+def means(cells: Sequence[DamageCell]) -> list[Mean]:
     """Return the means over the kinds of damage for each severity and number of steps, then those over all."""
     hurt = [cell for cell in cells if cell.severity]
     severities = sorted({cell.severity for cell in hurt})
@@ -123,7 +125,7 @@ def means(cells: Sequence[Cell]) -> list[Mean]:
     ]
 
 
-def _mean(severity: int | None, timesteps: int, cells: Sequence[Cell]) -> Mean:
+def _mean(severity: int | None, timesteps: int, cells: Sequence[DamageCell]) -> Mean:
     return Mean(
         severity,
         timesteps,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from spikecli.datasets.samples import Samples
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import MAC_PJ, counted
-from spikecli.evaluation.evaluate import BATCH, Row, evaluate, logits_of, mean_by_class, step_logits
+from spikecli.evaluation.evaluate import BATCH, StepRow, evaluate, logits_of, mean_by_class, step_logits
 from spikecli.evaluation.evaluate import passes as passes_of
 from spikecli.evaluation.how import How, silent
 from spikecli.evaluation.stopping import StopRule, answers
@@ -26,7 +26,7 @@ TIMED = 4 * BATCH  # samples that the seconds are measured on, spread over the s
 
 @dataclass(frozen=True)
 class AutoRow:
-    """The row of `--timesteps auto`: a `Row` whose operations, energy and seconds end where each sample stops.
+    """The row of `--timesteps auto`: a `StepRow` whose operations, energy and seconds end where each sample stops.
 
     `stopped_at` holds the share of samples that stop after each number of steps.
     """
@@ -63,14 +63,14 @@ class StepScores:
     `confidences` are the mean probabilities of the predicted class, one a row; empty if no picture is drawn.
     """
 
-    rows: list[Row]
+    rows: list[StepRow]
     auto: AutoRow | None
     saved: Saved | None
     confidences: list[float]
     samples: int
 
     @property
-    def all_rows(self) -> list[Row | AutoRow]:
+    def all_rows(self) -> list[StepRow | AutoRow]:
         """The rows, auto last."""
         return [*self.rows, self.auto] if self.auto is not None else [*self.rows]
 
@@ -177,7 +177,7 @@ def _seconds(model: nn.Module, inputs: np.ndarray, stop: StopRule, how: How) -> 
     return statistics.median(taken) * len(inputs) / len(chosen)
 
 
-def saved(auto: AutoRow, fixed: Row) -> Saved:
+def saved(auto: AutoRow, fixed: StepRow) -> Saved:
     """Return the savings of `auto` compared with a row of fixed time steps."""
     return Saved(
         1 - auto.mean_timesteps / fixed.timesteps,

@@ -9,7 +9,7 @@ _SHORT = struct.Struct("<H")
 _OFFSET = struct.Struct("<i")
 
 
-class Table:
+class FlatTable:
     """The root table of a FlatBuffer that begins with its own length; ValueError where it points outside itself."""
 
     def __init__(self, data: bytes, start: int) -> None:

@@ -26,7 +26,7 @@ _START_TEMPERATURE = 14.0
 
 
 @dataclass(frozen=True)
-class Recipe:
+class MiniRecipe:
     """Training settings of `mini`; every field is part of its file name."""
 
     steps: int = 900
@@ -43,7 +43,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class DigitPictures:
     """Digits (S, h, w) in 0 … 1, white on black, and their labels (S,)."""
 
     images: Tensor
@@ -56,7 +56,7 @@ class Pictures:
         return digest.hexdigest()
 
 
-def mini_source(data_dir: Path, pictures: Pictures, recipe: Recipe) -> Source:
+def mini_source(data_dir: Path, pictures: DigitPictures, recipe: MiniRecipe) -> Source:
     """Return the place of the weights trained by `recipe` on `pictures`; each recipe has its own file."""
     about = json.dumps([asdict(recipe), MINI_CONFIG.read_text(encoding="utf-8"), pictures.checksum], sort_keys=True)
     key = hashlib.sha256(about.encode()).hexdigest()[:12]
@@ -64,7 +64,7 @@ def mini_source(data_dir: Path, pictures: Pictures, recipe: Recipe) -> Source:
 
 
 def ensure_mini(
-    data_dir: Path, pictures: Pictures, recipe: Recipe, on_step: Callable[[int, int], None]
+    data_dir: Path, pictures: DigitPictures, recipe: MiniRecipe, on_step: Callable[[int, int], None]
 ) -> tuple[Source, bool]:
     """Return the place of `mini`, trained first if it is missing, and whether it was trained now.
 
@@ -81,7 +81,7 @@ def ensure_mini(
     return source, True
 
 
-def train_mini(pictures: Pictures, recipe: Recipe, on_step: Callable[[int, int], None]) -> Any:
+def train_mini(pictures: DigitPictures, recipe: MiniRecipe, on_step: Callable[[int, int], None]) -> Any:
     """Return `mini` trained on `pictures`, the same for the same recipe on the same machine."""
     generator = torch.Generator().manual_seed(recipe.seed)
     with torch.random.fork_rng(devices=[]):
@@ -106,7 +106,7 @@ def train_mini(pictures: Pictures, recipe: Recipe, on_step: Callable[[int, int],
     return module
 
 
-def picture_accuracy(clip: ClipModel, pictures: Pictures) -> float:
+def picture_accuracy(clip: ClipModel, pictures: DigitPictures) -> float:
     """Return the share of plain pictures that `clip` names correctly, by the caption "a photo of the number …"."""
     texts = clip.encode_texts([f"a photo of the number {name}" for name in NAMES])
     images = plain(pictures.images, clip.size).expand(-1, 3, -1, -1)
@@ -121,8 +121,8 @@ class _Lesson:
         self,
         module: Any,
         tokenizer: Callable[[list[str]], Tensor],
-        pictures: Pictures,
-        recipe: Recipe,
+        pictures: DigitPictures,
+        recipe: MiniRecipe,
         generator: torch.Generator,
     ) -> None:
         self.module, self.tokenizer, self.pictures = module, tokenizer, pictures
@@ -166,7 +166,7 @@ class _Lesson:
         return self.module.encode_text(self.tokenizer(texts), normalize=True)
 
 
-def _groups(module: Any, recipe: Recipe) -> list[dict[str, object]]:
+def _groups(module: Any, recipe: MiniRecipe) -> list[dict[str, object]]:
     """Return parameter groups: matrices and kernels with weight decay, the rest without."""
     decayed: list[torch.nn.Parameter] = []
     kept: list[torch.nn.Parameter] = []
@@ -175,7 +175,7 @@ def _groups(module: Any, recipe: Recipe) -> list[dict[str, object]]:
     return [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": kept, "weight_decay": 0.0}]
 
 
-def _rate(position: int, recipe: Recipe) -> float:
+def _rate(position: int, recipe: MiniRecipe) -> float:
     """Return the factor of the learning rate: 1 for the captions, then a warm-up and a cosine."""
     if position < 0:
         return 1.0

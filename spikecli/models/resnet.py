@@ -30,7 +30,7 @@ from spikecli.settings.networks import ResNetConfig
 
 
 @dataclass(frozen=True)
-class Plan:
+class Stages:
     """A network at width 1: channels of the stem's convolutions; channels and blocks of each stage."""
 
     stem: tuple[int, ...]
@@ -41,13 +41,13 @@ class Plan:
 
 # As the authors' code has them: on 32 × 32 the maps of ResNet-20 are 32/16/8/4/2, 178 M multiply-adds at K = 10.
 PLANS = {
-    "resnet18": Plan((64,), ((64, 2), (128, 2), (256, 2), (512, 2))),
-    "resnet19": Plan((128,), ((128, 3), (256, 3), (512, 2))),
-    "resnet20": Plan((64, 64, 64), ((64, 2), (128, 2), (256, 2), (512, 2)), entry=2, pooled_shortcut=True),
+    "resnet18": Stages((64,), ((64, 2), (128, 2), (256, 2), (512, 2))),
+    "resnet19": Stages((128,), ((128, 3), (256, 3), (512, 2))),
+    "resnet20": Stages((64, 64, 64), ((64, 2), (128, 2), (256, 2), (512, 2)), entry=2, pooled_shortcut=True),
 }
 
 
-def plan_of(config: ResNetConfig) -> Plan:
+def plan_of(config: ResNetConfig) -> Stages:
     """Return the plan of a ResNet; in the layout "first", that of version 0.1, shortcuts pool, the entry does not."""
     plan = PLANS[config.name]
     return plan if config.layout == "released" else replace(plan, entry=1, pooled_shortcut=True)
@@ -103,7 +103,7 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """Logits (T, B, K) of images (B, C, H, W), the same at every step, or of frames (T, B, C, H, W)."""
 
-    def __init__(self, plan: Plan, neuron: NeuronFactory, config: ResNetConfig) -> None:
+    def __init__(self, plan: Stages, neuron: NeuronFactory, config: ResNetConfig) -> None:
         super().__init__()
         size, channels = config.size, config.inputs
         self.stem = nn.ModuleList()

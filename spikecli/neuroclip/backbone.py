@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,15 +14,8 @@ from spikecli.files.remote import Remote
 from spikecli.machine.device import choose_device
 from spikecli.models.clip import ClipModel, find_weights, load_clip
 from spikecli.models.clip_weights import Source
-from spikecli.models.mini import Pictures, Recipe, ensure_mini, picture_accuracy
-from spikecli.progress import Watch
-
-
-@dataclass(frozen=True)
-class Telling(Watch):
-    """Callbacks for progress: a phase with its number of steps, each step, and notes of one line."""
-
-    on_note: Callable[[str], None] = lambda text: None
+from spikecli.models.mini import DigitPictures, MiniRecipe, ensure_mini, picture_accuracy
+from spikecli.progress import Progress
 
 
 def open_backbone(
@@ -32,8 +24,8 @@ def open_backbone(
     data_dir: Path,
     device: str = "auto",
     quick_gelu: bool | None = None,
-    telling: Telling = Telling(),
-    recipe: Recipe = Recipe(),
+    progress: Progress = Progress(),
+    recipe: MiniRecipe = MiniRecipe(),
 ) -> ClipModel:
     """Return the CLIP of `clip` and `weights`, by default `mini`; raise SpikeError if it is not available.
 
@@ -41,21 +33,21 @@ def open_backbone(
     """
     where = choose_device(device)
     if weights is None and clip in (None, "mini"):
-        return _mini(data_dir, where, recipe, telling)
+        return _mini(data_dir, where, recipe, progress)
     source = find_weights(clip, weights, data_dir)
     if not source.path.is_file() and source.urls:
-        source = _fetched(source, telling)
+        source = _fetched(source, progress)
     return load_clip(source, where, quick_gelu)
 
 
-def _mini(data_dir: Path, device: torch.device, recipe: Recipe, telling: Telling) -> ClipModel:
+def _mini(data_dir: Path, device: torch.device, recipe: MiniRecipe, progress: Progress) -> ClipModel:
     told = 0
 
     def on_step(step: int, total: int) -> None:
         nonlocal told
         if told == 0:
-            telling.on_phase("training mini", total)
-        telling.on_step(step - told)
+            progress.on_phase("training mini", total)
+        progress.on_step(step - told)
         told = step
 
     source, trained = ensure_mini(data_dir, _pictures(CLIP_IMAGES), recipe, on_step)
@@ -63,18 +55,18 @@ def _mini(data_dir: Path, device: torch.device, recipe: Recipe, telling: Telling
     if trained:
         held_out = _pictures(RECORDED)
         accuracy = picture_accuracy(clip, held_out)
-        telling.on_note(f"mini: {accuracy:.1%} of {len(held_out.labels)} pictures of digits that it never saw")
+        progress.on_note(f"mini: {accuracy:.1%} of {len(held_out.labels)} pictures of digits that it never saw")
     return clip
 
 
-def _pictures(part: slice) -> Pictures:
+def _pictures(part: slice) -> DigitPictures:
     images, labels = digit_pictures(part)
-    return Pictures(torch.from_numpy(images), torch.from_numpy(labels))
+    return DigitPictures(torch.from_numpy(images), torch.from_numpy(labels))
 
 
-def _fetched(source: Source, telling: Telling) -> Source:
+def _fetched(source: Source, progress: Progress) -> Source:
     remotes = [Remote(f"{source.model}-{source.label}{Path(url).suffix}", (url,)) for url in source.urls]
-    fetching = Fetching(attempts=2, on_phase=telling.on_phase, on_step=telling.on_step)
+    fetching = Fetching(attempts=2, on_phase=progress.on_phase, on_step=progress.on_step)
     try:
         return replace(source, path=fetch_first(remotes, source.path.parent, fetching))
     except SpikeError as error:

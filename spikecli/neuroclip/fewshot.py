@@ -20,10 +20,11 @@ from spikecli.files import tensors
 from spikecli.files.gate import at_least, fits, reading
 from spikecli.models.clip import ClipModel
 from spikecli.neuroclip.adapter_file import FORMAT
-from spikecli.neuroclip.backbone import Telling, open_backbone
+from spikecli.neuroclip.backbone import open_backbone
 from spikecli.neuroclip.features import FeatureStore, Twist, Viewing, encode_file
 from spikecli.neuroclip.fitting import Fitting, accuracy, adapted_logits, build_adapter, fit, select, selection_epochs
 from spikecli.neuroclip.zeroshot import Question, facts_of, spread, text_features, zero_shot_logits
+from spikecli.progress import Progress
 
 _FITTING = {"adapter": str, "epochs": at_least(1), "blend": float}
 _VIEWING = {"timesteps": at_least(1), "slicing": str, "preset": str, "normalization": str, "threshold": at_least(0)}
@@ -42,16 +43,18 @@ class Task:
     data_dir: Path
     limit: int | None = None  # test recordings
 
-    def features(self, split: EventSplit, indices: np.ndarray, telling: Telling, twist: Twist | None = None) -> Tensor:
+    def features(
+        self, split: EventSplit, indices: np.ndarray, progress: Progress, twist: Twist | None = None
+    ) -> Tensor:
         """Return the features (n, T, D) of recordings of a split, from the store if they are in it."""
         store = FeatureStore(self.data_dir, split, self.clip, self.viewing, twist)
         if missing := store.missing(indices):
-            telling.on_phase(f"encoding {split.dataset} {split.split}", missing)
-        return store.read(indices, telling.on_step)
+            progress.on_phase(f"encoding {split.dataset} {split.split}", missing)
+        return store.read(indices, progress.on_step)
 
 
 @dataclass(frozen=True)
-class Run:
+class FewshotRun:
     """One draw of shots: accuracies in 0…1 on the same test recordings, and the adapter with how it was fitted."""
 
     zero_shot_accuracy: float
@@ -82,8 +85,8 @@ def draws(
     seed: int = 0,
     views: int = 4,
     selecting: bool = False,
-    telling: Telling = Telling(),
-) -> Iterator[Run]:
+    progress: Progress = Progress(),
+) -> Iterator[FewshotRun]:
     """Yield a run for each of `runs` draws of `shots` recordings a class from the training split.
 
     An adapter is fitted to each shot as it is and `views` times twisted. With `selecting`, epochs and blend are chosen
@@ -91,7 +94,7 @@ def draws(
     """
     texts, scale = text_features(task.clip, task.question), task.clip.logit_scale
     chosen = spread(len(task.test), task.limit)
-    test = task.features(task.test, chosen, telling)
+    test = task.features(task.test, chosen, progress)
     test_labels = torch.from_numpy(task.test.labels[chosen]).to(test.device)
     plain = zero_shot_logits(test, texts, scale).mean(dim=0).argmax(dim=1)
     twists: list[Twist | None] = [None]
@@ -99,16 +102,16 @@ def draws(
         twists += [Twist(view, seed, facts_of(task.train.dataset, task.data_dir).mirrors) for view in range(views)]
     for number in range(runs):
         places = draw_shots(task.train.labels, shots, np.random.default_rng([seed, number]))
-        shown = torch.stack([task.features(task.train, places, telling, twist) for twist in twists])
+        shown = torch.stack([task.features(task.train, places, progress, twist) for twist in twists])
         labels = torch.from_numpy(task.train.labels[places]).to(shown.device)
         which = fitting
         if selecting:
-            telling.on_phase(f"choosing epochs and blend, run {number + 1} of {runs}", selection_epochs())
-            which = select(shown, labels, texts, scale, fitting, seed + number, telling.on_step)
-        telling.on_phase(f"fitting, run {number + 1} of {runs}", which.epochs)
-        adapter = fit(shown, labels, texts, scale, which, seed + number, telling.on_step)
+            progress.on_phase(f"choosing epochs and blend, run {number + 1} of {runs}", selection_epochs())
+            which = select(shown, labels, texts, scale, fitting, seed + number, progress.on_step)
+        progress.on_phase(f"fitting, run {number + 1} of {runs}", which.epochs)
+        adapter = fit(shown, labels, texts, scale, which, seed + number, progress.on_step)
         right = accuracy(adapter, test, test_labels, texts, scale)
-        yield Run(instance_accuracy(plain, test_labels), right, len(chosen), which, adapter)
+        yield FewshotRun(instance_accuracy(plain, test_labels), right, len(chosen), which, adapter)
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:
@@ -116,7 +119,7 @@ def mean_and_std(values: Sequence[float]) -> tuple[float, float | None]:
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def summary(task: Task, runs: Sequence[Run], shots: int, seed: int, seconds: float) -> dict[str, Any]:
+def summary(task: Task, runs: Sequence[FewshotRun], shots: int, seed: int, seconds: float) -> dict[str, Any]:
     """Return the runs as `spikecli fewshot --json` prints them."""
     mean, std = mean_and_std([run.instance_accuracy for run in runs])
     return {
@@ -142,7 +145,7 @@ def summary(task: Task, runs: Sequence[Run], shots: int, seed: int, seconds: flo
     }
 
 
-def save_adapter(path: Path, run: Run, task: Task, clip: str | None, weights: str | None) -> None:
+def save_adapter(path: Path, run: FewshotRun, task: Task, clip: str | None, weights: str | None) -> None:
     """Write an adapter and all that it needs except CLIP, of which only the names `clip` and `weights` are saved."""
     about = {
         "format": FORMAT,
@@ -173,7 +176,7 @@ class Adapted:
             yield path, logits.mean(dim=0)[0].softmax(dim=0).tolist()
 
 
-def load_adapter(path: Path, data_dir: Path, device: str = "auto", telling: Telling = Telling()) -> Adapted:
+def load_adapter(path: Path, data_dir: Path, device: str = "auto", progress: Progress = Progress()) -> Adapted:
     """Return a saved adapter; raise SpikeError if it is damaged or was fitted to other CLIP weights."""
     found, about = tensors.read(path)
     if about.get("format") != FORMAT:
@@ -185,7 +188,7 @@ def load_adapter(path: Path, data_dir: Path, device: str = "auto", telling: Tell
         fitting, viewing = Fitting(**words["fitting"]), Viewing(**words["viewing"])
         question = Question(tuple(words["classnames"]), tuple(words["templates"]))
         name, weights, quick_gelu, identity, dim = words["clip"]
-    clip = open_backbone(name, weights, data_dir, device, quick_gelu, telling)
+    clip = open_backbone(name, weights, data_dir, device, quick_gelu, progress)
     if clip.identity != identity or clip.dim != dim:
         raise SpikeError(
             f"{path} was fitted to other weights than those of {clip.name} ({clip.weights}) that are here; fetch "

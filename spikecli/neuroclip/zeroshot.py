@@ -22,8 +22,8 @@ from spikecli.errors import SpikeError
 from spikecli.evaluation.metrics import class_accuracy, cumulative_predictions, instance_accuracy
 from spikecli.files.gate import read_lines
 from spikecli.models.clip import ClipModel
-from spikecli.neuroclip.backbone import Telling
 from spikecli.neuroclip.features import FeatureStore, Viewing, encode_file
+from spikecli.progress import Progress
 
 # For recordings of which nothing is known: the paper's prompt for things of all kinds.
 FILE_TEMPLATES = (PHOTO,)
@@ -167,22 +167,22 @@ def spread(samples: int, limit: int | None) -> np.ndarray:
     return np.arange(limit) * samples // limit
 
 
-def open_split(data_dir: Path, dataset: str, split: str, telling: Telling = Telling()) -> EventSplit:
+def open_split(data_dir: Path, dataset: str, split: str, progress: Progress = Progress()) -> EventSplit:
     """Return a prepared split; the built-in `digits` is prepared if needed."""
-    ensure_prepared(facts_of(dataset, data_dir), data_dir, telling)
+    ensure_prepared(facts_of(dataset, data_dir), data_dir, progress)
     return load_events(data_dir, dataset, split)
 
 
 def classify_split(
-    store: FeatureStore, question: Question, limit: int | None = None, telling: Telling = Telling()
+    store: FeatureStore, question: Question, limit: int | None = None, progress: Progress = Progress()
 ) -> Scores:
     """Return the zero-shot scores of a split; its labels are used only for the scores."""
     begin = perf_counter()
     chosen = spread(len(store.split), limit)
     texts = text_features(store.clip, question)
     if missing := store.missing(chosen):
-        telling.on_phase(f"encoding {store.split.dataset} {store.split.split}", missing)
-    logits = zero_shot_logits(store.read(chosen, telling.on_step), texts, store.clip.logit_scale)
+        progress.on_phase(f"encoding {store.split.dataset} {store.split.split}", missing)
+    logits = zero_shot_logits(store.read(chosen, progress.on_step), texts, store.clip.logit_scale)
     labels = torch.from_numpy(store.split.labels[chosen])
     return score(logits.cpu(), labels, store.split, perf_counter() - begin)
 

@@ -18,14 +18,14 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Branch:
+class Heading:
     """A heading with its methods and sub-headings."""
 
     title: str
-    below: tuple[Branch | Method, ...]
+    below: tuple[Heading | Method, ...]
 
 
-NEURON_LEVEL = Branch(
+NEURON_LEVEL = Heading(
     "neuron level",
     (
         Method("LIF, the common ground", ("--paper lif", "--charge leak", "--fire binary", "--amplitude none")),
@@ -50,7 +50,7 @@ NEURON_LEVEL = Branch(
         Method("integer spikes, binary at inference", ("--paper integer", "--fire integer"), "2407.20708"),
     ),
 )
-NETWORK_LEVEL = Branch(
+NETWORK_LEVEL = Heading(
     "network level",
     (
         Method("SEW residual"),
@@ -59,7 +59,7 @@ NETWORK_LEVEL = Branch(
         Method("architecture search"),
     ),
 )
-TECHNIQUE = Branch(
+TECHNIQUE = Heading(
     "training technique",
     (
         Method("RMP-Loss", ("--paper rmp-loss", "--rmp-weight 0.1"), "2308.06787"),
@@ -69,7 +69,7 @@ TECHNIQUE = Branch(
         Method("the ANN of the same network, as baseline", ("--paper ann",)),
     ),
 )
-SURROGATES = Branch(
+SURROGATES = Heading(
     "surrogate design",
     (
         Method("fixed: tanh in a window", ("--surrogate tanh",)),
@@ -79,7 +79,7 @@ SURROGATES = Branch(
         Method("learnable"),
     ),
 )
-GRADIENTS = Branch(
+GRADIENTS = Heading(
     "vanishing and exploding gradients",
     (
         Method("no norm of the membrane", ("--norm none",)),
@@ -92,17 +92,17 @@ GRADIENTS = Branch(
     ),
 )
 TAXONOMY = (
-    Branch(
+    Heading(
         "1 accuracy",
         (
-            Branch("1.1 representative capability", (NEURON_LEVEL, NETWORK_LEVEL, TECHNIQUE)),
-            Branch("1.2 training difficulty", (SURROGATES, GRADIENTS)),
+            Heading("1.1 representative capability", (NEURON_LEVEL, NETWORK_LEVEL, TECHNIQUE)),
+            Heading("1.2 training difficulty", (SURROGATES, GRADIENTS)),
         ),
     ),
-    Branch(
+    Heading(
         "2 efficiency",
         (
-            Branch(
+            Heading(
                 "2.1 compression",
                 (
                     Method("pruning"),
@@ -117,14 +117,14 @@ TAXONOMY = (
                     Method("distillation"),
                 ),
             ),
-            Branch("2.2 sparse spikes", (Method("adaptive neurons"), Method("activity losses"))),
+            Heading("2.2 sparse spikes", (Method("adaptive neurons"), Method("activity losses"))),
         ),
     ),
-    Branch(
+    Heading(
         "3 temporal dynamics",
         (
-            Branch("3.1 sequential learning", (Method("recurrent networks"),)),
-            Branch(
+            Heading("3.1 sequential learning", (Method("recurrent networks"),)),
+            Heading(
                 "3.2 neuromorphic cameras",
                 (Method("NeuroCLIP", ("spikecli zeroshot", "spikecli fewshot"), "2306.12073"),),
             ),
@@ -133,22 +133,22 @@ TAXONOMY = (
 )
 
 
-def methods(branches: tuple[Branch | Method, ...] = TAXONOMY) -> list[Method]:
+def methods(branches: tuple[Heading | Method, ...] = TAXONOMY) -> list[Method]:
     """Return every method, in the order of the tree."""
     return [each for one in branches for each in ([one] if isinstance(one, Method) else methods(one.below))]
 
 
-def from_outside() -> Branch | None:
+def from_outside() -> Heading | None:
     """Return the parts, networks and presets that plug-ins and imported files brought; None if there are none."""
     found = [
         Method(f"{name} ({text})" if text else name, (f"--{slot} {name}",))
         for slot in choices.BUILT_IN
         for name, text in choices.added(slot).items()
     ]
-    return Branch("from outside", tuple(found)) if found else None
+    return Heading("from outside", tuple(found)) if found else None
 
 
-def nested(branches: tuple[Branch | Method, ...] = TAXONOMY) -> list[dict[str, Any]]:
+def nested(branches: tuple[Heading | Method, ...] = TAXONOMY) -> list[dict[str, Any]]:
     """Return the tree as nested records for JSON."""
     return [
         {"name": one.name, "implemented": bool(one.options), "options": list(one.options), "arxiv": one.arxiv}

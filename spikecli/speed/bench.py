@@ -22,7 +22,7 @@ from spikecli.speed.peak import peak_above_imports
 from spikecli.training import schedule
 from spikecli.training.batches import Batches
 from spikecli.training.captured import runner
-from spikecli.training.step import Step
+from spikecli.training.step import TrainStep
 
 NETWORKS = {"SNN": "spiking-pointnet", "ANN": "ann"}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp64": torch.float64}
@@ -33,7 +33,7 @@ OnDone = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class BenchPlan:
     """The cases to measure: each network at each T and in each precision, `repeats` times."""
 
     batch_size: int
@@ -80,7 +80,7 @@ def worthwhile(device: torch.device) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Row:
+class BenchRow:
     """One case: medians in seconds, the multiply-adds it needs at least, memory in MB (only of training)."""
 
     network: str
@@ -114,7 +114,7 @@ class Workload:
         self.device = device
         self.model = models.build(config.model).to(device, DTYPES["fp64" if config.precision == "fp64" else "fp32"])
         self.optimizer = schedule.optimizer(config, self.model)
-        self.step = Step(config, self.model, self.optimizer, device)
+        self.step = TrainStep(config, self.model, self.optimizer, device)
         points, labels = random_clouds(config.batch_size, config)
         self.batches = Batches(points, labels, config, device)
         self.points, self.labels = self.batches.to_device(points), torch.from_numpy(labels).to(device)
@@ -143,13 +143,13 @@ def random_clouds(count: int, config: TrainConfig) -> tuple[np.ndarray, np.ndarr
     return points, rng.integers(config.model.classes, size=count)
 
 
-def measure(plan: Plan, on_done: OnDone = lambda what: None) -> tuple[list[Row], DataPath]:
+def measure(plan: BenchPlan, on_done: OnDone = lambda what: None) -> tuple[list[BenchRow], DataPath]:
     """Return a row for each case of the plan, and the cost of the data path; `on_done` is called after each round."""
     rows = [_row(plan, network, work, config, on_done) for network, work, config in plan.cases()]
     return rows, data_path(plan, on_done)
 
 
-def _row(plan: Plan, network: str, work: str, config: TrainConfig, on_done: OnDone) -> Row:
+def _row(plan: BenchPlan, network: str, work: str, config: TrainConfig, on_done: OnDone) -> BenchRow:
     name = f"{network} {work}, T = {config.timesteps}, {config.precision}"
     memory = None
     if work == TRAINING:
@@ -171,7 +171,7 @@ def _row(plan: Plan, network: str, work: str, config: TrainConfig, on_done: OnDo
         times.append((timed(act, plan.device), timed(floor.run, plan.device)))
         on_done(name)
     own, alone = (statistics.median(column) for column in zip(*times, strict=True))
-    return Row(
+    return BenchRow(
         network, work, config.timesteps, config.precision, own, alone, own / alone, multiply_adds(products), memory
     )
 
@@ -186,7 +186,7 @@ def _memory(config: TrainConfig, device: torch.device) -> float:
     return (torch.cuda.max_memory_allocated(device) - before) / 1e6
 
 
-def data_path(plan: Plan, on_done: OnDone = lambda what: None) -> DataPath:
+def data_path(plan: BenchPlan, on_done: OnDone = lambda what: None) -> DataPath:
     """Return the time that fetching and augmenting batches adds to the SNN's training step, at the smallest T."""
     config = plan.settings("SNN", min(plan.timesteps), plan.precisions[-1])
     load = Workload(config, plan.device)

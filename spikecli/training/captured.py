@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from spikecli.machine import processes
-from spikecli.training.step import Step
+from spikecli.training.step import TrainStep
 
 Work = Callable[[Hashable], Tensor]  # a shape's name in, a step's sums (4,) out; batch and weights lie where they lie
 WARM_UP, WARM_UP_AGAIN = 3, 1  # steps before the first recording, and before those of further shapes
@@ -39,7 +39,7 @@ class Captured(Eager):
     What cannot be recorded runs eagerly, and one warning says why.
     """
 
-    def __init__(self, work: Work, step: Step) -> None:
+    def __init__(self, work: Work, step: TrainStep) -> None:
         super().__init__(work)
         self._step = step
         self._stream = torch.cuda.Stream(step.device)
@@ -94,7 +94,7 @@ class Captured(Eager):
 class Kept:
     """A copy of all that a step changes: weights, running statistics, and the optimizer's state."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: TrainStep) -> None:
         self._step = step
         self._tensors = [(tensor, tensor.detach().clone()) for tensor in step.state()]
         self._moments = {
@@ -124,7 +124,7 @@ def _end_capture(device: torch.device) -> None:
         pass
 
 
-def runner(work: Work, step: Step) -> Eager:
+def runner(work: Work, step: TrainStep) -> Eager:
     """Return the runner of steps: CUDA graphs on a GPU in a single process, else eager steps."""
     if step.device.type == "cuda" and processes.world() == 1:
         return Captured(work, step)

@@ -46,7 +46,7 @@ _PROGRESS: dict[str, Any] = {
 
 
 @dataclass
-class Progress:
+class RunState:
     """The progress of a run: everything besides tensors that resuming it needs."""
 
     step: int = 0  # steps done since the beginning
@@ -69,7 +69,7 @@ class Run:
         self.accept_changed = False  # whether to go on although the data set has changed
         self.data_changed = False
         self.facts: dict[str, Any] = {}  # of the data set, as `facts_file.as_values` has them
-        self.progress = Progress()
+        self.progress = RunState()
 
     def load_state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Restore model, optimizer and progress of a stopped run; raise SpikeError if settings or data differ."""
@@ -86,7 +86,7 @@ class Run:
         model.load_state_dict(weights)
         for name, parameter in model.named_parameters():
             optimizer.state[parameter] = moments[name]
-        self.progress = Progress(**{name: state.notes["progress"][name] for name in _PROGRESS})
+        self.progress = RunState(**{name: state.notes["progress"][name] for name in _PROGRESS})
 
     def _check_same(self, state: Checkpoint) -> None:
         demand_same(self.folder, state.config, self.config)

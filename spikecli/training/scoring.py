@@ -66,7 +66,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Cell:
+class PaperScores:
     """A paper at one T over its seeds: means, and the accuracy's standard deviation (None of one seed)."""
 
     timesteps: int
@@ -98,7 +98,7 @@ def score(
     return scores, list(_layers(model, operations, errors, count))
 
 
-def _score(config: TrainConfig, split: str, samples: int, row: evaluate.Row, errors: Quantization) -> Score:
+def _score(config: TrainConfig, split: str, samples: int, row: evaluate.StepRow, errors: Quantization) -> Score:
     return Score(
         paper=config.paper,
         seed=config.seed,
@@ -125,15 +125,15 @@ def _layers(model: nn.Module, operations: Operations, errors: Quantization, samp
             yield Layer(name, rate, additions, multiplies, energy, errors.error(errors.timesteps, name))
 
 
-def summarized(scores: Sequence[Score]) -> dict[str, list[Cell]]:
+def summarized(scores: Sequence[Score]) -> dict[str, list[PaperScores]]:
     """Return each paper's cells by T, papers in the order of their first score."""
     groups: dict[tuple[str, int], list[Score]] = {}
     for one in scores:
         groups.setdefault((one.paper, one.timesteps), []).append(one)
-    table: dict[str, list[Cell]] = {}
+    table: dict[str, list[PaperScores]] = {}
     for (paper, timesteps), group in groups.items():
         accuracies = [one.instance_accuracy for one in group]
-        cell = Cell(
+        cell = PaperScores(
             timesteps,
             len(group),
             statistics.fmean(accuracies),

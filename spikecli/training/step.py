@@ -17,7 +17,7 @@ LOSS, RIGHT, ERROR, SOUND = range(4)  # columns of what a step returns
 _MAY_SKIP = ("cpu", "cuda")  # devices whose fused optimizers leave a step out when a tensor says so
 
 
-class Step:
+class TrainStep:
     """Forward pass, losses, backward pass and optimizer, for a batch on the device.
 
     The losses sum over the samples of all processes. A step whose loss or gradients are not finite changes no weight,

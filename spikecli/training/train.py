@@ -23,7 +23,7 @@ from spikecli.files.atomic import sole_writer
 from spikecli.machine import processes
 from spikecli.machine.device import choose_device, peak_memory, return_freed_memory, storage_type
 from spikecli.models.joint import Joint
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 from spikecli.training import evidence, schedule
 from spikecli.training.batches import Batches, check_resampling, first_points
@@ -34,7 +34,7 @@ from spikecli.training.offset_loss import offset_weight
 from spikecli.training.reestimation import REESTIMATION_CLOUDS, reestimate
 from spikecli.training.runs import STATE, Epoch, Run, default_folder
 from spikecli.training.settings import check_settings, fitted_to, with_precision
-from spikecli.training.step import ERROR, LOSS, RIGHT, SOUND, Step
+from spikecli.training.step import ERROR, LOSS, RIGHT, SOUND, TrainStep
 from spikecli.weights import provenance
 
 OnStep = Callable[[int, int, float, float, float], None]  # step of the epoch, steps, loss, accuracy, learning rate
@@ -48,13 +48,13 @@ def opened(
     resume: bool,
     device_name: str,
     runs: Path = Path("checkpoints"),
-    watch: Watch = Watch(),
+    progress: Progress = Progress(),
     accept_changed: bool = False,
 ) -> Iterator[Trainer]:
     """Yield a trainer that has locked its run folder; raise SpikeError if the run cannot start or resume."""
     device = processes.own_device(choose_device(device_name))
     check_settings(config, data_dir)
-    samples = load_samples(data_dir, config.dataset, "train", config, watch=watch)
+    samples = load_samples(data_dir, config.dataset, "train", config, progress=progress)
     inputs = samples.inputs(config.timesteps)
     config = fitted_to(config, samples, inputs)
     check_resampling(config, inputs)
@@ -102,7 +102,7 @@ class Trainer:
         self.held_out = Batches(scored, samples.labels[held_out], config, device)
         self.run = Run(folder, config, samples.classnames)
         self.scores: dict[str, float | None] = {}  # of what else was trained
-        self.step = Step(config, self.model, self.optimizer, device)
+        self.step = TrainStep(config, self.model, self.optimizer, device)
         self._feed = feed(self.batches)
         self._runner = runner(lambda shape: self.step(*self._feed.make(shape)), self.step)
         self._pace = 1  # steps before their sums are read

@@ -45,7 +45,7 @@ Normalization = Annotated[
 
 
 @dataclass(frozen=True)
-class Look:
+class ClipOptions:
     """Options of CLIP: the model, the style of pictures, and the device."""
 
     clip: Clip = None

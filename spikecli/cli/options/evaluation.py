@@ -64,7 +64,7 @@ class DamageOptions:
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvalOptions:
     """Options that all tables share: network, data, and settings of the evaluation."""
 
     checkpoint: Path | None
@@ -110,7 +110,7 @@ Runs = Annotated[int, typer.Option(min=1, help="Seeds of the perturbation to eva
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class RunEvalOptions:
     """Options for evaluating a training run."""
 
     split: Split = "test"

@@ -31,7 +31,7 @@ Up = Annotated[
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingOptions:
     """Options for facts that files do not state."""
 
     panel: ClassVar[str] = "Files that do not say it (instead of a guess)"

@@ -16,7 +16,7 @@ Fps = Annotated[int, typer.Option(min=1, max=50, help="Frames a second of a film
 
 
 @dataclass(frozen=True)
-class Recordings:
+class RecordingOptions:
     """Options of slices and films."""
 
     panel: ClassVar[str] = "Recordings"

@@ -7,14 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikecli.cli.options.evaluation import Asked, DamageOptions
+from spikecli.cli.options.evaluation import DamageOptions, EvalOptions
 from spikecli.console import Console
 
 if TYPE_CHECKING:
-    from spikecli.evaluation.robustness import Report
+    from spikecli.evaluation.robustness import DamageReport
 
 
-def show_damage(console: Console, asked: Asked, timesteps: Sequence[int], damage: DamageOptions) -> None:
+def show_damage(console: Console, asked: EvalOptions, timesteps: Sequence[int], damage: DamageOptions) -> None:
     """Show a row for each kind of damage and severity, a column for each run and number of time steps."""
     from spikecli.datasets.corrupt import chosen_kinds, chosen_severities
     from spikecli.evaluation import robustness as flow
@@ -38,14 +38,14 @@ def show_damage(console: Console, asked: Asked, timesteps: Sequence[int], damage
         how = How(asked.runs, asked.seed, trained.device, settled(asked.precision, trained.device), advance)
         for each, split in runs:
             cells = flow.robustness(each.network, split, battery, timesteps, how)
-            reports.append(flow.Report(str(each.path), cells, flow.means(cells)))
+            reports.append(flow.DamageReport(str(each.path), cells, flow.means(cells)))
     facts: dict[str, Any] = {"checkpoint": str(trained.path), "dataset": samples.dataset, "split": asked.split}
     facts |= {"samples": len(samples.labels), "runs": asked.runs, "seed": asked.seed}
     show_reports(console, reports, facts, samples.unit_name, asked.out)
 
 
 def show_reports(
-    console: Console, reports: Sequence[Report], facts: dict[str, Any], unit_name: str, out: Path | None
+    console: Console, reports: Sequence[DamageReport], facts: dict[str, Any], unit_name: str, out: Path | None
 ) -> None:
     """Show one network's rows, with another's beside them if there are two; `out` gets them as CSV."""
     from spikecli.files.atomic import write_rows
@@ -74,13 +74,13 @@ def show_reports(
     )
 
 
-def _document(report: Report) -> dict[str, Any]:
+def _document(report: DamageReport) -> dict[str, Any]:
     return {
         "results": [asdict(cell) for cell in report.cells],
         "means": [asdict(mean) for mean in report.means],
     }
 
 
-def _name(report: Report) -> str:
+def _name(report: DamageReport) -> str:
     path = Path(report.name)
     return path.parent.name if path.name == "model.safetensors" else path.name

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from spikecli.console import Advance, Console
 
+if TYPE_CHECKING:
+    from spikecli.progress import Progress
 
-class Phases:
+
+class _Phases:
     """Moves one bar at a time: a new phase closes the one before."""
 
     def __init__(self, console: Console, stack: ExitStack) -> None:
@@ -33,7 +37,10 @@ class Phases:
 
 
 @contextmanager
-def phases(console: Console) -> Iterator[Phases]:
-    """Yield the phases of a flow; the last bar is closed at the end."""
+def phases(console: Console) -> Iterator[Progress]:
+    """Yield the callbacks of a flow, which show one bar a phase; the last bar is closed at the end."""
+    from spikecli.progress import Progress
+
     with ExitStack() as stack:
-        yield Phases(console, stack)
+        bars = _Phases(console, stack)
+        yield Progress(bars.start, bars.step, console.note)

@@ -21,7 +21,7 @@ from spikecli.datasets.kind import Augmentation, Defaults, Kind, Samples
 from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 
 
@@ -47,10 +47,10 @@ class Clouds(Kind[CloudFacts]):
         return suffix in SUFFIXES and (suffix not in SHARED or holds_points(path))
 
     def prepare(
-        self, facts: CloudFacts, data_dir: Path, options: PrepareOptions, watch: Watch, workers: int | None = None
+        self, facts: CloudFacts, data_dir: Path, options: PrepareOptions, progress: Progress, workers: int | None = None
     ) -> dict[str, Any]:
         """Return what was prepared; SpikeError as `prepare_points`."""
-        return prepare_points(facts, data_dir, options, watch, workers)
+        return prepare_points(facts, data_dir, options, progress, workers)
 
     def inspect(self, path: Path, reading: ReadOptions) -> Inspected:
         """Return the number of points, or of a mesh's faces; SpikeError as `read_cloud`."""
@@ -68,21 +68,21 @@ class Clouds(Kind[CloudFacts]):
         samples: Sequence[OwnSample],
         source: str,
         options: PrepareOptions,
-        watch: Watch,
+        progress: Progress,
     ) -> dict[str, Any]:
         """Return the record's entry of a user's clouds; SpikeError as `write_own`."""
-        return write_own(facts, place, samples, source, options, watch)
+        return write_own(facts, place, samples, source, options, progress)
 
     def describe(self, facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
         """Return facts and what is prepared; SpikeError when the record is damaged."""
         return describe_points(facts, data_dir)
 
-    def verify(self, facts: CloudFacts, data_dir: Path, watch: Watch) -> dict[str, Any]:
+    def verify(self, facts: CloudFacts, data_dir: Path, progress: Progress) -> dict[str, Any]:
         """Return the checksums; SpikeError as `verify_points`."""
-        return verify_points(facts, data_dir, watch)
+        return verify_points(facts, data_dir, progress)
 
     def load(
-        self, facts: CloudFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, watch: Watch
+        self, facts: CloudFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, progress: Progress
     ) -> Samples:
         """Return the clouds of a split, `config.points` of each, or all where training draws among them.
 

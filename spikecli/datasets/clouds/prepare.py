@@ -15,7 +15,7 @@ import numpy as np
 from spikecli.datasets.clouds.facts import SHAPES, CloudFacts
 from spikecli.datasets.clouds.items import Draw, Drawn, Item, draw_all
 from spikecli.datasets.clouds.layouts import list_items
-from spikecli.datasets.clouds.shapes import Recipe, write_shapes
+from spikecli.datasets.clouds.shapes import ShapeRecipe, write_shapes
 from spikecli.datasets.clouds.store import FORMAT, RECORD, PointClouds, clouds_hash, write_split
 from spikecli.datasets.own_sample import OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
@@ -26,7 +26,7 @@ from spikecli.errors import SpikeError
 from spikecli.files.archive import open_source
 from spikecli.files.atomic import sole_writer
 from spikecli.files.download import Fetching, fetch_first
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 
 POINTS = 2048
 
@@ -37,7 +37,11 @@ def draw_of(options: PrepareOptions) -> Draw:
 
 
 def prepare_points(
-    facts: CloudFacts, data_dir: Path, options: PrepareOptions, watch: Watch = Watch(), workers: int | None = None
+    facts: CloudFacts,
+    data_dir: Path,
+    options: PrepareOptions,
+    progress: Progress = Progress(),
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """Return the prepared data's folder, key, settings, samples a split, skipped files, and whether it was `reused`.
 
@@ -53,8 +57,8 @@ def prepare_points(
         found = None if options.force else standing(place, RECORD, wanted)
         reused = found is not None
         if found is None:
-            with _opened(facts, place, options, watch) as (folder, origin):
-                found = _build(facts, place, folder, options, {**wanted, "source": origin}, watch, workers)
+            with _opened(facts, place, options, progress) as (folder, origin):
+                found = _build(facts, place, folder, options, {**wanted, "source": origin}, progress, workers)
         write_record(place, RECORD, *found)
     return _report(facts, place, *found, reused)
 
@@ -65,14 +69,14 @@ def write_own(
     samples: Sequence[OwnSample],
     source: str,
     options: PrepareOptions,
-    watch: Watch,
+    progress: Progress,
 ) -> Entry:
     """Return the record's entry of a user's clouds after writing them with z up; SpikeError if one is bad."""
     settings = {**asdict(draw_of(options)), "skip_bad": options.skip_bad, "format": FORMAT, "up": facts.up}
     settings["source"] = source
     items = [Item(one.name, facts.folders.index(one.folder), str(one.split), one.path) for one in samples]
     reading = replace(options.reading, up=facts.up, on_note=AS_FOUND.on_note)
-    drawn = draw_all(items, draw_of(options), watch.on_step, None, reading)
+    drawn = draw_all(items, draw_of(options), progress.on_step, None, reading)
     if drawn.skipped and not options.skip_bad:
         raise SpikeError(f"{len(drawn.skipped)} files cannot be used, first {drawn.skipped[0]}; or set --skip-bad")
     key = settings_key(settings)
@@ -117,26 +121,26 @@ def _identity(facts: CloudFacts, options: PrepareOptions) -> str | None:
     if facts is SHAPES:
         if options.source is not None:
             raise SpikeError(f"{facts.name} is built in, found --from {options.source}; remove --from")
-        return json.dumps(asdict(Recipe(seed=options.seed)), sort_keys=True)
+        return json.dumps(asdict(ShapeRecipe(seed=options.seed)), sort_keys=True)
     return None if options.source is None else identify(options.source)
 
 
 @contextmanager
-def _opened(facts: CloudFacts, place: Path, options: PrepareOptions, watch: Watch) -> Iterator[tuple[Path, str]]:
+def _opened(facts: CloudFacts, place: Path, options: PrepareOptions, progress: Progress) -> Iterator[tuple[Path, str]]:
     """Yield the folder with the clouds, and its identity."""
     if facts is SHAPES:
-        recipe = Recipe(seed=options.seed)
-        watch.on_phase(f"Building {facts.name}", len(facts.classnames) * (recipe.train + recipe.test))
-        write_shapes(place / "raw", recipe, watch.on_step)
+        recipe = ShapeRecipe(seed=options.seed)
+        progress.on_phase(f"Building {facts.name}", len(facts.classnames) * (recipe.train + recipe.test))
+        write_shapes(place / "raw", recipe, progress.on_step)
         yield place / "raw", json.dumps(asdict(recipe), sort_keys=True)
         return
     source = options.source
     if source is None:
-        fetching = Fetching(offline=options.offline, on_phase=watch.on_phase, on_step=watch.on_step)
+        fetching = Fetching(offline=options.offline, on_phase=progress.on_phase, on_step=progress.on_step)
         source = fetch_first(facts.remotes, place / "raw", fetching)
     origin = identify(source)
-    watch.on_phase(f"Opening {source.name}", None)
-    with open_source(source, place, watch.on_step) as folder:
+    progress.on_phase(f"Opening {source.name}", None)
+    with open_source(source, place, progress.on_step) as folder:
         yield folder, origin
 
 
@@ -146,14 +150,14 @@ def _build(
     folder: Path,
     options: PrepareOptions,
     settings: dict[str, object],
-    watch: Watch,
+    progress: Progress,
     workers: int | None,
 ) -> tuple[str, Entry]:
     """Write a file for each split of the clouds under `folder`; return the key and the entry of the record."""
     listing = list_items(folder, facts)
-    watch.on_phase(f"Preparing {facts.name}", len(listing.items))
+    progress.on_phase(f"Preparing {facts.name}", len(listing.items))
     reading = replace(options.reading, on_note=AS_FOUND.on_note)  # fit for other processes
-    drawn = draw_all(listing.items, draw_of(options), watch.on_step, workers, reading)
+    drawn = draw_all(listing.items, draw_of(options), progress.on_step, workers, reading)
     bad = [line.replace(f"{folder}/", "") for line in drawn.skipped]
     if bad and not options.skip_bad:
         raise SpikeError(f"{len(bad)} of {len(listing.items)} files cannot be used, first {bad[0]}; or set --skip-bad")

@@ -22,7 +22,7 @@ _RECIPE = "recipe.json"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ShapeRecipe:
     """Settings of the pieces; `variety` is the spread of proportions: more is harder, 0 gives one size a kind."""
 
     seed: int = 0
@@ -39,7 +39,7 @@ def build_shape(classname: str, generator: np.random.Generator, variety: float =
     return piece.mesh()
 
 
-def write_shapes(folder: Path, recipe: Recipe, on_step: Callable[[int], None]) -> None:
+def write_shapes(folder: Path, recipe: ShapeRecipe, on_step: Callable[[int], None]) -> None:
     """Write `<class>/{train,test}/<class>_0001.off` under `folder`, unless the same recipe has been written there.
 
     The folder appears complete or not at all; `on_step` is called for each file.
@@ -59,7 +59,7 @@ def write_shapes(folder: Path, recipe: Recipe, on_step: Callable[[int], None]) -
         raise unwritable(folder, error) from error
 
 
-def _write_all(folder: Path, recipe: Recipe, on_step: Callable[[int], None]) -> None:
+def _write_all(folder: Path, recipe: ShapeRecipe, on_step: Callable[[int], None]) -> None:
     for label, classname in enumerate(SHAPES.classnames):
         for split, count in (("train", recipe.train), ("test", recipe.test)):
             place = folder / classname / split

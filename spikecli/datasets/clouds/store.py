@@ -16,7 +16,7 @@ from spikecli.datasets.record import RecordOf, check_file, content_hash, current
 from spikecli.errors import SpikeError
 from spikecli.files.gate import at_least
 from spikecli.files.hdf5 import anew, atomic_hdf5, check_labels, stored
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 
 FORMAT = 1  # raise it when the meaning of a prepared file changes
 RECORD = RecordOf("points", {"points": at_least(1), "sampling": str, "seed": at_least(0)}, variants=True)
@@ -109,7 +109,7 @@ def read_split(path: Path) -> PointClouds:
         )
 
 
-def verify_points(facts: Facts, data_dir: Path, watch: Watch = Watch()) -> dict[str, Any]:
+def verify_points(facts: Facts, data_dir: Path, progress: Progress = Progress()) -> dict[str, Any]:
     """Verify the prepared files of a data set and return their checksums.
 
     Raise SpikeError naming the first file that is missing or differs, even in one bit.
@@ -117,13 +117,13 @@ def verify_points(facts: Facts, data_dir: Path, watch: Watch = Watch()) -> dict[
     place, _ = current_entry(data_dir, facts.name, RECORD)
     sets = (read_record(place, RECORD) or {})["sets"]
     files = []
-    watch.on_phase(f"Verifying {facts.name}", sum(len(entry["splits"]) for entry in sets.values()))
+    progress.on_phase(f"Verifying {facts.name}", sum(len(entry["splits"]) for entry in sets.values()))
     for key, entry in sets.items():
         for split, part in entry["splits"].items():
             check_file(place / part["file"], part)
             _check_content(place / part["file"], part)
             files.append({"key": key, "split": split, "path": str(place / part["file"]), "sha256": part["sha256"]})
-            watch.on_step(1)
+            progress.on_step(1)
     return {"dataset": facts.name, "ok": True, "files": files}
 
 

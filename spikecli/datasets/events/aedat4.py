@@ -21,7 +21,7 @@ from spikecli.datasets.events.columns import (
 )  # fmt: skip
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
-from spikecli.files.flatbuffer import Table, first_vector
+from spikecli.files.flatbuffer import FlatTable, first_vector
 
 _EVENT = np.dtype(
     {"names": ["t", "x", "y", "p"], "formats": ["<i8", "<i2", "<i2", "u1"], "offsets": [0, 8, 10, 12], "itemsize": 16}
@@ -53,7 +53,7 @@ def read_aedat4(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     if not data.startswith(_MAGIC):
         broken(path, f"a first line {data[:16]!r}", "#!AER-DAT4.0")
     try:
-        header = Table(data, len(_MAGIC))
+        header = FlatTable(data, len(_MAGIC))
         compression, table_at, info = header.integer(0, "<i"), header.integer(1, "<q", -1), header.text(2)
         streams = _event_streams(path, info)
         start = len(_MAGIC) + 4 + struct.unpack_from("<I", data, len(_MAGIC))[0]

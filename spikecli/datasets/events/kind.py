@@ -23,7 +23,7 @@ from spikecli.datasets.kind import Augmentation, Defaults, Kind, Samples
 from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import map_size
 
@@ -46,10 +46,10 @@ class Recordings(Kind[EventFacts]):
         return tuple(DECODERS)
 
     def prepare(
-        self, facts: EventFacts, data_dir: Path, options: PrepareOptions, watch: Watch, workers: int | None = None
+        self, facts: EventFacts, data_dir: Path, options: PrepareOptions, progress: Progress, workers: int | None = None
     ) -> dict[str, Any]:
         """Return what was prepared; SpikeError as `prepare_events`."""
-        return prepare_events(facts, data_dir, options, watch, workers)
+        return prepare_events(facts, data_dir, options, progress, workers)
 
     def inspect(self, path: Path, reading: ReadOptions) -> Inspected:
         """Return the number of events, the sensor and the duration; SpikeError as `read_own`."""
@@ -71,28 +71,28 @@ class Recordings(Kind[EventFacts]):
         samples: Sequence[OwnSample],
         source: str,
         options: PrepareOptions,
-        watch: Watch,
+        progress: Progress,
     ) -> dict[str, Any]:
         """Return the record's entry of a user's recordings; SpikeError as `write_own`."""
-        return write_own(facts, place, samples, source, options, watch)
+        return write_own(facts, place, samples, source, options, progress)
 
     def describe(self, facts: EventFacts, data_dir: Path) -> dict[str, Any]:
         """Return facts and what is prepared; SpikeError when the record is damaged."""
         return describe_events(facts, data_dir)
 
-    def verify(self, facts: EventFacts, data_dir: Path, watch: Watch) -> dict[str, Any]:
+    def verify(self, facts: EventFacts, data_dir: Path, progress: Progress) -> dict[str, Any]:
         """Return the checksums; SpikeError as `verify_events`."""
-        return verify_events(facts, data_dir, watch)
+        return verify_events(facts, data_dir, progress)
 
     def load(
-        self, facts: EventFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, watch: Watch
+        self, facts: EventFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, progress: Progress
     ) -> Samples:
         """Return the recordings of a split, framed at the data set's size; SpikeError as `load_events`."""
         source = load_events(data_dir, facts.name, split)
         source = replace(source, classnames=facts.classnames) if facts.own else source
         side = config.size or facts.frame_size
         size = map_size(config.model) if fixed else (side, side) if side else (source.height, source.width)
-        return EventSamples(source, Framing(config.slicing, size, config.timesteps), watch)
+        return EventSamples(source, Framing(config.slicing, size, config.timesteps), progress)
 
     def read_file(
         self,

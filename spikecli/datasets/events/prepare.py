@@ -24,13 +24,17 @@ from spikecli.errors import SpikeError
 from spikecli.files.archive import is_archive, open_source
 from spikecli.files.atomic import UNFINISHED, sole_writer
 from spikecli.files.download import Fetching, fetch
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 
 _DEEPEST = 2  # archives in archives: N-Caltech101's and CIFAR10-DVS's
 
 
 def prepare_events(
-    facts: EventFacts, data_dir: Path, options: PrepareOptions, watch: Watch = Watch(), workers: int | None = None
+    facts: EventFacts,
+    data_dir: Path,
+    options: PrepareOptions,
+    progress: Progress = Progress(),
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """Prepare a data set under DATA_DIR/NAME and return its description as `describe_events` does, with "reused".
 
@@ -44,18 +48,18 @@ def prepare_events(
         if not options.force and standing(place, RECORD, wanted):
             return {**describe_events(facts, data_dir), "reused": True}
         if facts is DIGITS:
-            watch.on_phase(f"Preparing {name}", 2 * (RECORDED.stop - RECORDED.start))
-            sources = [write_digits(place / "raw", options.seed, watch.on_step)]
+            progress.on_phase(f"Preparing {name}", 2 * (RECORDED.stop - RECORDED.start))
+            sources = [write_digits(place / "raw", options.seed, progress.on_step)]
         else:
-            sources = [options.source] if options.source else _fetched(facts, place / "raw", options.offline, watch)
+            sources = [options.source] if options.source else _fetched(facts, place / "raw", options.offline, progress)
             wanted["sources"] = [identify(path) for path in sources]
         with ExitStack() as stack, _naming(sources):
-            items = [item for path in sources for item in _items_in(facts, path, place, stack, watch)]
+            items = [item for path in sources for item in _items_in(facts, path, place, stack, progress)]
             notes = _check_complete(facts, items, sources)
             if facts is not DIGITS:
-                watch.on_phase(f"Preparing {name}", len(items))
+                progress.on_phase(f"Preparing {name}", len(items))
             how = Decoding(facts.turned, replace(options.reading, on_note=AS_FOUND.on_note))  # fit for other processes
-            entry = _write_splits(facts, place, in_order(facts, items), wanted, watch, workers, how)
+            entry = _write_splits(facts, place, in_order(facts, items), wanted, progress, workers, how)
         write_record(place, RECORD, settings_key(wanted), entry)
         return {**describe_events(facts, data_dir), "reused": False, "notes": notes}
 
@@ -66,7 +70,7 @@ def write_own(
     samples: Sequence[OwnSample],
     source: str,
     options: PrepareOptions,
-    watch: Watch,
+    progress: Progress,
 ) -> Entry:
     """Return the record's entry of a user's recordings after writing them; SpikeError when one cannot be read."""
     asked = options.reading
@@ -84,7 +88,7 @@ def write_own(
         labels = [facts.folders.index(one.folder) for one in chosen]
         items = [EventItem(one.path, label, split, one.name) for one, label in zip(chosen, labels, strict=True)]
         how = Decoding(options=replace(asked, sensor=facts.sensor, on_note=AS_FOUND.on_note))
-        batches = decode_all(items, facts.sensor, watch.on_step, None, how)
+        batches = decode_all(items, facts.sensor, progress.on_step, None, how)
         path = place / f"{split}-{settings_key(settings)}.h5"
         names = [one.name for one in chosen]
         splits[split] = write_split(path, batches, labels, names, facts.classnames, facts.sensor, settings)
@@ -121,17 +125,17 @@ def describe_events(facts: EventFacts, data_dir: Path) -> dict[str, Any]:
     }
 
 
-def verify_events(facts: EventFacts, data_dir: Path, watch: Watch = Watch()) -> dict[str, Any]:
+def verify_events(facts: EventFacts, data_dir: Path, progress: Progress = Progress()) -> dict[str, Any]:
     """Return recordings, events and sha256 of each split after reading it all; SpikeError when one bit changed."""
     name = facts.name
     place, entry = current_entry(data_dir, name, RECORD)
     for part in entry["splits"].values():
         check_file(place / part["file"], part)
     splits = [load_events(data_dir, name, split) for split in sorted(entry["splits"])]
-    watch.on_phase(f"Verifying {name}", sum(len(split) for split in splits))
+    progress.on_phase(f"Verifying {name}", sum(len(split) for split in splits))
     report = {}
     for split in splits:
-        found, wanted = split_hash(split, watch.on_step), entry["splits"][split.split]["fingerprint"]
+        found, wanted = split_hash(split, progress.on_step), entry["splits"][split.split]["fingerprint"]
         if found != wanted:
             raise SpikeError(
                 f"{split.path} has the content {found[:12]}, not {wanted[:12]} as prepared; "
@@ -167,27 +171,27 @@ def _naming(sources: list[Path]) -> Iterator[None]:
         raise SpikeError(f"{where}: {inside.sub('', text)}" if inside.search(text) else text) from None
 
 
-def _fetched(facts: EventFacts, folder: Path, offline: bool, watch: Watch) -> list[Path]:
+def _fetched(facts: EventFacts, folder: Path, offline: bool, progress: Progress) -> list[Path]:
     def begin(what: str, total: int | None) -> None:
         size = "" if total is None else f" ({total / 1e6:,.0f} MB)"
-        watch.on_phase(f"{what[:1].upper()}{what[1:]}{size}", None)
+        progress.on_phase(f"{what[:1].upper()}{what[1:]}{size}", None)
 
-    how = Fetching(offline=offline, on_phase=begin, on_step=watch.on_step)
+    how = Fetching(offline=offline, on_phase=begin, on_step=progress.on_step)
     return [fetch(remote, folder, how) for remote in facts.remotes]
 
 
 def _items_in(
-    facts: EventFacts, path: Path, scratch: Path, stack: ExitStack, watch: Watch, depth: int = 0
+    facts: EventFacts, path: Path, scratch: Path, stack: ExitStack, progress: Progress, depth: int = 0
 ) -> list[EventItem]:
     """Return the recordings in a folder or archive; if it has none, those in the archives in it."""
     if path.is_file():
-        watch.on_phase(f"Unpacking {path.name}", None)
+        progress.on_phase(f"Unpacking {path.name}", None)
     folder = stack.enter_context(open_source(path, scratch))
     items = find_items(facts, folder)
     if items or depth == _DEEPEST:
         return items
     inner = [file for file in walk(folder) if is_archive(file)]
-    return [item for file in inner for item in _items_in(facts, file, scratch, stack, watch, depth + 1)]
+    return [item for file in inner for item in _items_in(facts, file, scratch, stack, progress, depth + 1)]
 
 
 def _check_complete(facts: EventFacts, items: list[EventItem], sources: list[Path]) -> list[str]:
@@ -215,14 +219,14 @@ def _write_splits(
     place: Path,
     items: list[EventItem],
     settings: dict[str, Any],
-    watch: Watch,
+    progress: Progress,
     workers: int | None,
     how: Decoding,
 ) -> Entry:
     splits = {}
     for split in SPLITS:
         chosen = [item for item in items if item.split == split]
-        batches = decode_all(chosen, facts.sensor, watch.on_step, workers, how)
+        batches = decode_all(chosen, facts.sensor, progress.on_step, workers, how)
         labels, names = [item.label for item in chosen], [item.name for item in chosen]
         path = place / f"{split}-{settings_key(settings)}.h5"
         splits[split] = write_split(path, batches, labels, names, facts.classnames, facts.sensor, settings)

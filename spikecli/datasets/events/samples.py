@@ -10,7 +10,7 @@ import numpy as np
 from spikecli.datasets.events.frames import SLICINGS, fitted, to_frames
 from spikecli.datasets.events.recording import Recording
 from spikecli.datasets.events.split import EventSplit, split_frames
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 
 Size = tuple[int, int]  # height, width
 _AT_ONCE = 64  # recordings whose frames are held as the sensor has them
@@ -56,7 +56,7 @@ class EventSamples:
 
     source: EventSplit
     framing: Framing
-    watch: Watch
+    progress: Progress
 
     static: ClassVar[bool] = False
     unit_name: ClassVar[str] = "recordings"
@@ -82,10 +82,10 @@ class EventSamples:
         """Return the frames (S, T, 2, H, W) of all or the chosen recordings; progress is reported for each part."""
         chosen = np.arange(len(self.labels)) if chosen is None else chosen
         slicing = SLICINGS[self.framing.slicing](timesteps)
-        self.watch.on_phase(f"slicing {self.dataset}", len(chosen))
+        self.progress.on_phase(f"slicing {self.dataset}", len(chosen))
         parts = []
         for start in range(0, len(chosen), _AT_ONCE):
             indices = chosen[start : start + _AT_ONCE]
             parts.append(self.framing.of(split_frames(self.source, slicing, indices)))
-            self.watch.on_step(len(indices))
+            self.progress.on_step(len(indices))
         return np.concatenate(parts)

@@ -24,7 +24,7 @@ from spikecli.datasets.kind import Augmentation, Defaults, Kind, Samples
 from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import map_size
 
@@ -47,10 +47,10 @@ class Pictures(Kind[ImageFacts]):
         return (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 
     def prepare(
-        self, facts: ImageFacts, data_dir: Path, options: PrepareOptions, watch: Watch, workers: int | None = None
+        self, facts: ImageFacts, data_dir: Path, options: PrepareOptions, progress: Progress, workers: int | None = None
     ) -> dict[str, Any]:
         """Return what was prepared; SpikeError as `prepare_images`."""
-        return prepare_images(facts, data_dir, options, watch, workers)
+        return prepare_images(facts, data_dir, options, progress, workers)
 
     def inspect(self, path: Path, reading: ReadOptions) -> Inspected:
         """Return the number of pixels and the size (width, height); SpikeError as `picture_size`."""
@@ -68,21 +68,21 @@ class Pictures(Kind[ImageFacts]):
         samples: Sequence[OwnSample],
         source: str,
         options: PrepareOptions,
-        watch: Watch,
+        progress: Progress,
     ) -> dict[str, Any]:
         """Return the record's entry of a user's pictures; SpikeError as `write_own`."""
-        return write_own(facts, place, samples, source, watch)
+        return write_own(facts, place, samples, source, progress)
 
     def describe(self, facts: ImageFacts, data_dir: Path) -> dict[str, Any]:
         """Return facts and what is prepared; SpikeError when the record is damaged."""
         return describe_images(facts, data_dir)
 
-    def verify(self, facts: ImageFacts, data_dir: Path, watch: Watch) -> dict[str, Any]:
+    def verify(self, facts: ImageFacts, data_dir: Path, progress: Progress) -> dict[str, Any]:
         """Return the checksums; SpikeError as `verify_images`."""
-        return verify_images(facts, data_dir, watch)
+        return verify_images(facts, data_dir, progress)
 
     def load(
-        self, facts: ImageFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, watch: Watch
+        self, facts: ImageFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, progress: Progress
     ) -> Samples:
         """Return the images of a split; SpikeError as `load_images`."""
         found = load_images(data_dir, facts.name, split)

@@ -35,7 +35,7 @@ from spikecli.files.atomic import sole_writer
 from spikecli.files.download import Fetching, fetch
 from spikecli.files.gate import reading
 from spikecli.files.hdf5 import anew, atomic_hdf5, check_labels, stored
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 
 RECORD = RecordOf("images")
 SHAPE = (3, 32, 32)
@@ -100,7 +100,11 @@ def load_images(data_dir: Path, dataset: str, split: str) -> Images:
 
 
 def prepare_images(
-    facts: ImageFacts, data_dir: Path, options: PrepareOptions, watch: Watch = Watch(), workers: int | None = None
+    facts: ImageFacts,
+    data_dir: Path,
+    options: PrepareOptions,
+    progress: Progress = Progress(),
+    workers: int | None = None,
 ) -> dict[str, Any]:
     """Prepare a data set under DATA_DIR/NAME and return its description as `describe_images` does, with "reused".
 
@@ -114,11 +118,11 @@ def prepare_images(
     with sole_writer(place, f"preparing {name}", options.wait):
         reused = not options.force and standing(place, RECORD, wanted) is not None
         if not reused:
-            fetching = Fetching(offline=options.offline, on_phase=watch.on_phase, on_step=watch.on_step)
+            fetching = Fetching(offline=options.offline, on_phase=progress.on_phase, on_step=progress.on_step)
             source = options.source or fetch(facts.remotes[0], place / "raw", fetching)
             settings = {**wanted, "source": identify(source)}
-            watch.on_phase(f"Preparing {name}", None)
-            with open_source(source, place, watch.on_step) as folder, _naming(source, folder):
+            progress.on_phase(f"Preparing {name}", None)
+            with open_source(source, place, progress.on_step) as folder, _naming(source, folder):
                 splits = {
                     split: _write(facts, split, [_found(folder, file, source) for file in files], place, settings)
                     for split, files in facts.files
@@ -128,7 +132,7 @@ def prepare_images(
     return {**describe_images(facts, data_dir), "reused": reused}
 
 
-def write_own(facts: ImageFacts, place: Path, samples: Sequence[OwnSample], source: str, watch: Watch) -> Entry:
+def write_own(facts: ImageFacts, place: Path, samples: Sequence[OwnSample], source: str, progress: Progress) -> Entry:
     """Return the record's entry of a user's pictures after writing them; SpikeError when one cannot be read."""
     settings = {"dataset": facts.name, "format": _FORMAT, "size": list(facts.size), "source": source}
     splits = {}
@@ -137,7 +141,7 @@ def write_own(facts: ImageFacts, place: Path, samples: Sequence[OwnSample], sour
         images = np.stack([read_picture(one.path, facts.size) for one in chosen])
         labels = np.array([facts.folders.index(one.folder) for one in chosen], np.int64)
         splits[split] = _write_arrays(facts, split, images, labels, place, settings)
-        watch.on_step(len(chosen))
+        progress.on_step(len(chosen))
     return {"settings": settings, "skipped": [], "splits": splits}
 
 
@@ -166,11 +170,11 @@ def describe_images(facts: ImageFacts, data_dir: Path) -> dict[str, Any]:
     }
 
 
-def verify_images(facts: ImageFacts, data_dir: Path, watch: Watch = Watch()) -> dict[str, Any]:
+def verify_images(facts: ImageFacts, data_dir: Path, progress: Progress = Progress()) -> dict[str, Any]:
     """Return images and sha256 of each split after reading it all; SpikeError when one bit changed."""
     name = facts.name
     place, entry = current_entry(data_dir, name, RECORD)
-    watch.on_phase(f"Verifying {name}", len(entry["splits"]))
+    progress.on_phase(f"Verifying {name}", len(entry["splits"]))
     report = {}
     for split, part in sorted(entry["splits"].items()):
         check_file(place / part["file"], part)
@@ -182,7 +186,7 @@ def verify_images(facts: ImageFacts, data_dir: Path, watch: Watch = Watch()) -> 
                 f"prepared; run `spikecli data prepare {name} --force`"
             )
         report[split] = {"samples": len(images.labels), "sha256": found}
-        watch.on_step(1)
+        progress.on_step(1)
     return {"dataset": name, "splits": report}
 
 

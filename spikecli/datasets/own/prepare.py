@@ -25,7 +25,7 @@ from spikecli.errors import SpikeError
 from spikecli.files.archive import open_source
 from spikecli.files.atomic import sole_writer
 from spikecli.files.gate import is_plain_name
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 
 _RESERVED = ("clip",)  # folders of the data folder that hold something else
 
@@ -42,7 +42,7 @@ class Found:
     notes: tuple[str, ...]
 
 
-def prepare_own(data_dir: Path, name: str, options: PrepareOptions, watch: Watch = Watch()) -> dict[str, Any]:
+def prepare_own(data_dir: Path, name: str, options: PrepareOptions, progress: Progress = Progress()) -> dict[str, Any]:
     """Find and, unless `options.dry_run`, prepare a user's data set; return the report, with "reused".
 
     SpikeError when the source, a name, a class or a file is wrong, or another process prepares the same.
@@ -52,19 +52,19 @@ def prepare_own(data_dir: Path, name: str, options: PrepareOptions, watch: Watch
         raise SpikeError(f"{name} is no data set that can be fetched; give its folder, archive or list with --from")
     place = data_dir / name
     if options.dry_run:
-        with _opened(options.source, data_dir, watch) as root:
-            return report_of(look(data_dir, name, root, options, watch), place)
-    with sole_writer(place, f"preparing {name}", options.wait), _opened(options.source, place, watch) as root:
-        return _write(place, look(data_dir, name, root, options, watch), root, options, watch)
+        with _opened(options.source, data_dir, progress) as root:
+            return report_of(look(data_dir, name, root, options, progress), place)
+    with sole_writer(place, f"preparing {name}", options.wait), _opened(options.source, place, progress) as root:
+        return _write(place, look(data_dir, name, root, options, progress), root, options, progress)
 
 
 @contextmanager
-def _opened(source: Path, scratch: Path, watch: Watch) -> Iterator[Path]:
+def _opened(source: Path, scratch: Path, progress: Progress) -> Iterator[Path]:
     """Yield a list or folder itself, or the folder to which an archive is unpacked."""
     if source.suffix.lower() in LISTS and source.is_file():
         yield source
         return
-    with open_source(source, scratch, watch.on_step) as folder:
+    with open_source(source, scratch, progress.on_step) as folder:
         yield folder
 
 
@@ -76,7 +76,7 @@ def check_name(name: str) -> None:
         raise SpikeError(f"found the name {name}, which is nearly the built-in {near[0]}; take that, or another name")
 
 
-def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, watch: Watch) -> Found:
+def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, progress: Progress) -> Found:
     """Return the samples in a folder or list; raise SpikeError if they form no data set."""
     if root.is_file():
         listed = listed_samples(root, options.group)
@@ -95,7 +95,7 @@ def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, watch: 
     )
     others = Counter(path.suffix.lower() or path.name for path in files if kinds[path] != kind.name)
     skipped = [f"{count} files {suffix}, which hold no {kind.name}" for suffix, count in sorted(others.items())]
-    samples, inspected, bad = _inspected(kind, samples, options, watch)
+    samples, inspected, bad = _inspected(kind, samples, options, progress)
     done, notes = splits.with_splits(
         samples, options.test_fraction, options.seed, splits.read_splits(data_dir / name / splits.FILE)
     )
@@ -104,10 +104,10 @@ def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, watch: 
 
 
 def _inspected(
-    kind: Kind[Any], samples: Sequence[OwnSample], options: PrepareOptions, watch: Watch
+    kind: Kind[Any], samples: Sequence[OwnSample], options: PrepareOptions, progress: Progress
 ) -> tuple[list[OwnSample], list[Inspected], list[str]]:
     kept, found, bad = [], [], []
-    watch.on_phase("Looking at the files", len(samples))
+    progress.on_phase("Looking at the files", len(samples))
     for one in samples:
         try:
             found.append(kind.inspect(one.path, options.reading))
@@ -116,7 +116,7 @@ def _inspected(
             if not options.skip_bad:
                 raise SpikeError(f"{problem}; or leave such files out with --skip-bad") from None
             bad.append(str(problem))
-        watch.on_step(1)
+        progress.on_step(1)
     return kept, found, bad
 
 
@@ -138,12 +138,12 @@ def _facts(
     return kind.own_facts(facts, found, options)
 
 
-def _write(place: Path, found: Found, root: Path, options: PrepareOptions, watch: Watch) -> dict[str, Any]:
+def _write(place: Path, found: Found, root: Path, options: PrepareOptions, progress: Progress) -> dict[str, Any]:
     source = listing_hash(root, [one.path for one in found.samples])
     source = settings_key({"files": source, "samples": [[one.name, one.folder, one.split] for one in found.samples]})
     before = read_record(place, found.kind.record)
-    watch.on_phase(f"Preparing {found.facts.name}", len(found.samples))
-    entry = found.kind.write(found.facts, place, found.samples, source, options, watch)
+    progress.on_phase(f"Preparing {found.facts.name}", len(found.samples))
+    entry = found.kind.write(found.facts, place, found.samples, source, options, progress)
     notes = entry.pop("notes", [])
     key = settings_key(entry["settings"])
     reused = before is not None and before["current"] == key and not options.force

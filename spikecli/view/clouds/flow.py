@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.errors import SpikeError
 from spikecli.settings import networks
-from spikecli.view.clouds.panels import Seen, sheet_of
+from spikecli.view.clouds.panels import CloudAnswer, sheet_of
 from spikecli.view.clouds.shape import Shape, read_shapes
 from spikecli.view.drawing.canvas import AZIMUTH, THEMES, Sheet
 from spikecli.view.drawing.film import AZIMUTHS, FILMS, turn
@@ -89,7 +89,7 @@ def _count(look: Look) -> int | None:
     return look.points or look.checkpoint.config.points
 
 
-def _ask(look: Look, trained: Trained, shape: Shape) -> Seen:
+def _ask(look: Look, trained: Trained, shape: Shape) -> CloudAnswer:
     from spikecli.evaluation import evaluate, probe
 
     probabilities = evaluate.probabilities(trained, shape.points[None], look.timesteps, look.seed)[:, 0]
@@ -97,7 +97,7 @@ def _ask(look: Look, trained: Trained, shape: Shape) -> Seen:
     spikes, neurons = None, 0
     if look.color == "spikes":
         spikes, neurons = probe.point_spikes(trained, shape.points, look.timesteps, look.seed)
-    return Seen(probabilities, wins, trained.classnames, spikes, neurons)
+    return CloudAnswer(probabilities, wins, trained.classnames, spikes, neurons)
 
 
 def _record(shape: Shape) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _record(shape: Shape) -> dict[str, Any]:
     }
 
 
-def _predictions(seen: Seen) -> list[dict[str, Any]]:
+def _predictions(seen: CloudAnswer) -> list[dict[str, Any]]:
     best = seen.probabilities.argmax(axis=1)
     return [
         {

@@ -33,7 +33,7 @@ TABLE = ("network", "layer", "membranes", "mean", "std", "beyond Î¸", "mean |u â
 
 
 @dataclass(frozen=True)
-class Seen:
+class MembraneView:
     """One network and the inputs of its layers' fire functions."""
 
     name: str
@@ -60,7 +60,7 @@ def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any
             raise SpikeError(f"found clouds of {min(sizes)} to {max(sizes)} points; give --points {min(sizes)}")
         points = np.stack([shape.points for shape in shapes])
         layers = probe.membranes(trained.network, points, look.timesteps, look.seed)
-        seen.append(Seen(trained.name, str(trained.given), layers))
+        seen.append(MembraneView(trained.name, str(trained.given), layers))
         on_work(1)
     report = build_report(seen, look)
     if look.out is None:
@@ -71,7 +71,7 @@ def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any
     return {"out": look.out, "sources": [{"name": source} for source in look.sources], "networks": _record(seen)}
 
 
-def build_report(seen: Sequence[Seen], look: Look) -> Report:
+def build_report(seen: Sequence[MembraneView], look: Look) -> Report:
     """Return the report: the histograms, and their numbers as a table."""
     theme = THEMES[look.theme]
     title = f"Membranes in {' and '.join(one.name for one in seen)}"
@@ -81,7 +81,7 @@ def build_report(seen: Sequence[Seen], look: Look) -> Report:
     return Report(title, note, theme, [section])
 
 
-def membranes_figure(seen: Sequence[Seen], theme: Theme) -> Figure:
+def membranes_figure(seen: Sequence[MembraneView], theme: Theme) -> Figure:
     """Return a histogram for each layer of any of the networks, with one color for each network."""
     names = list(dict.fromkeys(name for one in seen for name in one.layers))
     columns = 2 if len(names) <= 4 else 3 if len(names) <= 9 else 4
@@ -101,7 +101,7 @@ def membranes_figure(seen: Sequence[Seen], theme: Theme) -> Figure:
     return figure
 
 
-def _name_networks(figure: Figure, seen: Sequence[Seen], theme: Theme) -> None:
+def _name_networks(figure: Figure, seen: Sequence[MembraneView], theme: Theme) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -160,7 +160,7 @@ def _draw_thresholds(axes: Axes, theme: Theme, layer: Membranes) -> None:
         axes.axvline(mark, ymax=0.83, color=theme.ink, linewidth=1.0, linestyle=DASHES)
 
 
-def name_thresholds(seen: Sequence[Seen]) -> str:
+def name_thresholds(seen: Sequence[MembraneView]) -> str:
     """Return the thresholds of the networks in words, each network's own where they differ."""
     words = [_thresholds_of(list(one.layers.values())) for one in seen]
     if len(set(words)) == 1:
@@ -177,7 +177,7 @@ def _thresholds_of(layers: Sequence[Membranes]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
 
-def _table(seen: Sequence[Seen]) -> Table:
+def _table(seen: Sequence[MembraneView]) -> Table:
     rows = [
         (
             one.name,
@@ -194,7 +194,7 @@ def _table(seen: Sequence[Seen]) -> Table:
     return Table(TABLE, rows)
 
 
-def _record(seen: Sequence[Seen]) -> list[dict[str, Any]]:
+def _record(seen: Sequence[MembraneView]) -> list[dict[str, Any]]:
     return [
         {
             "checkpoint": one.given,

@@ -17,7 +17,7 @@ BARS = 3  # classes named below a step
 
 
 @dataclass(frozen=True)
-class Seen:
+class CloudAnswer:
     """A network's result for one cloud: probabilities (T, K), of the mean over the steps so far, and wins int (T, N).
 
     `wins` counts at each step the features whose maximum over the points each point holds; `spikes` (T, N), where they
@@ -42,7 +42,7 @@ def cloud_panel(shape: Shape, color: str = "height") -> Panel:
     return Panel(shape.points, values, title, note, colors=colors)
 
 
-def step_panels(shape: Shape, seen: Seen, limits: tuple[int, int] = (0, 1)) -> list[Panel]:
+def step_panels(shape: Shape, seen: CloudAnswer, limits: tuple[int, int] = (0, 1)) -> list[Panel]:
     """Return the panels of a cloud at time steps 1 to T, with the class so far and the points that decided it.
 
     Where spikes are asked for: how many of each point's neurons fire in that step, `limits` getting the end colors.
@@ -60,7 +60,7 @@ def step_panels(shape: Shape, seen: Seen, limits: tuple[int, int] = (0, 1)) -> l
     return panels
 
 
-def _step_panel(shape: Shape, seen: Seen, step: int, values: np.ndarray, muted: np.ndarray | None) -> Panel:
+def _step_panel(shape: Shape, seen: CloudAnswer, step: int, values: np.ndarray, muted: np.ndarray | None) -> Panel:
     chances = seen.probabilities[step - 1]
     best = np.argsort(-chances, kind="stable")[:BARS]
     names = [seen.classnames[index] for index in best]
@@ -70,7 +70,7 @@ def _step_panel(shape: Shape, seen: Seen, step: int, values: np.ndarray, muted: 
 
 
 def sheet_of(
-    shapes: Sequence[Shape], seen: Sequence[Seen], theme: Theme, azimuths: Sequence[float], color: str = "height"
+    shapes: Sequence[Shape], seen: Sequence[CloudAnswer], theme: Theme, azimuths: Sequence[float], color: str = "height"
 ) -> Sheet:
     """Return the clouds side by side; with a network's results, one row a cloud and one panel a time step."""
     clouds = [cloud_panel(shape, color) for shape in shapes]
@@ -86,14 +86,14 @@ def sheet_of(
     return Sheet(panels, theme, len(panels) // len(shapes), _caption(seen[0], limits, legend), azimuths)
 
 
-def _limits(seen: Sequence[Seen]) -> tuple[int, int]:
+def _limits(seen: Sequence[CloudAnswer]) -> tuple[int, int]:
     """Return the spike counts that get the end colors; few points have fewer, or more."""
     counts = [sight.spikes.ravel() for sight in seen if sight.spikes is not None]
     low, high = np.percentile(np.concatenate(counts), (1, 99)).round() if counts else (0, 1)
     return int(low), int(high)
 
 
-def _caption(seen: Seen, limits: tuple[int, int], legend: str) -> str:
+def _caption(seen: CloudAnswer, limits: tuple[int, int], legend: str) -> str:
     features = int(seen.wins[0].sum())
     words = f"color and size: how many of the {features:,} features a point has decided up to step T · gray: none"
     if seen.spikes is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikecli.datasets.events.frames import to_frames, to_images
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 from spikecli.view.recordings.take import NamedRecording
 
 if TYPE_CHECKING:
@@ -34,18 +34,18 @@ class ClipView:
     clip: str
 
 
-def look_through_clip(look: Look, takes: Sequence[NamedRecording], watch: Watch) -> list[ClipView]:
+def look_through_clip(look: Look, takes: Sequence[NamedRecording], progress: Progress) -> list[ClipView]:
     """Return the CLIP's view of each recording; raise SpikeError as `open_backbone` and `ask_about` do."""
-    from spikecli.neuroclip.backbone import Telling, open_backbone
+    from spikecli.neuroclip.backbone import open_backbone
 
     asked = [_ask(look, source, take) for source, take in zip(look.sources, takes, strict=True)]
-    how, telling = look.clip, Telling(watch.on_phase, watch.on_step)
-    model = open_backbone(how.clip, how.weights, look.data_dir, how.device, how.quick_gelu, telling)
-    watch.on_phase("looking through CLIP", len(takes))
+    how = look.clip
+    model = open_backbone(how.clip, how.weights, look.data_dir, how.device, how.quick_gelu, progress)
+    progress.on_phase("looking through CLIP", len(takes))
     sights = []
     for take, (question, viewing) in zip(takes, asked, strict=True):
         sights.append(_see(take, question, viewing, model))
-        watch.on_step(1)
+        progress.on_step(1)
     return sights
 
 

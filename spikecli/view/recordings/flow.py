@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import atomic_path
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 from spikecli.view.drawing.canvas import THEMES, pixels
 from spikecli.view.drawing.film import FILMS
 from spikecli.view.drawing.picture import DOTS
@@ -36,12 +36,12 @@ def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
     _check_alone(look)
     if look.clip != ClipLook():
         raise SpikeError("found options of CLIP's pictures; add --show clip, or remove them")
-    watch = _watching(advance)
-    takes = _read(look, watch)
+    progress = _watching(advance)
+    takes = _read(look, progress)
     if look.out is None:
         show([event_panel(takes[0], THEMES[look.theme])], THEMES[look.theme])
     elif look.suffix in FILMS:
-        _film(look, takes[0], watch)
+        _film(look, takes[0], progress)
     elif look.suffix == ".html":
         save_event_page(takes[0], look.out, THEMES[look.theme], look.seed)
     else:
@@ -57,16 +57,16 @@ def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
         found = f"found {look.out}" if look.out else "found no --out"
         raise SpikeError(f"{found}; wanted a .png: what CLIP sees is shown in a still picture; give --out FILE.png")
     _check_options(look)
-    watch = _watching(advance)
-    takes = _read(look, watch)
+    progress = _watching(advance)
+    takes = _read(look, progress)
     _check_lengths(look, takes)
-    sights = look_through_clip(look, takes, watch)
+    sights = look_through_clip(look, takes, progress)
     _save(look, clip_figure(sights, THEMES[look.theme]))
     records = [{**record_of(sight.take), "predictions": predictions_of(sight)} for sight in sights]
     return {"out": look.out, "sources": records}
 
 
-def _watching(advance: Advance) -> Watch:
+def _watching(advance: Advance) -> Progress:
     """Return callbacks that extend one progress bar with each new phase."""
     total = 0
 
@@ -75,7 +75,7 @@ def _watching(advance: Advance) -> Watch:
         total += steps or 0
         advance(0, fields=what, total=total)
 
-    return Watch(on_phase, advance)
+    return Progress(on_phase, advance)
 
 
 def _check_options(look: Look) -> None:
@@ -102,22 +102,22 @@ def _check_lengths(look: Look, takes: list[NamedRecording]) -> None:
             )
 
 
-def _read(look: Look, watch: Watch) -> list[NamedRecording]:
-    watch.on_phase("reading", len(look.sources))
+def _read(look: Look, progress: Progress) -> list[NamedRecording]:
+    progress.on_phase("reading", len(look.sources))
     takes = []
     for source in look.sources:
-        takes.append(read_take(source, look.data_dir, watch, look.reading))
-        watch.on_step(1)
+        takes.append(read_take(source, look.data_dir, progress, look.reading))
+        progress.on_step(1)
     names = told_apart([take.name for take in takes], look.sources)
     return [replace(take, name=name) for take, name in zip(takes, names, strict=True)]
 
 
-def _film(look: Look, take: NamedRecording, watch: Watch) -> None:
+def _film(look: Look, take: NamedRecording, progress: Progress) -> None:
     assert look.out is not None
     frames = look.events.frames(take.name, take.duration)
-    watch.on_phase("filming", frames)
+    progress.on_phase("filming", frames)
     film = EventFilm(take, frames, look.events.speed, THEMES[look.theme])
-    FILMS[look.suffix](film.images(watch.on_step), look.out, look.events.fps, film.sample())
+    FILMS[look.suffix](film.images(progress.on_step), look.out, look.events.fps, film.sample())
 
 
 def _save(look: Look, figure: Figure) -> None:

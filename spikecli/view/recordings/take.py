@@ -13,7 +13,7 @@ from spikecli.datasets.events.recording import Recording
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.sets import known_names
 from spikecli.errors import SpikeError
-from spikecli.progress import Watch
+from spikecli.progress import Progress
 from spikecli.view.sources import split_source
 
 BINS = 120  # of the rate over time
@@ -55,18 +55,19 @@ class NamedRecording:
         return self.label or self.name
 
 
-def read_take(source: str, data_dir: Path, watch: Watch = Watch(), reading: ReadOptions = AS_FOUND) -> NamedRecording:
+def read_take(
+    source: str, data_dir: Path, progress: Progress = Progress(), reading: ReadOptions = AS_FOUND
+) -> NamedRecording:
     """Return the recording that `source`, a file or DATASET:SPLIT:INDEX, names; raise SpikeError if there is none.
 
     The built-in `digits` is prepared if needed.
     """
     if source.split(":")[0] not in known_names(data_dir):
         return NamedRecording(Path(source).stem, read_own(Path(source), reading))
-    from spikecli.neuroclip.backbone import Telling
     from spikecli.neuroclip.zeroshot import open_split
 
     dataset, split, index = split_source(source)
-    recordings = open_split(data_dir, dataset, split, Telling(watch.on_phase, watch.on_step))
+    recordings = open_split(data_dir, dataset, split, progress)
     found = recordings.recording(index)
     if not len(found):
         raise SpikeError(f"{source} holds no events; wanted at least one; look at another recording")
