@@ -5,15 +5,16 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.installed
 RUN   := checkpoints/demo
 
-.PHONY: help demo test torture install clean
+.PHONY: help demo test docs torture install clean
 .DEFAULT_GOAL := help
 
 help:  ## say what there is to make
-	@echo "make demo     install, train a spiking PointNet on the built-in shapes, evaluate it, save a picture (minutes)"
+	@echo "make demo     install, name four meshes, train a spiking PointNet on built-in shapes, evaluate it (minutes)"
 	@echo "make test     install, then ruff, mypy and pytest"
+	@echo "make docs     the documentation site, in site/; every link is checked"
 	@echo "make torture  kills, lying servers, full disks and 20,000 damaged files; a table of what came of it (minutes)"
 	@echo "make install  only make $(VENV), with the versions in constraints.txt"
-	@echo "make clean    remove $(VENV) and the demo's run"
+	@echo "make clean    remove $(VENV), the site and the demo's run"
 	@echo "Another Python: make demo PYTHON=/path/to/python3.11"
 
 install: $(STAMP)
@@ -24,11 +25,11 @@ $(STAMP): pyproject.toml constraints.txt scripts/setup.sh
 
 demo: $(STAMP)
 	@rm -rf $(RUN)
-	$(BIN)/spikecli data prepare shapes
-	$(BIN)/spikecli train shapes --paper spiking-pointnet --timesteps 1 --epochs 20 --out $(RUN)
-	$(BIN)/spikecli eval $(RUN) --timesteps 1,2,3,4
-	$(BIN)/spikecli view shapes:test:0 --checkpoint $(RUN) --timesteps 4 --out demo.png
-	@echo "The picture is demo.png; next: $(BIN)/spikecli --help"
+	$(BIN)/spikecli predict examples/chair.off examples/toilet.off --top 1
+	$(BIN)/spikecli train shapes --points 512 --epochs 15 --out $(RUN)
+	$(BIN)/spikecli eval $(RUN) --timesteps 1,2,4 --runs 1 --out $(RUN)/scores.csv
+	$(BIN)/spikecli view examples/chair.off --checkpoint $(RUN) --out demo.png
+	@bash scripts/after_demo.sh $(BIN) $(RUN)
 
 test: $(STAMP)
 	$(BIN)/ruff check .
@@ -36,8 +37,12 @@ test: $(STAMP)
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
+docs: $(STAMP)
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "The site is in site/; open site/index.html"
+
 torture: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python -m torture $(TORTURE)
 
 clean:
-	rm -rf $(VENV) $(RUN) demo.png
+	rm -rf $(VENV) $(RUN) site demo.png
