@@ -34,15 +34,19 @@ if TYPE_CHECKING:
 
 VARIABLE = "SPIKECLI_IMPORT"  # files to import, with the separator of PATH between them
 OPTION = "--import"
+COMPLETING = "_SPIKECLI_COMPLETE"  # the variable by which a shell asks for completion
 
 
 def load(words: Sequence[str] = ()) -> tuple[list[str], tuple[str, ...]]:
     """Register what plug-ins and imported files bring, once; return `words` without --import, and warnings.
 
-    SpikeError if a file of --import or SPIKECLI_IMPORT is missing or stops.
+    SpikeError if a file of --import or SPIKECLI_IMPORT is missing or stops. A shell that completes a word waits: files,
+    which may import torch, are not run for it.
     """
     kept, files = split(words)
     broken = installed()
+    if COMPLETING in os.environ:
+        return kept, ()
     for file in [*filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)), *files]:
         if problem := _imported(Path(file).absolute()):
             raise SpikeError(problem)

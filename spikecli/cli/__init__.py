@@ -29,6 +29,8 @@ from spikecli.cli import (
     zeroshot,
 )
 from spikecli.cli.options.fields import refreshed
+from spikecli.cli.shown.first import say_first_steps
+from spikecli.cli.shown.nearest import NearestGroup
 from spikecli.errors import ChoiceError, SettingError, SpikeError, Stopped
 from spikecli.plugins import load
 
@@ -36,8 +38,8 @@ app = typer.Typer(
     name="spikecli",
     help="Spiking neural networks for 3-D point clouds and event cameras.",
     epilog="Every option is also an environment variable: SPIKECLI_TRAIN_EPOCHS=30 is train's --epochs 30.",
-    no_args_is_help=True,
-    add_completion=False,
+    cls=NearestGroup,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "SPIKECLI"},
@@ -56,6 +58,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, show_envvar=False, help="Show the version and exit."
     ),
@@ -69,6 +72,8 @@ def _root(
     ),
 ) -> None:
     """Spiking neural networks for 3-D point clouds and event cameras."""
+    if context.invoked_subcommand is None:
+        say_first_steps(console.Console())
 
 
 app.add_typer(data.data_app, name="data")
@@ -92,6 +97,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         words, broken = load(sys.argv[1:] if arguments is None else arguments)
         for warning in broken:
             console.warning(warning)
+        if words[:1] == ["help"]:  # of all, or of a command
+            words = [*words[1:], "--help"]
         _command()(args=words, prog_name="spikecli", standalone_mode=True)
     except SettingError as problem:
         console.error(f"{option_of(problem.setting)} {problem.reason}")

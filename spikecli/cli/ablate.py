@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from spikecli.cli.options import common as options
+from spikecli.cli.options import complete
 from spikecli.cli.options import training as shared
 from spikecli.cli.options.evaluation import parse_steps
 from spikecli.cli.options.groups import with_settings
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from spikecli.training.ablate import Outcome
     from spikecli.training.scoring import Layer, PaperScores, Score, Scoring
 
-Papers = Annotated[str, typer.Option(help="Papers, a row each; `ann` is the baseline.")]
+Papers = Annotated[
+    str, typer.Option(help="Papers, a row each; `ann` is the baseline.", autocompletion=complete.listed("paper"))
+]
 Runs = Annotated[int, typer.Option(min=1, help="Training seeds a paper, from --seed on.")]
 Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps to score at, a column each.")]
 TrainSteps = Annotated[int, typer.Option(min=1, help="Time steps in training (1 for the ANN).")]

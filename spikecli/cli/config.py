@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from spikecli.cli.options import common as options
+from spikecli.cli.options import complete
 from spikecli.console import Console
 from spikecli.errors import ChoiceError
 from spikecli.settings.choices import advice
@@ -24,10 +25,16 @@ Source = Annotated[
         metavar="[RUN|PAPER|RECIPE]",
         help="A run folder, `reference`, a paper (lif, mpbn+ternary) or a recipe.",
         show_default="what `spikecli train` does",
+        autocompletion=complete.sources,
     ),
 ]
 Data = Annotated[
-    str | None, typer.Option(help="The data set of a paper or a recipe.", show_default="one that suits the recipe")
+    str | None,
+    typer.Option(
+        help="The data set of a paper or a recipe.",
+        show_default="one that suits the recipe",
+        autocompletion=complete.all_datasets,
+    ),
 ]
 # Recipe: a data set of its kind, for the others shapes; and its network, where it is one's own.
 EXAMPLES = {"cifar": "cifar10", "events": "digits"}

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from spikecli.cli.options import complete
 from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.own import Own, Preparing
@@ -17,7 +18,14 @@ from spikecli.console import Console
 
 data_app = typer.Typer(help="Fetch, prepare, describe and check data sets.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A data set, as `spikecli data list` names it.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A data set, as `spikecli data list` names it.",
+        autocompletion=complete.all_datasets,
+    ),
+]
 _LISTED = 5  # skipped files that are named one by one
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from spikecli.cli.options import common as options
+from spikecli.cli.options import complete
 from spikecli.cli.options.evaluation import ByClass, DamageOptions, DialOptions, EvalOptions, parse_dial, parse_steps
 from spikecli.cli.options.groups import with_groups
+from spikecli.cli.shown.newest import opened
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -22,13 +24,23 @@ if TYPE_CHECKING:
 
 Given = Annotated[
     Path | None,
-    typer.Argument(readable=False, help="A run folder or weights file.", show_default="the newest run in checkpoints/"),
+    typer.Argument(
+        readable=False,
+        help="A run folder or weights file.",
+        show_default="the newest run in checkpoints/",
+        autocompletion=complete.runs,
+    ),
 ]
 Steps = Annotated[
     str,
     typer.Option("--timesteps", "-T", help="Time steps to evaluate at, a row each; auto: until each sample is sure."),
 ]
-Data = Annotated[str | None, typer.Option(help="A prepared data set.", show_default="the one it was trained on")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        help="A prepared data set.", show_default="the one it was trained on", autocompletion=complete.datasets
+    ),
+]
 Split = Annotated[
     Literal["train", "val", "test"], typer.Option(help="Which split; val: the part of train held out in training.")
 ]
@@ -87,14 +99,13 @@ def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: D
     from spikecli.files.atomic import write_rows
     from spikecli.machine.precision import settled
     from spikecli.view.runs.steps import check_picture, save_steps
-    from spikecli.weights.trained import Trained
 
     steps, auto = parse_dial(timesteps)
     stop, drawn = StopRule(turned.confidence, turned.most) if auto else None, turned.figure is not None
     if drawn and stop is not None and not steps:
         steps = list(range(1, stop.most + 1))  # what the stops are to be compared with in the figure
     check_picture(turned.figure)
-    trained = Trained.open(asked.checkpoint, asked.device)
+    trained = opened(console, asked.checkpoint, asked.device)
     model, samples = trained.network, samples_for(trained, asked.data_dir, asked.data, asked.split)
     steps, runs = list(steps_of(model, steps)), runs_of(model, asked.runs)
     _warn(console, trained, asked.data_dir, asked.data)

@@ -11,6 +11,7 @@ import typer
 
 from spikecli.cli.options import clip as clip_options
 from spikecli.cli.options import common as options
+from spikecli.cli.options import complete
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
@@ -50,7 +51,9 @@ class Fitted:
 
 @with_groups
 def fewshot(
-    dataset: Annotated[str, typer.Argument(help="A prepared data set of event recordings.")],
+    dataset: Annotated[
+        str, typer.Argument(help="A prepared data set of event recordings.", autocompletion=complete.datasets)
+    ],
     look: clip_options.ClipOptions,
     words: clip_options.Prompts,
     how: Fitted,

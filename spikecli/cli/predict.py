@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from spikecli.cli.options import common as options
+from spikecli.cli.options import complete
 from spikecli.cli.options.evaluation import Confidence, Most, parse_dial
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.reading import ReadingOptions, SkipBad
@@ -30,6 +31,7 @@ Given = Annotated[
         readable=False,
         help="A run folder or weights file, by default the reference weights; then meshes or clouds, "
         "recordings, or pictures: files, folders, patterns, DATASET:SPLIT:INDEX, or - for a list on stdin.",
+        autocompletion=complete.runs,
     ),
 ]
 Timesteps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps; auto: until each file's class is sure.")]
@@ -45,6 +47,9 @@ Out = Annotated[
 Reference = Annotated[
     Literal["modelnet10", "modelnet40"],
     typer.Option("--reference", help="Whose classes the reference weights know, where no checkpoint is named."),
+]
+Newest = Annotated[
+    bool, typer.Option("--newest", help="Ask the newest run in checkpoints/, where no checkpoint is named.")
 ]
 _MANY = 20  # files from which a progress bar is worth its line
 
@@ -73,8 +78,11 @@ def predict(
     out: Out = None,
     skip_bad: SkipBad = False,
     reference: Reference = "modelnet10",
+    newest: Newest = False,
 ) -> None:
     """Name the most probable classes of one's own files, of the kind that the network or saved adapter was trained on.
+
+    Without a checkpoint the reference weights answer, or with --newest the newest run.
 
     Example: spikecli predict chair.off, or spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
@@ -87,7 +95,7 @@ def predict(
     console = Console(speech.as_json, speech.quiet)
     how = reading.options(heard := FileNotes(console))
     shown = AnswerOptions(top, out, heard)
-    path, files = _weights_and_files(given, reference)
+    path, files = _weights_and_files(console, given, reference, newest)
     when = StopRule(confidence, most) if steps is None else steps
     asked = PredictOptions(when, seed, data_dir, how, out is not None, skip_bad)
     if _is_adapter(path):
@@ -97,13 +105,20 @@ def predict(
     _name_files(console, trained, expand(files, _suffixes(trained)), asked, shown)
 
 
-def _weights_and_files(given: list[Path], reference: str) -> tuple[Path, list[str]]:
-    """Return the weights file, named first or the reference weights, and what is to be named; SpikeError for none."""
+def _weights_and_files(console: Console, given: list[Path], reference: str, newest: bool) -> tuple[Path, list[str]]:
+    """Return the weights file, named first or the reference weights or the newest run's, and what is to be named.
+
+    Raise SpikeError if there is nothing to name, or a usage error if a checkpoint is named beside --newest.
+    """
     from spikecli.weights import checkpoint as checkpoints
     from spikecli.weights.reference import BY_SET, is_checkpoint
 
     named = is_checkpoint(given[0])
-    path = checkpoints.resolve(given[0] if named else Path(BY_SET[reference]))
+    if named and newest:
+        raise typer.BadParameter(f"goes without a checkpoint, and {given[0]} is one", param_hint="--newest")
+    path = checkpoints.resolve(given[0] if named else None if newest else Path(BY_SET[reference]))
+    if newest:
+        console.note(f"the newest run: {path.parent}")
     if not given[named:]:
         raise SpikeError(f"found {path} and no file to name; wanted spikecli predict {given[0]} chair.off")
     return path, list(map(str, given[named:]))

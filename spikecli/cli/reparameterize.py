@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from spikecli.cli.options import common as options
+from spikecli.cli.options import complete
 from spikecli.console import Console
 
 if TYPE_CHECKING:
     from spikecli.evaluation.proof import Comparison, Folded
 
-Checkpoint = Annotated[Path, typer.Argument(help="A run folder or weights file.")]
+Checkpoint = Annotated[Path, typer.Argument(help="A run folder or weights file.", autocompletion=complete.runs)]
 Out = Annotated[Path, typer.Option(help="The weights file to write, such as RUN/folded.safetensors.")]
-Data = Annotated[str | None, typer.Option(help="A prepared data set.", show_default="the one it was trained on")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        help="A prepared data set.", show_default="the one it was trained on", autocompletion=complete.datasets
+    ),
+]
 Split = Annotated[Literal["train", "test"], typer.Option(help="Which split the samples are of.")]
 Samples = Annotated[int, typer.Option(min=1, help="Samples that the two networks are compared on.")]
 Half = Annotated[bool, typer.Option("--half", help="Write float16: half the size; reports what rounding changes.")]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from spikecli.cli.options import common as options
+from spikecli.cli.options import complete
 from spikecli.cli.options import evaluation as run_options
 from spikecli.cli.options import recordings as event_options
 from spikecli.cli.options.common import DATA_DIR, DataDir, Seed
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 Sources = Annotated[
     list[str],
-    typer.Argument(metavar="SOURCE…", help="Files of points, meshes or events, DATASET:SPLIT:INDEX, or run folders."),
+    typer.Argument(
+        metavar="SOURCE…",
+        help="Files of points, meshes or events, DATASET:SPLIT:INDEX, or run folders.",
+        autocompletion=complete.ablations,
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option("--out", help="A .png, .gif, .mp4 or .html file to write; without it, a window.")
@@ -38,9 +43,17 @@ Show = Annotated[
 ]
 Checkpoint = Annotated[
     Path | None,
-    typer.Option("--checkpoint", readable=False, help="A run folder or weights: show what that network sees."),
+    typer.Option(
+        "--checkpoint",
+        readable=False,
+        help="A run folder or weights: show what that network sees.",
+        autocompletion=complete.runs,
+    ),
 ]
-Against = Annotated[Path | None, typer.Option("--against", help="A second network, with --show membranes.")]
+Against = Annotated[
+    Path | None,
+    typer.Option("--against", help="A second network, with --show membranes.", autocompletion=complete.runs),
+]
 Timesteps = Annotated[
     int | None,
     typer.Option("--timesteps", "-T", min=1, help="Time steps T.", show_default="4; 10 slices of a recording"),

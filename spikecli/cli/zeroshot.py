@@ -10,6 +10,7 @@ import typer
 
 from spikecli.cli.options import clip as clip_options
 from spikecli.cli.options import common as options
+from spikecli.cli.options import complete
 from spikecli.cli.options.evaluation import RecordingDamage
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.reading import ReadingOptions, SkipBad
@@ -28,7 +29,12 @@ if TYPE_CHECKING:
 
 Sources = Annotated[
     list[str] | None,
-    typer.Argument(help="A prepared data set, or recordings.", show_default="digits", metavar="[DATASET|FILE...]"),
+    typer.Argument(
+        help="A prepared data set, or recordings.",
+        show_default="digits",
+        metavar="[DATASET|FILE...]",
+        autocompletion=complete.datasets,
+    ),
 ]
 Split = Annotated[str, typer.Option(help="train or test.")]
 Top = Annotated[int, typer.Option(min=1, help="How many classes to name for a file.")]

@@ -36,6 +36,7 @@ from spikecli.training.runs import STATE, Epoch, Run, default_folder
 from spikecli.training.settings import check_settings, fitted_to, with_precision
 from spikecli.training.step import ERROR, LOSS, RIGHT, SOUND, TrainStep
 from spikecli.weights import provenance
+from spikecli.weights.run_folder import RUNS
 
 OnStep = Callable[[int, int, float, float, float], None]  # step of the epoch, steps, loss, accuracy, learning rate
 
@@ -47,7 +48,7 @@ def opened(
     out: Path | None,
     resume: bool,
     device_name: str,
-    runs: Path = Path("checkpoints"),
+    runs: Path = RUNS,
     progress: Progress = Progress(),
     accept_changed: bool = False,
 ) -> Iterator[Trainer]:

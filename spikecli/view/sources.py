@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spikecli.datasets.sets import KINDS, find_facts, kind_named, kind_of_file, known_names
-from spikecli.errors import SpikeError
-from spikecli.weights.run_folder import is_run
+from spikecli.errors import ChoiceError, SpikeError
+from spikecli.settings.choices import advice
+from spikecli.weights.run_folder import is_run, nearest_run
 
 RUNS = "runs"
 
@@ -34,10 +35,12 @@ def kind_of(source: str, data_dir: Path = Path("data")) -> str:
     found = find_facts(dataset, data_dir).kind if dataset in names else kind_of_file(Path(source), viewable())
     if found in viewable():
         return str(found)
+    if source.count(":") == 2 and dataset not in names:
+        raise ChoiceError("dataset", f"cannot be {dataset!r}: {advice(dataset, names)}")
     files = "; ".join(f"{', '.join(kind_named(kind).suffixes())} of {kind}" for kind in viewable())
     raise SpikeError(
-        f"cannot tell what {source!r} is; give a file ({files}), DATASET:SPLIT:INDEX, such as shapes:test:0 or "
-        f"digits:test:0, or a run folder (data sets: {', '.join(names)})"
+        f"cannot tell what {source!r} is; {nearest_run(Path(source))}give a file ({files}), "
+        f"DATASET:SPLIT:INDEX, such as shapes:test:0 or digits:test:0, or a run folder (data sets: {', '.join(names)})"
     )
 
 

@@ -19,7 +19,7 @@ from spikecli.settings.config import TrainConfig, validated
 from spikecli.weights.needs import SHAPE, demand, needs
 from spikecli.weights.reference import is_name, reference
 from spikecli.weights.reparameterize import reparameterize
-from spikecli.weights.run_folder import LAST
+from spikecli.weights.run_folder import LAST, RUNS, nearest_run
 
 FORMAT = "spikecli-1"
 _NOTES: dict[str, Any] = {
@@ -55,7 +55,11 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 def load(path: Path) -> Checkpoint:
     """Return the checkpoint in `path`; raise SpikeError if it is missing, damaged, a pickle or of another program."""
     if not path.is_file():
-        raise SpikeError(f"found no checkpoint at {path}; give a .safetensors file or a run folder, or train one first")
+        given = path.parent if path.name == LAST else path
+        raise SpikeError(
+            f"found no checkpoint at {path}; {nearest_run(given)}give a .safetensors file or a run folder, or train "
+            "one first"
+        )
     found, metadata = tensors.read(path)
     if metadata.get("format") != FORMAT:
         raise SpikeError(f"{path} holds weights that spikecli did not write; give a checkpoint of `spikecli train`")
@@ -100,7 +104,7 @@ def _values(found: dict[str, Tensor]) -> int:
     return sum(value.numel() for value in found.values())
 
 
-def resolve(given: Path | None, runs: Path = Path("checkpoints")) -> Path:
+def resolve(given: Path | None, runs: Path = RUNS) -> Path:
     """Return the weights file for a file, a run folder, `reference`, or None (the newest run)."""
     if given is not None and is_name(given):
         given = reference(str(given))

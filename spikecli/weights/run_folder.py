@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ EPOCH = {"epoch": int, "loss": float, "train_accuracy": float, "val_accuracy": (
 
 
 CURE = "copy the run again, or resume it"
+RUNS = Path("checkpoints")  # where runs are kept unless --out says otherwise
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,14 @@ class RunRecord:
 def is_run(folder: Path) -> bool:
     """Return whether a folder holds a training run, finished or not."""
     return any((folder / name).is_file() for name in (CURVE, LAST, STATE))
+
+
+def nearest_run(given: Path) -> str:
+    """Return "did you mean checkpoints/demo? " if a run has nearly the name of `given`, else an empty text."""
+    places = [place for place in dict.fromkeys((given.parent, RUNS)) if place.is_dir()]
+    known = {path.name.casefold(): path for place in places for path in sorted(place.iterdir()) if is_run(path)}
+    near = get_close_matches(given.name.casefold(), known, 1)
+    return f"did you mean {known[near[0]]}? " if near else ""
 
 
 def read_run(folder: Path) -> RunRecord:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from spikecli.cli.options import common as options
+from spikecli.cli.options import complete
 from spikecli.errors import SpikeError
 
 _DIAL = "Time as a dial"
@@ -31,7 +32,10 @@ Corrupt = Annotated[
     ),
 ]
 Severities = Annotated[str, typer.Option(help="How badly, 1 to 5.", rich_help_panel=_DAMAGE)]
-Beside = Annotated[Path | None, typer.Option(help="Another run, beside this one.", rich_help_panel=_DAMAGE)]
+Beside = Annotated[
+    Path | None,
+    typer.Option(help="Another run, beside this one.", rich_help_panel=_DAMAGE, autocompletion=complete.runs),
+]
 ByClass = Annotated[bool, typer.Option("--by-class", help="Show each class's accuracy too.")]
 
 

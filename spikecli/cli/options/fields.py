@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
+from spikecli.cli.options import complete
 from spikecli.settings import choices
 from spikecli.settings.config import TrainConfig
-from spikecli.settings.document import DECIDED, described
+from spikecli.settings.document import DECIDED, described, known
 from spikecli.settings.networks import NETWORKS, with_field
 from spikecli.settings.neuron import NeuronConfig
 
@@ -67,7 +68,11 @@ def option(name: str, field: FieldInfo, panel: str) -> Any:
     kind = plain_type(field.annotation)
     dashed = name.replace("_", "-")
     names = (f"--{dashed}/--no-{dashed}",) if kind is bool else (f"--{dashed}",)
-    return Annotated[kind | None, typer.Option(*names, help=help_of(name, field), rich_help_panel=panel)]
+    slots = [each.slot for each in field.metadata if isinstance(each, choices.Choice)]
+    values = complete.listed(slots[0]) if slots else complete.among(known(field)) if known(field) else None
+    return Annotated[
+        kind | None, typer.Option(*names, help=help_of(name, field), rich_help_panel=panel, autocompletion=values)
+    ]
 
 
 def refreshed(name: str) -> str | None:

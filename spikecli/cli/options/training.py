@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from spikecli.cli.options import complete
 from spikecli.cli.options.fields import help_of, named, network_fields, neuron_fields, option, training_fields
 from spikecli.settings.config import TrainConfig
+from spikecli.settings.document import known
 
 NEURON_PARTS: dict[str, Any] = {
     name: option(name, field, "Neuron parts (instead of the paper's own)") for name, field in neuron_fields().items()
@@ -18,8 +20,11 @@ TRAINING: dict[str, Any] = {
     name: option(name, field, "Training (instead of the recipe's own)") for name, field in training_fields().items()
 }
 
-Dataset = Annotated[str, typer.Argument(help="A prepared data set.")]
-DatasetOrShapes = Annotated[str | None, typer.Argument(help="A prepared data set.", show_default="shapes")]
+Dataset = Annotated[str, typer.Argument(help="A prepared data set.", autocompletion=complete.datasets)]
+DatasetOrShapes = Annotated[
+    str | None,
+    typer.Argument(help="A prepared data set.", show_default="shapes", autocompletion=complete.datasets),
+]
 _FIELDS = TrainConfig.model_fields
 _FITTING = "what suits the data set"
 Model = Annotated[
@@ -27,17 +32,19 @@ Model = Annotated[
     typer.Option(
         help=named("model"),
         show_default=_FITTING,
+        autocompletion=complete.listed("model"),
     ),
 ]
 Paper = Annotated[
     str | None,
-    typer.Option(help=named("paper"), show_default=_FITTING),
+    typer.Option(help=named("paper"), show_default=_FITTING, autocompletion=complete.listed("paper", "+")),
 ]
 Recipe = Annotated[
     str | None,
     typer.Option(
         help=named("recipe"),
         show_default=_FITTING,
+        autocompletion=complete.listed("recipe"),
     ),
 ]
 Timesteps = Annotated[
@@ -46,9 +53,19 @@ Timesteps = Annotated[
 ValFraction = Annotated[
     float | None, typer.Option(help=help_of("val_fraction", _FIELDS["val_fraction"]), show_default="0.1")
 ]
-Precision = Annotated[str | None, typer.Option(help=help_of("precision", _FIELDS["precision"]), show_default="auto")]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help=help_of("precision", _FIELDS["precision"]),
+        show_default="auto",
+        autocompletion=complete.among(known(_FIELDS["precision"])),
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help=help_of("seed", _FIELDS["seed"]), show_default="0")]
-Out = Annotated[Path | None, typer.Option(readable=False, help="Run folder (default: a new one in checkpoints/).")]
+Out = Annotated[
+    Path | None,
+    typer.Option(readable=False, help="Run folder (default: a new one in checkpoints/).", autocompletion=complete.runs),
+]
 AcceptChanged = Annotated[
     bool, typer.Option("--accept-changed-data", help="Resume although the data set has changed since.")
 ]
@@ -63,6 +80,10 @@ Resume = Annotated[
 ]
 Like = Annotated[
     Path | None,
-    typer.Option(readable=False, help="Repeat the run in this folder, but for the options that are given too."),
+    typer.Option(
+        readable=False,
+        help="Repeat the run in this folder, but for the options that are given too.",
+        autocompletion=complete.runs,
+    ),
 ]
 Processes = Annotated[int, typer.Option("--processes", min=1, help="Training processes on this machine.")]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikecli.cli.options.evaluation import DamageOptions, EvalOptions
+from spikecli.cli.shown.newest import opened
 from spikecli.console import Console
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def show_damage(console: Console, asked: EvalOptions, timesteps: Sequence[int], 
     from spikecli.machine.precision import settled
     from spikecli.weights.trained import Trained
 
-    severities, trained = chosen_severities(damage.severities), Trained.open(asked.checkpoint, asked.device)
+    severities, trained = chosen_severities(damage.severities), opened(console, asked.checkpoint, asked.device)
     samples = samples_for(trained, asked.data_dir, asked.data, asked.split)
     runs = [(trained, samples)]
     battery = flow.Battery(chosen_kinds(str(damage.corrupt), flow.corruptions_of(samples)), severities)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from spikecli.datasets.events.columns import Size
 from spikecli.datasets.facts import Facts
 from spikecli.files.remote import Remote
 
@@ -46,7 +45,7 @@ class EventFacts(Facts):
     """The facts of a data set of event recordings; all of its remotes are needed."""
 
     pattern: str = ""  # regular expression of a recording's file name
-    sensor: Size = (0, 0)  # width, height
+    sensor: tuple[int, int] = (0, 0)  # width, height
     threshold: int = 0  # m of the gray image: a pixel is drawn where more events fell
     turned: tuple[str, ...] = ()  # formats whose files were filmed with the camera on its side
     frame_size: int | None = None  # side that networks are shown its frames at; None: the sensor's size

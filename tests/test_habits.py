@@ -1,0 +1,156 @@
+"""Habits of the command line: completion, the nearest right word, first steps, the newest run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Outcome
+
+from spikecli.cli.shown.nearest import with_nearest
+
+Cli = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="module")
+def place(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with prepared data and two finished runs, `early` and `demo`, the newer."""
+    from spikecli.cli import run
+
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "data").symlink_to(shapes_dir)
+    line = ["train", "shapes", "--epochs", 1, "--points", 16, "--batch-size", 100, "--quiet", "--json"]
+    for name in ("early", "demo"):
+        out = folder / "checkpoints" / name
+        assert run([str(each) for each in (*line, "--data-dir", shapes_dir, "--out", out)]) == 0
+    return folder
+
+
+def offered(place: Path, *words: str, data: str = "data") -> list[str]:
+    """Return what bash would offer for the last of `words`."""
+    code = (
+        "import sys\n"
+        "from spikecli.__main__ import main\n"
+        "try:\n    main()\n"
+        "finally:\n    sys.stderr.write(' '.join({'torch', 'h5py', 'numpy'} & set(sys.modules)))"
+    )
+    asked = {"COMP_WORDS": " ".join(["spikecli", *words]), "COMP_CWORD": str(len(words))}
+    environment = {**os.environ, **asked, "_SPIKECLI_COMPLETE": "complete_bash", "SPIKECLI_DATA_DIR": data}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=place, env=environment, capture_output=True, text=True, check=True
+    )
+    assert ended.stderr == "", "completion imports something heavy, or warns"
+    return ended.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("tr",), ["train"]),
+        (("data", "ve"), ["verify"]),
+        (("train", "--rmp-s"), ["--rmp-schedule"]),
+        (("train", "--schedule", ""), ["step", "onecycle", "cosine", "warmup"]),
+        (("train", "--paper", "mpbn+tern"), ["mpbn+ternary", "mpbn+ternary-trainable"]),
+        (("ablate", "shapes", "--papers", "lif,r"), ["lif,rmp-loss", "lif,real-spike"]),
+        (("train", "sh"), ["shapes"]),
+        (("data", "prepare", "modelnet4"), ["modelnet40"]),
+        (("eval", "ch"), ["checkpoints/demo", "checkpoints/early"]),
+        (("view", "x.off", "--checkpoint", "ref"), ["reference"]),
+        (("eval", "--split", "t"), ["train", "test"]),
+    ],
+)
+def test_the_shell_completes_commands_options_choices_sets_and_runs(
+    place: Path, words: tuple[str, ...], found: list[str]
+) -> None:
+    assert offered(place, *words) == found
+
+
+def test_completion_knows_prepared_sets_and_runs_of_an_ablation_and_asks_no_file_of_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("data/cups/dataset.toml", "checkpoints/ablate-cups/lif-t1-seed0/metrics.jsonl", "data/empty/x"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    parts = tmp_path / "parts.py"
+    parts.write_text("import torch\n")
+    monkeypatch.setenv("SPIKECLI_IMPORT", str(parts))
+    assert offered(tmp_path, "train", "") == ["shapes", "digits", "cups"]
+    assert offered(tmp_path, "eval", "checkpoints/") == ["checkpoints/ablate-cups/lif-t1-seed0"]
+    assert "checkpoints/ablate-cups" in offered(tmp_path, "view", "checkpoints/")
+
+
+def test_completion_is_installed_and_shown_by_the_program() -> None:
+    environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    line = [sys.executable, "-m", "spikecli", "--show-completion", "bash"]
+    shown = subprocess.run(line, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "_SPIKECLI_COMPLETE=complete_bash" in shown
+    assert (
+        "--install-completion"
+        in subprocess.run(
+            [sys.executable, "-m", "spikecli", "--help"], capture_output=True, text=True, check=True
+        ).stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (("trian",), "Did you mean 'train'?"),
+        (("train", "--epocs", "3"), "Did you mean --epochs"),
+        (("eval", "--split", "tset"), "did you mean test?"),
+        (("train", "--paper", "mpb"), "did you mean mpbn?"),
+        (("train", "shaps"), "did you mean shapes?"),
+        (("view", "shaps:test:0", "--out", "x.png"), "did you mean shapes?"),
+        (("data", "info", "modelnet1"), "did you mean modelnet10?"),
+    ],
+)
+def test_a_wrong_word_is_usage_and_names_the_nearest(cli: Cli, line: tuple[str, ...], said: str) -> None:
+    ended = cli(*line)
+    assert ended.code == 2
+    assert said in " ".join(ended.err.replace("│", " ").split())
+
+
+def test_a_wrong_run_names_the_nearest(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    for line in (("eval", "checkpoints/dmeo"), ("predict", "checkpoint/dem", "a.off"), ("view", "checkpoints/dem")):
+        ended = cli(*line)
+        assert ended.code == 1
+        assert "did you mean checkpoints/demo?" in ended.err
+
+
+def test_only_a_wrong_choice_is_changed() -> None:
+    assert with_nearest("Value error, 'tst' is not one of 'train', 'val', 'test'.") == (
+        "found 'tst': did you mean test? choose one of train, val, test"
+    )
+    assert with_nearest("'xyz' is not one of 'train', 'val'.") == "found 'xyz': choose one of train, val"
+    assert with_nearest("0 is not in the range x>=1.") == "0 is not in the range x>=1."
+
+
+def test_alone_it_says_what_to_do_first(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    ended = cli()
+    assert ended.code == 0
+    assert len(ended.out.splitlines()) < 12
+    assert "spikecli train shapes --epochs 5" in ended.out and "your 2 runs: spikecli runs" in ended.out
+    assert "Usage: spikecli eval" in cli("help", "eval").out
+
+
+def test_eval_and_predict_find_the_newest_run(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    ended = cli("eval", "--timesteps", 1, "--runs", 1, "--json")
+    assert ended.document["checkpoint"] == "checkpoints/demo/model.safetensors"
+    assert "the newest run: checkpoints/demo" in ended.err
+    cloud = place / "cloud.xyz"
+    cloud.write_text("\n".join(f"{i % 5} {i % 7} {i % 3}" for i in range(64)))
+    ended = cli("predict", "--newest", cloud, "--json")
+    (answer,) = ended.document
+    assert len(answer["predictions"]) == 5 and "the newest run: checkpoints/demo" in ended.err
+    assert {one["class"] for one in answer["predictions"]} <= set(
+        json.loads(cli("data", "info", "shapes", "--json").out)["classnames"]
+    )
+    assert cli("predict", "--newest", "checkpoints/early", cloud).code == 2
