@@ -11,7 +11,7 @@ def main() -> None:
     try:
         from spikecli.machine import environment
 
-        environment.prepare()  # before torch and pydantic are loaded: they look once
+        environment.prepare_process()  # before torch and pydantic are loaded: they look once
         _load_plugins()
         from spikecli.cli import entry
     except KeyboardInterrupt:
@@ -22,10 +22,10 @@ def main() -> None:
 def _load_plugins() -> None:
     """Register parts from outside before the options are made, which then have their fields and names."""
     from spikecli.errors import SpikeError
-    from spikecli.plugins import load
+    from spikecli.plugins import load_plugins
 
     with suppress(SpikeError):  # the command line meets it again, and says it
-        load(sys.argv[1:])
+        load_plugins(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -27,14 +27,14 @@ from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import StepRow, probabilities, samples_for
 from spikecli.evaluation.evaluate import evaluate as rows_of
 from spikecli.evaluation.how import How
-from spikecli.evaluation.stopping import StopRule, runs_of, steps_of, sure_probabilities
+from spikecli.evaluation.stopping import StopRule, distinct_steps, runs_of, sure_probabilities
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import map_size
 from spikecli.settings.neuron import NeuronConfig
 from spikecli.training import train as training
 from spikecli.training.runs import Epoch
 from spikecli.training.settings import settings_of
-from spikecli.weights.provenance import facts_of
+from spikecli.weights.provenance import facts_at_training
 from spikecli.weights.reference import NAME
 from spikecli.weights.trained import Trained
 
@@ -180,7 +180,7 @@ def evaluate(
         steps = sorted({_at_least_one(step) for step in timesteps})
         samples = samples_for(model, Path(data_dir), dataset, split)
         how = How(runs_of(model.network, runs), seed, model.device, precision)
-        return rows_of(model.network, samples, steps_of(model.network, steps), how)
+        return rows_of(model.network, samples, distinct_steps(model.network, steps), how)
 
 
 def _opened(network: Trained | str | Path) -> Model:
@@ -197,7 +197,7 @@ def _at_least_one(timesteps: int) -> int:
 
 def _inputs(trained: Trained, source: Source, timesteps: int, seed: int) -> np.ndarray:
     """Return one source as network input; raise SpikeError if it is of another kind."""
-    config, facts = trained.config, facts_of(trained)
+    config, facts = trained.config, facts_at_training(trained)
     kind = facts.kind
     if isinstance(source, str | Path):
         return files_for(facts, config, [Path(source)], timesteps, seed)[0]

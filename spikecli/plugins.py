@@ -37,7 +37,7 @@ OPTION = "--import"
 COMPLETING = "_SPIKECLI_COMPLETE"  # the variable by which a shell asks for completion
 
 
-def load(words: Sequence[str] = ()) -> tuple[list[str], tuple[str, ...]]:
+def load_plugins(words: Sequence[str] = ()) -> tuple[list[str], tuple[str, ...]]:
     """Register what plug-ins and imported files bring, once; return `words` without --import, and warnings.
 
     SpikeError if a file of --import or SPIKECLI_IMPORT is missing or stops. A shell that completes a word waits: files,
@@ -55,7 +55,7 @@ def load(words: Sequence[str] = ()) -> tuple[list[str], tuple[str, ...]]:
 
 def load_for_library() -> None:
     """Register the same for a program that imports spikecli; a broken plug-in is a warning, once."""
-    for line in load()[1]:
+    for line in load_plugins()[1]:
         warnings.warn(line, stacklevel=3)
 
 

@@ -13,7 +13,7 @@ from spikecli import models
 from spikecli.errors import SpikeError
 from spikecli.settings import choices, networks
 from spikecli.settings.config import NeuronConfig, TrainConfig, network_settings, validated
-from spikecli.settings.networks import ModelConfig, PointNetConfig, ResNetConfig, VggConfig, kind_of
+from spikecli.settings.networks import ModelConfig, PointNetConfig, ResNetConfig, VggConfig, settings_class
 from spikecli.settings.papers import PAPERS
 from spikecli.settings.recipes import RECIPES
 
@@ -110,7 +110,7 @@ OLD: dict[str, Any] = {  # what version 0 wrote of every network
 @pytest.mark.parametrize("name", ["pointnet", "resnet18", "resnet19", "resnet20", "vgg16"])
 def test_flat_settings_of_earlier_versions_are_read(name: str) -> None:
     config = TrainConfig.model_validate({"model": {"name": name, **OLD}})
-    assert config.model == network_settings(name, neuron=None, **kind_of(name).before)
+    assert config.model == network_settings(name, neuron=None, **settings_class(name).before)
 
 
 def test_flat_settings_without_a_name_are_those_of_a_pointnet() -> None:

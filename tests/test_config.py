@@ -17,7 +17,7 @@ from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.document import as_options, as_toml, fields_of
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.settings.recipes import RECIPES, settings_like
-from spikecli.training.runs import differences, name_of
+from spikecli.training.runs import differences, run_name
 
 Cli = Callable[..., Outcome]
 NOTHING: dict[str, Any] = {}
@@ -168,9 +168,9 @@ def test_another_paper_takes_back_what_the_first_changed() -> None:
 
 def test_a_run_is_named_after_what_its_neuron_changes() -> None:
     lif = TrainConfig(paper="lif", model=network_settings(neuron=neuron_of("lif")))
-    assert name_of(lif) == "shapes-pointnet-lif-t1-seed0"
+    assert run_name(lif) == "shapes-pointnet-lif-t1-seed0"
     changed = neuron_of("lif", fire="ternary", amplitude="channel", decay=0.5)
-    assert name_of(lif.model_copy(update={"model": network_settings(neuron=changed)})) == (
+    assert run_name(lif.model_copy(update={"model": network_settings(neuron=changed)})) == (
         "shapes-pointnet-lif-decay-0.5-fire-ternary-amplitude-channel-t1-seed0"
     )
 

@@ -134,11 +134,11 @@ def test_the_precision_that_auto_takes_is_named_with_its_reason(
 
 def test_idle_threads_sleep_unless_the_user_says_otherwise() -> None:
     mine: dict[str, str] = {}
-    environment.prepare(mine)
+    environment.prepare_process(mine)
     assert mine["OMP_WAIT_POLICY"] == "passive" and "sleep" in environment.idle_threads(mine)
     for given in ({"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "5"}, {"KMP_BLOCKTIME": "1"}):
         before = dict(given)
-        environment.prepare(given)
+        environment.prepare_process(given)
         assert {name: given[name] for name in environment.WAITING if name in given} == before
         assert next("=".join(pair) for pair in before.items()) in environment.idle_threads(given)
     assert environment.idle_threads({}) == "idle threads spin"

@@ -288,6 +288,15 @@ def test_everything_public_says_what_it_is() -> None:
     assert found == set()
 
 
+def test_no_two_public_classes_share_a_name() -> None:
+    where: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where.setdefault(node.name, []).append(module_of(path))
+    assert {name: found for name, found in where.items() if len(found) > 1} == {}
+
+
 # The command line.
 
 

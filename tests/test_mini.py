@@ -11,7 +11,7 @@ import torch
 from spikecli.datasets.events.digits import CLIP_IMAGES, RECORDED, digit_pictures
 from spikecli.models.clip import load_clip
 from spikecli.models.mini import DigitPictures, MiniRecipe, ensure_mini, mini_source, picture_accuracy
-from spikecli.models.mini_lessons import NAMES, Variation, caption, plain
+from spikecli.models.mini_lessons import NAMES, Variation, caption, plain_pictures
 from spikecli.neuroclip.backbone import open_backbone
 from spikecli.progress import Progress
 
@@ -89,7 +89,7 @@ def test_a_short_training_learns_plain_digits(tmp_path: Path) -> None:
     source, _ = ensure_mini(tmp_path, pictures(), recipe, nothing)
     clip = load_clip(source, torch.device("cpu"))
     assert picture_accuracy(clip, pictures(RECORDED)) > 0.4  # chance is 0.1
-    seen = clip.encode_images(plain(pictures().images[:200], 64).expand(-1, 3, -1, -1))
+    seen = clip.encode_images(plain_pictures(pictures().images[:200], 64).expand(-1, 3, -1, -1))
     assert seen.norm(dim=1).mean().item() == pytest.approx(recipe.feature_length, rel=0.1)
 
 

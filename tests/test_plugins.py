@@ -126,7 +126,7 @@ def test_a_run_remembers_the_file_of_its_parts(cli: Cli, eager: Path, shapes_dir
         read_run(run)
     eager.write_text(EAGER.replace("/ 2", "/ 4"))
     plugins._imported.cache_clear()
-    plugins.load(["--import", str(eager)])
+    plugins.load_plugins(["--import", str(eager)])
     with pytest.warns(UserWarning, match=r"the file eager_parts\.py, which has changed since"):
         checkpoints.load(run / "model.safetensors")
 

@@ -74,8 +74,8 @@ def test_a_run_named_reference_is_that_run(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     (tmp_path / "reference").mkdir()
     path = checkpoints.resolve(Path("reference"))
-    assert path == Path("reference") / "model.safetensors" and reference.name_of(path) == "reference"
-    assert reference.name_of(reference.reference() / "model.safetensors") == "reference weights"
+    assert path == Path("reference") / "model.safetensors" and reference.title_of(path) == "reference"
+    assert reference.title_of(reference.reference() / "model.safetensors") == "reference weights"
 
 
 def test_forty_kinds_are_known_too(cli: Cli, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from spikecli.neurons import Amplitude, Neuron
 from spikecli.neurons.answers import Leaves
 from spikecli.neurons.charge import LearnedLeak
 from spikecli.neurons.folded import Upper, Window
-from spikecli.neurons.folded import folded as folded_neuron
+from spikecli.neurons.folded import folded_neuron as folded_neuron
 from spikecli.neurons.norm import MembraneBatchNorm, MembraneRectifier
 from spikecli.settings.choices import names
 from spikecli.settings.config import NeuronConfig, TrainConfig, network_settings

@@ -27,7 +27,7 @@ from spikecli.view.runs.steps import steps_figure
 from spikecli.view.sources import told_apart
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
-from spikecli.weights.reference import name_of
+from spikecli.weights.reference import title_of
 
 
 def row(timesteps: int, accuracy: float) -> StepRow:
@@ -54,9 +54,9 @@ def test_of_one_sample_a_class_nothing_is_held_out() -> None:
 
 def test_weights_are_not_named_after_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert name_of(Path("mine.safetensors")) == "mine"
-    assert name_of(Path("runs/mine.safetensors")) == "runs/mine"
-    assert name_of(Path("runs/a/model.safetensors")) == "a"
+    assert title_of(Path("mine.safetensors")) == "mine"
+    assert title_of(Path("runs/mine.safetensors")) == "runs/mine"
+    assert title_of(Path("runs/a/model.safetensors")) == "a"
 
 
 def test_eval_says_what_it_wrote_and_the_table_has_the_classes(cli: Callable, shapes_dir: Path, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from spikecli.view.recordings.film import FADE, EventFilm, surfaces
 from spikecli.view.recordings.flow import look_at_clip, look_at_events
 from spikecli.view.recordings.page import MOST_EVENTS, event_panel
 from spikecli.view.recordings.picture import EventSheet, strip_of
-from spikecli.view.recordings.take import NamedRecording, rates, read_take, record_of, thinned
+from spikecli.view.recordings.take import NamedRecording, rates, read_take, record_of, thin_events
 from spikecli.view.sources import kind_of
 
 SIDE = 34
@@ -132,11 +132,11 @@ def test_rates_count_every_event_once() -> None:
 
 def test_thinning_is_fair_seeded_and_in_order() -> None:
     take = take_of(events_of(5000))
-    kept = thinned(take, 1000, 3)
+    kept = thin_events(take, 1000, 3)
     assert len(set(kept.tolist())) == 1000 and (np.diff(kept) > 0).all()
     assert 400 < (kept < 2500).sum() < 600
-    assert thinned(take, 1000, 3).tolist() == kept.tolist() != thinned(take, 1000, 4).tolist()
-    assert thinned(take, 6000, 0).tolist() == list(range(5000))
+    assert thin_events(take, 1000, 3).tolist() == kept.tolist() != thin_events(take, 1000, 4).tolist()
+    assert thin_events(take, 6000, 0).tolist() == list(range(5000))
 
 
 def test_the_record_says_what_there_is() -> None:

@@ -24,7 +24,7 @@ from spikecli.evaluation import evaluate, probe
 from spikecli.settings.config import ModelConfig, TrainConfig, network_settings
 from spikecli.view.clouds import flow
 from spikecli.view.clouds import shape as shapes
-from spikecli.view.clouds.facing import AXES, LEGEND, color_of, estimate_normals
+from spikecli.view.clouds.facing import AXES, LEGEND, colors_of_normals, estimate_normals
 from spikecli.view.clouds.flow import look_at_points
 from spikecli.view.clouds.panels import CloudAnswer, cloud_panel, sheet_of, step_panels
 from spikecli.view.clouds.shape import Shape, read_shape
@@ -317,9 +317,11 @@ def distance(colors: np.ndarray, name: str) -> np.ndarray:
 
 def test_a_normal_and_its_opposite_have_the_color_of_their_axis() -> None:
     for normal, name in zip(np.eye(3), AXES, strict=True):
-        assert distance(color_of(np.stack([normal, -normal])), name).max() < 1e-9
-    between = color_of(np.array([[0.6, 0, 0.8]]))
-    np.testing.assert_allclose(between, 0.36 * color_of(np.eye(3)[:1]) + 0.64 * color_of(np.eye(3)[2:]))
+        assert distance(colors_of_normals(np.stack([normal, -normal])), name).max() < 1e-9
+    between = colors_of_normals(np.array([[0.6, 0, 0.8]]))
+    np.testing.assert_allclose(
+        between, 0.36 * colors_of_normals(np.eye(3)[:1]) + 0.64 * colors_of_normals(np.eye(3)[2:])
+    )
 
 
 def test_normals_are_estimated_from_neighbors() -> None:

@@ -24,11 +24,11 @@ from spikecli.neuroclip.zeroshot import (
     ask_of_files,
     classify_files,
     classify_split,
+    growing_logits,
     open_split,
     read_classes,
     read_words,
     spread,
-    step_logits,
     text_features,
     zero_shot_logits,
 )
@@ -74,7 +74,7 @@ def test_the_sum_over_steps_is_the_papers_long_inner_product() -> None:
 def test_features_that_are_not_normalized_step_by_step_are_weighed_by_their_length() -> None:
     features = torch.zeros(2, 1, 2, dtype=torch.float64)
     features[0, 0, 0], features[1, 0, 1] = 4.0, 3.0  # ‖F‖ = 5
-    logits = step_logits(features, torch.eye(2, dtype=torch.float64), 10.0).mean(dim=0)
+    logits = growing_logits(features, torch.eye(2, dtype=torch.float64), 10.0).mean(dim=0)
     torch.testing.assert_close(logits, torch.tensor([[8.0, 6.0]], dtype=torch.float64))
 
 

@@ -32,7 +32,7 @@ from spikecli.cli.options.fields import refreshed
 from spikecli.cli.shown.first import say_first_steps
 from spikecli.cli.shown.nearest import NearestGroup
 from spikecli.errors import ChoiceError, SettingError, SpikeError, Stopped
-from spikecli.plugins import load
+from spikecli.plugins import load_plugins
 
 app = typer.Typer(
     name="spikecli",
@@ -94,7 +94,7 @@ app.command()(doctor.doctor)
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0 done, 1 an error the user can fix, 2 usage, 130 interrupted."""
     try:
-        words, broken = load(sys.argv[1:] if arguments is None else arguments)
+        words, broken = load_plugins(sys.argv[1:] if arguments is None else arguments)
         for warning in broken:
             console.warning(warning)
         if words[:1] == ["help"]:  # of all, or of a command

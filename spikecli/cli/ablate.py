@@ -68,13 +68,13 @@ def ablate(
     training |= {"val_fraction": val_fraction, "precision": precision, "timesteps": train_timesteps}
     network["name"] = model
     wanted = [
-        settings(dataset, paper, recipe, {**training, "seed": each}, parts, network, data_dir)
+        trial_settings(dataset, paper, recipe, {**training, "seed": each}, parts, network, data_dir)
         for paper in parse_papers(papers)
         for each in range(seed, seed + runs)
     ]
     scoring = scoring_of(wanted, parse_steps(timesteps), split, perturbations)
     folder, console = out or Path("checkpoints") / f"ablate-{dataset}", Console(as_json, quiet)
-    show(run_all(wanted, scoring, data_dir, device, folder, console), scoring, folder, layers, console)
+    show_table(run_all(wanted, scoring, data_dir, device, folder, console), scoring, folder, layers, console)
 
 
 def parse_papers(text: str) -> list[str]:
@@ -85,7 +85,7 @@ def parse_papers(text: str) -> list[str]:
     return names
 
 
-def settings(
+def trial_settings(
     dataset: str,
     paper: str,
     recipe: str | None,
@@ -149,7 +149,7 @@ def scores_of(outcomes: list[Outcome]) -> list[Score]:
     return [row for outcome in outcomes for row in outcome.scores]
 
 
-def show(outcomes: list[Outcome], scoring: Scoring, folder: Path, layers: bool, console: Console) -> None:
+def show_table(outcomes: list[Outcome], scoring: Scoring, folder: Path, layers: bool, console: Console) -> None:
     """Print the table, with --layers also the layers, and the JSON document."""
     from spikecli.training.scoring import summarized
 

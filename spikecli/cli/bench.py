@@ -68,10 +68,10 @@ def bench(
         [cells(row) for row in rows],
         f"medians of {repeats}; floor: the products alone that cannot be avoided, timed in turns; peak: beyond imports",
     )
-    console.say(in_words(path))
+    console.say(describe_fetching(path))
 
 
-def in_words(path: DataPath) -> str:
+def describe_fetching(path: DataPath) -> str:
     """Return one line on the cost of fetching batches."""
     return (
         f"data path: a training step with a batch of its own takes {path.ratio:.3f} times one with a batch reused "

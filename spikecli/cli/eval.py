@@ -95,7 +95,7 @@ def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: D
     from spikecli.evaluation import step_scores as flow
     from spikecli.evaluation.evaluate import samples_for
     from spikecli.evaluation.how import How
-    from spikecli.evaluation.stopping import StopRule, runs_of, steps_of
+    from spikecli.evaluation.stopping import StopRule, distinct_steps, runs_of
     from spikecli.files.atomic import write_rows
     from spikecli.machine.precision import settled
     from spikecli.view.runs.steps import check_picture, save_steps
@@ -107,9 +107,9 @@ def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: D
     check_picture(turned.figure)
     trained = opened(console, asked.checkpoint, asked.device)
     model, samples = trained.network, samples_for(trained, asked.data_dir, asked.data, asked.split)
-    steps, runs = list(steps_of(model, steps)), runs_of(model, asked.runs)
+    steps, runs = list(distinct_steps(model, steps)), runs_of(model, asked.runs)
     _warn(console, trained, asked.data_dir, asked.data)
-    total = flow.passes(samples, steps, stop, runs, drawn) * len(samples.labels)
+    total = flow.count_passes(samples, steps, stop, runs, drawn) * len(samples.labels)
     with console.progress("evaluating", total=total, unit=samples.unit_name) as advance:
         how = How(runs, asked.seed, trained.device, settled(asked.precision, trained.device), advance)
         scores = flow.evaluate_steps(model, samples, steps, stop, drawn, how)

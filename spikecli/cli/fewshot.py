@@ -78,7 +78,7 @@ def fewshot(
     console = Console(speech.as_json, speech.quiet)
     fitting = Fitting(how.adapter, how.epochs, how.blend)
     question = zeroshot.ask_about(dataset, *zeroshot.read_words(words.classes, words.templates), look.data_dir)
-    threshold = zeroshot.facts_of(dataset, look.data_dir).threshold
+    threshold = zeroshot.facts_of_recordings(dataset, look.data_dir).threshold
     viewing = Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
     with phases(console) as progress:
         train, test = (zeroshot.open_split(look.data_dir, dataset, split, progress) for split in ("train", "test"))

@@ -231,6 +231,6 @@ def _event_suffixes() -> tuple[str, ...]:
 def _suffixes(trained: Trained) -> tuple[str, ...]:
     """Return the suffixes of files that a network of this kind can read."""
     from spikecli.datasets.sets import kind_named
-    from spikecli.weights.provenance import facts_of
+    from spikecli.weights.provenance import facts_at_training
 
-    return kind_named(facts_of(trained).kind).suffixes()
+    return kind_named(facts_at_training(trained).kind).suffixes()

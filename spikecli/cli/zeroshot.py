@@ -134,9 +134,9 @@ def _asked(
 
 def _viewing(look: clip_options.ClipOptions, dataset: str | None) -> Viewing:
     from spikecli.neuroclip.features import Viewing
-    from spikecli.neuroclip.zeroshot import facts_of
+    from spikecli.neuroclip.zeroshot import facts_of_recordings
 
-    threshold = facts_of(dataset, look.data_dir).threshold if dataset else 0
+    threshold = facts_of_recordings(dataset, look.data_dir).threshold if dataset else 0
     return Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
 
 

@@ -83,7 +83,7 @@ def check_kind(values: Any, where: str, kinds: Collection[str]) -> str:
     return str(kind)
 
 
-def checked(values: dict[str, Any], where: str) -> dict[str, Any]:
+def checked_facts(values: dict[str, Any], where: str) -> dict[str, Any]:
     """Return facts as the fields of `Facts`; raise SpikeError for a wrong value, with `where` and the key."""
     found: dict[str, Any] = {}
     keys = {name: key for name, key in _KEYS.items() if values["kind"] in key.kinds}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spikecli.datasets.facts import Facts
-from spikecli.datasets.facts_file import FILE, check_kind, checked, read_toml
+from spikecli.datasets.facts_file import FILE, check_kind, checked_facts, read_toml
 from spikecli.datasets.kind import Augmentation, Kind
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.errors import ChoiceError, SpikeError
@@ -85,7 +85,7 @@ def find_facts(name: str, data_dir: Path) -> Facts:
 def facts_from(name: str, values: Any, where: str) -> Facts:
     """Return the facts of a data set from JSON or TOML; raise SpikeError, with `where` and key, for a wrong value."""
     kind = check_kind(values, where, KINDS)
-    return kind_named(kind).facts_class(name=name, own=True, **checked(values, where))
+    return kind_named(kind).facts_class(name=name, own=True, **checked_facts(values, where))
 
 
 def ensure_prepared(facts: Facts, data_dir: Path, progress: Progress = Progress()) -> None:

@@ -21,7 +21,7 @@ from spikecli.evaluation.energy import Operations, counted
 from spikecli.evaluation.how import How, OnSamples
 from spikecli.machine.device import autocast
 from spikecli.models.inputs import to_network
-from spikecli.weights.provenance import facts_of
+from spikecli.weights.provenance import facts_at_training
 from spikecli.weights.trained import Trained
 
 BATCH = 32
@@ -92,7 +92,7 @@ def samples_for(trained: Trained, data_dir: Path, dataset: str | None = None, sp
     if split == "val" and dataset not in (None, config.dataset):
         raise SpikeError(f"split val is what was held out of {config.dataset} in training; found data set {dataset}")
     name = dataset or config.dataset
-    before, now = facts_of(trained), find_facts(name, data_dir)
+    before, now = facts_at_training(trained), find_facts(name, data_dir)
     if now.kind != before.kind:
         raise SettingError(
             "data",
@@ -119,7 +119,7 @@ def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: 
     batch.
     """
     rows = []
-    for longest, shorter in passes(samples, timesteps).items():
+    for longest, shorter in shared_passes(samples, timesteps).items():
         inputs = samples.inputs(longest)
         predictions = []
         counts = Operations(longest)
@@ -138,7 +138,7 @@ def logits_of(model: nn.Module, inputs: np.ndarray, timesteps: int, how: How, ru
     return step_logits(model, inputs, timesteps, how.device, how.precision, how.seed + run, how.on_samples)
 
 
-def passes(samples: Samples, timesteps: Sequence[int]) -> dict[int, list[int]]:
+def shared_passes(samples: Samples, timesteps: Sequence[int]) -> dict[int, list[int]]:
     """Return which numbers of time steps are answered by a pass of which: the longest where each step shows the same,
     each by its own where a recording is sliced anew."""
     return {max(timesteps): list(timesteps)} if samples.static else {t: [t] for t in timesteps}

@@ -14,7 +14,7 @@ from spikecli.errors import SpikeError
 from spikecli.evaluation.energy import counted
 from spikecli.evaluation.evaluate import BATCH, GPU_BATCH, probabilities, step_logits
 from spikecli.evaluation.stopping import StopRule, sure_probabilities
-from spikecli.weights.provenance import facts_of
+from spikecli.weights.provenance import facts_at_training
 from spikecli.weights.trained import Trained
 
 _KEPT = 128 << 20  # bytes of inputs that are kept from the first look at all files
@@ -91,7 +91,7 @@ def is_sample(source: str) -> bool:
 def _input(trained: Trained, source: str, asked: PredictOptions) -> np.ndarray:
     if not is_sample(source):
         found: np.ndarray = files_for(
-            facts_of(trained), trained.config, [Path(source)], asked.longest, asked.seed, asked.reading
+            facts_at_training(trained), trained.config, [Path(source)], asked.longest, asked.seed, asked.reading
         )[0]
         return found
     dataset, split, index = source.split(":")

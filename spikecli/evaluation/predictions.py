@@ -12,7 +12,7 @@ from torch import nn
 from spikecli.datasets.samples import Part, Samples
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
-from spikecli.evaluation.evaluate import logits_of, passes, samples_for
+from spikecli.evaluation.evaluate import logits_of, samples_for, shared_passes
 from spikecli.evaluation.how import How
 from spikecli.evaluation.stopping import runs_of
 from spikecli.weights import provenance
@@ -42,7 +42,7 @@ class Evaluation:
 
     def work(self, timesteps: int) -> int:
         """Return the number of answers that `evaluate_each` computes."""
-        return self.repeats * len(self.places) * len(passes(self.samples, range(1, timesteps + 1)))
+        return self.repeats * len(self.places) * len(shared_passes(self.samples, range(1, timesteps + 1)))
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def evaluate_each(evaluation: Evaluation, timesteps: int) -> Predictions:
     model, samples, how = evaluation.model, evaluation.samples, evaluation.how
     classes: list[list[np.ndarray]] = [[] for _ in range(how.runs)]
     firing_rate, energy = [], []
-    for longest, wanted in passes(samples, range(1, timesteps + 1)).items():
+    for longest, wanted in shared_passes(samples, range(1, timesteps + 1)).items():
         inputs = samples.inputs(longest)
         counts = Operations(longest)
         for run, given in enumerate(classes):

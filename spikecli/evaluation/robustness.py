@@ -15,9 +15,9 @@ from spikecli.datasets.samples import Samples
 from spikecli.datasets.sets import kind_named
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
-from spikecli.evaluation.evaluate import logits_of, passes
+from spikecli.evaluation.evaluate import logits_of, shared_passes
 from spikecli.evaluation.how import How
-from spikecli.evaluation.stopping import steps_of
+from spikecli.evaluation.stopping import distinct_steps
 
 CLEAN = "clean"
 
@@ -73,11 +73,11 @@ def robustness(
 
     The ANN has no time steps: it gets cells of one step only.
     """
-    timesteps = steps_of(model, timesteps)
+    timesteps = distinct_steps(model, timesteps)
     labels = torch.from_numpy(samples.labels)
     cells = []
     for kind, severity in battery.cases:
-        for longest, shorter in passes(samples, timesteps).items():
+        for longest, shorter in shared_passes(samples, timesteps).items():
             predictions = []
             for run in range(how.runs):
                 inputs = damaged(samples, kind, severity, how.seed + run, longest)

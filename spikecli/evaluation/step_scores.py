@@ -17,7 +17,7 @@ from spikecli.datasets.samples import Samples
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import MAC_PJ, counted
 from spikecli.evaluation.evaluate import BATCH, StepRow, evaluate, logits_of, mean_by_class, step_logits
-from spikecli.evaluation.evaluate import passes as passes_of
+from spikecli.evaluation.evaluate import shared_passes as passes_of
 from spikecli.evaluation.how import How, silent
 from spikecli.evaluation.stopping import StopRule, answers
 
@@ -97,7 +97,7 @@ def evaluate_steps(
     return StepScores(rows, auto, saving, sure, len(samples.labels))
 
 
-def passes(samples: Samples, timesteps: Sequence[int], stop: StopRule | None, runs: int, drawn: bool) -> int:
+def count_passes(samples: Samples, timesteps: Sequence[int], stop: StopRule | None, runs: int, drawn: bool) -> int:
     """Return the number of passes of `evaluate_steps` over the split."""
     steps = _with_most(timesteps, stop)
     return (runs + drawn) * len(passes_of(samples, steps)) + (runs if stop is not None else 0)

@@ -53,7 +53,7 @@ def spikes(model: nn.Module) -> bool:
     return any(isinstance(module, Neuron) for module in model.modules())
 
 
-def steps_of(model: nn.Module, timesteps: Sequence[int]) -> Sequence[int]:
+def distinct_steps(model: nn.Module, timesteps: Sequence[int]) -> Sequence[int]:
     """Return the numbers of time steps that make a difference to a network: for an ANN, 1."""
     return timesteps if spikes(model) else [1]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # of every OpenMP, of GNU's, of LLVM's and Intel's
 
 
-def prepare(environment: MutableMapping[str, str] = os.environ) -> None:
+def prepare_process(environment: MutableMapping[str, str] = os.environ) -> None:
     """Have idle threads of torch sleep rather than spin, and pydantic not search every package for plug-ins.
 
     A thread that spins between two products takes a core from whatever else runs on the machine. What the environment

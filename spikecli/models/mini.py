@@ -18,7 +18,7 @@ from spikecli.files import tensors
 from spikecli.files.atomic import sole_writer
 from spikecli.models.clip import MINI_CONFIG, ClipModel, build, import_open_clip
 from spikecli.models.clip_weights import Source
-from spikecli.models.mini_lessons import NAMES, Variation, caption, plain
+from spikecli.models.mini_lessons import NAMES, Variation, caption, plain_pictures
 
 _CLASSES = len(NAMES)
 _CONFIG = json.loads(MINI_CONFIG.read_text(encoding="utf-8"))
@@ -109,7 +109,7 @@ def train_mini(pictures: DigitPictures, recipe: MiniRecipe, on_step: Callable[[i
 def picture_accuracy(clip: ClipModel, pictures: DigitPictures) -> float:
     """Return the share of plain pictures that `clip` names correctly, by the caption "a photo of the number …"."""
     texts = clip.encode_texts([f"a photo of the number {name}" for name in NAMES])
-    images = plain(pictures.images, clip.size).expand(-1, 3, -1, -1)
+    images = plain_pictures(pictures.images, clip.size).expand(-1, 3, -1, -1)
     features = torch.cat([functional.normalize(clip.encode_images(part), dim=-1) for part in images.split(256)])
     return ((features @ texts.T).argmax(dim=1).cpu() == pictures.labels).double().mean().item()
 
@@ -154,7 +154,7 @@ class _Lesson:
     @torch.no_grad()
     def set_length(self) -> None:
         """Scale the last layer so that plain pictures' features have the recipe's length; angles stay."""
-        images = plain(self.pictures.images, self.size).expand(-1, 3, -1, -1)
+        images = plain_pictures(self.pictures.images, self.size).expand(-1, 3, -1, -1)
         features = [self.module.encode_image((part - self.mean) / self.std) for part in images.split(256)]
         factor = self.recipe.feature_length / torch.cat(features).norm(dim=1).mean()
         last = self.module.visual.attnpool.c_proj

@@ -88,7 +88,7 @@ class Variation:
         return torch.where(lit == 0, x, (lit + 1) / 2) + grain
 
 
-def plain(pictures: Tensor, size: int) -> Tensor:
+def plain_pictures(pictures: Tensor, size: int) -> Tensor:
     """Return digits (B, h, w) in 0 … 1 as pictures (B, 1, size, size) with a narrow margin, not augmented."""
     margin = functional.pad(pictures[:, None], (1, 1, 1, 1))
     return functional.interpolate(margin, size=(size, size), mode="bilinear", align_corners=False)

@@ -23,7 +23,7 @@ from spikecli.neuroclip.adapter_file import FORMAT
 from spikecli.neuroclip.backbone import open_backbone
 from spikecli.neuroclip.features import FeatureStore, Twist, Viewing, encode_file
 from spikecli.neuroclip.fitting import Fitting, accuracy, adapted_logits, build_adapter, fit, select, selection_epochs
-from spikecli.neuroclip.zeroshot import Question, facts_of, spread, text_features, zero_shot_logits
+from spikecli.neuroclip.zeroshot import Question, facts_of_recordings, spread, text_features, zero_shot_logits
 from spikecli.progress import Progress
 
 _FITTING = {"adapter": str, "epochs": at_least(1), "blend": float}
@@ -99,7 +99,9 @@ def draws(
     plain = zero_shot_logits(test, texts, scale).mean(dim=0).argmax(dim=1)
     twists: list[Twist | None] = [None]
     if fitting.adapter != "none":
-        twists += [Twist(view, seed, facts_of(task.train.dataset, task.data_dir).mirrors) for view in range(views)]
+        twists += [
+            Twist(view, seed, facts_of_recordings(task.train.dataset, task.data_dir).mirrors) for view in range(views)
+        ]
     for number in range(runs):
         places = draw_shots(task.train.labels, shots, np.random.default_rng([seed, number]))
         shown = torch.stack([task.features(task.train, places, progress, twist) for twist in twists])

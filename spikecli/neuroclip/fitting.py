@@ -14,7 +14,7 @@ from torch.nn import functional
 from spikecli.errors import SpikeError
 from spikecli.evaluation.metrics import instance_accuracy
 from spikecli.models.adapter import NEURONS, InterTimestepAdapter
-from spikecli.neuroclip.zeroshot import step_logits, zero_shot_logits
+from spikecli.neuroclip.zeroshot import growing_logits, zero_shot_logits
 
 _WARMUP_RATE = 1e-5  # of the first epoch
 _SELECTION_EPOCHS = (50, 150)
@@ -71,7 +71,7 @@ def fit(
             for batch in _batches(len(labels), fitting.batch_size, generator):
                 which = torch.randint(len(views), (len(batch),), generator=generator)
                 features = views[which, batch].transpose(0, 1)  # (T, B, D)
-                logits = step_logits(adapter(features), texts, scale).mean(dim=0)
+                logits = growing_logits(adapter(features), texts, scale).mean(dim=0)
                 loss = functional.cross_entropy(logits, labels[batch], label_smoothing=fitting.label_smoothing)
                 optimizer.zero_grad()
                 loss.backward()
@@ -83,7 +83,7 @@ def fit(
 @torch.no_grad()
 def adapted_logits(adapter: nn.Module, features: Tensor, texts: Tensor, scale: float) -> Tensor:
     """Return logits (T, B, K) of features (B, T, D) after the adapter."""
-    return step_logits(adapter(features.transpose(0, 1)), texts, scale)
+    return growing_logits(adapter(features.transpose(0, 1)), texts, scale)
 
 
 def accuracy(adapter: nn.Module, features: Tensor, labels: Tensor, texts: Tensor, scale: float) -> float:

@@ -81,7 +81,7 @@ def _lines(path: Path) -> tuple[str, ...]:
     return tuple(read_lines(path, "give a text file of one entry a line"))
 
 
-def facts_of(dataset: str, data_dir: Path = DATA_DIR) -> EventFacts:
+def facts_of_recordings(dataset: str, data_dir: Path = DATA_DIR) -> EventFacts:
     """Return the facts of a data set of recordings; raise SpikeError if there is none of that name."""
     names = known_names(data_dir)
     facts = find_facts(dataset, data_dir) if dataset in names else None
@@ -98,7 +98,7 @@ def ask_about(
 
     Raise SpikeError if the number of names differs from its number of classes.
     """
-    facts = facts_of(dataset, data_dir)
+    facts = facts_of_recordings(dataset, data_dir)
     if classnames is not None and len(classnames) != len(facts.classnames):
         raise SpikeError(
             f"found {len(classnames)} class names for {dataset}; wanted {len(facts.classnames)}, in the order of "
@@ -128,7 +128,7 @@ def text_features(clip: ClipModel, question: Question) -> Tensor:
     return functional.normalize(features.mean(dim=1), dim=-1)
 
 
-def step_logits(features: Tensor, texts: Tensor, scale: float) -> Tensor:
+def growing_logits(features: Tensor, texts: Tensor, scale: float) -> Tensor:
     """Return logits (T, B, K) whose mean over T is exp(s)·⟨F/‖F‖, (g, …, g)⟩, F being all steps' features in a row.
 
     The paper concatenates the T features (T, B, D), normalizes, and repeats the text features (K, D) T times. The
@@ -141,7 +141,7 @@ def step_logits(features: Tensor, texts: Tensor, scale: float) -> Tensor:
 
 def zero_shot_logits(features: Tensor, texts: Tensor, scale: float) -> Tensor:
     """Return logits (T, B, K) of features (B, T, D) as CLIP gives them: each step is first brought to length 1."""
-    return step_logits(functional.normalize(features, dim=-1).transpose(0, 1), texts, scale)
+    return growing_logits(functional.normalize(features, dim=-1).transpose(0, 1), texts, scale)
 
 
 def score(logits: Tensor, labels: Tensor, split: EventSplit, seconds: float) -> Scores:
@@ -169,7 +169,7 @@ def spread(samples: int, limit: int | None) -> np.ndarray:
 
 def open_split(data_dir: Path, dataset: str, split: str, progress: Progress = Progress()) -> EventSplit:
     """Return a prepared split; the built-in `digits` is prepared if needed."""
-    ensure_prepared(facts_of(dataset, data_dir), data_dir, progress)
+    ensure_prepared(facts_of_recordings(dataset, data_dir), data_dir, progress)
     return load_events(data_dir, dataset, split)
 
 

@@ -104,7 +104,7 @@ def moved(fire: nn.Module, direction: Tensor, reach: Callable[[answers.Step, flo
     return Staircase(direction, torch.stack(rises), levels, inclusive)
 
 
-def folded(neuron: Neuron, name: str = "") -> Neuron:
+def folded_neuron(neuron: Neuron, name: str = "") -> Neuron:
     """Return the neuron without a norm that fires when this one fires in evaluation; the amplitude stays.
 
     The reset goes on acting on the raw potential, with the same spikes. SpikeError with the neuron's `name` when its

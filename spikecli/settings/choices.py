@@ -117,7 +117,7 @@ def advice(value: object, known: Iterable[object]) -> str:
     return f"{f'did you mean {near[0]}? ' if near else ''}choose one of {', '.join(listed)}"
 
 
-def checked(slot: str, value: str) -> str:
+def known_name(slot: str, value: str) -> str:
     """Return a name of a slot unchanged; raise UnknownName if the slot does not have it."""
     if value not in (known := names(slot)):
         raise UnknownName(advice(value, known), known)
@@ -131,4 +131,4 @@ class Choice:
     slot: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
-        return AfterValidator(partial(checked, self.slot)).__get_pydantic_core_schema__(source, handler)
+        return AfterValidator(partial(known_name, self.slot)).__get_pydantic_core_schema__(source, handler)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from spikecli.settings.base import Positive, Settings, validated
-from spikecli.settings.networks import ModelConfig, PointNetConfig, network_settings, stored
+from spikecli.settings.networks import ModelConfig, PointNetConfig, network_of_file, network_settings
 from spikecli.settings.neuron import NeuronConfig
 
 __all__ = ["ModelConfig", "NeuronConfig", "Settings", "TrainConfig", "network_settings", "validated"]
@@ -28,7 +28,7 @@ class TrainConfig(Settings):
 
     dataset: str = Field("shapes", description="A prepared data set.")
     paper: str = Field("spiking-pointnet", description="The paper that neuron and training follow.")
-    model: Annotated[SerializeAsAny[ModelConfig], BeforeValidator(stored)] = Field(
+    model: Annotated[SerializeAsAny[ModelConfig], BeforeValidator(network_of_file)] = Field(
         PointNetConfig(), description="The network."
     )
     timesteps: Whole = Field(1, description="Time steps in training.")

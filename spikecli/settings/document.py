@@ -25,7 +25,7 @@ def known(field: FieldInfo) -> tuple[Any, ...]:
     return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
 
 
-def described(name: str, field: FieldInfo) -> str:
+def full_description(name: str, field: FieldInfo) -> str:
     """Return a field's description, followed by its choices unless the description names them."""
     text = (field.description or name).rstrip(".")
     values = [str(value) for value in known(field)]
@@ -62,7 +62,7 @@ def as_toml(config: TrainConfig, title: str) -> str:
     lines = [f"# {title}"]
     for name, (field, value) in fields_of(config).items():
         key = name.replace("_", "-")
-        lines += ["", *textwrap.wrap(described(name, field), 100, initial_indent="# ", subsequent_indent="# ")]
+        lines += ["", *textwrap.wrap(full_description(name, field), 100, initial_indent="# ", subsequent_indent="# ")]
         lines.append(f"# {key} =" if value is None else f"{key} = {_toml(value)}")
     return "\n".join(lines) + "\n"
 

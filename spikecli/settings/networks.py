@@ -139,7 +139,7 @@ def add(name: str, kind: type[ModelConfig], help: str = "") -> None:
     NETWORKS[name] = kind
 
 
-def kind_of(name: str) -> type[ModelConfig]:
+def settings_class(name: str) -> type[ModelConfig]:
     """Return the class of a network's settings; raise SpikeError if there is no such network."""
     if name not in NETWORKS:
         raise ChoiceError("model", f"cannot be {name!r}: {choices.advice(name, NETWORKS)}")
@@ -153,7 +153,7 @@ def with_field(field: str) -> list[str]:
 
 def network_settings(name: str = FIRST, **fields: Any) -> ModelConfig:
     """Return the settings of the named network; raise SpikeError naming a field that it does not have."""
-    kind = kind_of(name)
+    kind = settings_class(name)
     for field in fields:
         if field not in kind.model_fields:
             raise SettingError(field, _meaningless(field, name))
@@ -169,7 +169,7 @@ def _meaningless(field: str, name: str) -> str:
     return f"means nothing to {name}: {to}; remove it"
 
 
-def stored(value: Any) -> Any:
+def network_of_file(value: Any) -> Any:
     """Return a network's settings from a file of this version or an earlier one.
 
     Earlier versions saved every field for every network; unused fields are dropped if they hold their old default.

@@ -8,7 +8,7 @@ from spikecli.errors import ChoiceError, SettingError
 from spikecli.settings import choices
 from spikecli.settings.choices import advice
 from spikecli.settings.config import ModelConfig, NeuronConfig, TrainConfig, network_settings, validated
-from spikecli.settings.networks import FIRST, kind_of, with_field
+from spikecli.settings.networks import FIRST, settings_class, with_field
 from spikecli.settings.papers import names_surrogate, neuron_of, paper_of
 
 # What `--recipe` stands for. "paper" is Spiking PointNet's own (METHODS of 2310.06232); "short" is ours.
@@ -46,7 +46,9 @@ def train_settings(
     chosen = network_settings(**{**given, **_of_paper(paper, given), "neuron": neuron})
     changes = {name: value for name, value in training.items() if value is not None}
     preset = {**recipe_of(recipe), **paper_of(paper).training}
-    return checked(validated(TrainConfig, {**preset, **changes, "dataset": dataset, "paper": paper, "model": chosen}))
+    return checked_settings(
+        validated(TrainConfig, {**preset, **changes, "dataset": dataset, "paper": paper, "model": chosen})
+    )
 
 
 def recipe_of(name: str) -> dict[str, Any]:
@@ -92,13 +94,13 @@ def settings_like(
     values |= recipe_of(recipe) if recipe else {}
     values |= {name: value for name, value in training.items() if value is not None}
     values |= {"dataset": dataset or base.dataset, "model": network_settings(**{**fields, "neuron": neuron})}
-    return checked(validated(TrainConfig, values))
+    return checked_settings(validated(TrainConfig, values))
 
 
 def _fields_like(base: ModelConfig, given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a network like `base`; a network of another kind shares only the classes."""
     given = {name: value for name, value in given.items() if value is not None}
-    same = given.get("name", base.name) == base.name or kind_of(given["name"]) is type(base)
+    same = given.get("name", base.name) == base.name or settings_class(given["name"]) is type(base)
     kept = type(base).model_fields if same else ("classes",)
     return {**{name: getattr(base, name) for name in kept}, **given}
 
@@ -114,12 +116,12 @@ def _of_paper(paper: str, given: dict[str, Any]) -> dict[str, Any]:
     """Return the network settings of a paper; raise SpikeError if the network does not have one of them."""
     fields, name = paper_of(paper).model, given.get("name", FIRST)
     for field in fields:
-        if field not in kind_of(name).model_fields:
+        if field not in settings_class(name).model_fields:
             raise SettingError("paper", f"{paper} is for {', '.join(with_field(field))}, not for {name}")
     return fields
 
 
-def checked(settings: TrainConfig) -> TrainConfig:
+def checked_settings(settings: TrainConfig) -> TrainConfig:
     """Return the settings unchanged; raise SpikeError if an ANN has settings that need spikes."""
     if settings.model.neuron is None and settings.timesteps > 1:
         raise SettingError("timesteps", f"cannot be {settings.timesteps}: the ANN has no time; train it with 1")
@@ -132,4 +134,4 @@ def _with_surrogate(paper: str, parts: dict[str, Any], model: dict[str, Any]) ->
     """Return the parts with the network's default surrogate, unless the paper or the user names one."""
     if names_surrogate(paper) or parts.get("surrogate") is not None or parts.get("slope") is not None:
         return parts
-    return {**parts, "surrogate": kind_of(model.get("name", FIRST)).surrogate}
+    return {**parts, "surrogate": settings_class(model.get("name", FIRST)).surrogate}

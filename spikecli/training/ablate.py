@@ -11,7 +11,7 @@ from typing import Any
 
 from spikecli.errors import SettingError, SpikeError, Stopped
 from spikecli.evaluation import evaluate
-from spikecli.evaluation.stopping import runs_of, steps_of
+from spikecli.evaluation.stopping import distinct_steps, runs_of
 from spikecli.files.atomic import write_text
 from spikecli.files.gate import file_hash
 from spikecli.machine.device import choose_device
@@ -138,7 +138,7 @@ def _score(
     record = _record(one)
     trained = Trained.open(one.folder / LAST, device)
     model, samples = trained.network, evaluate.samples_for(trained, data_dir, None, scoring.split)
-    steps, runs = list(steps_of(model, scoring.timesteps)), runs_of(model, scoring.perturbations)
+    steps, runs = list(distinct_steps(model, scoring.timesteps)), runs_of(model, scoring.perturbations)
     key = {"timesteps": steps, "split": scoring.split, "perturbations": runs, "data": samples.fingerprint}
     if record.get("key") != key:
 

@@ -213,7 +213,7 @@ def demand_run(folder: Path) -> Path:
     return folder
 
 
-def name_of(config: TrainConfig) -> str:
+def run_name(config: TrainConfig) -> str:
     """Return the name of a run of these settings; it includes changes to the paper's neuron."""
     own = paper_of(config.paper).neuron
     parts = own.model_dump() if own else {}
@@ -232,7 +232,7 @@ def default_folder(parent: Path, config: TrainConfig, resume: bool, last: bool =
 
     With `last` it is the last used one if there is one, else the first free one.
     """
-    stem = name_of(config)
+    stem = run_name(config)
     used: list[Path] = []
     for number in count(1):
         folder = parent / (stem if number == 1 else f"{stem}-{number}")

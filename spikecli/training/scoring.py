@@ -14,7 +14,7 @@ from spikecli.datasets.samples import Samples
 from spikecli.evaluation import evaluate
 from spikecli.evaluation.energy import Operations, counted, energy_uj
 from spikecli.evaluation.how import How, OnSamples, silent
-from spikecli.evaluation.stopping import runs_of, steps_of
+from spikecli.evaluation.stopping import distinct_steps, runs_of
 from spikecli.settings.config import TrainConfig
 from spikecli.training.membrane_loss import Quantization, quantization
 from spikecli.weights.trained import Trained
@@ -85,13 +85,13 @@ def score(
 ) -> tuple[list[Score], list[Layer]]:
     """Return a network's scores at each T and its layers at the longest."""
     model, config = trained.network, trained.config
-    steps, runs = steps_of(model, scoring.timesteps), runs_of(model, scoring.perturbations)
+    steps, runs = distinct_steps(model, scoring.timesteps), runs_of(model, scoring.perturbations)
     precision = "bf16" if config.precision == "bf16" else "fp32"
     how = How(runs, PERTURBATION_SEED, trained.device, precision, on_samples)
     rows = evaluate.evaluate(model, samples, steps, how)
     scores: list[Score] = []
     count = len(samples.labels)
-    for longest, shorter in sorted(evaluate.passes(samples, steps).items()):
+    for longest, shorter in sorted(evaluate.shared_passes(samples, steps).items()):
         with counted(model, longest) as operations, quantization(model, longest) as errors:
             evaluate.logits_of(model, samples.inputs(longest), longest, how)
         scores += [_score(config, scoring.split, count, row, errors) for row in rows if row.timesteps in shorter]

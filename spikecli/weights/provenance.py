@@ -9,10 +9,10 @@ from spikecli.datasets.facts import Facts
 from spikecli.datasets.sets import facts_from, find_facts, fingerprints
 from spikecli.weights.trained import Trained
 
-__all__ = ["changes", "facts_of", "fingerprints"]
+__all__ = ["changes", "facts_at_training", "fingerprints"]
 
 
-def facts_of(trained: Trained) -> Facts:
+def facts_at_training(trained: Trained) -> Facts:
     """Return the facts, at the time of training, of the data set that a network was trained on.
 
     Checkpoints of the first days do not hold them: theirs are those of the built-in data set of that name. SpikeError

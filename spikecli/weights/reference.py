@@ -41,7 +41,7 @@ def run_folder(given: Path) -> Path:
     return given.parent if given.is_file() else given
 
 
-def name_of(weights: Path) -> str:
+def title_of(weights: Path) -> str:
     """Return the name of a weights file for titles: that of its run folder, or FOLDER/FILE.
 
     The weights that come with the program are "reference weights".

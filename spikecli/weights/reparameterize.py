@@ -72,7 +72,7 @@ def _fold_layers(module: nn.Module, place: str = "") -> None:
     """Replace each layer and neuron in `module`, which is at `place`, by its form without a norm."""
     for name, child in module.named_children():
         if isinstance(child, Neuron):
-            child = folded.folded(child, place + name)
+            child = folded.folded_neuron(child, place + name)
         else:
             child = answers.folded(child)
         setattr(module, name, child)

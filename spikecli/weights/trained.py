@@ -44,7 +44,7 @@ class Trained:
         path, place = checkpoints.resolve(asked), choose_device(device)
         stored = checkpoints.load(path)
         network = checkpoints.network(stored, path).to(place)
-        name = reference.name_of(path)
+        name = reference.title_of(path)
         return cls(network, stored.config, stored.classnames, path, asked or path, name, place, stored.notes)
 
     @property

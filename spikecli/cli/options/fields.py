@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from spikecli.cli.options import complete
 from spikecli.settings import choices
 from spikecli.settings.config import TrainConfig
-from spikecli.settings.document import DECIDED, described, known
+from spikecli.settings.document import DECIDED, full_description, known
 from spikecli.settings.networks import NETWORKS, with_field
 from spikecli.settings.neuron import NeuronConfig
 
@@ -38,7 +38,7 @@ def help_of(name: str, field: FieldInfo) -> str:
     """Return a field's description, with the values to choose from and the networks that have it."""
     having = with_field(name)
     some = name in network_fields() and len(having) < len(NETWORKS)
-    return described(name, field) + (f" For {', '.join(having)}." if some else "")
+    return full_description(name, field) + (f" For {', '.join(having)}." if some else "")
 
 
 NAMED = {

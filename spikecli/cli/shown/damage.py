@@ -19,9 +19,9 @@ def show_damage(console: Console, asked: EvalOptions, timesteps: Sequence[int], 
     """Show a row for each kind of damage and severity, a column for each run and number of time steps."""
     from spikecli.datasets.corrupt import chosen_kinds, chosen_severities
     from spikecli.evaluation import robustness as flow
-    from spikecli.evaluation.evaluate import passes, samples_for
+    from spikecli.evaluation.evaluate import samples_for, shared_passes
     from spikecli.evaluation.how import How
-    from spikecli.evaluation.stopping import steps_of
+    from spikecli.evaluation.stopping import distinct_steps
     from spikecli.machine.precision import settled
     from spikecli.weights.trained import Trained
 
@@ -32,7 +32,7 @@ def show_damage(console: Console, asked: EvalOptions, timesteps: Sequence[int], 
     if damage.beside is not None:
         other = Trained.open(damage.beside, asked.device)
         runs.append((other, samples_for(other, asked.data_dir, samples.dataset, asked.split)))
-    through = sum(len(passes(split, steps_of(each.network, timesteps))) for each, split in runs)
+    through = sum(len(shared_passes(split, distinct_steps(each.network, timesteps))) for each, split in runs)
     total = through * asked.runs * len(battery.cases) * len(samples.labels)
     reports = []
     with console.progress("evaluating damaged samples", total=total, unit=samples.unit_name) as advance:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.clouds.columns import are_normals, checked, cloud_of_table
+from spikecli.datasets.clouds.columns import are_normals, checked_cloud, cloud_of_table
 from spikecli.datasets.clouds.geometry import Cloud, Mesh
 from spikecli.datasets.clouds.meshes import check_mesh, fans
 from spikecli.errors import SpikeError
@@ -47,7 +47,7 @@ def read_npz(path: Path, data: bytes) -> Cloud | Mesh:
     if normals is not None and points.ndim == 2 and points.shape[1] == 3 and shapes[normals] == points.shape:
         directions = npz_member(path, data, normals)
         if directions.dtype.kind == "f" and points.dtype.kind in "fiu" and are_normals(directions):
-            return checked(path, np.concatenate([points, directions], axis=1))
+            return checked_cloud(path, np.concatenate([points, directions], axis=1))
     return cloud_of_table(path, points)
 
 

@@ -70,7 +70,7 @@ def cloud_of_table(path: Path, table: np.ndarray, notes: tuple[str, ...] = ()) -
         )
     refuse_events(path, found)
     chosen, note = choose_columns(found)
-    return checked(path, found[:, chosen], (*notes, *([note] if note else [])))
+    return checked_cloud(path, found[:, chosen], (*notes, *([note] if note else [])))
 
 
 def _cloud_of_fields(path: Path, table: np.ndarray, notes: tuple[str, ...]) -> Cloud:
@@ -80,10 +80,10 @@ def _cloud_of_fields(path: Path, table: np.ndarray, notes: tuple[str, ...]) -> C
         raise SpikeError(f"{path} has the fields {', '.join(names)[:80]}; wanted numbers x, y and z")
     if any(table[names[place]].ndim > 1 for place in chosen):
         raise SpikeError(f"{path} has several numbers in one of x, y, z; wanted one each")
-    return checked(path, np.stack([table[names[place]].reshape(-1) for place in chosen], axis=1), notes)
+    return checked_cloud(path, np.stack([table[names[place]].reshape(-1) for place in chosen], axis=1), notes)
 
 
-def checked(path: Path, points: np.ndarray, notes: tuple[str, ...] = ()) -> Cloud:
+def checked_cloud(path: Path, points: np.ndarray, notes: tuple[str, ...] = ()) -> Cloud:
     """Return points (N, 3) or (N, 6) as a cloud; drop points without a finite position, with a note.
 
     Raise SpikeError if fewer than two points are left, or a number is too large for a coordinate. Normals that are not

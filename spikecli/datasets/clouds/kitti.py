@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.clouds.columns import checked
+from spikecli.datasets.clouds.columns import checked_cloud
 from spikecli.datasets.clouds.geometry import Cloud
 from spikecli.errors import SpikeError
 
@@ -24,7 +24,7 @@ def read_scan(path: Path, data: bytes) -> Cloud:
         table = _as_scan(data, width)
         if table is not None:
             rest = "intensity is" if width == 4 else "intensity and ring are"
-            return checked(path, table[:, :3], (f"taken for float32, {width} numbers a point; {rest} not read",))
+            return checked_cloud(path, table[:, :3], (f"taken for float32, {width} numbers a point; {rest} not read",))
     raise SpikeError(
         f"{path} is no scan of float32 x, y, z, intensity ({len(data)} bytes); a recording of N-MNIST's format wants a "
         "network of recordings"

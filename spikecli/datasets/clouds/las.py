@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.clouds.columns import checked
+from spikecli.datasets.clouds.columns import checked_cloud
 from spikecli.datasets.clouds.geometry import Cloud
 from spikecli.errors import SpikeError
 from spikecli.files.gate import allowed_bytes
@@ -38,7 +38,7 @@ def read_las(path: Path, data: bytes) -> Cloud:
             raise _truncated(path, count, len(data))
         row = np.dtype({"names": ["xyz"], "formats": [("<i4", 3)], "offsets": [0], "itemsize": length})
         whole = np.frombuffer(data, row, count, offset)["xyz"]
-    return checked(path, whole * scales + shifts)
+    return checked_cloud(path, whole * scales + shifts)
 
 
 def _unpacked(path: Path, data: bytes) -> np.ndarray:

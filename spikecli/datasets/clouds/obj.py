@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.clouds.columns import checked
+from spikecli.datasets.clouds.columns import checked_cloud
 from spikecli.datasets.clouds.geometry import Cloud, Mesh
 from spikecli.datasets.clouds.meshes import check_mesh, polygon_fans
 from spikecli.errors import SpikeError
@@ -48,7 +48,7 @@ def read_obj(path: Path, data: bytes) -> Mesh | Cloud:
         sizes, corners = (np.concatenate(part) for part in zip(*faces, strict=True))
         return check_mesh(path, points, polygon_fans(sizes, corners - 1))
     directions = np.concatenate(normals)
-    return checked(path, np.concatenate([points, directions], axis=1) if len(directions) == count else points)
+    return checked_cloud(path, np.concatenate([points, directions], axis=1) if len(directions) == count else points)
 
 
 def _by_keyword(path: Path, block: bytes) -> dict[bytes, list[tuple[int, bytes]]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.clouds.columns import POSITION, checked
+from spikecli.datasets.clouds.columns import POSITION, checked_cloud
 from spikecli.datasets.clouds.geometry import Cloud
 from spikecli.errors import SpikeError
 from spikecli.files.numbers import number_table
@@ -25,14 +25,14 @@ def read_pcd(path: Path, data: bytes) -> Cloud:
     count = _count(path, header)
     encoding = header.get("DATA", ["?"])[0].lower()
     if encoding == "ascii":
-        return checked(path, _from_text(path, body, row, count))
+        return checked_cloud(path, _from_text(path, body, row, count))
     if encoding == "binary":
         if count * row.itemsize > len(body):
             raise _truncated(path, f"{count} points of {row.itemsize} bytes, found {len(body)} bytes")
         table = np.frombuffer(body, dtype=row, count=count)
-        return checked(path, np.stack([table[name] for name in _wanted(path, row)], axis=1))
+        return checked_cloud(path, np.stack([table[name] for name in _wanted(path, row)], axis=1))
     if encoding == "binary_compressed":
-        return checked(path, _from_compressed(path, body, row, count))
+        return checked_cloud(path, _from_compressed(path, body, row, count))
     raise SpikeError(f"{path} has DATA {encoding!r}; wanted ascii, binary or binary_compressed; write the file anew")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.clouds.columns import POSITION, checked
+from spikecli.datasets.clouds.columns import POSITION, checked_cloud
 from spikecli.datasets.clouds.geometry import Cloud, Mesh
 from spikecli.datasets.clouds.meshes import check_mesh, polygon_fans, strip_triangles
 from spikecli.datasets.clouds.ply_body import Columns, from_binary, from_numbers, part_numbers, truncated
@@ -29,7 +29,7 @@ def read_ply(path: Path, data: bytes) -> Mesh | Cloud:
     if triangles is not None:
         return check_mesh(path, np.stack([vertex[name] for name in POSITION], axis=1).astype(np.float64), triangles)
     wanted = POSITION + _NORMAL if set(_NORMAL) <= set(vertex) else POSITION
-    return checked(path, np.stack([vertex[name] for name in wanted], axis=1))
+    return checked_cloud(path, np.stack([vertex[name] for name in wanted], axis=1))
 
 
 def _binary(path: Path, data: bytes, position: int, elements: list[Element], order: str) -> dict[str, Columns]:
@@ -113,4 +113,4 @@ def _long_cloud(path: Path, data: bytes, start: int, elements: list[Element]) ->
     table = number_table(path, data, start, element.count, len(names), [names.index(name) for name in wanted])
     if len(table) < element.count:
         raise truncated(path, element)
-    return checked(path, table)
+    return checked_cloud(path, table)

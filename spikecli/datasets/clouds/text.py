@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.clouds.columns import checked, choose_columns, name_columns, refuse_events
+from spikecli.datasets.clouds.columns import checked_cloud, choose_columns, name_columns, refuse_events
 from spikecli.datasets.clouds.geometry import Cloud
 from spikecli.errors import SpikeError
 from spikecli.files.numbers import blocks, numbers
@@ -43,7 +43,7 @@ def read_text(path: Path, data: bytes) -> Cloud:
     if head.count is not None and head.count != len(table):
         raise SpikeError(f"{path} promises {head.count} points, found {len(table)}; write the file again")
     chosen, notes = _choose(path, table, head)
-    return checked(path, table[:, chosen], notes)
+    return checked_cloud(path, table[:, chosen], notes)
 
 
 def first_table(path: Path, data: bytes) -> np.ndarray:

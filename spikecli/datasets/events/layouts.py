@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from spikecli.datasets.events.facts import EventFacts
-from spikecli.datasets.events.split_folders import name_of, split_of
+from spikecli.datasets.events.split_folders import sample_name, split_of
 from spikecli.datasets.walk import refuse_twins, walk
 from spikecli.errors import SpikeError
 from spikecli.files.gate import read_text, reading
@@ -161,7 +161,7 @@ def _split_or_ninety_ten(facts: EventFacts, folder: Path, files: list[Path]) -> 
         yield from _ninety_ten(facts, folder, files)
         return
     for path, split in zip(files, splits, strict=True):
-        yield EventItem(path, _class_of(facts, path), str(split), name_of(path))
+        yield EventItem(path, _class_of(facts, path), str(split), sample_name(path))
 
 
 _Layout = Callable[[EventFacts, Path, list[Path]], Iterable[EventItem]]

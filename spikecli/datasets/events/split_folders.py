@@ -18,7 +18,7 @@ def split_of(path: Path) -> str | None:
     return _NAMES.get(path.parent.parent.name.lower())
 
 
-def name_of(path: Path) -> str:
+def sample_name(path: Path) -> str:
     """Return CLASS/FILE without suffix; with validation before it, where numbers may begin anew."""
     folder = path.parent.parent.name.lower()
     name = f"{path.parent.name}/{path.stem}"

@@ -23,7 +23,7 @@ def estimate_normals(points: np.ndarray) -> np.ndarray:
     return directions[:, :, 0]
 
 
-def color_of(normals: np.ndarray) -> np.ndarray:
+def colors_of_normals(normals: np.ndarray) -> np.ndarray:
     """Return colors (N, 3) in 0…1 of unit normals (N, 3): the squares of their parts, which add up to 1, mix the axes'
     colors, so that a normal and its opposite, which no scanned or drawn surface tells apart, look the same."""
     from matplotlib.colors import to_rgb

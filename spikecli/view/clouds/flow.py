@@ -67,7 +67,7 @@ def needs_network(look: Look, what: str) -> Trained:
 def sees_clouds(trained: Trained) -> None:
     """Raise SpikeError if a network takes images or frames."""
     model = trained.config.model.name
-    if "points" not in networks.kind_of(model).takes:
+    if "points" not in networks.settings_class(model).takes:
         raise SpikeError(f"{trained.given} is a {model}, which sees no clouds; give a pointnet")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikecli.view.clouds.facing import LEGEND, color_of, estimate_normals
+from spikecli.view.clouds.facing import LEGEND, colors_of_normals, estimate_normals
 from spikecli.view.clouds.shape import Shape
 from spikecli.view.drawing.canvas import Panel, Sheet, Theme
 from spikecli.view.drawing.chart import shown_steps
@@ -37,7 +37,7 @@ def cloud_panel(shape: Shape, color: str = "height") -> Panel:
     values = height / max(float(height.max()), 1e-12)
     colors = None
     if color == "normal":
-        colors = color_of(estimate_normals(shape.points) if shape.normals is None else shape.normals)
+        colors = colors_of_normals(estimate_normals(shape.points) if shape.normals is None else shape.normals)
     title, note = shape.label or shape.name, shape.name if shape.label else _count(shape)
     return Panel(shape.points, values, title, note, colors=colors)
 

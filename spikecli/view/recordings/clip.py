@@ -61,7 +61,7 @@ def _ask(look: Look, source: str, take: NamedRecording) -> tuple[Question, Viewi
         if take.dataset
         else zeroshot.ask_of_files([source], *spoken)
     )
-    threshold = zeroshot.facts_of(take.dataset, look.data_dir).threshold if take.dataset else 0
+    threshold = zeroshot.facts_of_recordings(take.dataset, look.data_dir).threshold if take.dataset else 0
     return question, Viewing(look.timesteps, look.events.slicing, how.image_preset, how.normalization, threshold)
 
 

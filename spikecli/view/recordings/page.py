@@ -9,7 +9,7 @@ import numpy as np
 
 from spikecli.view.drawing.canvas import Panel, Theme
 from spikecli.view.drawing.page import write_page
-from spikecli.view.recordings.take import NamedRecording, thinned
+from spikecli.view.recordings.take import NamedRecording, thin_events
 
 MOST_EVENTS = 12_000  # on a page: with the 4.8 MB of the drawing library it stays under 5 MB
 LENGTH = 2.4  # of the time axis, in sides of the sensor
@@ -19,7 +19,7 @@ def save_event_page(take: NamedRecording, path: Path, theme: Theme, seed: int) -
     """Write the events as one HTML file of under 5 MB, thinned at random if there are too many."""
     from plotly.graph_objects import Figure
 
-    kept = thinned(take, MOST_EVENTS, seed)
+    kept = thin_events(take, MOST_EVENTS, seed)
     names = (("darker", theme.darker, 0), ("brighter", theme.brighter, 1))
     figure = Figure([_trace(take, kept, *polarity) for polarity in names])
     grid = {"gridcolor": theme.faint, "zerolinecolor": theme.faint, "showbackground": False}

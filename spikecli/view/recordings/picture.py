@@ -11,7 +11,7 @@ import numpy as np
 from spikecli.datasets.events.frames import Slicing, to_frames
 from spikecli.view.drawing.canvas import WIDTH, Theme
 from spikecli.view.recordings.colors import colored, full_count
-from spikecli.view.recordings.take import NamedRecording, rates, thinned
+from spikecli.view.recordings.take import NamedRecording, rates, thin_events
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,12 +91,12 @@ class EventSheet:
         self._draw_cloud(area, take, bottom)
 
     def _draw_cloud(self, area: Area, take: NamedRecording, bottom: float) -> None:
-        kept = thinned(take, MOST_EVENTS, self.seed)
+        kept = thin_events(take, MOST_EVENTS, self.seed)
         title = "events in space and time"
         if len(kept) < len(take.recording):
             title += f" ({len(kept):,} of {len(take.recording):,}, at random)"
         axes = area.axes(4.1, bottom + 0.06, 4.4, BODY - 0.3, projection="3d")
-        draw_cloud(axes, take, kept, self.theme)
+        draw_events(axes, take, kept, self.theme)
         area.text(6.3, bottom + BODY - 0.31, title, fontsize=8, ha="center", color=self.theme.ink)
 
 
@@ -137,7 +137,7 @@ def draw_rates(axes: Axes, take: NamedRecording, edges: np.ndarray, theme: Theme
     axes.set_title(title, fontsize=8, color=theme.ink)
     axes.set_xlabel("time, ms", fontsize=8, color=theme.ink)
     axes.set_ylabel("events a ms", fontsize=8, color=theme.ink)
-    plain(axes, theme)
+    plain_axes(axes, theme)
 
 
 def framed(axes: Axes, theme: Theme) -> None:
@@ -147,14 +147,14 @@ def framed(axes: Axes, theme: Theme) -> None:
         spine.set(color=theme.faint, linewidth=0.6)
 
 
-def plain(axes: Axes, theme: Theme) -> None:
+def plain_axes(axes: Axes, theme: Theme) -> None:
     """Give axes small ticks in the theme's ink and a frame of only the left and lower line."""
     axes.tick_params(colors=theme.ink, labelsize=7.5, length=2.5, width=0.6)
     for side, spine in axes.spines.items():
         spine.set(color=theme.faint, linewidth=0.6, visible=side in ("left", "bottom"))
 
 
-def draw_cloud(axes: Any, take: NamedRecording, kept: np.ndarray, theme: Theme) -> None:
+def draw_events(axes: Any, take: NamedRecording, kept: np.ndarray, theme: Theme) -> None:
     """Draw the events `kept` with time to the right, x into the depth and y downward."""
     from matplotlib.colors import to_rgb
     from matplotlib.ticker import MaxNLocator

@@ -81,7 +81,7 @@ def rates(take: NamedRecording) -> tuple[np.ndarray, np.ndarray]:
     return edges, np.stack(counts) / (edges[1] - edges[0])
 
 
-def thinned(take: NamedRecording, most: int, seed: int) -> np.ndarray:
+def thin_events(take: NamedRecording, most: int, seed: int) -> np.ndarray:
     """Return the indices of at most `most` events in order of time, drawn at random if there are more."""
     count = len(take.recording)
     if count <= most:
