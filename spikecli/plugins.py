@@ -40,8 +40,8 @@ COMPLETING = "_SPIKECLI_COMPLETE"  # the variable by which a shell asks for comp
 def load_plugins(words: Sequence[str] = ()) -> tuple[list[str], tuple[str, ...]]:
     """Register what plug-ins and imported files bring, once; return `words` without --import, and warnings.
 
-    SpikeError if a file of --import or SPIKECLI_IMPORT is missing or stops. A shell that completes a word waits: files,
-    which may import torch, are not run for it.
+    Raise SpikeError if a file of --import or SPIKECLI_IMPORT is missing or stops. A shell that completes a word waits:
+    files, which may import torch, are not run for it.
     """
     kept, files = split(words)
     broken = installed()
@@ -60,7 +60,7 @@ def load_for_library() -> None:
 
 
 def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return a command line without its --import FILE, and those files; ChoiceError if a file's name is missing."""
+    """Return a command line without its --import FILE, and those files; raise ChoiceError if no file is named."""
     kept: list[str] = []
     files: list[str] = []
     left = list(words)

@@ -288,6 +288,41 @@ def test_everything_public_says_what_it_is() -> None:
     assert found == set()
 
 
+def raised_by(function: ast.FunctionDef) -> set[str]:
+    """Return the names of the exceptions that the body of a function raises itself."""
+    calls = {node.exc for node in ast.walk(function) if isinstance(node, ast.Raise) and node.exc}
+    return {ast.unparse(each.func if isinstance(each, ast.Call) else each).split(".")[-1] for each in calls}
+
+
+def documented(nodes: list[ast.stmt]) -> Iterator[ast.FunctionDef]:
+    """Yield the functions of a file and the methods of its classes."""
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef):
+            yield node
+        elif isinstance(node, ast.ClassDef):
+            yield from documented(node.body)
+
+
+def test_a_docstring_says_when_a_function_raises() -> None:
+    errors = {"SpikeError", "SettingError", "ChoiceError", "UnknownName", "Stopped"}
+    passing = re.compile(r"(?<![Rr]aise )(SpikeError|SettingError|ChoiceError) (when|if|as|for|without|otherwise)\b")
+    found = set()
+    for path in FILES:
+        for node in documented(tree(path).body):
+            says = " ".join((ast.get_docstring(node) or "").split())
+            command = "Example: " in says  # its docstring is its help
+            if (
+                raised_by(node) & errors
+                and not node.name.startswith("_")
+                and not command
+                and "raise" not in says.lower()
+            ):
+                found.add(f"{module_of(path)}.{node.name} raises and does not say so")
+            if passing.search(says):
+                found.add(f'{module_of(path)}.{node.name}: write "raise SpikeError if ..."')
+    assert found == set()
+
+
 def test_no_two_public_classes_share_a_name() -> None:
     where: dict[str, list[str]] = {}
     for path in FILES:

@@ -105,7 +105,7 @@ class Kind(ABC, Generic[F]):
         options: PrepareOptions,
         progress: Progress,
     ) -> dict[str, Any]:
-        """Return the record's entry after writing a user's samples, each of a split; SpikeError when a file is bad."""
+        """Return the record's entry after writing a user's samples, each of a split; raise SpikeError for a bad one."""
 
     @abstractmethod
     def describe(self, facts: F, data_dir: Path) -> dict[str, Any]:
@@ -144,7 +144,7 @@ class Kind(ABC, Generic[F]):
     ) -> Samples:
         """Return a prepared split for a network of `config`; with `fixed`, at the size the network was built for.
 
-        SpikeError when the split is not prepared or is damaged.
+        Raise SpikeError if the split is not prepared or is damaged.
         """
 
     @abstractmethod
@@ -153,7 +153,7 @@ class Kind(ABC, Generic[F]):
     ) -> np.ndarray:
         """Return a user's file as input of a network of `config`, trained on the data set of `facts`.
 
-        SpikeError when it cannot be read.
+        Raise SpikeError if it cannot be read.
         """
 
     @abstractmethod

@@ -36,7 +36,7 @@ class RecordOf:
 def read_record(place: Path, of: RecordOf) -> dict[str, Any] | None:
     """Return the record in the folder `place`, or None: `current`, and `sets` of entries by key.
 
-    SpikeError when the record is damaged.
+    Raise SpikeError if the record is damaged.
     """
     path = place / _NAME
     if not path.is_file():

@@ -64,7 +64,7 @@ def load_samples(
 ) -> Samples:
     """Return a prepared split for a network of `config`; with `fixed`, at the size the network was built for.
 
-    Data made on this machine are prepared on the way. SpikeError when the split is not prepared or is damaged.
+    Data made on this machine are prepared on the way. Raise SpikeError if the split is not prepared or is damaged.
     """
     facts = find_facts(dataset, data_dir)
     ensure_prepared(facts, data_dir, progress)

@@ -39,7 +39,7 @@ def files_in(folder: Path, suffixes: Collection[str] = ()) -> list[Path]:
 def walk(folder: Path, suffixes: Collection[str] = ()) -> list[Path]:
     """Return all files under `folder` with one of the `suffixes` (lower case; any unless given), sorted by their parts.
 
-    Links are followed. SpikeError when one leads nowhere, or back to a folder that holds it.
+    Links are followed. Raise SpikeError if one leads nowhere, or back to a folder that holds it.
     """
     found = [path for path in _below(folder, []) if _wanted(path, suffixes)]
     return sorted(found, key=lambda path: path.relative_to(folder).parts)
@@ -56,7 +56,7 @@ def all_folders(folder: Path) -> Iterator[Path]:
 def identify(source: Path) -> str:
     """Return a line that changes whenever the archive or folder `source`, or a link's target in it, changes.
 
-    SpikeError when it is not there.
+    Raise SpikeError if it is not there.
     """
     if source.is_file():
         return f"{source.name} sha256:{file_hash(source)}"

@@ -137,8 +137,8 @@ def compare(
 ) -> Comparison:
     """Return the differences of `folded` from `original` on inputs (S, ...), in the type of their weights.
 
-    Both draw the same noise, since they draw it from the same seed for the same neurons in the same order. SpikeError
-    for a fire function that does not say its levels and steps.
+    Both draw the same noise, since they draw it from the same seed for the same neurons in the same order. Raise
+    SpikeError for a fire function that does not say its levels and steps.
     """
     total = Comparison(thresholds=threshold_differences(original, folded))
     for start in range(0, len(inputs), BATCH):

@@ -79,8 +79,8 @@ def energy_uj(accumulates: float, multiplies: float) -> float:
 def counted(model: nn.Module, timesteps: int) -> Iterator[Operations]:
     """Yield the counts of the block's forward passes; the hooks are removed afterwards.
 
-    The input of a layer decides, for each sample by itself; `readings` has the rule. Work that is the same at
-    every step is computed once, and counted once, in the first. SpikeError before anything is counted for a layer that
+    The input of a layer decides, for each sample by itself; `readings` has the rule. Work that is the same at every
+    step is computed once, and counted once, in the first. Raise SpikeError before anything is counted for a layer that
     does not say its products, and for a fire function that does not say its levels.
     """
     counts, readings = Operations(timesteps), Readings(model)

@@ -72,7 +72,7 @@ def answer_files(trained: Trained, sources: Sequence[str], asked: PredictOptions
 
 
 def _look_first(trained: Trained, sources: Sequence[str], asked: PredictOptions) -> dict[str, np.ndarray]:
-    """Return what the first of `sources` hold, as many as fit; SpikeError at once if any of all cannot be read."""
+    """Return the inputs of the first of `sources`, as many as fit; raise SpikeError if any of all cannot be read."""
     known: dict[str, np.ndarray] = {}
     room = _KEPT
     for source in sources:

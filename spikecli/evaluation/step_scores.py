@@ -126,7 +126,7 @@ def stopped(model: nn.Module, samples: Samples, stop: StopRule, how: How) -> Aut
     """Return the row of a network that stops each sample when it is sure, over the seeds that `how` names.
 
     Operations are counted in the first run; `seconds` is what the whole split takes, from the median of three passes
-    over samples spread evenly over it. SpikeError for an ANN.
+    over samples spread evenly over it. Raise SpikeError for an ANN.
     """
     labels, inputs = torch.from_numpy(samples.labels), samples.inputs(stop.most)
     with counted(model, 1) as counts:  # each call is a step of the samples still under way, so the sum is over all

@@ -16,7 +16,7 @@ FAR = 1e3  # potentials at which a neuron without thresholds in reach is asked w
 def threshold_differences(original: nn.Module, folded: nn.Module) -> dict[str, float]:
     """Return by name the distance of the thresholds of neurons in `folded` from those in `original`.
 
-    Both networks have neurons of the same names. SpikeError for a fire function that does not say its steps.
+    Both networks have neurons of the same names. Raise SpikeError for a fire function that does not say its steps.
     """
     others = layers(folded)
     return {name: _apart(neuron, others[name], name) for name, neuron in layers(original).items()}

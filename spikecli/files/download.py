@@ -96,8 +96,8 @@ def fetch_first(remotes: Sequence[Remote], folder: Path, how: Fetching = Fetchin
 def fetch(remote: Remote, folder: Path, how: Fetching = Fetching()) -> Path:
     """Return the file of `remote` in `folder`; fetch it from the first mirror that has it, unless it is there already.
 
-    A broken transfer goes on where it stopped, also in a later run, as long as the server's file is the same.
-    SpikeError when no mirror gives the file, its checksum is wrong, or it is not there and `how` is offline.
+    A broken transfer goes on where it stopped, also in a later run, as long as the server's file is the same. Raise
+    SpikeError if no mirror gives the file, its checksum is wrong, or it is not there and `how` is offline.
     """
     target = folder / remote.filename
     if target.exists() and _sums_up(target, remote.checksum):

@@ -158,7 +158,10 @@ READ_AGAIN = 2**20  # bytes: HDF5 reads again what describes its data, which com
 
 @contextmanager
 def atomic_hdf5(path: Path) -> Iterator[Any]:
-    """Yield an h5py.File open for writing that becomes `path` when the block ends well; SpikeError on a full disk."""
+    """Yield an h5py.File open for writing that becomes `path` when the block ends well.
+
+    Raise SpikeError on a full disk.
+    """
     import h5py
 
     with atomic_path(path) as temporary, temporary.open("w+b", buffering=0) as raw:

@@ -20,7 +20,7 @@ _KEY = "file"
 class RowFile:
     """A .csv or .jsonl table with one row per input file; `done` names the files that have a row.
 
-    A last line that a crash cut short is dropped. SpikeError for another suffix, or a file with other columns.
+    A last line that a crash cut short is dropped. Raise SpikeError for another suffix, or a file with other columns.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ def expand(given: Sequence[str], suffixes: Sequence[str]) -> list[str]:
     """Return the input files that the arguments `given` name, each once, in order.
 
     A folder stands for its files with one of `suffixes`, at any depth, without hidden ones; a pattern with * for what
-    it matches; - for the lines of stdin. SpikeError for a folder or a pattern without files.
+    it matches; - for the lines of stdin. Raise SpikeError for a folder or a pattern without files.
     """
     found: list[str] = []
     for one in given:

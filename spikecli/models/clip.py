@@ -65,6 +65,7 @@ class ClipModel:
         """Return the features (B, D), of any length, of images (B, 3, S, S) in 0 … 1.
 
         "clip" is the model's own normalization, "paper" is value − ½ (arXiv 2306.12073).
+        Raise SpikeError for another name.
         """
         if normalization not in NORMALIZATIONS:
             raise SpikeError(f"found normalization {normalization!r}; wanted one of {', '.join(NORMALIZATIONS)}")

@@ -63,7 +63,10 @@ class Scores:
 
 
 def read_classes(text: str) -> tuple[str, ...]:
-    """Return the class names in a comma-separated list, or in a file that holds one a line."""
+    """Return the class names in a comma-separated list, or in a file that holds one a line.
+
+    Raise SpikeError if there is no such file and the list has a single name.
+    """
     path = Path(text)
     if "," not in text and path.is_file():
         return _lines(path)

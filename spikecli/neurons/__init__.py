@@ -37,8 +37,8 @@ SLOTS: dict[str, dict[str, Any]] = {
 def register(slot: str, name: str, build: Callable[..., Any], help: str = "") -> None:
     """Add a part under `name` to a slot of the neuron, so that settings and `--help` know it.
 
-    `build` gets the NeuronConfig; for norm and amplitude also the number of channels and the size of a map or None;
-    for reset also the fire function. What the part may answer is in `neurons/answers.py`. SpikeError for a slot that
+    `build` gets the NeuronConfig; for norm and amplitude also the number of channels and the size of a map or None; for
+    reset also the fire function. What the part may answer is in `neurons/answers.py`. Raise SpikeError for a slot that
     is not one and for a name that is taken.
     """
     if slot not in SLOTS:

@@ -128,7 +128,7 @@ def steps_of(fire: nn.Module, name: str = "") -> tuple[Step, ...]:
 def through(norm: nn.Module, fire: nn.Module, name: str = "") -> nn.Module:
     """Return the fire function that equals `norm` followed by `fire`, of the neuron called `name`.
 
-    SpikeError if the norm cannot be folded, or if the fire function does not say its thresholds.
+    Raise SpikeError if the norm cannot be folded, or if the fire function does not say its thresholds.
     """
     if isinstance(norm, nn.Identity):
         return fire

@@ -91,8 +91,8 @@ def _rise(v: Tensor, threshold: Tensor, inclusive: bool) -> Tensor:
 def moved(fire: nn.Module, direction: Tensor, reach: Callable[[answers.Step, float], Tensor]) -> Upper:
     """Return the fire function of d·v with the same output as `fire` of u; the direction d = ±1 has v's shape.
 
-    `reach` gives for a step of `fire`, and the level below it, the d·v at which u reaches that step. SpikeError if
-    the fire function does not say its levels and steps.
+    `reach` gives for a step of `fire`, and the level below it, the d·v at which u reaches that step. Raise SpikeError
+    if the fire function does not say its levels and steps.
     """
     steps, levels = answers.steps_of(fire), answers.levels_of(fire, "")
     inclusive = tuple(step.inclusive for step in steps)
@@ -107,8 +107,8 @@ def moved(fire: nn.Module, direction: Tensor, reach: Callable[[answers.Step, flo
 def folded_neuron(neuron: Neuron, name: str = "") -> Neuron:
     """Return the neuron without a norm that fires when this one fires in evaluation; the amplitude stays.
 
-    The reset goes on acting on the raw potential, with the same spikes. SpikeError with the neuron's `name` when its
-    norm cannot be folded into its fire function.
+    The reset goes on acting on the raw potential, with the same spikes. Raise SpikeError with the neuron's `name` when
+    its norm cannot be folded into its fire function.
     """
     fire = answers.through(neuron.norm, neuron.fire, name)
     return Neuron(neuron.start, answers.folded(neuron.charge), nn.Identity(), fire, neuron.reset, neuron.amplitude)

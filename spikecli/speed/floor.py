@@ -19,7 +19,8 @@ def necessary(model: nn.Module) -> Iterator[list[Product]]:
     Where gradients are recorded, those of the backward pass are in it: two for a layer, its weight's and its input's,
     the latter where the input has a gradient. A layer whose output ends in a maximum over points needs neither: the
     gradient reaches the winning points alone. Where its norm acts before the maximum, the two products that the
-    covariance of the inputs takes remain (C_in · C_in a point). SpikeError for a layer that cannot say its products.
+    covariance of the inputs takes remain (C_in · C_in a point). Raise SpikeError for a layer that cannot say its
+    products.
     """
     products: list[Product] = []
 

@@ -17,7 +17,9 @@ from spikecli.machine.device import peak_memory
 
 def peak_above_imports(work: Callable[..., None], *arguments: Any, device: torch.device) -> float:
     """Return the most memory in MB (10⁶ bytes) that work(*arguments) takes in a fresh process beyond what the imports
-    took: of the GPU where there is one. SpikeError when the process was ended from outside.
+    took: of the GPU where there is one.
+
+    Raise SpikeError if the process was ended from outside.
 
     `work` is a function of a module and sets up all that it needs.
     """

@@ -63,7 +63,7 @@ def with_precision(config: TrainConfig, state: Path, device: torch.device) -> Tr
 def defaults(dataset: str, model: str | None = None, data_dir: Path = Path("data")) -> Defaults:
     """Return the default network, recipe and neuron for a data set, or those for a given network.
 
-    SpikeError when there is no such data set.
+    Raise SpikeError if there is no such data set.
     """
     facts = find_facts(dataset, data_dir)
     return kind_named(facts.kind).defaults(facts, model)

@@ -105,7 +105,10 @@ def _values(found: dict[str, Tensor]) -> int:
 
 
 def resolve(given: Path | None, runs: Path = RUNS) -> Path:
-    """Return the weights file for a file, a run folder, `reference`, or None (the newest run)."""
+    """Return the weights file for a file, a run folder, `reference`, or None (the newest run).
+
+    Raise SpikeError if there is no run.
+    """
     if given is not None and is_name(given):
         given = reference(str(given))
     if given is None:

@@ -31,8 +31,8 @@ class Fold:
 def reparameterize(model: nn.Module) -> nn.Module:
     """Return a network that emits the same spikes and logits in evaluation, its norms and amplitudes folded away.
 
-    It computes in float64 and gives weights of the model's own type, which cannot be trained on. SpikeError names the
-    part that cannot be folded, or the layer through which a fold is impossible.
+    It computes in float64 and gives weights of the model's own type, which cannot be trained on. Raise
+    SpikeError, with its name, for a part that cannot be folded and a layer through which no fold passes.
     """
     kind = next(model.parameters()).dtype
     network = copy.deepcopy(model).double().eval()

@@ -54,7 +54,7 @@ def choose_columns(sample: np.ndarray) -> tuple[list[int], str | None]:
 def cloud_of_table(path: Path, table: np.ndarray, notes: tuple[str, ...] = ()) -> Cloud:
     """Return the points of a table without names (N, k): x, y, z, and normals if three columns hold them.
 
-    SpikeError when it is no table of points. One that lies on its side (3, N) is turned, with a note.
+    Raise SpikeError if it is no table of points. One that lies on its side (3, N) is turned, with a note.
     """
     if table.dtype.names:
         return _cloud_of_fields(path, table, notes)

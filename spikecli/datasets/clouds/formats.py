@@ -77,7 +77,7 @@ def read_cloud(path: Path, options: ReadOptions = AS_FOUND) -> Cloud | Mesh:
     """Return the mesh in a file, or its points float32 (N, 3), or (N, 6) with normals.
 
     `options.up` is the axis that points up in the file; the answer's is z. Its `notes` say what was guessed or left
-    out. SpikeError when the file is missing, damaged, or of another format.
+    out. Raise SpikeError if the file is missing, damaged, or of another format.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:

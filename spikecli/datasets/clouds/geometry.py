@@ -54,12 +54,15 @@ def few_points(shape: Mesh | Cloud, count: int) -> str | None:
 
 
 def sample_surface(mesh: Mesh, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Return `count` points float64 (count, 3), uniform over the mesh's area; SpikeError when the area is zero."""
+    """Return `count` points float64 (count, 3), uniform over the mesh's area; raise SpikeError if the area is zero."""
     return sample_faces(mesh, count, generator)[0]
 
 
 def sample_faces(mesh: Mesh, count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return points as `sample_surface` does, and the number of the face that each lies on, int64 (count,)."""
+    """Return points as `sample_surface` does, and the number of the face that each lies on, int64 (count,).
+
+    Raise SpikeError if the area is zero.
+    """
     corners = mesh.vertices - mesh.vertices.mean(axis=0)
     a, b, c = (corners[mesh.faces[:, corner]] for corner in range(3))
     areas = np.linalg.norm(np.cross(b - a, c - a), axis=1)
@@ -84,7 +87,7 @@ def face_normals(mesh: Mesh, faces: np.ndarray) -> np.ndarray:
 def farthest_points(points: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
     """Return the numbers, int64 (count,), of points far from one another, in the order in which they are found.
 
-    Every prefix of the answer is itself such a choice. SpikeError when `points` has fewer than `count` rows.
+    Every prefix of the answer is itself such a choice. Raise SpikeError if `points` has fewer than `count` rows.
     """
     from fpsample import bucket_fps_kdline_sampling, fps_sampling
 
@@ -102,7 +105,7 @@ def farthest_points(points: np.ndarray, count: int, generator: np.random.Generat
 def normalize_unit_sphere(points: np.ndarray) -> np.ndarray:
     """Return `points` (…, N, 3) as float32, each cloud centred on its mean with its farthest point at distance one.
 
-    SpikeError when all points of a cloud are equal, or a coordinate is not finite.
+    Raise SpikeError if all points of a cloud are equal, or a coordinate is not finite.
     """
     if not np.isfinite(points).all():
         raise SpikeError("found a coordinate that is not a finite number; remove the point or the file")

@@ -49,11 +49,11 @@ class Clouds(Kind[CloudFacts]):
     def prepare(
         self, facts: CloudFacts, data_dir: Path, options: PrepareOptions, progress: Progress, workers: int | None = None
     ) -> dict[str, Any]:
-        """Return what was prepared; SpikeError as `prepare_points`."""
+        """Return what was prepared; raise SpikeError as `prepare_points` does."""
         return prepare_points(facts, data_dir, options, progress, workers)
 
     def inspect(self, path: Path, reading: ReadOptions) -> Inspected:
-        """Return the number of points, or of a mesh's faces; SpikeError as `read_cloud`."""
+        """Return the number of points, or of a mesh's faces; raise SpikeError as `read_cloud` does."""
         shape = read_cloud(path, reading)
         return Inspected(len(shape.faces if isinstance(shape, Mesh) else shape.points), notes=shape.notes)
 
@@ -70,15 +70,15 @@ class Clouds(Kind[CloudFacts]):
         options: PrepareOptions,
         progress: Progress,
     ) -> dict[str, Any]:
-        """Return the record's entry of a user's clouds; SpikeError as `write_own`."""
+        """Return the record's entry of a user's clouds; raise SpikeError as `write_own` does."""
         return write_own(facts, place, samples, source, options, progress)
 
     def describe(self, facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
-        """Return facts and what is prepared; SpikeError when the record is damaged."""
+        """Return facts and what is prepared; raise SpikeError if the record is damaged."""
         return describe_points(facts, data_dir)
 
     def verify(self, facts: CloudFacts, data_dir: Path, progress: Progress) -> dict[str, Any]:
-        """Return the checksums; SpikeError as `verify_points`."""
+        """Return the checksums; raise SpikeError as `verify_points` does."""
         return verify_points(facts, data_dir, progress)
 
     def load(
@@ -86,7 +86,7 @@ class Clouds(Kind[CloudFacts]):
     ) -> Samples:
         """Return the clouds of a split, `config.points` of each, or all where training draws among them.
 
-        SpikeError as `load_points`.
+        Raise SpikeError as `load_points` does.
         """
         whole = config.resample and not fixed
         found = load_points(data_dir, facts.name, split, None if whole else config.points)
@@ -101,7 +101,7 @@ class Clouds(Kind[CloudFacts]):
         seed: int,
         reading: ReadOptions = AS_FOUND,
     ) -> np.ndarray:
-        """Return the file's points (N, 3) as a network takes them; SpikeError as `read_sample`."""
+        """Return the file's points (N, 3) as a network takes them; raise SpikeError as `read_sample` does."""
         sample = read_sample(path, config.points, seed=seed, options=reading)
         if sample.notes:
             reading.on_note(path, sample.notes)

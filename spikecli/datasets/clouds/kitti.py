@@ -18,7 +18,7 @@ _INTENSE = 65_535  # the largest intensity in use
 def read_scan(path: Path, data: bytes) -> Cloud:
     """Return the points of a scan of float32 x, y, z, intensity (KITTI), or with a ring after it (nuScenes).
 
-    SpikeError when the bytes make no sense as either.
+    Raise SpikeError if the bytes make no sense as either.
     """
     for width in (4, 5):
         table = _as_scan(data, width)

@@ -27,8 +27,8 @@ class Listing:
 def list_items(root: Path, facts: CloudFacts) -> Listing:
     """Return the clouds of the folder `root`, or of the first folder below it that holds a known layout.
 
-    SpikeError when no known layout is found, a class is missing or unknown, a cloud is there twice, or labels disagree
-    with the list files.
+    Raise SpikeError if no known layout is found, a class is missing or unknown, a cloud is there twice, or labels
+    disagree with the list files.
     """
     for folder in all_folders(root):
         if any(path.name.startswith("ply_data_") for path in files_in(folder, (".h5",))):

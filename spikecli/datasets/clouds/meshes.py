@@ -12,7 +12,7 @@ from spikecli.files.numbers import check_finite
 
 
 def check_mesh(path: Path, vertices: np.ndarray, faces: np.ndarray, notes: tuple[str, ...] = ()) -> Mesh:
-    """Return the mesh of triangles `faces` (F, 3); SpikeError when there are none, or a corner names no vertex."""
+    """Return the mesh of triangles `faces` (F, 3); raise SpikeError if there are none, or a corner names no vertex."""
     if not len(faces):
         raise SpikeError(f"{path} has no face with three corners; wanted a mesh; remove the file")
     stray = ~((faces >= 0) & (faces < len(vertices)))  # also where a corner is not a number

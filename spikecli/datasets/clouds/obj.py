@@ -24,7 +24,8 @@ _PASSED_OVER = frozenset(
 def read_obj(path: Path, data: bytes) -> Mesh | Cloud:
     """Return the mesh in a Wavefront file's bytes, or its vertices as a cloud if it has no faces.
 
-    Polygons become triangles. SpikeError for a line that is not understood, and for a corner that names no vertex.
+    Polygons become triangles. Raise SpikeError for a line that is not understood, and for a corner that names no
+    vertex.
     """
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")

@@ -18,7 +18,7 @@ _LEAST_VERTEX, _LEAST_FACE = len("0 0 0\n"), len("3 0 1 2\n")
 
 
 def read_off(path: Path, data: bytes) -> Mesh:
-    """Return the mesh of an OFF file's bytes; polygons become triangles. SpikeError when it is no whole mesh."""
+    """Return the mesh of an OFF file's bytes; polygons become triangles. Raise SpikeError if it is no whole mesh."""
     if data[:3] == b"\xef\xbb\xbf":
         data = data[3:]
     if b"#" in data:

@@ -19,7 +19,7 @@ _LARGEST_RATIO = 264  # one LZF back-reference of three bytes yields at most 264
 
 
 def read_pcd(path: Path, data: bytes) -> Cloud:
-    """Return the points of a PCD file's bytes, with normals where it has them; SpikeError when damaged."""
+    """Return the points of a PCD file's bytes, with normals where it has them; raise SpikeError if damaged."""
     header, body = _split_header(path, data)
     row = _row_type(path, header)
     count = _count(path, header)

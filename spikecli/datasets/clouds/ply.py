@@ -74,7 +74,7 @@ def _parts(path: Path, data: bytes, start: int, elements: list[Element]) -> list
 
 
 def _vertices(path: Path, elements: list[Element], found: dict[str, Columns]) -> dict[str, np.ndarray]:
-    """Return the vertices' properties of single numbers; SpikeError without x, y and z."""
+    """Return the vertices' properties of single numbers; raise SpikeError without x, y and z."""
     vertex = {name: column for name, column in found.get("vertex", {}).items() if isinstance(column, np.ndarray)}
     twice = {name for element in elements if element.name == "vertex" for name in doubled(element)}
     if not set(POSITION) <= set(vertex) or twice & {*POSITION, *_NORMAL}:

@@ -39,7 +39,7 @@ class Element:
 def read_header(path: Path, data: bytes) -> tuple[str, list[Element], int]:
     """Return the byte order ("" for text), the elements, and where the body begins.
 
-    SpikeError when there is no whole header, or a line of it is not understood: the body would be misread.
+    Raise SpikeError if there is no whole header, or a line of it is not understood: the body would be misread.
     """
     lines, start = _lines(path, data)
     order: str | None = None

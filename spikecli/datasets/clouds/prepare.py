@@ -45,7 +45,7 @@ def prepare_points(
 ) -> dict[str, Any]:
     """Return the prepared data's folder, key, settings, samples a split, skipped files, and whether it was `reused`.
 
-    SpikeError when a file cannot be used and `skip_bad` is not set, the files cannot be had, or another process
+    Raise SpikeError if a file cannot be used and `skip_bad` is not set, the files cannot be had, or another process
     prepares the same data set.
     """
     place = data_dir / facts.name
@@ -71,7 +71,7 @@ def write_own(
     options: PrepareOptions,
     progress: Progress,
 ) -> Entry:
-    """Return the record's entry of a user's clouds after writing them with z up; SpikeError if one is bad."""
+    """Return the record's entry of a user's clouds after writing them with z up; raise SpikeError if one is bad."""
     settings = {**asdict(draw_of(options)), "skip_bad": options.skip_bad, "format": FORMAT, "up": facts.up}
     settings["source"] = source
     items = [Item(one.name, facts.folders.index(one.folder), str(one.split), one.path) for one in samples]

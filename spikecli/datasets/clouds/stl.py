@@ -19,7 +19,7 @@ _LOOP_END = re.compile(rb"\bendloop\b", re.IGNORECASE)
 
 
 def read_stl(path: Path, data: bytes) -> Mesh:
-    """Return the mesh of an STL file's bytes; SpikeError when it is no whole mesh."""
+    """Return the mesh of an STL file's bytes; raise SpikeError if it is no whole mesh."""
     promised = int.from_bytes(data[80:84], "little") if len(data) >= _HEADER else 0
     # Some binary files begin with `solid` too: the length tells.
     if len(data) == _HEADER + promised * _FACET.itemsize and promised:

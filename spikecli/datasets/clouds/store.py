@@ -73,7 +73,7 @@ def clouds_hash(
 
 
 def write_split(path: Path, clouds: PointClouds, settings: Mapping[str, object]) -> None:
-    """Write a split to an HDF5 file, whole or not at all; SpikeError when the disk is full."""
+    """Write a split to an HDF5 file, whole or not at all; raise SpikeError if the disk is full."""
     import h5py
 
     text = h5py.string_dtype("utf-8")
@@ -91,7 +91,7 @@ def write_split(path: Path, clouds: PointClouds, settings: Mapping[str, object])
 
 
 def read_split(path: Path) -> PointClouds:
-    """Return the split in an HDF5 file of `write_split`; SpikeError when the file is damaged."""
+    """Return the split in an HDF5 file of `write_split`; raise SpikeError if the file is damaged."""
     with stored(path, anew(path)) as file:
         points = file.array("points", "f", None, None, 3)
         classnames = file.texts("classnames")

@@ -32,7 +32,7 @@ class _Head:
 
 
 def read_text(path: Path, data: bytes) -> Cloud:
-    """Return the points of a text file, x y z first or named in a header; SpikeError when a line is no point."""
+    """Return the points of a text file, x y z first or named in a header; raise SpikeError if a line is no point."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         data = data.decode("utf-16").encode()
     if b"\r" in data:
@@ -47,7 +47,7 @@ def read_text(path: Path, data: bytes) -> Cloud:
 
 
 def first_table(path: Path, data: bytes) -> np.ndarray:
-    """Return the numbers float64 (N, k) of the first whole lines of a text file; SpikeError when it is no table."""
+    """Return the numbers float64 (N, k) of the first whole lines of a text file; raise SpikeError if it is no table."""
     data = data[: data.rfind(b"\n") + 1] or data
     return _read_body(path, data, _read_head(path, data))
 

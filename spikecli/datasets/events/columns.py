@@ -98,7 +98,7 @@ def unwrapped(t: np.ndarray, bits: int) -> np.ndarray:
 def one_stream(path: Path, streams: dict[int, str], wanted: int | None) -> list[int]:
     """Return the numbers of the event streams to try, in order: the `wanted` one, or else all from the first.
 
-    `streams` describes each by its number. SpikeError when none has the wanted number.
+    `streams` describes each by its number. Raise SpikeError if none has the wanted number.
     """
     if wanted is None:
         return sorted(streams)

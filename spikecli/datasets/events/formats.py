@@ -22,7 +22,10 @@ OVERFLOW_STEP = 1 << 13  # µs
 
 
 def read_bin(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
-    """Return the events of N-MNIST's and N-Caltech101's format: five bytes an event, x, y, and p and t in 24 bits."""
+    """Return the events of N-MNIST's and N-Caltech101's format: five bytes an event, x, y, and p and t in 24 bits.
+
+    Raise SpikeError if the file is a laser scan.
+    """
     data = path.read_bytes()
     if holds_float_points(data):
         raise SpikeError(

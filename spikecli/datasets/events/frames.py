@@ -35,7 +35,7 @@ class EqualCount:
         _check_timesteps(self.timesteps)
 
     def assign(self, t: np.ndarray) -> np.ndarray:
-        """Return the slice of each event; SpikeError when there are fewer events than slices."""
+        """Return the slice of each event; raise SpikeError if there are fewer events than slices."""
         _check_enough(len(t), self.timesteps)
         sizes = np.full(self.timesteps, len(t) // self.timesteps)
         sizes[-1] += len(t) % self.timesteps
@@ -52,7 +52,7 @@ class EqualTime:
         _check_timesteps(self.timesteps)
 
     def assign(self, t: np.ndarray) -> np.ndarray:
-        """Return the slice of each event; SpikeError when there are fewer events than slices."""
+        """Return the slice of each event; raise SpikeError if there are fewer events than slices."""
         _check_enough(len(t), self.timesteps)
         since = np.asarray(t, np.int64) - int(t[0])
         return since * self.timesteps // (int(since[-1]) + 1)
@@ -77,7 +77,7 @@ SLICINGS: dict[str, Callable[[int], Slicing]] = {"count": EqualCount, "time": Eq
 def to_frames(recording: Recording, slicing: Slicing, height: int = 0, width: int = 0) -> np.ndarray:
     """Return the counts (T, 2, H, W) int32 of `recording`; channel 0 holds p = 0; they sum to the number of events.
 
-    Height and width are the sensor's unless given. SpikeError when an event lies outside them or there are fewer
+    Height and width are the sensor's unless given. Raise SpikeError if an event lies outside them or there are fewer
     events than slices.
     """
     height, width, events = height or recording.height, width or recording.width, recording.events
@@ -107,6 +107,7 @@ def to_images(frames: np.ndarray, preset: str = "gray", size: int = 224, thresho
 
     A sensor that is not square gets a margin of the preset's ground, so that nothing is squeezed; then it is scaled
     bilinearly. `threshold` is m of the gray image: a pixel is drawn where more than m events fell.
+    Raise SpikeError for an unknown preset.
     """
     import torch
 

@@ -48,11 +48,11 @@ class Recordings(Kind[EventFacts]):
     def prepare(
         self, facts: EventFacts, data_dir: Path, options: PrepareOptions, progress: Progress, workers: int | None = None
     ) -> dict[str, Any]:
-        """Return what was prepared; SpikeError as `prepare_events`."""
+        """Return what was prepared; raise SpikeError as `prepare_events` does."""
         return prepare_events(facts, data_dir, options, progress, workers)
 
     def inspect(self, path: Path, reading: ReadOptions) -> Inspected:
-        """Return the number of events, the sensor and the duration; SpikeError as `read_own`."""
+        """Return the number of events, the sensor and the duration; raise SpikeError as `read_own` does."""
         found = read_own(path, reading)
         t = found.events["t"]
         return Inspected(len(found), (found.width, found.height), float(t[-1] - t[0]) / 1e6, found.notes)
@@ -73,21 +73,21 @@ class Recordings(Kind[EventFacts]):
         options: PrepareOptions,
         progress: Progress,
     ) -> dict[str, Any]:
-        """Return the record's entry of a user's recordings; SpikeError as `write_own`."""
+        """Return the record's entry of a user's recordings; raise SpikeError as `write_own` does."""
         return write_own(facts, place, samples, source, options, progress)
 
     def describe(self, facts: EventFacts, data_dir: Path) -> dict[str, Any]:
-        """Return facts and what is prepared; SpikeError when the record is damaged."""
+        """Return facts and what is prepared; raise SpikeError if the record is damaged."""
         return describe_events(facts, data_dir)
 
     def verify(self, facts: EventFacts, data_dir: Path, progress: Progress) -> dict[str, Any]:
-        """Return the checksums; SpikeError as `verify_events`."""
+        """Return the checksums; raise SpikeError as `verify_events` does."""
         return verify_events(facts, data_dir, progress)
 
     def load(
         self, facts: EventFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, progress: Progress
     ) -> Samples:
-        """Return the recordings of a split, framed at the data set's size; SpikeError as `load_events`."""
+        """Return the recordings of a split, framed at the data set's size; raise SpikeError as `load_events` does."""
         source = load_events(data_dir, facts.name, split)
         source = replace(source, classnames=facts.classnames) if facts.own else source
         side = config.size or facts.frame_size
@@ -103,7 +103,7 @@ class Recordings(Kind[EventFacts]):
         seed: int,
         reading: ReadOptions = AS_FOUND,
     ) -> np.ndarray:
-        """Return the file's frames (T, 2, H, W) as a network takes them; SpikeError as `read_events`."""
+        """Return the file's frames (T, 2, H, W) as a network takes them; raise SpikeError as `read_events` does."""
         framing = Framing(config.slicing, map_size(config.model), config.timesteps)
         return framing.of_recording(read_own(path, reading, facts), timesteps)
 

@@ -33,7 +33,7 @@ class EventItem:
 def find_items(facts: EventFacts, folder: Path) -> list[EventItem]:
     """Return the recordings of a data set in `folder`, at any depth; none is no error.
 
-    SpikeError when a class is unknown, or a file that a list names is missing.
+    Raise SpikeError if a class is unknown, or a file that a list names is missing.
     """
     files = [path for path in walk(folder) if re.fullmatch(facts.pattern, path.name, re.IGNORECASE)]
     return list(_LAYOUTS[facts.name](facts, folder, files))

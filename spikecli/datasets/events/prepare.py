@@ -38,8 +38,8 @@ def prepare_events(
 ) -> dict[str, Any]:
     """Prepare a data set under DATA_DIR/NAME and return its description as `describe_events` does, with "reused".
 
-    SpikeError when there is no source, a recording is broken, or another process prepares the same data set; what was
-    prepared before then still stands.
+    Raise SpikeError if there is no source, a recording is broken, or another process prepares the same data set; what
+    was prepared before then still stands.
     """
     refuse_point_options(facts.name, facts.kind, options)
     name, place = facts.name, data_dir / facts.name
@@ -72,7 +72,7 @@ def write_own(
     options: PrepareOptions,
     progress: Progress,
 ) -> Entry:
-    """Return the record's entry of a user's recordings after writing them; SpikeError when one cannot be read."""
+    """Return the record's entry of a user's recordings after writing them; raise SpikeError if one cannot be read."""
     asked = options.reading
     given = [asked.time_unit, asked.stream, asked.columns]
     settings = {
@@ -126,7 +126,7 @@ def describe_events(facts: EventFacts, data_dir: Path) -> dict[str, Any]:
 
 
 def verify_events(facts: EventFacts, data_dir: Path, progress: Progress = Progress()) -> dict[str, Any]:
-    """Return recordings, events and sha256 of each split after reading it all; SpikeError when one bit changed."""
+    """Return recordings, events and sha256 of each split after reading it all; raise SpikeError if one bit changed."""
     name = facts.name
     place, entry = current_entry(data_dir, name, RECORD)
     for part in entry["splits"].values():
@@ -195,7 +195,10 @@ def _items_in(
 
 
 def _check_complete(facts: EventFacts, items: list[EventItem], sources: list[Path]) -> list[str]:
-    """Return a note on the classes without recordings; SpikeError when a split has none, or the layout promised all."""
+    """Return a note on the classes without recordings.
+
+    Raise SpikeError if a split has none, or the layout promised all.
+    """
     where = ", ".join(str(path) for path in sources)
     found = {item.split for item in items}
     missing = [split for split in SPLITS if split not in found]

@@ -43,8 +43,9 @@ def read_events(
     """Return the recording in `path`; `options` override the file and any guess.
 
     `size` (width, height) is that of the data set the file is from; `expected` is the sensor of the data that a network
-    was trained on, taken where the file names none and its events fit. SpikeError when the format is unknown, the file
-    is broken or empty, a coordinate lies outside the sensor, or time runs backwards by more than BACKWARD_TOLERANCE.
+    was trained on, taken where the file names none and its events fit. Raise SpikeError if the format is unknown, the
+    file is broken or empty, a coordinate lies outside the sensor, or time runs backwards by more than
+    BACKWARD_TOLERANCE.
     """
     path = Path(path)
     return check_events(decode(path, options), path, options.sensor or size, expected)

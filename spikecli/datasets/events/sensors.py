@@ -34,7 +34,7 @@ def sensor_of_camera(text: str) -> Size | None:
 def sensor_around(right: int, bottom: int, path: Path) -> tuple[Size, str]:
     """Return the smallest known sensor with a pixel (right, bottom), or else just that extent, and a note of the guess.
 
-    SpikeError when no camera is so large.
+    Raise SpikeError if no camera is so large.
     """
     extent = (right + 1, bottom + 1)
     if max(extent) > LARGEST_SIDE:

@@ -61,7 +61,7 @@ class EventSplit:
 def split_frames(split: EventSplit, slicing: Slicing, indices: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
     """Return the counts (S, T, 2, H, W) int32 of the recordings at `indices` (all unless given), in that order.
 
-    SpikeError when a recording has fewer events than there are slices, or an index is out of range.
+    Raise SpikeError if a recording has fewer events than there are slices, or an index is out of range.
     """
     chosen = np.arange(len(split)) if indices is None else np.asarray(indices, np.int64)
     if len(chosen) and not (chosen.min() >= 0 and chosen.max() < len(split)):
@@ -96,7 +96,7 @@ def _runs(chosen: np.ndarray, offsets: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def load_events(data_dir: Path, name: str, split: str) -> EventSplit:
-    """Return a split of `name` as prepared last; SpikeError when it is not prepared or its file is damaged."""
+    """Return a split of `name` as prepared last; raise SpikeError if it is not prepared or its file is damaged."""
     path, _, part = current_part(data_dir, name, split, RECORD)
     with stored(path, anew(path)) as file:
         classnames, offsets = file.texts("classnames"), file.array("offsets", "i", None).astype(np.int64)

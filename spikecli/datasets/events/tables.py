@@ -32,7 +32,10 @@ def columns_by_name(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def columns_of_table(path: Path, table: np.ndarray, options: ReadOptions) -> Columns:
-    """Return the events of a table (N, 4), its columns in the order of `options` or the one their values fit."""
+    """Return the events of a table (N, 4), its columns in the order of `options` or the one their values fit.
+
+    Raise SpikeError if the table has not four columns, or its values fit no order.
+    """
     if table.ndim != 2 or table.shape[1] != 4:
         raise SpikeError(
             f"{path} has an array of shape {table.shape}; wanted events: fields x, y, t, p or four columns; "
@@ -52,7 +55,7 @@ def columns_of_table(path: Path, table: np.ndarray, options: ReadOptions) -> Col
 
 
 def _order_of(path: Path, table: np.ndarray) -> tuple[str, bool]:
-    """Return the order of four columns, and whether it is the usual x y t p; SpikeError when values do not tell.
+    """Return the order of four columns, and whether it is the usual x y t p; raise SpikeError if values do not tell.
 
     Polarity has two values, time ascends (but for small steps back), x and y are pixels.
     """
@@ -122,7 +125,10 @@ def checked_columns(
     options: ReadOptions,
     hint: TimeUnit | None = None,
 ) -> Columns:
-    """Return the columns of arrays x, y, t, p: whole pixels, times in µs, polarities 0 and 1; SpikeError otherwise."""
+    """Return the columns of arrays x, y, t, p: whole pixels, times in µs, polarities 0 and 1.
+
+    Raise SpikeError for other values.
+    """
     arrays = {axis: np.ravel(array) for axis, array in found.items()}
     lengths = {len(array) for array in arrays.values()}
     if len(lengths) != 1:

@@ -30,7 +30,7 @@ def read_text(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     """Return the events of a text file, separated by spaces, tabs, commas or semicolons.
 
     Before them may come comments, the names of the columns, and a line with width and height of the sensor. A fifth
-    column, as v2e adds one, is not read. SpikeError when lines differ or a word is no number.
+    column, as v2e adds one, is not read. Raise SpikeError if lines differ or a word is no number.
     """
     data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     head = _head(path, data)

@@ -30,8 +30,8 @@ class Timed(NamedTuple):
 def in_microseconds(path: Path, t: np.ndarray, pixels: int, options: ReadOptions, hint: TimeUnit | None) -> Timed:
     """Return times t (N,) in µs: in the unit of `options`, or else in the one that their values are plausible in.
 
-    `pixels` are those that the events cover; `hint` is the unit that tables of this order are known to have. SpikeError
-    when no unit gives a plausible recording: then the user has to say it.
+    `pixels` are those that the events cover; `hint` is the unit that tables of this order are known to have. Raise
+    SpikeError if no unit gives a plausible recording: then the user has to say it.
     """
     if options.time_unit is not None:
         return Timed(_scaled(path, t, options.time_unit), "")
@@ -78,7 +78,7 @@ def _unit_of_fractions(t: np.ndarray) -> TimeUnit:
 
 
 def _unit_of_whole(path: Path, t: np.ndarray, pixels: int, hint: TimeUnit | None) -> TimeUnit:
-    """Return µs unless the values speak against it; SpikeError when these are neither µs nor what `hint` says."""
+    """Return µs unless the values speak against it; raise SpikeError if these are neither µs nor what `hint` says."""
     least, most, count = float(t.min()), float(t.max()), len(t)
     for unit in ("us", "ns", "ms"):
         if _EPOCHS[unit][0] <= least and most <= _EPOCHS[unit][1]:

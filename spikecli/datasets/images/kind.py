@@ -49,11 +49,11 @@ class Pictures(Kind[ImageFacts]):
     def prepare(
         self, facts: ImageFacts, data_dir: Path, options: PrepareOptions, progress: Progress, workers: int | None = None
     ) -> dict[str, Any]:
-        """Return what was prepared; SpikeError as `prepare_images`."""
+        """Return what was prepared; raise SpikeError as `prepare_images` does."""
         return prepare_images(facts, data_dir, options, progress, workers)
 
     def inspect(self, path: Path, reading: ReadOptions) -> Inspected:
-        """Return the number of pixels and the size (width, height); SpikeError as `picture_size`."""
+        """Return the number of pixels and the size (width, height); raise SpikeError as `picture_size` does."""
         width, height = picture_size(path)
         return Inspected(width * height, (width, height))
 
@@ -70,21 +70,21 @@ class Pictures(Kind[ImageFacts]):
         options: PrepareOptions,
         progress: Progress,
     ) -> dict[str, Any]:
-        """Return the record's entry of a user's pictures; SpikeError as `write_own`."""
+        """Return the record's entry of a user's pictures; raise SpikeError as `write_own` does."""
         return write_own(facts, place, samples, source, progress)
 
     def describe(self, facts: ImageFacts, data_dir: Path) -> dict[str, Any]:
-        """Return facts and what is prepared; SpikeError when the record is damaged."""
+        """Return facts and what is prepared; raise SpikeError if the record is damaged."""
         return describe_images(facts, data_dir)
 
     def verify(self, facts: ImageFacts, data_dir: Path, progress: Progress) -> dict[str, Any]:
-        """Return the checksums; SpikeError as `verify_images`."""
+        """Return the checksums; raise SpikeError as `verify_images` does."""
         return verify_images(facts, data_dir, progress)
 
     def load(
         self, facts: ImageFacts, data_dir: Path, split: str, config: TrainConfig, fixed: bool, progress: Progress
     ) -> Samples:
-        """Return the images of a split; SpikeError as `load_images`."""
+        """Return the images of a split; raise SpikeError as `load_images` does."""
         found = load_images(data_dir, facts.name, split)
         return replace(found, classnames=facts.classnames) if facts.own else found
 
@@ -97,7 +97,7 @@ class Pictures(Kind[ImageFacts]):
         seed: int,
         reading: ReadOptions = AS_FOUND,
     ) -> np.ndarray:
-        """Return the picture (3, H, W) at the network's size; SpikeError as `read_picture`."""
+        """Return the picture (3, H, W) at the network's size; raise SpikeError as `read_picture` does."""
         return read_picture(path, map_size(config.model))
 
     def defaults(self, facts: ImageFacts, model: str | None = None) -> Defaults:

@@ -10,7 +10,7 @@ from spikecli.errors import SpikeError
 
 
 def picture_size(path: Path) -> tuple[int, int]:
-    """Return width and height of the picture in a file; SpikeError when it cannot be read."""
+    """Return width and height of the picture in a file; raise SpikeError if it cannot be read."""
     _, height, width = read_picture(path, None).shape
     return width, height
 
@@ -18,7 +18,7 @@ def picture_size(path: Path) -> tuple[int, int]:
 def read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
     """Return the picture in a file as (3, H, W) uint8, scaled to `size` (None: its own size).
 
-    SpikeError when it cannot be read.
+    Raise SpikeError if it cannot be read.
     """
     from PIL import Image, UnidentifiedImageError
 

@@ -66,7 +66,7 @@ class Images:
 def read_binary(path: Path, facts: ImageFacts) -> tuple[np.ndarray, np.ndarray]:
     """Return the images (S, 3, 32, 32) uint8 and labels (S,) of a file of fixed-size records: labels, then pixels.
 
-    SpikeError when the file ends within a record or names a class that is not there.
+    Raise SpikeError if the file ends within a record or names a class that is not there.
     """
     with reading(path, "fetch it again"):
         content = np.fromfile(path, np.uint8)
@@ -83,7 +83,7 @@ def read_binary(path: Path, facts: ImageFacts) -> tuple[np.ndarray, np.ndarray]:
 
 
 def load_images(data_dir: Path, dataset: str, split: str) -> Images:
-    """Return a split as prepared last; SpikeError when it is not prepared or its file is damaged."""
+    """Return a split as prepared last; raise SpikeError if it is not prepared or its file is damaged."""
     path, _, part = current_part(data_dir, dataset, split, RECORD)
     with stored(path, anew(path)) as file:
         images, classnames = file.array("images", "u", None, 3, None, None), file.texts("classnames")
@@ -108,7 +108,7 @@ def prepare_images(
 ) -> dict[str, Any]:
     """Prepare a data set under DATA_DIR/NAME and return its description as `describe_images` does, with "reused".
 
-    SpikeError when there is no source, it lacks a file or holds a broken one, or another process prepares the same.
+    Raise SpikeError if there is no source, it lacks a file or holds a broken one, or another process prepares the same.
     """
     refuse_point_options(facts.name, facts.kind, options)
     name, place = facts.name, data_dir / facts.name
@@ -133,7 +133,7 @@ def prepare_images(
 
 
 def write_own(facts: ImageFacts, place: Path, samples: Sequence[OwnSample], source: str, progress: Progress) -> Entry:
-    """Return the record's entry of a user's pictures after writing them; SpikeError when one cannot be read."""
+    """Return the record's entry of a user's pictures after writing them; raise SpikeError if one cannot be read."""
     settings = {"dataset": facts.name, "format": _FORMAT, "size": list(facts.size), "source": source}
     splits = {}
     for split in ("train", "test"):
@@ -171,7 +171,7 @@ def describe_images(facts: ImageFacts, data_dir: Path) -> dict[str, Any]:
 
 
 def verify_images(facts: ImageFacts, data_dir: Path, progress: Progress = Progress()) -> dict[str, Any]:
-    """Return images and sha256 of each split after reading it all; SpikeError when one bit changed."""
+    """Return images and sha256 of each split after reading it all; raise SpikeError if one bit changed."""
     name = facts.name
     place, entry = current_entry(data_dir, name, RECORD)
     progress.on_phase(f"Verifying {name}", len(entry["splits"]))

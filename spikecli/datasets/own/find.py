@@ -27,8 +27,8 @@ _SPLITS = {
 def find_samples(files: Sequence[Path], root: Path, class_pattern: str | None, group: str | None) -> list[OwnSample]:
     """Return a sample for each of the `files` under `root`, by its folders or by patterns of its path.
 
-    A folder named train or test says the split; the first other folder below those that all files share says the
-    class. SpikeError when a file has no class, or a sample is there twice.
+    A folder named train or test says the split; the first other folder below those that all files share says the class.
+    Raise SpikeError if a file has no class, or a sample is there twice.
     """
     inner = [path.relative_to(root) for path in files]
     shared = PurePath(commonpath([str(path.parent) for path in inner])).parts if inner else ()
@@ -49,7 +49,7 @@ def find_samples(files: Sequence[Path], root: Path, class_pattern: str | None, g
 def listed_samples(path: Path, group: str | None) -> list[OwnSample]:
     """Return the samples of a list: CSV with the columns path,class[,split], or TOML with [[samples]] of such keys.
 
-    Paths are relative to the list. SpikeError when the list is wrong or a file is missing.
+    Paths are relative to the list. Raise SpikeError if the list is wrong or a file is missing.
     """
     rows = _csv_rows(path) if path.suffix.lower() == ".csv" else _toml_rows(path)
     samples = []

@@ -45,7 +45,7 @@ class Found:
 def prepare_own(data_dir: Path, name: str, options: PrepareOptions, progress: Progress = Progress()) -> dict[str, Any]:
     """Find and, unless `options.dry_run`, prepare a user's data set; return the report, with "reused".
 
-    SpikeError when the source, a name, a class or a file is wrong, or another process prepares the same.
+    Raise SpikeError if the source, a name, a class or a file is wrong, or another process prepares the same.
     """
     check_name(name)
     if options.source is None:

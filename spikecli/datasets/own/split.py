@@ -42,8 +42,8 @@ def with_splits(
     """Return the samples, each with a split, and notes on classes that cannot be split.
 
     A sample with a split, given or saved (`kept`), keeps it, with its group. Of the others, whole groups of each class
-    are drawn for the test part until `fraction` of the class is there; a class keeps a sample to train on. SpikeError
-    when a group is of both splits, or a part would be empty.
+    are drawn for the test part until `fraction` of the class is there; a class keeps a sample to train on. Raise
+    SpikeError if a group is of both splits, or a part would be empty.
     """
     decided = _decided(samples, kept)
     notes, rng = [], np.random.default_rng([seed, 1])

@@ -42,7 +42,7 @@ def read_shape(source: str, data_dir: Path, points: int | None, seed: int, readi
 def read_shapes(
     sources: Sequence[str], data_dir: Path, points: int | None, seed: int, reading: ReadOptions = AS_FOUND
 ) -> list[Shape]:
-    """Return the clouds that `sources` name, no two of one name; SpikeError when one cannot be read."""
+    """Return the clouds that `sources` name, no two of one name; raise SpikeError if one cannot be read."""
     found = [read_shape(source, data_dir, points, seed, reading) for source in sources]
     names = told_apart([shape.name for shape in found], sources)
     return [replace(shape, name=name) for shape, name in zip(found, names, strict=True)]

@@ -71,7 +71,10 @@ def _with_paper(frame: Image, image: Image) -> list[int]:
 
 
 def save_mp4(images: Iterable[Image], path: Path, rate: float = RATE, sample: Image | None = None) -> None:
-    """Write the images as an MP4 film that every browser plays, `rate` a second; `sample` is not used."""
+    """Write the images as an MP4 film that every browser plays, `rate` a second; `sample` is not used.
+
+    Raise SpikeError if ffmpeg fails.
+    """
     program, images = ffmpeg(), iter(images)
     first = next(images)
     given = f"-f rawvideo -pix_fmt rgb24 -s {first.width}x{first.height} -r {rate} -i -"

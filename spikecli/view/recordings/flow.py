@@ -52,7 +52,10 @@ def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
 
 
 def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
-    """Draw CLIP's pictures of recordings and its predictions step by step; as `look_at_events`."""
+    """Draw CLIP's pictures of recordings and its predictions step by step.
+
+    Raise SpikeError as `look_at_events` does, and unless `out` is a PNG.
+    """
     if look.suffix != ".png":
         found = f"found {look.out}" if look.out else "found no --out"
         raise SpikeError(f"{found}; wanted a .png: what CLIP sees is shown in a still picture; give --out FILE.png")
