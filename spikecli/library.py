@@ -29,7 +29,6 @@ from spikecli.evaluation.evaluate import evaluate as rows_of
 from spikecli.evaluation.how import How
 from spikecli.evaluation.stopping import StopRule, distinct_steps, runs_of, sure_probabilities
 from spikecli.settings.config import TrainConfig
-from spikecli.settings.networks import map_size
 from spikecli.settings.neuron import NeuronConfig
 from spikecli.training import train as training
 from spikecli.training.runs import Epoch
@@ -202,7 +201,7 @@ def _inputs(trained: Trained, source: Source, timesteps: int, seed: int) -> np.n
     if isinstance(source, str | Path):
         return files_for(facts, config, [Path(source)], timesteps, seed)[0]
     if isinstance(source, Recording) and kind == "events":
-        return Framing(config.slicing, map_size(config.model), config.timesteps).of_recording(source, timesteps)
+        return Framing.of_config(config).of_recording(source, timesteps)
     if isinstance(source, np.ndarray) and kind == "points" and source.ndim == 2 and source.shape[1] in (3, 6):
         cloud = Cloud(source.astype(np.float32))
         return draw_points(cloud, config.points, "uniform", np.random.default_rng(seed))

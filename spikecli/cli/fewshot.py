@@ -15,6 +15,7 @@ from spikecli.cli.options import complete
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
+from spikecli.settings.fewshot import Norms, Smoothed, TextLength
 
 _FITTING = "How the adapter is fitted"
 
@@ -31,7 +32,18 @@ Views = Annotated[
 Select = Annotated[
     bool, typer.Option("--select", help="Choose epochs and blend on held-out shots.", rich_help_panel=_FITTING)
 ]
-
+Text = Annotated[
+    TextLength,
+    typer.Option(help="Of length 1: each step's text feature, or all T (whole, released).", rich_help_panel=_FITTING),
+]
+NormsOf = Annotated[
+    Norms,
+    typer.Option(help="Batch statistics of all steps, or of each alone (step, released).", rich_help_panel=_FITTING),
+]
+SmoothedOver = Annotated[
+    Smoothed,
+    typer.Option(help="Classes that share label smoothing: all, or the others (released).", rich_help_panel=_FITTING),
+]
 
 Shots = Annotated[int, typer.Option(min=1, help="Training recordings of each class.")]
 Runs = Annotated[int, typer.Option(min=1, help="Draws of shots.")]
@@ -47,6 +59,9 @@ class Fitted:
     blend: Blend = 0.6
     views: Views = 4
     select: Select = False
+    text_length: Text = "each"
+    norms: NormsOf = "pooled"
+    smoothed: SmoothedOver = "all"
 
 
 @with_groups
@@ -76,7 +91,9 @@ def fewshot(
 
     begin = perf_counter()
     console = Console(speech.as_json, speech.quiet)
-    fitting = Fitting(how.adapter, how.epochs, how.blend)
+    fitting = Fitting(
+        how.adapter, how.epochs, how.blend, text_length=how.text_length, norms=how.norms, smoothed=how.smoothed
+    )
     question = zeroshot.ask_about(dataset, *zeroshot.read_words(words.classes, words.templates), look.data_dir)
     threshold = zeroshot.facts_of_recordings(dataset, look.data_dir).threshold
     viewing = Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)

@@ -9,6 +9,8 @@ from typing import Literal
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 
+SplitOrder = Literal["number", "text"]
+
 
 @dataclass(frozen=True)
 class PrepareOptions:
@@ -26,8 +28,15 @@ class PrepareOptions:
     group: str | None = None  # pattern of a file's path: samples with the same match stay in one split
     class_pattern: str | None = None  # of a file's name
     dry_run: bool = False  # show what was found, write nothing
+    split_order: SplitOrder | None = None  # of file names, where no official split is; None: number
     wait: bool = False  # for another process that prepares the same data set
     reading: ReadOptions = AS_FOUND
+
+
+def refuse_split_order(name: str, options: PrepareOptions) -> None:
+    """Raise SpikeError if an order of the split is given for a data set `name` whose split does not follow names."""
+    if options.split_order is not None:
+        raise SpikeError(f"found --split-order, but the split of {name} does not follow file names; remove it")
 
 
 def refuse_point_options(name: str, kind: str, options: PrepareOptions) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,9 +21,17 @@ NEURONS: dict[str, NeuronConfig | None] = {"spiking": SPIKING, "relu": None}
 class InterTimestepAdapter(nn.Module):
     """F_t = blend·a_t + (1 − blend)·f_t, where a_t has passed a narrow layer of neurons that remember earlier steps."""
 
-    def __init__(self, dim: int, neuron: NeuronConfig | None = SPIKING, blend: float = 0.6, dropout: float = 0.5):
+    def __init__(
+        self,
+        dim: int,
+        neuron: NeuronConfig | None = SPIKING,
+        blend: float = 0.6,
+        dropout: float = 0.5,
+        norms_by_step: bool = False,
+    ) -> None:
         super().__init__()
         self.blend = blend
+        self.norms_by_step = norms_by_step  # in training a norm takes each step's statistics by itself, as released
         self.norm_in: nn.Module = nn.BatchNorm1d(dim)
         self.down = nn.Linear(dim, dim // 8)
         self.norm_down: nn.Module = nn.BatchNorm1d(dim // 8)
@@ -32,11 +41,15 @@ class InterTimestepAdapter(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return F (T, B, D) for CLIP's image features f (T, B, D), which are not normalized."""
-        f = features.flatten(0, 1)  # (T·B, D): statistics are those of all steps
-        x = self.norm_down(self.down(self.dropout(self.norm_in(f))))
-        h = self.neuron(x.unflatten(0, features.shape[:2]))  # (T, B, D/8), the membrane carried over T
+        x = self._normed(self.norm_down, self.down(self.dropout(self._normed(self.norm_in, features))))
+        h = self.neuron(x)  # (T, B, D/8), the membrane carried over T
         a = functional.relu(self.up(self.dropout(h)))  # (T, B, D)
         return self.blend * a + (1 - self.blend) * features
+
+    def _normed(self, norm: nn.Module, x: Tensor) -> Tensor:  # (T, B, C) → (T, B, C)
+        if self.norms_by_step and self.training:
+            return torch.stack([norm(step) for step in x])
+        return norm(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
     def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the name of its layer of neurons and that of the layer that reads the spikes."""

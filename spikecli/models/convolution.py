@@ -11,28 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spikecli.machine import processes
 from spikecli.models import work
-from spikecli.models.layers import BatchNorm
+from spikecli.models.map_norm import MapNorm
 from spikecli.models.plain import Linear
 from spikecli.models.unshared import UnsharedConvolution
 from spikecli.neurons.answers import Product
-from spikecli.settings.networks import MapConfig
 
 Size = tuple[int, int]  # height, width
 NeuronFactory = Callable[[int, Size], nn.Module]
-MEETING = 0.5**0.5  # α where two branches meet (2307.04356)
-
-# What a batch norm's scale begins with: 1, or α·θ as in tdBN, so that what two branches bring adds up to one variance.
-NORM_SCALES: dict[str, Callable[[float, float], float]] = {
-    "plain": lambda alpha, threshold: 1.0,
-    "tdbn": lambda alpha, threshold: alpha * threshold,
-}
-
-
-def norm_scale(config: MapConfig, alpha: float = 1.0) -> float:
-    """Return the initial scale of batch norms in the network of `config`."""
-    return NORM_SCALES[config.batch_norm](alpha, config.neuron.threshold if config.neuron else 1.0)
 
 
 def scaled(channels: int, width: float) -> int:
@@ -87,19 +73,6 @@ class Convolution(nn.Conv2d):
         """Return x (..., H, W, inputs) convolved with `weight`, as (..., H', W', outputs)."""
         y = functional.conv2d(_nchw(x), weight, bias, self.stride, self.padding)
         return _maps(y, x.shape[:-3])
-
-
-class MapNorm(BatchNorm):
-    """BatchNorm on maps; a single process trains with torch's own, which takes half the time or less."""
-
-    def forward(self, y: Tensor) -> Tensor:
-        if not self.training or processes.world() > 1:
-            return super().forward(y)
-        running = self.running_mean, self.running_var
-        rows = y.reshape(-1, y.shape[-1])
-        return functional.batch_norm(rows, *running, self.weight, self.bias, True, self.momentum, self.eps).view(
-            y.shape
-        )
 
 
 class ConvNorm(Convolution):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional
 
-from spikecli.models.convolution import Classifier, GlobalPool
-from spikecli.models.layers import LinearNorm
-from spikecli.settings.networks import ModelConfig
+from spikecli.models import exits as exit_layers
+from spikecli.settings.networks import JointConfig, ModelConfig
 
 Exits = list[tuple[Tensor, Tensor]]  # logits (T, B, K) and feature (T, B, F) of each exit, the network's end last
 LAST = "out"  # the last layer of every network
@@ -61,53 +59,69 @@ def shared_weights(network: nn.Module) -> list[tuple[str, Tensor]]:
     ]
 
 
+def exit_weights(exits: nn.ModuleList) -> list[tuple[int, str, Tensor]]:
+    """Return (exit, name, weight) of the exits' weights that are made from shared bases."""
+    return [
+        (number, name, weight)
+        for number, leave in enumerate(exits)
+        if getattr(leave, "shares_bases", False)
+        for name, weight in shared_weights(leave)
+    ]
+
+
 def _layer(network: nn.Module, weight: str) -> nn.Module:
     return network.get_submodule(weight.rpartition(".")[0])
 
 
-class Exit(nn.Module):
-    """Mean over places → linear → batch norm: a feature. ReLU → linear: logits. Only training uses it."""
-
-    def __init__(self, channels: int, features: int, classes: int) -> None:
-        super().__init__()
-        self.pool = GlobalPool()
-        self.feature = LinearNorm(channels, features)
-        self.out = Classifier(features, classes)
-
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:  # (T, B, H, W, C) → (T, B, K), (T, B, F)
-        feature = self.feature(self.pool(maps))
-        return self.out(functional.relu(feature)), feature
-
-
 class Branch(nn.Module):
-    """One of the two networks: its singular values, its exits, and the weights that are not shared."""
+    """One of the two networks: its singular values, its exits, and the weights that are not shared.
 
-    def __init__(self, network: nn.Module, sigma: list[Tensor], classes: int) -> None:
+    `stages` names the outputs that `exits` read, one each.
+    """
+
+    def __init__(self, network: nn.Module, stages: list[str], exits: nn.ModuleList, sigma: list[Tensor]) -> None:
         super().__init__()
         self.network = network
         self.sigma = nn.ParameterList(nn.Parameter(each.clone()) for each in sigma)
+        self.stages = stages
+        self.exits = exits
         self.names = [name for name, _ in shared_weights(network)]
+        self.exit_names = [(number, name) for number, name, _ in exit_weights(exits)]
         for name in self.names:
             _layer(network, name).register_parameter("weight", None)
-        exits = list(getattr(network, "exits", tuple)())
-        self.stages = [name for name, _ in exits]
-        last = network.get_submodule(LAST)
-        assert isinstance(last, nn.Linear)
-        self.exits = nn.ModuleList(Exit(channels, last.in_features, classes) for _, channels in exits)
+        for number, name in self.exit_names:
+            _layer(exits[number], name).register_parameter("weight", None)
 
-    def weights(self, bases: nn.ModuleList) -> dict[str, Tensor]:
-        """Return the weights made from this branch's singular values, by their names in its network."""
-        made = (base(sigma) for base, sigma in zip(bases, self.sigma, strict=True))
-        return dict(zip(self.names, made, strict=True))
+    def classifiers(self) -> list[nn.Linear]:
+        """Return the classifiers of the exits and, last, of the network's end."""
+        found = [*(leave.get_submodule(LAST) for leave in self.exits), self.network.get_submodule(LAST)]
+        return [layer for layer in found if isinstance(layer, nn.Linear)]
 
-    def answer(self, x: Tensor, timesteps: int, bases: nn.ModuleList) -> Tensor:
+    def drop_biases(self) -> None:
+        """Leave out the biases of all classifiers, which are then given to each pass."""
+        for classifier in self.classifiers():
+            classifier.register_parameter("bias", None)
+
+    def weights(self, bases: nn.ModuleList, biases: Sequence[Tensor] = ()) -> dict[str, Tensor]:
+        """Return the weights made from this branch's singular values, and a common bias of its end, by their names."""
+        pairs = zip(self.names, bases, self.sigma, strict=False)  # those of the exits come after the network's
+        made = {name: base(sigma) for name, base, sigma in pairs}
+        return {**made, f"{LAST}.bias": biases[-1]} if len(biases) else made
+
+    def answer(self, x: Tensor, timesteps: int, bases: nn.ModuleList, biases: Sequence[Tensor] = ()) -> Tensor:
         """Return the network's logits (T, B, K)."""
-        return functional_call(self.network, self.weights(bases), (x, timesteps))
+        return functional_call(self.network, self.weights(bases, biases), (x, timesteps))
 
-    def forward(self, x: Tensor, timesteps: int, bases: nn.ModuleList) -> Exits:
+    def forward(self, x: Tensor, timesteps: int, bases: nn.ModuleList, biases: Sequence[Tensor] = ()) -> Exits:
         with self._kept() as maps:
-            logits = self.answer(x, timesteps, bases)
-        found = [leave(maps[stage]) for stage, leave in zip(self.stages, self.exits, strict=True)]
+            logits = self.answer(x, timesteps, bases, biases)
+        given: list[dict[str, Tensor]] = [{f"{LAST}.bias": bias} for bias in biases[:-1]] or [{} for _ in self.exits]
+        for place, (number, name) in enumerate(self.exit_names, len(self.names)):
+            given[number][name] = bases[place](self.sigma[place])
+        found = [
+            functional_call(leave, one, (maps[stage],))
+            for stage, leave, one in zip(self.stages, self.exits, given, strict=True)
+        ]
         return [*found, (logits, maps[LAST])]
 
     @contextmanager
@@ -140,18 +154,28 @@ class Joint(nn.Module):
         snn = make(config)
         ann = make(config.as_ann())
         ann.register_forward_pre_hook(_at_once)
+        last = snn.get_submodule(LAST)
+        assert isinstance(last, nn.Linear)
+        stages, leaves = exit_layers.build(config, snn, last.in_features)
+        _, others = exit_layers.build(config.as_ann(), ann, last.in_features)
         pairs = [decomposed(weight) for _, weight in shared_weights(snn)]
+        pairs += [decomposed(weight) for _, _, weight in exit_weights(leaves)]
         self.bases = nn.ModuleList(bases for bases, _ in pairs)
         sigma = [values for _, values in pairs]
-        self.snn = Branch(snn, sigma, config.classes)
-        self.ann = Branch(ann, sigma, config.classes)
+        self.snn = Branch(snn, stages, leaves, sigma)
+        self.ann = Branch(ann, stages, others, sigma)
+        self.biases = nn.ParameterList()  # of the classifiers, the end's last; empty where each network has its own
+        if isinstance(config, JointConfig) and config.exit_bias == "common":
+            self.biases.extend(classifier.bias for classifier in self.snn.classifiers())
+            self.snn.drop_biases()
+            self.ann.drop_biases()
 
     def forward(self, x: Tensor, timesteps: int = 1) -> Tensor:
         """Return the spiking network's logits of each step; training reads the exits of both branches by hooks."""
         if not self.training:
-            return self.snn.answer(x, timesteps, self.bases)
-        self.ann(x, 1, self.bases)
-        return self.snn(x, timesteps, self.bases)[-1][0]
+            return self.snn.answer(x, timesteps, self.bases, tuple(self.biases))
+        self.ann(x, 1, self.bases, tuple(self.biases))
+        return self.snn(x, timesteps, self.bases, tuple(self.biases))[-1][0]
 
     def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the wiring of the ordinary spiking network."""
@@ -166,8 +190,9 @@ class Joint(nn.Module):
         """Return one of the two as an ordinary network with W = U·diag(σ)·V in each layer."""
         part = getattr(self, branch)
         network = copy.deepcopy(part.network)
-        for name, weight in part.weights(self.bases).items():
-            _layer(network, name).register_parameter("weight", nn.Parameter(weight.contiguous()))
+        for name, value in part.weights(self.bases, tuple(self.biases)).items():
+            kept = nn.Parameter(value.clone(memory_format=torch.contiguous_format))
+            _layer(network, name).register_parameter(name.rpartition(".")[2], kept)
         return network.train(self.training)
 
 
@@ -183,4 +208,7 @@ def ordinary(tensors: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor
     for number, (name, weight) in enumerate(shared_weights(network)):
         u, sigma, v = (tensors[key] for key in (f"bases.{number}.u", f"snn.sigma.{number}", f"bases.{number}.v"))
         found[name] = product(u, sigma, v, weight.shape)
+    common = [name for name in tensors if name.startswith("biases.")]
+    if common:
+        found[f"{LAST}.bias"] = tensors[max(common, key=lambda name: int(name.rpartition(".")[2]))]
     return found

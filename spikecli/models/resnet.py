@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from spikecli import neurons
 from spikecli.models.convolution import (
-    MEETING,
     AveragePool,
     Classifier,
     ConvFire,
@@ -23,9 +22,9 @@ from spikecli.models.convolution import (
     Size,
     after,
     as_maps,
-    norm_scale,
     scaled,
 )
+from spikecli.models.map_norm import MEETING, norm_scale, with_norm_scope
 from spikecli.settings.networks import ResNetConfig
 
 
@@ -164,4 +163,4 @@ class ResNet(nn.Module):
 
 def build(config: ResNetConfig) -> ResNet:
     """Return the ResNet that `config` describes, with fresh weights from torch's generator."""
-    return ResNet(plan_of(config), partial(neurons.build, config.neuron), config)
+    return with_norm_scope(ResNet(plan_of(config), partial(neurons.build, config.neuron), config), config)

@@ -18,9 +18,9 @@ from spikecli.models.convolution import (
     NeuronFactory,
     after,
     as_maps,
-    norm_scale,
     scaled,
 )
+from spikecli.models.map_norm import norm_scale, with_norm_scope
 from spikecli.settings.networks import MapConfig
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # (channels, layers); each stage but the first pools first
@@ -67,4 +67,4 @@ class VGG(nn.Module):
 
 def build(config: MapConfig) -> VGG:
     """Return the VGG-16 that `config` describes, with fresh weights from torch's generator."""
-    return VGG(partial(neurons.build, config.neuron), config)
+    return with_norm_scope(VGG(partial(neurons.build, config.neuron), config), config)

@@ -26,7 +26,7 @@ from spikecli.neuroclip.fitting import Fitting, accuracy, adapted_logits, build_
 from spikecli.neuroclip.zeroshot import Question, facts_of_recordings, spread, text_features, zero_shot_logits
 from spikecli.progress import Progress
 
-_FITTING = {"adapter": str, "epochs": at_least(1), "blend": float}
+_FITTING = {"adapter": str, "epochs": at_least(1), "blend": float}  # later fields have defaults
 _VIEWING = {"timesteps": at_least(1), "slicing": str, "preset": str, "normalization": str, "threshold": at_least(0)}
 _ABOUT = {"fitting": _FITTING, "viewing": _VIEWING, "classnames": [str], "templates": [str], "clip": list}
 
@@ -137,6 +137,9 @@ def summary(task: Task, runs: Sequence[FewshotRun], shots: int, seed: int, secon
         "runs": len(runs),
         "seed": seed,
         "adapter": runs[0].fitting.adapter,
+        "text_length": runs[0].fitting.text_length,
+        "norms": runs[0].fitting.norms,
+        "smoothed": runs[0].fitting.smoothed,
         "chosen": [{"epochs": run.fitting.epochs, "blend": run.fitting.blend} for run in runs],
         "zero_shot_accuracy": runs[0].zero_shot_accuracy,
         "instance_accuracy": mean,
@@ -168,13 +171,15 @@ class Adapted:
     clip: ClipModel
     viewing: Viewing
     question: Question
+    fitting: Fitting
 
     def classify(self, paths: Sequence[Path], reading: ReadOptions = AS_FOUND) -> Iterator[tuple[Path, list[float]]]:
         """Yield each recording's path and the probabilities (K,) of the classes."""
         texts = text_features(self.clip, self.question)
+        scale = self.fitting.scaled(self.clip.logit_scale, self.viewing.timesteps)
         for path in paths:
             features = encode_file(self.clip, self.viewing, path, reading)
-            logits = adapted_logits(self.adapter, features, texts, self.clip.logit_scale)
+            logits = adapted_logits(self.adapter, features, texts, scale)
             yield path, logits.mean(dim=0)[0].softmax(dim=0).tolist()
 
 
@@ -199,4 +204,4 @@ def load_adapter(path: Path, data_dir: Path, device: str = "auto", progress: Pro
     adapter = build_adapter(fitting, dim)
     tensors.check(path, found, adapter.state_dict())
     adapter.load_state_dict({key: found[key] for key in adapter.state_dict()})
-    return Adapted(adapter.to(clip.device).eval(), clip, viewing, question)
+    return Adapted(adapter.to(clip.device).eval(), clip, viewing, question, fitting)

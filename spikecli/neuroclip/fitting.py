@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from spikecli.errors import SpikeError
 from spikecli.evaluation.metrics import instance_accuracy
 from spikecli.models.adapter import NEURONS, InterTimestepAdapter
 from spikecli.neuroclip.zeroshot import growing_logits, zero_shot_logits
+from spikecli.settings.fewshot import Norms, Smoothed, TextLength
 
 _WARMUP_RATE = 1e-5  # of the first epoch
 _SELECTION_EPOCHS = (50, 150)
@@ -23,7 +25,7 @@ _SELECTION_BLENDS = (0.2, 0.4, 0.6, 0.8)
 
 @dataclass(frozen=True)
 class Fitting:
-    """Settings of fitting an adapter; the defaults are the paper's."""
+    """Settings of fitting an adapter; three have our own default beside what was released (docs/neuroclip.md)."""
 
     adapter: str = "spiking"  # spiking, relu, or none: the features as they are
     epochs: int = 150
@@ -33,17 +35,38 @@ class Fitting:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     label_smoothing: float = 0.2
+    text_length: str = "each"  # length 1: each step's text feature, or the T repeated ones as one vector (whole)
+    norms: str = "pooled"  # statistics of the adapter's norms: of all steps, or of each step by itself (step)
+    smoothed: str = "all"  # classes that share the smoothing: all of them, or those that are wrong (others)
 
     def __post_init__(self) -> None:
-        if self.adapter != "none" and self.adapter not in NEURONS:
-            raise SpikeError(f"found adapter {self.adapter!r}; wanted one of {', '.join(NEURONS)}, none")
+        known = {
+            "adapter": (*NEURONS, "none"),
+            "text_length": get_args(TextLength),
+            "norms": get_args(Norms),
+            "smoothed": get_args(Smoothed),
+        }
+        for name, values in known.items():
+            if (found := getattr(self, name)) not in values:
+                raise SpikeError(f"found {name.replace('_', ' ')} {found!r}; wanted one of {', '.join(values)}")
+
+    def scaled(self, scale: float, timesteps: int) -> float:
+        """Return CLIP's factor exp(s), over √T where the repeated text features have length 1 as one vector."""
+        return scale / math.sqrt(timesteps) if self.text_length == "whole" else scale
+
+    def smoothing(self, classes: int) -> float:
+        """Return torch's label smoothing: it shares ε among all K classes, the release among the K − 1 others.
+
+        ε·K/(K − 1) leaves 1 − ε to the right class and gives ε/(K − 1) to each other one.
+        """
+        return self.label_smoothing * classes / (classes - 1) if self.smoothed == "others" else self.label_smoothing
 
 
 def build_adapter(fitting: Fitting, dim: int) -> nn.Module:
     """Return a fresh adapter for features of `dim`; it maps (T, B, D) to (T, B, D)."""
     if fitting.adapter == "none":
         return nn.Identity()
-    return InterTimestepAdapter(dim, NEURONS[fitting.adapter], fitting.blend)
+    return InterTimestepAdapter(dim, NEURONS[fitting.adapter], fitting.blend, norms_by_step=fitting.norms == "step")
 
 
 def fit(
@@ -62,6 +85,7 @@ def fit(
         if fitting.adapter == "none":
             return adapter.eval()
         generator = torch.Generator().manual_seed(seed)
+        scale, smoothing = fitting.scaled(scale, views.shape[2]), fitting.smoothing(len(texts))
         optimizer = torch.optim.SGD(
             adapter.parameters(), fitting.lr, momentum=fitting.momentum, weight_decay=fitting.weight_decay
         )
@@ -72,7 +96,7 @@ def fit(
                 which = torch.randint(len(views), (len(batch),), generator=generator)
                 features = views[which, batch].transpose(0, 1)  # (T, B, D)
                 logits = growing_logits(adapter(features), texts, scale).mean(dim=0)
-                loss = functional.cross_entropy(logits, labels[batch], label_smoothing=fitting.label_smoothing)
+                loss = functional.cross_entropy(logits, labels[batch], label_smoothing=smoothing)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -14,6 +14,7 @@ __all__ = ["ModelConfig", "NeuronConfig", "Settings", "TrainConfig", "network_se
 
 Augment = Literal["paper", "thin", "mirror", "stretch", "roll", "flip-roll", "cifar", "none"]
 Slicing = Literal["count", "time"]
+Resize = Literal["bilinear", "nearest"]
 Optimizer = Literal["adam", "adamw", "sgd"]
 Decayed = Literal["all", "weights"]
 Schedule = Literal["step", "onecycle", "cosine", "warmup"]
@@ -38,6 +39,7 @@ class TrainConfig(Settings):
     weight_decay: Annotated[float, Field(ge=0)] = Field(1e-4, description="Weight decay.")
     decayed: Decayed = Field("all", description="What it acts on: all, or weights (no norm, bias or neuron).")
     optimizer: Optimizer = Field("adam", description="Optimizer.")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, description="Momentum of optimizer sgd.")
     schedule: Schedule = Field(
         "onecycle",
         description="Learning rate: onecycle, cosine, warmup (a tenth, then cosine) or step (×0.7 every 20).",
@@ -64,6 +66,9 @@ class TrainConfig(Settings):
     )
     size: Annotated[int, Field(ge=8)] | None = Field(
         None, description="Side of an event frame in pixels; the data set's own unless given."
+    )
+    resize: Resize = Field(
+        "bilinear", description="How an event frame is brought to its size: bilinear, or nearest, as released."
     )
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="Part of each class of the training split that is held out."

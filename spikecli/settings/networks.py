@@ -12,7 +12,9 @@ from spikecli.settings.base import Positive, Settings, problem
 from spikecli.settings.neuron import NeuronConfig
 
 TNet = Literal["pooled", "paper", "none"]
-BatchNorm = Literal["plain", "tdbn"]
+BatchNorm = Literal["plain", "tdbn", "step"]
+Exits = Literal["linear", "bottleneck"]
+ExitBias = Literal["own", "common"]
 Layout = Literal["released", "first"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Side = Annotated[int, Field(ge=1)]
@@ -55,6 +57,10 @@ class JointConfig(ModelConfig):
     """A network that can be trained with an ANN beside it (2305.02099)."""
 
     joint: bool = Field(False, description="In training, an ANN beside it, with factors of their weights in common.")
+    exits: Exits = Field(
+        "linear", description="Exits of joint: linear, or bottleneck (1×1, k×k, 1×1 with neurons, as released)."
+    )
+    exit_bias: ExitBias = Field("own", description="Joint: each network's classifiers have own biases, or common ones.")
 
     @property
     def is_joint(self) -> bool:
@@ -91,7 +97,10 @@ class MapConfig(JointConfig):
     surrogate: ClassVar[str | None] = "rectangle"  # tanh, k = 5, learns worse in ResNets and VGG (docs/networks.md)
 
     width: Positive = Field(1.0, description="Factor on the channels.")
-    batch_norm: BatchNorm = Field("plain", description="plain, or tdbn: its scale begins at the threshold.")
+    batch_norm: BatchNorm = Field(
+        "plain",
+        description="plain; tdbn: its scale begins at the threshold; step: statistics of each time step by itself.",
+    )
     inputs: Annotated[int, Field(ge=1)] = Field(3, description="Channels of a map; the data set decides.")
     size: tuple[Side, Side] = Field((32, 32), description="Height and width of a map; the data set decides.")
 

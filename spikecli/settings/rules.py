@@ -44,6 +44,11 @@ NETWORK_RULES: tuple[Rule, ...] = (
         "joint has no penalty on the transforms of two networks, without which T-Nets fail; take tnet none",
     ),
     (
+        lambda model: isinstance(model, PointNetConfig) and model.exits != "linear",
+        "exits",
+        "bottleneck is a convolution of maps, and pointnet has no earlier exits; take linear",
+    ),
+    (
         lambda model: model.is_joint and model.neuron is None,
         "paper",
         "joint trains an ANN beside a spiking network, and this is an ANN; take paper ann alone",
@@ -106,6 +111,7 @@ def _refuse_data(config: TrainConfig, kind: str, flips: bool, augments: Collecti
         raise SettingError("augment", f"flip-roll mirrors what is then no longer of its class in {dataset}; take roll")
     if config.resample and kind != "points":
         raise SettingError("resample", f"is for clouds of points, but {dataset} holds {kind}; remove it")
-    for setting, given in (("slicing", config.slicing != "count"), ("size", config.size is not None)):
+    of_frames = {"slicing": config.slicing != "count", "size": config.size is not None}
+    for setting, given in {**of_frames, "resize": config.resize != "bilinear"}.items():
         if given and kind != "events":
             raise SettingError(setting, f"is for recordings of events, but {dataset} holds {kind}; remove it")

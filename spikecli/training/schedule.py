@@ -14,7 +14,6 @@ from spikecli.neurons import Neuron
 from spikecli.settings.config import TrainConfig
 
 WARM_UP = 0.2  # share of a one-cycle run in which the rate rises
-MOMENTUM = 0.9  # of sgd
 STEP_EPOCHS, STEP_FACTOR = 20, 0.7  # 2310.06232: ×0.7 every 20 epochs
 
 
@@ -48,10 +47,10 @@ def warm_up(config: TrainConfig, epochs_done: float) -> float:
 
 
 SCHEDULES = {"onecycle": one_cycle, "step": steps_down, "cosine": cosine, "warmup": warm_up}
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": partial(torch.optim.SGD, momentum=MOMENTUM),
+OPTIMIZERS: dict[str, Callable[[TrainConfig], Callable[..., torch.optim.Optimizer]]] = {
+    "adam": lambda config: torch.optim.Adam,
+    "adamw": lambda config: torch.optim.AdamW,
+    "sgd": lambda config: partial(torch.optim.SGD, momentum=config.momentum),
 }
 
 
@@ -86,7 +85,8 @@ def optimizer(config: TrainConfig, model: nn.Module) -> torch.optim.Optimizer:
     if device.type == "cuda":
         rate = torch.full((), config.lr, device=device)
         graph = {} if config.optimizer == "sgd" else {"capturable": True}  # counts its steps there, too
-    return OPTIMIZERS[config.optimizer](groups, lr=rate, weight_decay=config.weight_decay, fused=True, **graph)
+    make = OPTIMIZERS[config.optimizer](config)
+    return make(groups, lr=rate, weight_decay=config.weight_decay, fused=True, **graph)
 
 
 def _split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

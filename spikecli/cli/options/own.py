@@ -43,6 +43,14 @@ class Preparing:
         Literal["uniform", "fps"] | None,
         typer.Option("--sampling", help="Evenly at random, or far from one another.", show_default="uniform"),
     ] = None
+    split_order: Annotated[
+        Literal["number", "text"] | None,
+        typer.Option(
+            help="Recordings without an official split: the first 90 % of a class by number, or by name as text "
+            "(SpikingJelly's, as released).",
+            show_default="number",
+        ),
+    ] = None
     force: Annotated[bool, typer.Option("--force", help="Prepare again what stands already.")] = False
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be used.")] = False

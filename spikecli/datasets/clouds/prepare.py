@@ -18,7 +18,7 @@ from spikecli.datasets.clouds.layouts import list_items
 from spikecli.datasets.clouds.shapes import ShapeRecipe, write_shapes
 from spikecli.datasets.clouds.store import FORMAT, RECORD, PointClouds, clouds_hash, write_split
 from spikecli.datasets.own_sample import OwnSample
-from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.prepare_options import PrepareOptions, refuse_split_order
 from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.datasets.record import Entry, part_of, read_record, settings_key, standing, write_record
 from spikecli.datasets.walk import identify
@@ -48,6 +48,7 @@ def prepare_points(
     Raise SpikeError if a file cannot be used and `skip_bad` is not set, the files cannot be had, or another process
     prepares the same data set.
     """
+    refuse_split_order(facts.name, options)
     place = data_dir / facts.name
     wanted: dict[str, object] = {**asdict(draw_of(options)), "skip_bad": options.skip_bad, "format": FORMAT}
     identity = _identity(facts, options)

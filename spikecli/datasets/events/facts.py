@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from spikecli.datasets.facts import Facts
+from spikecli.datasets.prepare_options import SplitOrder
 from spikecli.files.remote import Remote
 
 _DIGITS = "zero one two three four five six seven eight nine"
@@ -48,6 +49,7 @@ class EventFacts(Facts):
     sensor: tuple[int, int] = (0, 0)  # width, height
     threshold: int = 0  # m of the gray image: a pixel is drawn where more events fell
     turned: tuple[str, ...] = ()  # formats whose files were filmed with the camera on its side
+    split_order: SplitOrder = "number"  # of file names, where the first 90 % of each class train
     frame_size: int | None = None  # side that networks are shown its frames at; None: the sensor's size
 
     kind: ClassVar[str] = "events"

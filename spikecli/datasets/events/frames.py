@@ -10,6 +10,7 @@ import numpy as np
 
 from spikecli.datasets.events.recording import Recording
 from spikecli.errors import SpikeError
+from spikecli.settings.config import Resize
 
 if TYPE_CHECKING:
     import torch
@@ -120,8 +121,11 @@ def to_images(frames: np.ndarray, preset: str = "gray", size: int = 224, thresho
     return pictures.expand(-1, 3, -1, -1).reshape(*front, 3, size, size)
 
 
-def fitted(pictures: torch.Tensor, ground: float, size: tuple[int, int]) -> torch.Tensor:
-    """Return pictures (B, C, H, W) at `size`: centered on a ground of its proportions, then scaled bilinearly."""
+def fitted(pictures: torch.Tensor, ground: float, size: tuple[int, int], resize: Resize = "bilinear") -> torch.Tensor:
+    """Return pictures (B, C, H, W) at `size`: centered on a ground of its proportions, then scaled.
+
+    Bilinearly, or by the nearest pixel, which keeps counts whole and drops those between (CIFAR10-DVS as released).
+    """
     from torch.nn import functional
 
     height, width = pictures.shape[-2:]
@@ -129,6 +133,8 @@ def fitted(pictures: torch.Tensor, ground: float, size: tuple[int, int]) -> torc
     more = max(0, round(size[0] * scale) - height), max(0, round(size[1] * scale) - width)
     top, left = more[0] // 2, more[1] // 2
     whole = functional.pad(pictures, (left, more[1] - left, top, more[0] - top), value=ground)
+    if resize == "nearest":
+        return functional.interpolate(whole, size=size, mode="nearest")
     # Shrinking without the antialias would drop single pixels, and a frame is made of single pixels.
     return functional.interpolate(whole, size=size, mode="bilinear", antialias=scale > 1)
 

@@ -92,7 +92,7 @@ class Recordings(Kind[EventFacts]):
         source = replace(source, classnames=facts.classnames) if facts.own else source
         side = config.size or facts.frame_size
         size = map_size(config.model) if fixed else (side, side) if side else (source.height, source.width)
-        return EventSamples(source, Framing(config.slicing, size, config.timesteps), progress)
+        return EventSamples(source, Framing(config.slicing, size, config.timesteps, config.resize), progress)
 
     def read_file(
         self,
@@ -104,8 +104,7 @@ class Recordings(Kind[EventFacts]):
         reading: ReadOptions = AS_FOUND,
     ) -> np.ndarray:
         """Return the file's frames (T, 2, H, W) as a network takes them; raise SpikeError as `read_events` does."""
-        framing = Framing(config.slicing, map_size(config.model), config.timesteps)
-        return framing.of_recording(read_own(path, reading, facts), timesteps)
+        return Framing.of_config(config).of_recording(read_own(path, reading, facts), timesteps)
 
     def defaults(self, facts: EventFacts, model: str | None = None) -> Defaults:
         """Return ResNet-20 of LIF neurons; frames are mirrored where that keeps the class."""

@@ -58,6 +58,11 @@ def missing_classes(facts: EventFacts, items: Iterable[EventItem]) -> list[str]:
     return [name for label, name in enumerate(facts.classnames) if label not in labels]
 
 
+def has_own_split(facts: EventFacts) -> bool:
+    """Return whether the order of file names decides the split, because the data set comes without one."""
+    return _LAYOUTS[facts.name] in (_ninety_ten, _split_or_ninety_ten)
+
+
 def promises_all(facts: EventFacts) -> bool:
     """Return whether a folder in this layout must hold all classes; other data sets are also distributed in parts."""
     return _LAYOUTS[facts.name] is _split_folders
@@ -70,6 +75,12 @@ def _place(item: EventItem) -> tuple[int, int, list[tuple[int, str]]]:
 def _natural(name: str) -> list[tuple[int, str]]:
     """Return a sorting key that puts image_2 before image_10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+_ORDERS: dict[str, Callable[[Path], list[tuple[int, str]]]] = {
+    "number": lambda path: _natural(path.stem),
+    "text": lambda path: [(0, path.name)],  # "cifar10_cat_99" after "cifar10_cat_989": as a directory is listed
+}
 
 
 def _class_of(facts: EventFacts, path: Path) -> int:
@@ -94,12 +105,15 @@ def _split_folders(facts: EventFacts, folder: Path, files: list[Path]) -> Iterab
 
 
 def _ninety_ten(facts: EventFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
-    """Yield the recordings of <class>/<name><number>.<suffix>: of each class the first 90 % train, the rest test."""
+    """Yield the recordings of <class>/<name><number>.<suffix>: of each class the first 90 % train, the rest test.
+
+    First by number, or with `split_order` text by name as text, which SpikingJelly's split and the releases follow.
+    """
     classes: dict[int, list[Path]] = {}
     for path in files:
         classes.setdefault(_class_of(facts, path), []).append(path)
     for label, paths in sorted(classes.items()):
-        paths.sort(key=lambda path: _natural(path.stem))
+        paths.sort(key=_ORDERS[facts.split_order])
         tests = max(1, len(paths) // 10) if len(paths) > 1 else 0
         for index, path in enumerate(paths):
             split = SPLITS[index >= len(paths) - tests]

@@ -12,11 +12,19 @@ from typing import Any
 from spikecli.datasets.events.decoding import Decoding, decode_all
 from spikecli.datasets.events.digits import RECORDED, recipe, write_digits
 from spikecli.datasets.events.facts import DIGITS, EventFacts
-from spikecli.datasets.events.layouts import SPLITS, EventItem, find_items, in_order, missing_classes, promises_all
+from spikecli.datasets.events.layouts import (
+    SPLITS,
+    EventItem,
+    find_items,
+    has_own_split,
+    in_order,
+    missing_classes,
+    promises_all,
+)
 from spikecli.datasets.events.split import load_events, split_hash
 from spikecli.datasets.events.store import FORMAT, RECORD, write_split
 from spikecli.datasets.own_sample import OwnSample
-from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
+from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options, refuse_split_order
 from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.datasets.record import Entry, check_file, current_entry, read_record, settings_key, standing, write_record
 from spikecli.datasets.walk import identify, walk
@@ -42,6 +50,7 @@ def prepare_events(
     was prepared before then still stands.
     """
     refuse_point_options(facts.name, facts.kind, options)
+    facts = _ordered(facts, options)
     name, place = facts.name, data_dir / facts.name
     wanted = _wanted(facts, options)
     with sole_writer(place, f"preparing {name}", options.wait):
@@ -154,10 +163,21 @@ def _wanted(facts: EventFacts, options: PrepareOptions) -> dict[str, Any]:
         wanted["recipe"] = recipe(options.seed)
     elif options.source is not None:
         wanted["sources"] = [identify(options.source)]
+    if facts.split_order != "number":
+        wanted["split_order"] = facts.split_order
     said = {name: getattr(options.reading, name) for name in ("time_unit", "stream", "columns")}
     if any(value is not None for value in said.values()):
         wanted["reading"] = said
     return wanted
+
+
+def _ordered(facts: EventFacts, options: PrepareOptions) -> EventFacts:
+    """Return the facts with the wanted order of the split; raise SpikeError if an order has no effect there."""
+    if options.split_order is None:
+        return facts
+    if not has_own_split(facts):
+        refuse_split_order(facts.name, options)
+    return replace(facts, split_order=options.split_order)
 
 
 @contextmanager

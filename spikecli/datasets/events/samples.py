@@ -11,6 +11,8 @@ from spikecli.datasets.events.frames import SLICINGS, fitted, to_frames
 from spikecli.datasets.events.recording import Recording
 from spikecli.datasets.events.split import EventSplit, split_frames
 from spikecli.progress import Progress
+from spikecli.settings.config import Resize, TrainConfig
+from spikecli.settings.networks import map_size
 
 Size = tuple[int, int]  # height, width
 _AT_ONCE = 64  # recordings whose frames are held as the sensor has them
@@ -29,6 +31,12 @@ class Framing:
     slicing: str
     size: Size
     reference: int
+    resize: Resize = "bilinear"
+
+    @classmethod
+    def of_config(cls, config: TrainConfig) -> Framing:
+        """Return the framing of a trained network's settings."""
+        return cls(config.slicing, map_size(config.model), config.timesteps, config.resize)
 
     def of(self, counts: np.ndarray) -> np.ndarray:
         """Return counts (S, T, 2, H, W) of a sensor as frames of `size`, in the narrowest type that holds them."""
@@ -37,7 +45,7 @@ class Framing:
             import torch
 
             pictures = torch.from_numpy(counts.reshape(-1, *counts.shape[2:]).astype(np.float32))
-            counts = fitted(pictures, 0.0, self.size).numpy().reshape(*counts.shape[:3], *self.size)
+            counts = fitted(pictures, 0.0, self.size, self.resize).numpy().reshape(*counts.shape[:3], *self.size)
         if timesteps > self.reference:
             return counts * np.float32(timesteps / self.reference)
         if counts.dtype == np.int32:

@@ -14,7 +14,7 @@ import numpy as np
 from spikecli.datasets.images.facts import ImageFacts
 from spikecli.datasets.images.picture import read_picture
 from spikecli.datasets.own_sample import OwnSample
-from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
+from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options, refuse_split_order
 from spikecli.datasets.record import (
     Entry,
     RecordOf,
@@ -111,6 +111,7 @@ def prepare_images(
     Raise SpikeError if there is no source, it lacks a file or holds a broken one, or another process prepares the same.
     """
     refuse_point_options(facts.name, facts.kind, options)
+    refuse_split_order(facts.name, options)
     name, place = facts.name, data_dir / facts.name
     wanted: dict[str, Any] = {"dataset": name, "format": _FORMAT}
     if options.source is not None:

@@ -17,7 +17,7 @@ from spikecli.datasets.kind import Kind
 from spikecli.datasets.own import split as splits
 from spikecli.datasets.own.find import LISTS, find_samples, listed_samples, main_kind, source_files
 from spikecli.datasets.own_sample import Inspected, OwnSample
-from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
+from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options, refuse_split_order
 from spikecli.datasets.record import read_record, settings_key, write_record
 from spikecli.datasets.sets import KINDS, built_in, find_facts, kind_named, kind_of_file
 from spikecli.datasets.walk import listing_hash
@@ -85,6 +85,7 @@ def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, progres
         files = source_files(root)
     kinds = {path: kind_of_file(path, [options.kind] if options.kind else KINDS) for path in files}
     kind = kind_named(main_kind(kinds, root))
+    refuse_split_order(name, options)
     if kind.name != "points":
         refuse_point_options(name, kind.name, options)
     usable = [path for path in files if kinds[path] == kind.name]
