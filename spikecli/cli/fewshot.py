@@ -63,6 +63,10 @@ class Fitted:
     norms: NormsOf = "pooled"
     smoothed: SmoothedOver = "all"
 
+    def settings(self) -> dict[str, Any]:
+        """Return the fields of a `Fitting` that these options set."""
+        return {name: value for name, value in vars(self).items() if name not in ("views", "select")}
+
 
 @with_groups
 def fewshot(
@@ -91,9 +95,7 @@ def fewshot(
 
     begin = perf_counter()
     console = Console(speech.as_json, speech.quiet)
-    fitting = Fitting(
-        how.adapter, how.epochs, how.blend, text_length=how.text_length, norms=how.norms, smoothed=how.smoothed
-    )
+    fitting = Fitting(**how.settings())
     question = zeroshot.ask_about(dataset, *zeroshot.read_words(words.classes, words.templates), look.data_dir)
     threshold = zeroshot.facts_of_recordings(dataset, look.data_dir).threshold
     viewing = Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.split_folders import sample_name, split_of
+from spikecli.datasets.prepare_options import PrepareOptions, refuse_split_order
 from spikecli.datasets.walk import refuse_twins, walk
 from spikecli.errors import SpikeError
 from spikecli.files.gate import read_text, reading
@@ -58,9 +59,13 @@ def missing_classes(facts: EventFacts, items: Iterable[EventItem]) -> list[str]:
     return [name for label, name in enumerate(facts.classnames) if label not in labels]
 
 
-def has_own_split(facts: EventFacts) -> bool:
-    """Return whether the order of file names decides the split, because the data set comes without one."""
-    return _LAYOUTS[facts.name] in (_ninety_ten, _split_or_ninety_ten)
+def with_split_order(facts: EventFacts, options: PrepareOptions) -> EventFacts:
+    """Return the facts with the wanted order of the split; raise SpikeError if the order of names decides nothing."""
+    if options.split_order is None:
+        return facts
+    if _LAYOUTS[facts.name] not in (_ninety_ten, _split_or_ninety_ten):
+        refuse_split_order(facts.name, options)
+    return replace(facts, split_order=options.split_order)
 
 
 def promises_all(facts: EventFacts) -> bool:

@@ -16,15 +16,15 @@ from spikecli.datasets.events.layouts import (
     SPLITS,
     EventItem,
     find_items,
-    has_own_split,
     in_order,
     missing_classes,
     promises_all,
+    with_split_order,
 )
 from spikecli.datasets.events.split import load_events, split_hash
 from spikecli.datasets.events.store import FORMAT, RECORD, write_split
 from spikecli.datasets.own_sample import OwnSample
-from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options, refuse_split_order
+from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
 from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.datasets.record import Entry, check_file, current_entry, read_record, settings_key, standing, write_record
 from spikecli.datasets.walk import identify, walk
@@ -50,7 +50,7 @@ def prepare_events(
     was prepared before then still stands.
     """
     refuse_point_options(facts.name, facts.kind, options)
-    facts = _ordered(facts, options)
+    facts = with_split_order(facts, options)
     name, place = facts.name, data_dir / facts.name
     wanted = _wanted(facts, options)
     with sole_writer(place, f"preparing {name}", options.wait):
@@ -169,15 +169,6 @@ def _wanted(facts: EventFacts, options: PrepareOptions) -> dict[str, Any]:
     if any(value is not None for value in said.values()):
         wanted["reading"] = said
     return wanted
-
-
-def _ordered(facts: EventFacts, options: PrepareOptions) -> EventFacts:
-    """Return the facts with the wanted order of the split; raise SpikeError if an order has no effect there."""
-    if options.split_order is None:
-        return facts
-    if not has_own_split(facts):
-        refuse_split_order(facts.name, options)
-    return replace(facts, split_order=options.split_order)
 
 
 @contextmanager
