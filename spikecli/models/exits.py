@@ -57,7 +57,11 @@ class Bottleneck(nn.Module):
         self.pool = GlobalPool()
         self.out = Classifier(features, classes)
 
-    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:  # (T, B, H, W, C) → (T, B, K), (T, B, F)
+    def forward(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (T, B, K) and the feature (T, B, F) of maps (T, B, H, W, C).
+
+        Raise SpikeError if a map is smaller than a patch.
+        """
         if min(maps.shape[2:4]) < self.side:
             raise SpikeError(
                 f"an exit of {self.side} × {self.side} patches meets maps of {maps.shape[2]} × {maps.shape[3]}; take "
