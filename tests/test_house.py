@@ -448,6 +448,39 @@ def test_what_is_not_python_in_the_package_is_installed_with_it() -> None:
             )
 
 
+# Plain words for an engineer who reads English as a second language; the right side is what to write instead.
+MANNERED = {
+    r"leave it away|left away": "remove, left out",
+    r"where there (is|are) none": "if there is none",
+    r"(is|are|was) told of": "gets, knows",
+    r"takes? it over": "where it goes",
+    r"anew": "again",
+    r"of the first days": "old",
+    r"as a dial|no dial": "number of time steps, early stopping",
+    r"(goes?|went) (its|their) own way": "has a path of its own",
+    r"one's own": "your",
+    r"nobody": "no user, no program, or the passive",
+    r"knows? (nothing|no time)": "does not import, does not depend on, has no",
+    r"speaks? against": "contradicts",
+    r"hence|thus|lest|thereof|thereby|whence|hitherto|whereof|wherein|herein|upon": "so, of it, so far, on",
+    r"firms? up": "rises",
+    r"be it": "whether",
+}
+
+
+def test_words_are_plain() -> None:
+    found = set()
+    texts = [*FILES, *sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))]
+    for path in texts:
+        text = " ".join(path.read_text(encoding="utf-8").replace("#", " ").split())
+        for pattern, instead in MANNERED.items():
+            found |= {
+                f"{path.relative_to(ROOT)}: {match.group()!r}; write: {instead}"
+                for match in re.finditer(rf"\b({pattern})\b", text, re.IGNORECASE)
+            }
+    assert found == set()
+
+
 def settings() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 

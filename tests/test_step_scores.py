@@ -187,7 +187,7 @@ def test_the_mean_confidence_is_that_of_the_class_named() -> None:
 
 
 def test_an_ann_has_no_dial() -> None:
-    with pytest.raises(SpikeError, match="the ANN knows no time"):
+    with pytest.raises(SpikeError, match="an ANN has no time steps"):
         stopped(network("ann"), clouds(), StopRule(), How())
 
 

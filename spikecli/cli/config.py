@@ -36,7 +36,7 @@ Data = Annotated[
         autocompletion=complete.all_datasets,
     ),
 ]
-# Recipe: a data set of its kind, for the others shapes; and its network, where it is one's own.
+# Recipe: a data set of its kind, shapes for the others; and its network, if the recipe has one.
 EXAMPLES = {"cifar": "cifar10", "events": "digits"}
 NETWORKS = {"dela": "dela"}
 

@@ -76,7 +76,7 @@ def fewshot(
     look: clip_options.ClipOptions,
     words: clip_options.Prompts,
     how: Fitted,
-    speech: options.Output,
+    output: options.Output,
     shots: Shots = 16,
     runs: Runs = 3,
     limit: clip_options.Limit = None,
@@ -94,7 +94,7 @@ def fewshot(
     from spikecli.neuroclip.fitting import Fitting
 
     begin = perf_counter()
-    console = Console(speech.as_json, speech.quiet)
+    console = Console(output.as_json, output.quiet)
     fitting = Fitting(**how.settings())
     question = zeroshot.ask_about(dataset, *zeroshot.read_words(words.classes, words.templates), look.data_dir)
     threshold = zeroshot.facts_of_recordings(dataset, look.data_dir).threshold

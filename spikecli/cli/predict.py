@@ -67,7 +67,7 @@ class AnswerOptions:
 def predict(
     given: Given,
     reading: ReadingOptions,
-    speech: options.Output,
+    output: options.Output,
     timesteps: Timesteps = "4",
     top: Top = 5,
     confidence: Confidence = 0.9,
@@ -80,7 +80,7 @@ def predict(
     reference: Reference = "modelnet10",
     newest: Newest = False,
 ) -> None:
-    """Name the most probable classes of one's own files, of the kind that the network or saved adapter was trained on.
+    """Name the most probable classes of your files, of the kind that the network or saved adapter was trained on.
 
     Without a checkpoint the reference weights answer, or with --newest the newest run.
 
@@ -92,7 +92,7 @@ def predict(
     from spikecli.weights.trained import Trained
 
     steps = _one_dial(timesteps)
-    console = Console(speech.as_json, speech.quiet)
+    console = Console(output.as_json, output.quiet)
     how = reading.options(heard := FileNotes(console))
     shown = AnswerOptions(top, out, heard)
     path, files = _weights_and_files(console, given, reference, newest)

@@ -79,7 +79,7 @@ def view(
     through: event_options.ThroughClip,
     evaluation: run_options.RunEvalOptions,
     reading: ReadingOptions,
-    speech: options.Output,
+    output: options.Output,
     out: Out = None,
     show: Show = None,
     checkpoint: Checkpoint = None,
@@ -102,7 +102,7 @@ def view(
     from spikecli.view.look import ClipLook, EventLook, Look
     from spikecli.view.sources import timesteps_of
 
-    console = Console(speech.as_json, speech.quiet)
+    console = Console(output.as_json, output.quiet)
     kind = _kind(sources, data_dir)
     look_at = _looker(kind, show)
     look = Look(

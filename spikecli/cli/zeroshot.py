@@ -38,14 +38,14 @@ Sources = Annotated[
 ]
 Split = Annotated[str, typer.Option(help="train or test.")]
 Top = Annotated[int, typer.Option(min=1, help="How many classes to name for a file.")]
-PerStep = Annotated[bool, typer.Option("--per-step", help="Show also how the answer firms up with each step.")]
+PerStep = Annotated[bool, typer.Option("--per-step", help="Also show the accuracy after each step.")]
 
 
 @with_groups
 def zeroshot(
     look: clip_options.ClipOptions,
     words: clip_options.Prompts,
-    speech: options.Output,
+    output: options.Output,
     damage: RecordingDamage,
     reading: ReadingOptions,
     sources: Sources = None,
@@ -63,7 +63,7 @@ def zeroshot(
     from spikecli.neuroclip.backbone import open_backbone
     from spikecli.neuroclip.features import FeatureStore
 
-    console = Console(speech.as_json, speech.quiet)
+    console = Console(output.as_json, output.quiet)
     how = reading.options(heard := FileNotes(console))
     battery = _battery(dataset := _dataset(names := sources or ["digits"], look.data_dir), damage)
     question, viewing = _asked(words, dataset, names, look.data_dir, skip_bad), _viewing(look, dataset)

@@ -17,7 +17,7 @@ from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.record import RecordOf, current_entry, read_record
 from spikecli.errors import SpikeError
-from spikecli.files.hdf5 import anew, check_labels, stored
+from spikecli.files.hdf5 import check_labels, prepare_again, stored
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 
@@ -127,7 +127,7 @@ class Kind(ABC, Generic[F]):
         found: dict[str, dict[str, int]] = {name: {} for name in facts.classnames}
         for split, part in entry["splits"].items():
             if (path := place / part["file"]).is_file():
-                with stored(path, anew(path)) as file:
+                with stored(path, prepare_again(path)) as file:
                     labels = check_labels(path, file.array("labels", "i"), len(facts.classnames))
                 for name, count in zip(facts.classnames, np.bincount(labels, minlength=len(found)), strict=True):
                     found[name][split] = int(count)

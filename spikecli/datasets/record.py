@@ -12,7 +12,7 @@ from typing import Any
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import write_text
 from spikecli.files.gate import at_least, file_hash, is_plain_name, read_json
-from spikecli.files.hdf5 import anew
+from spikecli.files.hdf5 import prepare_again
 
 _NAME = "prepared.json"
 _SUM = (str, type(None))
@@ -59,7 +59,7 @@ def _of_today(place: Path, old: dict[str, Any]) -> dict[str, Any]:
         split: {
             **{name: value for name, value in part.items() if name != "file_sha256"},
             "fingerprint": part["sha256"],
-            "sha256": part.get("file_sha256"),  # records of the first days have none
+            "sha256": part.get("file_sha256"),  # old records have none
             "bytes": max(0, _size(place / part["file"])),
         }
         for split, part in old["splits"].items()
@@ -123,11 +123,11 @@ def part_of(path: Path, samples: int, fingerprint: str, **more: object) -> dict[
 def check_file(path: Path, part: Mapping[str, Any]) -> None:
     """Raise SpikeError if a prepared file is missing or any bit of it has changed."""
     if not path.is_file():
-        raise SpikeError(f"{path} has gone; {anew(path)}")
+        raise SpikeError(f"{path} has gone; {prepare_again(path)}")
     found, wanted = file_hash(path), part["sha256"]
     if wanted not in (None, found):
         raise SpikeError(
-            f"{path} is damaged: found sha256 {found[:12]}…, wanted {wanted[:12]}… as prepared; {anew(path)}"
+            f"{path} is damaged: found sha256 {found[:12]}…, wanted {wanted[:12]}… as prepared; {prepare_again(path)}"
         )
 
 

@@ -102,7 +102,7 @@ def counted(model: nn.Module, timesteps: int) -> Iterator[Operations]:
         if found.effective is not None:
             sums[MULTIPLIES, : len(x)] += products_of(module, found.effective)
         if found.dense:
-            # A cloud that does not change is transformed anew at each step if its transform changes.
+            # A cloud that does not change is transformed again at each step if its transform changes.
             steps = max(len(x), output.shape[0])
             one = x.new_ones((1, 1, *x.shape[2 if x.dim() > 2 else 1 :]), dtype=torch.bool)  # of a sample, at a step
             sums[MULTIPLIES, :steps] += products_of(module, one) * found.dense

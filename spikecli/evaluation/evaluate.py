@@ -114,9 +114,9 @@ def samples_for(trained: Trained, data_dir: Path, dataset: str | None = None, sp
 def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: How) -> list[StepRow]:
     """Return a row for each number of time steps, over the seeds of the perturbation that `how` names.
 
-    One pass of the longest run answers for all shorter ones that are shown the same. Operations are counted in the
-    first run; `seconds` is what the whole split takes at this number of steps, from the median of three passes over one
-    batch.
+    One pass of the longest run gives the results of all shorter ones that have the same inputs. Operations are counted
+    in the first run; `seconds` is the time for the whole split at this number of steps, from the median of three passes
+    over one batch.
     """
     rows = []
     for longest, shorter in shared_passes(samples, timesteps).items():
@@ -140,7 +140,7 @@ def logits_of(model: nn.Module, inputs: np.ndarray, timesteps: int, how: How, ru
 
 def shared_passes(samples: Samples, timesteps: Sequence[int]) -> dict[int, list[int]]:
     """Return which numbers of time steps are answered by a pass of which: the longest where each step shows the same,
-    each by its own where a recording is sliced anew."""
+    each by its own where a recording is sliced again."""
     return {max(timesteps): list(timesteps)} if samples.static else {t: [t] for t in timesteps}
 
 

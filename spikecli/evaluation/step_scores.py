@@ -157,7 +157,7 @@ def stopped(model: nn.Module, samples: Samples, stop: StopRule, how: How) -> Aut
 def _computed_once(model: nn.Module, one: np.ndarray, how: How) -> float:
     """Return the multiply-adds of a sample that are the same at every step: a long run makes them in its first alone.
 
-    Calls of one step each make them anew, but a device need not: it holds the layer's output. Frames have none.
+    Calls of one step each make them again, but a device need not: it holds the layer's output. Frames have none.
     """
     if one.ndim == 5:
         return 0.0

@@ -125,7 +125,7 @@ def answers(model: nn.Module, inputs: np.ndarray, stop: StopRule, how: How, run:
     are passed on to the next step. `run` is added to the seed. Raise SpikeError for an ANN.
     """
     if not spikes(model):
-        raise SpikeError("the ANN knows no time, found timesteps auto; give a number, or a spiking network")
+        raise SpikeError("an ANN has no time steps, found timesteps auto; give a number, or a spiking network")
     device, kind = how.device, next(model.parameters()).dtype
     parts = []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():

@@ -61,7 +61,7 @@ class _Part:
         """Return the record of this part's download; empty if the part came from another address."""
         try:
             origin = read_json(self.note, {str: is_header}, "")
-        except SpikeError:  # not written, or half of it: the part is fetched anew
+        except SpikeError:  # not written, or half of it: the part is fetched again
             return {}
         return origin if origin.get("url") == url else {}
 

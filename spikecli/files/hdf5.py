@@ -140,7 +140,7 @@ def stored(path: Path, cure: str) -> Iterator[Stored]:
         yield Stored(path, file)
 
 
-def anew(path: Path) -> str:
+def prepare_again(path: Path) -> str:
     """Return the cure for a damaged prepared file: prepare it again."""
     return f"run `spikecli data prepare {path.parent.name} --force`"
 

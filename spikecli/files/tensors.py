@@ -16,7 +16,7 @@ from spikecli.files.atomic import atomic_path
 from spikecli.files.gate import reading
 
 _PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-_CURE = "copy it again, or make it anew"
+_CURE = "copy it again, or make it again"
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

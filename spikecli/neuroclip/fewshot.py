@@ -188,7 +188,7 @@ def load_adapter(path: Path, data_dir: Path, device: str = "auto", progress: Pro
     found, about = tensors.read(path)
     if about.get("format") != FORMAT:
         raise SpikeError(f"{path} is no adapter; give a .safetensors file of `spikecli fewshot --out`")
-    with reading(path, "copy it again, or fit it anew"):
+    with reading(path, "copy it again, or fit it again"):
         words = {name: json.loads(about[name]) for name in ("fitting", "viewing", "classnames", "templates", "clip")}
         if not fits(words, _ABOUT):
             raise ValueError("its settings do not add up")

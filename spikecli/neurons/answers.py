@@ -214,7 +214,7 @@ def _answering(model: nn.Module, question: type, method: str) -> dict[str, nn.Mo
     for name, module in model.named_modules():
         if any(name.startswith(each) for each in closed):
             continue
-        # Torch's own linear layer cannot be asked: `models.work` answers for it.
+        # Torch's own linear layer has no such method: `models.work` counts its operations.
         answers, is_neuron = isinstance(module, question) or type(module) is nn.Linear, isinstance(module, Spiking)
         if answers or is_neuron:
             closed.append(f"{name}." if name else "")

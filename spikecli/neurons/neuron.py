@@ -54,7 +54,7 @@ class Neuron(nn.Module):
             v = self.charge(v, inputs[t])
             s = self.fire(self.norm(v))
             spikes.append(s)
-            if t + 1 < timesteps:  # what the last step leaves behind, nobody reads
+            if t + 1 < timesteps:  # the membrane after the last step is not used
                 v = self.reset(v, s)
         return self.amplitude(spikes[0].unsqueeze(0) if timesteps == 1 else torch.stack(spikes))
 

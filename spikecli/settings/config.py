@@ -60,7 +60,9 @@ class TrainConfig(Settings):
         "triangle", description="RMP-Loss: triangle (up to k at half the epochs, down to 0) or constant."
     )
     points: Annotated[int, Field(ge=8)] = Field(1024, description="Points a cloud.")
-    resample: bool = Field(False, description="Each epoch draw each cloud's points anew, from all that are prepared.")
+    resample: bool = Field(
+        False, description="Draw each cloud's points again in each epoch, from all that are prepared."
+    )
     slicing: Slicing = Field(
         "count", description="Events a frame: as many in each (count), or those of as long a time (time)."
     )

@@ -65,7 +65,7 @@ def promise(slot: str, name: str, load: Callable[[], Any]) -> None:
 
 
 def fetched(slot: str, name: str) -> Any:
-    """Return the builder of a name; raise SpikeError if nobody promised one, or its package cannot be imported."""
+    """Return the builder of a name; raise SpikeError if no package declares it, or its package cannot be imported."""
     load = _promised.get((slot, name))
     if load is None:
         raise SpikeError(f"the {slot} {name!r} has a name and no builder; register the two together")

@@ -75,7 +75,7 @@ def first_points(clouds: np.ndarray, count: int) -> np.ndarray:
 
 
 def check_resampling(config: TrainConfig, inputs: np.ndarray) -> None:
-    """Raise SpikeError if points are to be drawn anew, but no more are prepared than the network takes."""
+    """Raise SpikeError if points are to be drawn again, but no more are prepared than the network takes."""
     if config.resample and inputs.shape[1] <= config.points:
         more = 2 * config.points
         raise SettingError(

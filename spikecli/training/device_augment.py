@@ -1,6 +1,6 @@
 """Augmentation of whole batches with torch on their device; it replaces numpy's on a GPU.
 
-The draws come from torch's generator of that device, so that a recorded step draws anew at each replay. Distributions
+The draws come from torch's generator of that device, so that a recorded step draws again at each replay. Distributions
 are those of `datasets`; what is thinned keeps one of eight numbers of points, since each takes a graph of its own.
 """
 

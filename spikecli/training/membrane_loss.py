@@ -3,7 +3,7 @@
 The form is the one we recall; it was not checked against the paper: q(u) = |u| below the threshold and |1 − u| above,
 the loss λ · mean(q^p) over steps, layers and elements. We write q = |u − s| with s the spike that u gives, held fixed,
 which is the distance to −1, 0 or 1 for ternary spikes; u is what fire sees, after a membrane norm or rectifier.
-Inference knows nothing of it.
+Inference is unchanged.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class Run:
                 "or go on with the data as they are: --accept-changed-data"
             )
 
-    def begin_epoch_anew(self, steps: int) -> None:
+    def restart_epoch(self, steps: int) -> None:
         """Go back to the start of the current epoch, of `steps` steps, because the data have changed."""
         progress = self.progress
         progress.step, progress.seen = len(progress.epochs) * steps, 0

@@ -75,7 +75,7 @@ def opened(
                 trainer.run.accept_changed = accept_changed
                 trainer.run.load_state(trainer.model, trainer.optimizer)
                 if trainer.run.data_changed:
-                    trainer.run.begin_epoch_anew(trainer.batches.steps)
+                    trainer.run.restart_epoch(trainer.batches.steps)
                 if processes.rank() == 0:
                     trainer.run.republish(trainer.model)
             yield trainer

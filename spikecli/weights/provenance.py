@@ -15,7 +15,7 @@ __all__ = ["changes", "facts_at_training", "fingerprints"]
 def facts_at_training(trained: Trained) -> Facts:
     """Return the facts, at the time of training, of the data set that a network was trained on.
 
-    Checkpoints of the first days do not hold them: theirs are those of the built-in data set of that name. Raise
+    Old checkpoints do not hold them; then they are those of the built-in data set of that name. Raise
     SpikeError if there is none, or what the checkpoint holds are no facts.
     """
     noted: Any = trained.notes.get("facts")

@@ -12,7 +12,7 @@ from spikecli.cli.options import common as options
 from spikecli.cli.options import complete
 from spikecli.errors import SpikeError
 
-_DIAL = "Time as a dial"
+_DIAL = "Early stopping"
 _DAMAGE = "Damaged samples"
 
 Confidence = Annotated[

@@ -59,7 +59,7 @@ def cloud_of_table(path: Path, table: np.ndarray, notes: tuple[str, ...] = ()) -
     if table.dtype.names:
         return _cloud_of_fields(path, table, notes)
     if table.dtype.kind not in "fiu":
-        raise SpikeError(f"{path} holds no array of real numbers; wanted (N, 3) or (N, 6); write it anew")
+        raise SpikeError(f"{path} holds no array of real numbers; wanted (N, 3) or (N, 6); write it again")
     found = table[0] if table.ndim == 3 and len(table) == 1 else table
     if found.ndim == 2 and found.shape[0] in (3, 6) and found.shape[1] > _WIDEST:
         found, notes = found.T, (*notes, f"an array {found.shape}, taken for {found.shape[1]} points on their side")

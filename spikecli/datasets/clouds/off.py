@@ -48,7 +48,7 @@ def _plain(path: Path, body: bytes, vertices: int, faces: int, kind: bytes) -> t
     columns = len(lines[0].split())
     table = numbers(path, b"\n".join(lines[:vertices]))
     if columns < 3 or table.size != vertices * columns:
-        raise SpikeError(f"{path} has vertex lines of unequal length; wanted x, y, z on each; write the file anew")
+        raise SpikeError(f"{path} has vertex lines of unequal length; wanted x, y, z on each; write the file again")
     return table.reshape(vertices, columns)[:, :3].copy(), _fans(path, lines[vertices : vertices + faces])
 
 
@@ -64,7 +64,7 @@ def _fans(path: Path, lines: list[bytes]) -> np.ndarray:
             size, corners = -1, []
         if size < 0:
             raise SpikeError(
-                f"{path} has a face line {line[:40]!r}; wanted whole numbers; write the file anew"
+                f"{path} has a face line {line[:40]!r}; wanted whole numbers; write the file again"
             ) from None
         if len(corners) < size:
             raise _truncated(path, f"{size} corners in the face {line[:40]!r}")

@@ -33,7 +33,7 @@ def read_pcd(path: Path, data: bytes) -> Cloud:
         return checked_cloud(path, np.stack([table[name] for name in _wanted(path, row)], axis=1))
     if encoding == "binary_compressed":
         return checked_cloud(path, _from_compressed(path, body, row, count))
-    raise SpikeError(f"{path} has DATA {encoding!r}; wanted ascii, binary or binary_compressed; write the file anew")
+    raise SpikeError(f"{path} has DATA {encoding!r}; wanted ascii, binary or binary_compressed; write the file again")
 
 
 def _split_header(path: Path, data: bytes) -> tuple[dict[str, list[str]], bytes]:
@@ -42,7 +42,7 @@ def _split_header(path: Path, data: bytes) -> tuple[dict[str, list[str]], bytes]
     while "DATA" not in header:
         end = data.find(b"\n", position)
         if end < 0 or position > 65_536:
-            raise SpikeError(f"{path} has no PCD header that ends in a DATA line; remove the file or write it anew")
+            raise SpikeError(f"{path} has no PCD header that ends in a DATA line; remove the file or write it again")
         words = data[position:end].decode("latin-1").split()
         position = end + 1
         if words and not words[0].startswith("#"):
@@ -57,7 +57,7 @@ def _row_type(path: Path, header: dict[str, list[str]]) -> np.dtype:
         repeats = [int(word) for word in header.get("COUNT", ["1"] * len(fields))]
         if min(repeats, default=1) < 0:
             raise ValueError("a count below 0")
-        # The field `_` is padding, and other names may come twice: what nobody needs is told apart by its place.
+        # The field `_` is padding, and other names may come twice: unused fields are named by their position.
         names = [name if fields.count(name) == 1 else f"{name}#{index}" for index, name in enumerate(fields)]
         parts = [
             (name, f"<{_KINDS[kind]}{size}", (repeat,)) if repeat > 1 else (name, f"<{_KINDS[kind]}{size}")
@@ -66,9 +66,9 @@ def _row_type(path: Path, header: dict[str, list[str]]) -> np.dtype:
         ]
         row = np.dtype(parts)
     except (KeyError, ValueError, TypeError) as error:
-        raise SpikeError(f"{path} has a PCD header that does not add up ({error}); write the file anew") from None
+        raise SpikeError(f"{path} has a PCD header that does not add up ({error}); write the file again") from None
     if not set(POSITION) <= set(row.names or ()):
-        raise SpikeError(f"{path} has the fields {' '.join(fields)[:80]}; wanted x, y and z once; write the file anew")
+        raise SpikeError(f"{path} has the fields {' '.join(fields)[:80]}; wanted x, y and z once; write the file again")
     return row
 
 
@@ -79,7 +79,7 @@ def _count(path: Path, header: dict[str, list[str]]) -> int:
     except (ValueError, IndexError):
         count = -1
     if count < 0:
-        raise SpikeError(f"{path} has a PCD header without a count of points; write the file anew")
+        raise SpikeError(f"{path} has a PCD header without a count of points; write the file again")
     return count
 
 
@@ -112,7 +112,7 @@ def _wanted(path: Path, row: np.dtype) -> tuple[str, ...]:
     """Return the names of the fields to read; raise SpikeError if one holds several numbers."""
     wanted = (*POSITION, *_NORMALS) if set(_NORMALS) <= set(row.names or ()) else POSITION
     if any(row[name].shape for name in wanted):
-        raise SpikeError(f"{path} has several numbers in one of x, y, z; wanted one each; write the file anew")
+        raise SpikeError(f"{path} has several numbers in one of x, y, z; wanted one each; write the file again")
     return wanted
 
 

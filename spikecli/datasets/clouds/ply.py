@@ -78,7 +78,7 @@ def _vertices(path: Path, elements: list[Element], found: dict[str, Columns]) ->
     vertex = {name: column for name, column in found.get("vertex", {}).items() if isinstance(column, np.ndarray)}
     twice = {name for element in elements if element.name == "vertex" for name in doubled(element)}
     if not set(POSITION) <= set(vertex) or twice & {*POSITION, *_NORMAL}:
-        raise SpikeError(f"{path} has no vertices with one x, y and z each; write the file anew")
+        raise SpikeError(f"{path} has no vertices with one x, y and z each; write the file again")
     return vertex
 
 

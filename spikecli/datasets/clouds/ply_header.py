@@ -61,10 +61,12 @@ def read_header(path: Path, data: bytes) -> tuple[str, list[Element], int]:
                     raise ValueError("unknown line")
         except (KeyError, ValueError, IndexError):
             raise SpikeError(
-                f"{path} has a PLY header that does not add up (line {line[:60]!r}); write the file anew"
+                f"{path} has a PLY header that does not add up (line {line[:60]!r}); write the file again"
             ) from None
     if order is None or any(element.count < 0 for element in elements):
-        raise SpikeError(f"{path} has a PLY header without a format line, or with a count below 0; write the file anew")
+        raise SpikeError(
+            f"{path} has a PLY header without a format line, or with a count below 0; write the file again"
+        )
     return order, elements, start
 
 
@@ -83,7 +85,7 @@ def _lines(path: Path, data: bytes) -> tuple[list[str], int]:
         if line == "end_header":
             return lines[1:], position
         lines.append(line)
-    raise SpikeError(f"{path} has no PLY header; remove the file or write it anew")
+    raise SpikeError(f"{path} has no PLY header; remove the file or write it again")
 
 
 def _add(elements: list[Element], added: Property) -> None:

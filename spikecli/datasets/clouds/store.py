@@ -15,7 +15,7 @@ from spikecli.datasets.facts import Facts
 from spikecli.datasets.record import RecordOf, check_file, content_hash, current_entry, current_part, read_record
 from spikecli.errors import SpikeError
 from spikecli.files.gate import at_least
-from spikecli.files.hdf5 import anew, atomic_hdf5, check_labels, stored
+from spikecli.files.hdf5 import atomic_hdf5, check_labels, prepare_again, stored
 from spikecli.progress import Progress
 
 FORMAT = 1  # raise it when the meaning of a prepared file changes
@@ -58,7 +58,7 @@ def load_points(data_dir: Path, dataset: str, split: str, points: int | None = N
         )
     clouds = read_split(path)
     if clouds.points.shape[1] != kept or clouds.fingerprint != part["fingerprint"]:
-        raise SpikeError(f"{path} holds other clouds than its record says; {anew(path)}")
+        raise SpikeError(f"{path} holds other clouds than its record says; {prepare_again(path)}")
     if wanted == kept:
         return clouds
     return replace(clouds, points=normalize_unit_sphere(clouds.points[:, :wanted]))
@@ -92,7 +92,7 @@ def write_split(path: Path, clouds: PointClouds, settings: Mapping[str, object])
 
 def read_split(path: Path) -> PointClouds:
     """Return the split in an HDF5 file of `write_split`; raise SpikeError if the file is damaged."""
-    with stored(path, anew(path)) as file:
+    with stored(path, prepare_again(path)) as file:
         points = file.array("points", "f", None, None, 3)
         classnames = file.texts("classnames")
         labels = check_labels(path, file.array("labels", "i", len(points)), len(classnames))
@@ -132,4 +132,4 @@ def _check_content(path: Path, part: dict[str, Any]) -> None:
     where = (clouds.dataset, clouds.split)
     content = clouds_hash(clouds.points, clouds.labels, clouds.names, clouds.classnames, where)
     if not content == clouds.fingerprint == part["fingerprint"]:
-        raise SpikeError(f"{path} holds other clouds than its record says; {anew(path)}")
+        raise SpikeError(f"{path} holds other clouds than its record says; {prepare_again(path)}")

@@ -13,7 +13,7 @@ from spikecli.datasets.events.recording import EVENT, Recording
 from spikecli.datasets.events.store import RECORD, Batch, begin_hash, hash_batch
 from spikecli.datasets.record import current_part
 from spikecli.errors import SpikeError
-from spikecli.files.hdf5 import Stored, anew, check_labels, stored
+from spikecli.files.hdf5 import Stored, check_labels, prepare_again, stored
 
 _EVENTS_AT_ONCE = 1 << 22
 
@@ -41,7 +41,7 @@ class EventSplit:
         """Return recording `index`, 0 … len − 1; raise SpikeError if it is out of range."""
         if not 0 <= index < len(self):
             raise SpikeError(f"found no recording {index} in {self.dataset}:{self.split}; wanted 0 to {len(self) - 1}")
-        with stored(self.path, anew(self.path)) as file:
+        with stored(self.path, prepare_again(self.path)) as file:
             begin, end = int(self.offsets[index]), int(self.offsets[index + 1])
             events = np.empty(end - begin, EVENT)
             for axis, column in zip("xytp", self.columns(file, begin, end), strict=True):
@@ -74,7 +74,7 @@ def split_frames(split: EventSplit, slicing: Slicing, indices: Sequence[int] | n
             f"wanted at least one for each of {slicing.timesteps} slices; use fewer time steps"
         )
     frames = np.empty((len(chosen), slicing.timesteps, 2, split.height, split.width), np.int32)
-    with stored(split.path, anew(split.path)) as file:
+    with stored(split.path, prepare_again(split.path)) as file:
         for first, last in _runs(chosen, split.offsets):
             base, end = int(split.offsets[chosen[first]]), int(split.offsets[chosen[last - 1] + 1])
             x, y, t, p = split.columns(file, base, end)
@@ -98,13 +98,13 @@ def _runs(chosen: np.ndarray, offsets: np.ndarray) -> Iterator[tuple[int, int]]:
 def load_events(data_dir: Path, name: str, split: str) -> EventSplit:
     """Return a split of `name` as prepared last; raise SpikeError if it is not prepared or its file is damaged."""
     path, _, part = current_part(data_dir, name, split, RECORD)
-    with stored(path, anew(path)) as file:
+    with stored(path, prepare_again(path)) as file:
         classnames, offsets = file.texts("classnames"), file.array("offsets", "i", None).astype(np.int64)
         count = len(offsets) - 1
         if count < 0 or offsets[0] != 0 or (np.diff(offsets) < 0).any():
             raise ValueError("offsets that do not rise from 0")
         if file.text("sha256") != part["fingerprint"]:
-            raise SpikeError(f"{path} holds other recordings than its record says; {anew(path)}")
+            raise SpikeError(f"{path} holds other recordings than its record says; {prepare_again(path)}")
         return EventSplit(
             path=path,
             dataset=name,
@@ -124,7 +124,7 @@ def split_hash(split: EventSplit, on_step: Callable[[int], None]) -> str:
     """Return the sha256 of a split's content in the file; it equals the fingerprint unless the file is damaged."""
     digest = begin_hash(split.labels.tolist(), split.names, split.classnames, (split.width, split.height))
     counts = np.diff(split.offsets)
-    with stored(split.path, anew(split.path)) as file:
+    with stored(split.path, prepare_again(split.path)) as file:
         for index in range(len(split)):
             x, y, t, p = split.columns(file, int(split.offsets[index]), int(split.offsets[index + 1]))
             hash_batch(digest, Batch(x, y, t, p, counts[index : index + 1], split.starts[index : index + 1]))

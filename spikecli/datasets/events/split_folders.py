@@ -19,7 +19,7 @@ def split_of(path: Path) -> str | None:
 
 
 def sample_name(path: Path) -> str:
-    """Return CLASS/FILE without suffix; with validation before it, where numbers may begin anew."""
+    """Return CLASS/FILE without suffix; with validation before it, where numbers may start again."""
     folder = path.parent.parent.name.lower()
     name = f"{path.parent.name}/{path.stem}"
     return f"validation/{name}" if folder in _HELD_OUT else name

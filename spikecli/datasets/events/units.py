@@ -78,7 +78,7 @@ def _unit_of_fractions(t: np.ndarray) -> TimeUnit:
 
 
 def _unit_of_whole(path: Path, t: np.ndarray, pixels: int, hint: TimeUnit | None) -> TimeUnit:
-    """Return µs unless the values speak against it; raise SpikeError if these are neither µs nor what `hint` says."""
+    """Return µs if the values allow it, else `hint`; raise SpikeError if they allow neither."""
     least, most, count = float(t.min()), float(t.max()), len(t)
     for unit in ("us", "ns", "ms"):
         if _EPOCHS[unit][0] <= least and most <= _EPOCHS[unit][1]:
@@ -90,7 +90,7 @@ def _unit_of_whole(path: Path, t: np.ndarray, pixels: int, hint: TimeUnit | None
         return "us"
     rate, seconds = count / max(span * 1e-6, 1e-6), span * 1e-6
     thousands = bool((t % 1000 == 0).all())
-    # Noise alone gives a sensor hundreds of events a second; no pixel answers for long more than some hundred times.
+    # Noise alone gives a sensor hundreds of events a second; no pixel fires for long at more than some hundred hertz.
     slow = seconds > 20 and (rate < 100 or (thousands and rate < 10_000))
     fast = rate / max(pixels, 1) > (500 if span >= _PLAUSIBLE_US / 4 else 15)
     if not (slow or fast):

@@ -34,7 +34,7 @@ from spikecli.files.archive import open_source
 from spikecli.files.atomic import sole_writer
 from spikecli.files.download import Fetching, fetch
 from spikecli.files.gate import reading
-from spikecli.files.hdf5 import anew, atomic_hdf5, check_labels, stored
+from spikecli.files.hdf5 import atomic_hdf5, check_labels, prepare_again, stored
 from spikecli.progress import Progress
 
 RECORD = RecordOf("images")
@@ -85,10 +85,10 @@ def read_binary(path: Path, facts: ImageFacts) -> tuple[np.ndarray, np.ndarray]:
 def load_images(data_dir: Path, dataset: str, split: str) -> Images:
     """Return a split as prepared last; raise SpikeError if it is not prepared or its file is damaged."""
     path, _, part = current_part(data_dir, dataset, split, RECORD)
-    with stored(path, anew(path)) as file:
+    with stored(path, prepare_again(path)) as file:
         images, classnames = file.array("images", "u", None, 3, None, None), file.texts("classnames")
         if images.dtype != np.uint8 or file.text("sha256") != part["fingerprint"]:
-            raise SpikeError(f"{path} holds other images than its record says; {anew(path)}")
+            raise SpikeError(f"{path} holds other images than its record says; {prepare_again(path)}")
         return Images(
             images=images,
             labels=check_labels(path, file.array("labels", "i", len(images)), len(classnames)),
