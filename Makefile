@@ -38,7 +38,8 @@ test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
 docs: $(STAMP)
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python scripts/command_reference.py --check
 	@echo "The site is in site/; open site/index.html"
 
 torture: $(STAMP)

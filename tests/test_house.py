@@ -350,13 +350,20 @@ def commands() -> dict[str, click.Command]:
     return dict(walk(typer.main.get_command(app), ""))
 
 
-def test_every_command_has_help_with_an_example_and_is_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_command_reference_is_that_of_the_commands() -> None:
+    line = [sys.executable, str(ROOT / "scripts" / "command_reference.py"), "--check"]  # no plug-in of another test
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(line, env=env, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_every_command_has_help_with_an_example_and_is_in_the_reference() -> None:
+    reference = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     found = commands()
     assert {"train", "view", "doctor"} <= set(found)
     for name, command in found.items():
         assert "Example: " in (command.help or ""), f"the help of {name} has no example"
-        assert f"spikecli {name}" in readme, f"README.md does not name `spikecli {name}`"
+        assert f"## spikecli {name}\n" in reference, f"docs/cli.md does not name `spikecli {name}`"
         for parameter in command.params:
             assert getattr(parameter, "help", None), f"{name} {parameter.name} has no help"
 
