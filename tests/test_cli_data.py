@@ -115,7 +115,7 @@ def test_bad_files_are_named_and_can_be_left_out(cli: Cli, tree: Path, tmp_path:
     arguments = ("data", "prepare", "modelnet10", "--from", tree, "--points", 64, "--data-dir", tmp_path / "data")
     refused(cli(*arguments, "--quiet"), "desk/train/desk_0002.txt", "--skip-bad")
     done = cli(*arguments, "--skip-bad")
-    assert done.code == 0 and "left out: desk/train/desk_0002.txt" in done.err
+    assert done.code == 1 and "left out: desk/train/desk_0002.txt" in done.err
     assert done.out.startswith("modelnet10: 10 train")
 
 

@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spikecli.datasets.events.facts import EVENT_SETS
-from spikecli.datasets.events.own_files import read_own
-from spikecli.datasets.events.recording import Recording, read_events
+from spikecli.datasets.events.recording import Recording, read_events, read_own
 from spikecli.datasets.reading_options import ReadOptions
 from spikecli.errors import SpikeError
 

@@ -156,7 +156,7 @@ def test_lists_and_what_is_refused(cli: Cli, scans: Path, tmp_path: Path) -> Non
     bad = cli("data", "prepare", "parts", "--from", scans, "--points", 16, *place)
     assert bad.code == 1 and "broken.ply" in bad.err and "--skip-bad" in bad.err
     skipped = cli("data", "prepare", "parts", "--from", scans, "--points", 16, "--skip-bad", *place)
-    assert skipped.code == 0 and any("broken.ply" in line for line in skipped.document["skipped"])
+    assert skipped.code == 1 and any("broken.ply" in line for line in skipped.document["skipped"])
 
 
 def test_a_run_goes_on_with_changed_data_only_when_told(cli: Cli, scans: Path, tmp_path: Path) -> None:

@@ -75,8 +75,6 @@ def prepare(
 
     console = Console(as_json=as_json, quiet=quiet)
     known = name in sets.built_in()
-    if known and files.up:
-        raise typer.BadParameter("is for your own clouds; this data set is prepared as it is", param_hint="--up")
     reading = files.options(FileNotes(console) if known else AS_FOUND.on_note)
     options = PrepareOptions(source, seed=seed, reading=reading, **vars(how), **vars(own))
     flow = sets.prepare if known else prepare_own
@@ -84,6 +82,9 @@ def prepare(
         report = flow(data_dir, name, options, progress)
     _tell(console, report, own.dry_run)
     console.document(report)
+    if report.get("bad"):
+        console.warn(f"{report['bad']} files cannot be used")
+        raise typer.Exit(1)
 
 
 @data_app.command("info")

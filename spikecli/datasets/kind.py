@@ -111,6 +111,10 @@ class Kind(ABC, Generic[F]):
     def describe(self, facts: F, data_dir: Path) -> dict[str, Any]:
         """Return the facts of a data set and its prepared data; raise SpikeError if its record is damaged."""
 
+    def as_prepared(self, facts: F, data_dir: Path) -> F:
+        """Return the facts with what was said when the data set was prepared; raise SpikeError for a damaged record."""
+        return facts
+
     @abstractmethod
     def verify(self, facts: F, data_dir: Path, progress: Progress) -> dict[str, Any]:
         """Verify the prepared data and return its checksums; raise SpikeError if one differs."""
@@ -146,6 +150,14 @@ class Kind(ABC, Generic[F]):
 
         Raise SpikeError if the split is not prepared or is damaged.
         """
+
+    def stance(self, inputs: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+        """Return how training samples (S, ...) of `labels` (S,) stand, for the checkpoint; empty by default."""
+        return {}
+
+    def doubt(self, facts: F, stance: Any, found: np.ndarray) -> str | None:
+        """Return a note if one file's input is far from the training data's `stance`; None by default."""
+        return None
 
     @abstractmethod
     def read_file(

@@ -41,6 +41,7 @@ def refuse_split_order(name: str, options: PrepareOptions) -> None:
 
 def refuse_point_options(name: str, kind: str, options: PrepareOptions) -> None:
     """Raise SpikeError if options of clouds are given for a data set `name` of another `kind`."""
-    for option, value in {"--points": options.points, "--sampling": options.sampling}.items():
+    found = {"--points": options.points, "--sampling": options.sampling, "--up": options.reading.up}
+    for option, value in found.items():
         if value is not None:
             raise SpikeError(f"found {option}, which is for data sets of points; {name} holds {kind}; remove it")

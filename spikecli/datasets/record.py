@@ -103,11 +103,11 @@ def current_part(data_dir: Path, name: str, split: str, of: RecordOf) -> tuple[P
 
 
 def standing(place: Path, of: RecordOf, wanted: Mapping[str, object]) -> tuple[str, Entry] | None:
-    """Return the key and entry prepared last, if it has the `wanted` settings and all its files exist."""
+    """Return the key and entry prepared last, if it has the `wanted` settings (None: not) and all its files exist."""
     record = read_record(place, of)
     for key, entry in (record or {"sets": {}})["sets"].items():
         settings, parts = entry["settings"], entry["splits"].values()
-        if all(name in settings and settings[name] == value for name, value in wanted.items()) and all(
+        if all(settings.get(name) == value for name, value in wanted.items()) and all(
             _size(place / part["file"]) == part["bytes"] for part in parts
         ):
             return key, entry

@@ -10,6 +10,7 @@ import numpy as np
 
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.samples import files_for, load_samples
+from spikecli.datasets.sets import kind_named
 from spikecli.errors import SpikeError
 from spikecli.evaluation.energy import counted
 from spikecli.evaluation.evaluate import BATCH, GPU_BATCH, probabilities, step_logits
@@ -90,9 +91,13 @@ def is_sample(source: str) -> bool:
 
 def _input(trained: Trained, source: str, asked: PredictOptions) -> np.ndarray:
     if not is_sample(source):
-        found: np.ndarray = files_for(
-            facts_at_training(trained), trained.config, [Path(source)], asked.longest, asked.seed, asked.reading
-        )[0]
+        facts = facts_at_training(trained)
+        given = [Path(source)]
+        found: np.ndarray = files_for(facts, trained.config, given, asked.longest, asked.seed, asked.reading)[0]
+        # A user who names the axis that points up has looked at the file.
+        doubt = None if asked.reading.up else kind_named(facts.kind).doubt(facts, trained.notes.get("stance"), found)
+        if doubt is not None:
+            asked.reading.on_note(Path(source), (doubt,))
         return found
     dataset, split, index = source.split(":")
     samples = load_samples(asked.data_dir, dataset, split, trained.config, fixed=True)

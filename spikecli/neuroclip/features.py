@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from spikecli.datasets.events.frames import PRESETS, SLICINGS, Slicing, to_frames, to_images
-from spikecli.datasets.events.own_files import read_own
-from spikecli.datasets.events.recording import Recording
+from spikecli.datasets.events.recording import Recording, read_own
 from spikecli.datasets.events.split import EventSplit, split_frames
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError

@@ -69,6 +69,7 @@ class Run:
         self.accept_changed = False  # whether to go on although the data set has changed
         self.data_changed = False
         self.facts: dict[str, Any] = {}  # of the data set, as `facts_file.as_values` has them
+        self.stance: dict[str, Any] = {}  # of its training samples, as `Kind.stance` has it
         self.progress = RunState()
 
     def load_state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -165,7 +166,8 @@ class Run:
         return accuracy is not None and all(accuracy > other for other in earlier)
 
     def _write(self, name: str, values: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        notes = {**notes, "data": self.data, "facts": self.facts}
+        stance = {"stance": self.stance} if self.stance else {}
+        notes = {**notes, "data": self.data, "facts": self.facts, **stance}
         checkpoints.save(self.folder / name, Checkpoint(values, self.config, self.classnames, notes))
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from spikecli import models
 from spikecli.datasets.facts_file import as_values
 from spikecli.datasets.samples import Samples, load_samples, stratified_split
-from spikecli.datasets.sets import find_facts
+from spikecli.datasets.sets import find_facts, find_kind
 from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluation import metrics
 from spikecli.evaluation.evaluate import step_logits
@@ -69,8 +69,7 @@ def opened(
         with sole_writer(folder, "training") if processes.rank() == 0 else nullcontext():
             config = with_precision(config, folder / STATE, device)
             trainer = Trainer(config, samples, inputs, folder, device)
-            trainer.run.data = provenance.fingerprints(data_dir, config.dataset)
-            trainer.run.facts = as_values(find_facts(config.dataset, data_dir))
+            _note_data(trainer.run, data_dir, inputs, samples.labels)
             if resume:
                 trainer.run.accept_changed = accept_changed
                 trainer.run.load_state(trainer.model, trainer.optimizer)
@@ -79,6 +78,15 @@ def opened(
                 if processes.rank() == 0:
                     trainer.run.republish(trainer.model)
             yield trainer
+
+
+def _note_data(run: Run, data_dir: Path, inputs: np.ndarray, labels: np.ndarray) -> None:
+    """Let a run's files say which data they are from, their facts, and how the samples stand."""
+    name = run.config.dataset
+    facts, kind = find_facts(name, data_dir), find_kind(name, data_dir)
+    run.data = provenance.fingerprints(data_dir, name)
+    run.facts = as_values(kind.as_prepared(facts, data_dir))
+    run.stance = kind.stance(inputs, labels)
 
 
 class Trainer:

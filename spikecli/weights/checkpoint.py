@@ -26,6 +26,7 @@ _NOTES: dict[str, Any] = {
     "data": {str: str},
     "progress": {"epochs": [dict]},
     "metrics": dict,
+    "stance": dict,
     "needs": SHAPE,
 }  # shapes, where there
 

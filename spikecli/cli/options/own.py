@@ -53,4 +53,6 @@ class Preparing:
     ] = None
     force: Annotated[bool, typer.Option("--force", help="Prepare again what stands already.")] = False
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out files that cannot be used.")] = False
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out files that cannot be used; list them at the end, exit code 1.")
+    ] = False

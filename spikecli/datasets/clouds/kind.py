@@ -13,8 +13,9 @@ from spikecli.datasets.clouds.augment import AUGMENTATIONS
 from spikecli.datasets.clouds.damage import CLOUD_CORRUPTIONS, corrupt_clouds
 from spikecli.datasets.clouds.facts import POINT_SETS, CloudFacts
 from spikecli.datasets.clouds.formats import SUFFIXES, Mesh, read_cloud, read_sample
-from spikecli.datasets.clouds.prepare import describe_points, prepare_points, write_own
+from spikecli.datasets.clouds.prepare import as_prepared, describe_points, prepare_points, write_own
 from spikecli.datasets.clouds.sniff import SHARED, holds_points
+from spikecli.datasets.clouds.stance import built_in_stances, stance_from, stance_of
 from spikecli.datasets.clouds.store import RECORD, load_points, verify_points
 from spikecli.datasets.corrupt import Corruption
 from spikecli.datasets.kind import Augmentation, Defaults, Kind, Samples
@@ -77,6 +78,10 @@ class Clouds(Kind[CloudFacts]):
         """Return facts and what is prepared; raise SpikeError if the record is damaged."""
         return describe_points(facts, data_dir)
 
+    def as_prepared(self, facts: CloudFacts, data_dir: Path) -> CloudFacts:
+        """Return the facts with the axis that points up in the files; raise SpikeError if the record is damaged."""
+        return as_prepared(facts, data_dir)
+
     def verify(self, facts: CloudFacts, data_dir: Path, progress: Progress) -> dict[str, Any]:
         """Return the checksums; raise SpikeError as `verify_points` does."""
         return verify_points(facts, data_dir, progress)
@@ -101,11 +106,26 @@ class Clouds(Kind[CloudFacts]):
         seed: int,
         reading: ReadOptions = AS_FOUND,
     ) -> np.ndarray:
-        """Return the file's points (N, 3) as a network takes them; raise SpikeError as `read_sample` does."""
-        sample = read_sample(path, config.points, seed=seed, options=reading)
-        if sample.notes:
-            reading.on_note(path, sample.notes)
+        """Return the file's points (N, 3) as a network takes them, z up; raise SpikeError as `read_sample` does.
+
+        The axis that points up in the file is that of the network's data set, unless the user says another.
+        """
+        sample = read_sample(path, config.points, seed=seed, options=replace(reading, up=reading.up or facts.up))
+        turned = reading.up is None and facts.up != "z"
+        notes = (f"read with {facts.up} up, as the files of {facts.name}; --up overrules",) if turned else ()
+        if notes or sample.notes:
+            reading.on_note(path, (*notes, *sample.notes))
         return sample.points
+
+    def stance(self, inputs: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+        """Return the proportions of the clouds (S, N, 3) of each class; empty if they are too few."""
+        found = stance_of(inputs, labels)
+        return {} if found is None else found.as_values()
+
+    def doubt(self, facts: CloudFacts, stance: Any, found: np.ndarray) -> str | None:
+        """Return a note if a cloud (N, 3) lies another way than the training data; None where these are not known."""
+        values = stance or built_in_stances().get(facts.name)
+        return stance_from(values, "the checkpoint").doubt(found, facts.up == "z") if values else None
 
     def defaults(self, facts: CloudFacts, model: str | None = None) -> Defaults:
         """Return PointNet with the neuron of its paper, or DeLA with ternary neurons if `model` is dela."""

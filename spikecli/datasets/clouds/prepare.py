@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -17,6 +16,7 @@ from spikecli.datasets.clouds.items import Draw, Drawn, Item, draw_all
 from spikecli.datasets.clouds.layouts import list_items
 from spikecli.datasets.clouds.shapes import ShapeRecipe, write_shapes
 from spikecli.datasets.clouds.store import FORMAT, RECORD, PointClouds, clouds_hash, write_split
+from spikecli.datasets.notes import summed_notes
 from spikecli.datasets.own_sample import OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_split_order
 from spikecli.datasets.reading_options import AS_FOUND
@@ -51,11 +51,13 @@ def prepare_points(
     refuse_split_order(facts.name, options)
     place = data_dir / facts.name
     wanted: dict[str, object] = {**asdict(draw_of(options)), "skip_bad": options.skip_bad, "format": FORMAT}
+    if options.reading.up not in (None, facts.up):
+        wanted["up"] = options.reading.up
     identity = _identity(facts, options)
     if identity is not None:
         wanted["source"] = identity
     with sole_writer(place, f"preparing {facts.name}", options.wait):
-        found = None if options.force else standing(place, RECORD, wanted)
+        found = None if options.force else standing(place, RECORD, {"up": None, **wanted})
         reused = found is not None
         if found is None:
             with _opened(facts, place, options, progress) as (folder, origin):
@@ -86,6 +88,13 @@ def write_own(
     return {"settings": settings, "layout": "own", "skipped": list(drawn.skipped), "splits": splits, "notes": notes}
 
 
+def as_prepared(facts: CloudFacts, data_dir: Path) -> CloudFacts:
+    """Return the facts of a data set with the axis that points up in the files it was prepared from."""
+    record = read_record(data_dir / facts.name, RECORD)
+    up = record["sets"][record["current"]]["settings"].get("up") if record else None
+    return replace(facts, up=up) if up in ("x", "y", "z") else facts
+
+
 def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
     """Return the facts of a data set and, if it is prepared, its clouds a split, settings and size."""
     place = data_dir / facts.name
@@ -96,6 +105,7 @@ def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
         "description": facts.title,
         "classes": len(facts.classnames),
         "classnames": list(facts.classnames),
+        "up": as_prepared(facts, data_dir).up,
         "whole_set": dict(facts.sizes),
         "terms": facts.terms,
         "prepared": record is not None,
@@ -109,19 +119,12 @@ def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
     }
 
 
-def summed_notes(notes: Sequence[str]) -> list[str]:
-    """Return each kind of note once: the first of those that differ in file and numbers, with how many follow it."""
-    kinds: dict[str, list[str]] = {}
-    for note in notes:
-        kinds.setdefault(re.sub(r"[\d.,]+", "#", note.rpartition(": ")[2] or note), []).append(note)
-    return [f"{of[0]} (and {len(of) - 1} more like it)" if len(of) > 1 else of[0] for of in kinds.values()]
-
-
 def _identity(facts: CloudFacts, options: PrepareOptions) -> str | None:
     """Return the identity of the source; None if any source will do, so that no second download is needed."""
     if facts is SHAPES:
-        if options.source is not None:
-            raise SpikeError(f"{facts.name} is built in, found --from {options.source}; remove --from")
+        for option, value in {"--from": options.source, "--up": options.reading.up}.items():
+            if value is not None:
+                raise SpikeError(f"{facts.name} is built in, found {option} {value}; remove {option}")
         return json.dumps(asdict(ShapeRecipe(seed=options.seed)), sort_keys=True)
     return None if options.source is None else identify(options.source)
 
@@ -196,6 +199,7 @@ def _report(facts: CloudFacts, place: Path, key: str, entry: Entry, reused: bool
         "layout": entry["layout"],
         "settings": entry["settings"],
         "skipped": entry["skipped"],
+        "bad": len(entry["skipped"]),
         "notes": [] if reused else entry.get("notes", []),
         "splits": entry["splits"],
     }

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,6 +26,16 @@ _WORTH_A_POOL = 64 << 20  # bytes; less is decoded before a pool has started
 _LONGEST = (1 << 32) - 1  # µs, 71 minutes: the time since the first event is kept in 32 bits
 
 
+T = TypeVar("T")
+
+
+class Decoded(NamedTuple):
+    """Some recordings, and what was guessed or left out in reading their files: lines that begin with the path."""
+
+    batch: Batch
+    notes: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Decoding:
     """Settings for decoding the files of a data set: `turned` formats were recorded with the camera on its side."""
@@ -39,12 +50,30 @@ def decode_all(
     on_step: Callable[[int], None],
     workers: int | None = None,
     how: Decoding = Decoding(),
+    on_notes: Callable[[tuple[str, ...]], None] = lambda notes: None,
 ) -> Iterator[Batch]:
     """Yield the recordings of `items` in order; raise SpikeError at the first damaged one."""
-    tasks, total = _tasks(items)
-    for batch in _decoded(tasks, size, workers or (1 if total < _WORTH_A_POOL else cores()), how):
+    for batch, notes in _shared(decode_batch, items, size, workers, how):
         on_step(len(batch.counts))
+        on_notes(notes)
         yield batch
+
+
+def find_bad(
+    items: Sequence[EventItem], size: Size, workers: int | None = None, how: Decoding = Decoding()
+) -> dict[EventItem, str]:
+    """Return the damaged recordings among `items`, each with the reason; all of them are decoded."""
+    return {item: reason for found in _shared(_bad_in, items, size, workers, how) for item, reason in found.items()}
+
+
+def _bad_in(items: Sequence[EventItem], size: Size, how: Decoding) -> dict[EventItem, str]:
+    try:
+        decode_batch(items, size, how)
+    except SpikeError as problem:
+        if len(items) == 1:
+            return {items[0]: str(problem)}
+        return {item: reason for one in items for item, reason in _bad_in([one], size, how).items()}
+    return {}
 
 
 def _tasks(items: Sequence[EventItem]) -> tuple[list[list[EventItem]], int]:
@@ -62,36 +91,48 @@ def _tasks(items: Sequence[EventItem]) -> tuple[list[list[EventItem]], int]:
     return tasks, total
 
 
-def _decoded(tasks: list[list[EventItem]], size: Size, workers: int, how: Decoding) -> Iterator[Batch]:
+def _shared(
+    work: Callable[[list[EventItem], Size, Decoding], T],
+    items: Sequence[EventItem],
+    size: Size,
+    workers: int | None,
+    how: Decoding,
+) -> Iterator[T]:
+    """Yield the answer of `work` for each share of the items, in order."""
+    tasks, total = _tasks(items)
+    workers = workers or (1 if total < _WORTH_A_POOL else cores())
     if workers == 1:
-        yield from (decode_batch(task, size, how) for task in tasks)
+        yield from (work(task, size, how) for task in tasks)
         return
-    ahead: deque[Future[Batch]] = deque()
+    ahead: deque[Future[T]] = deque()
     with pool(workers) as executor:
         for task in tasks:
-            ahead.append(executor.submit(decode_batch, task, size, how))
+            ahead.append(executor.submit(work, task, size, how))
             if len(ahead) > 4 * workers:  # the writer must not be outrun by more than fits in memory
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
 
 
-def decode_batch(items: Sequence[EventItem], size: Size, how: Decoding = Decoding()) -> Batch:
+def decode_batch(items: Sequence[EventItem], size: Size, how: Decoding = Decoding()) -> Decoded:
     """Return the recordings of `items`; raise SpikeError if one is damaged or exceeds the sensor `size`."""
     narrow = np.dtype("u1" if max(size) <= 256 else "<u2")
     parts: list[np.ndarray] = []
+    notes: list[str] = []
     for path, group in groupby(items, key=lambda item: item.path):
         columns = decode(path, how.options)
         if columns.format in how.turned:
             columns = columns.turned()
+        notes += [f"{path}: {note}" for note in columns.notes]
         parts.extend(_part(columns, item, path, size) for item in group)
     counts = np.array([len(events) for events in parts], np.int64)
     starts = np.array([events["t"][0] for events in parts], np.int64)
     events = np.concatenate(parts)
     since = events["t"] - np.repeat(starts, counts)
-    return Batch(
+    batch = Batch(
         events["x"].astype(narrow), events["y"].astype(narrow), since.astype("<u4"), events["p"].copy(), counts, starts
     )
+    return Decoded(batch, tuple(notes))
 
 
 def _part(columns: Columns, item: EventItem, path: Path, size: Size) -> np.ndarray:

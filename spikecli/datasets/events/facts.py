@@ -145,4 +145,17 @@ DVSGESTURE = EventFacts(
     terms="CC BY 4.0",
 )
 
-EVENT_SETS = {facts.name: facts for facts in (DIGITS, NMNIST, NCALTECH101, CIFAR10DVS, DVSGESTURE)}
+NCARS = EventFacts(
+    name="ncars",
+    title="N-CARS, cars and street scenes before an event camera, 100 ms each (Sironi et al., 2018)",
+    classnames=("background", "car"),
+    folders=("background", "cars"),
+    pattern=r".+\.dat",
+    sensor=(120, 100),  # the largest of its recordings, which are cut to the object
+    templates=("A low quality point cloud image of a {}.",),
+    split_rule="official: the folders n-cars_train and n-cars_test",
+    sizes=(("train", 15_422), ("test", 8_607)),
+    terms="for research, from its makers: prophesee.ai/dataset-n-cars-download",
+)
+
+EVENT_SETS = {facts.name: facts for facts in (DIGITS, NMNIST, NCALTECH101, CIFAR10DVS, DVSGESTURE, NCARS)}

@@ -12,10 +12,11 @@ import numpy as np
 from spikecli.datasets.augment_maps import EVENT_AUGMENTATIONS
 from spikecli.datasets.corrupt import Corruption
 from spikecli.datasets.events.damage import EVENT_CORRUPTIONS, corrupt_recording
+from spikecli.datasets.events.describe import describe_events, verify_events
 from spikecli.datasets.events.facts import EVENT_SETS, EventFacts
 from spikecli.datasets.events.formats import DECODERS
-from spikecli.datasets.events.own_files import read_own
-from spikecli.datasets.events.prepare import describe_events, prepare_events, verify_events, write_own
+from spikecli.datasets.events.prepare import prepare_events, write_own
+from spikecli.datasets.events.recording import read_own
 from spikecli.datasets.events.samples import EventSamples, Framing
 from spikecli.datasets.events.split import load_events
 from spikecli.datasets.events.store import RECORD

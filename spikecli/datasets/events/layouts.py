@@ -10,13 +10,19 @@ from itertools import pairwise
 from pathlib import Path
 
 from spikecli.datasets.events.facts import EventFacts
-from spikecli.datasets.events.split_folders import sample_name, split_of
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_split_order
 from spikecli.datasets.walk import refuse_twins, walk
 from spikecli.errors import SpikeError
 from spikecli.files.gate import read_text, reading
 
 SPLITS = ("train", "test")
+# What makers call the folder above the classes. Recordings held out for validation are of the training split here:
+# a run holds out its own part of that.
+_FOLDERS_OF = {
+    "train": "train", "training": "train", "validation": "train", "val": "train", "valid": "train",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+_HELD_OUT = ("validation", "val", "valid")
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ def with_split_order(facts: EventFacts, options: PrepareOptions) -> EventFacts:
 
 def promises_all(facts: EventFacts) -> bool:
     """Return whether a folder in this layout must hold all classes; other data sets are also distributed in parts."""
-    return _LAYOUTS[facts.name] is _split_folders
+    return _LAYOUTS[facts.name] in (_split_folders, _named_splits)
 
 
 def _place(item: EventItem) -> tuple[int, int, list[tuple[int, str]]]:
@@ -175,12 +181,32 @@ def _cut_gestures(facts: EventFacts, arrays: list[Path]) -> Iterable[EventItem]:
 
 def _split_or_ninety_ten(facts: EventFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
     """Yield N-Caltech101's recordings: training|validation|testing/<class>/<name>, or classes alone, cut 90 to 10."""
-    splits = [split_of(path) for path in files]
-    if None in splits:
-        yield from _ninety_ten(facts, folder, files)
-        return
-    for path, split in zip(files, splits, strict=True):
-        yield EventItem(path, _class_of(facts, path), str(split), sample_name(path))
+    known = any(_split_of(path) for path in files)
+    yield from (_named_splits if known else _ninety_ten)(facts, folder, files)
+
+
+def _named_splits(facts: EventFacts, folder: Path, files: list[Path]) -> Iterable[EventItem]:
+    """Yield the recordings of <split>/<class>/<name>; a split's folder may have words before: n-cars_train."""
+    for path in files:
+        split = _split_of(path)
+        if split is None:
+            raise SpikeError(
+                f"found {path}, in no folder of a split; wanted <split>/<class>/{path.name} with a split such as train "
+                "or test; give the folder above the splits"
+            )
+        yield EventItem(path, _class_of(facts, path), split, _name_of(path))
+
+
+def _split_of(path: Path) -> str | None:
+    """Return the split of SPLIT/CLASS/FILE by the last word of its folder's name, None if that names no split."""
+    return _FOLDERS_OF.get(re.split(r"[-_ ]", path.parent.parent.name.lower())[-1])
+
+
+def _name_of(path: Path) -> str:
+    """Return CLASS/FILE without suffix; with validation before it, where numbers may begin again."""
+    folder = path.parent.parent.name.lower()
+    name = f"{path.parent.name}/{path.stem}"
+    return f"validation/{name}" if folder in _HELD_OUT else name
 
 
 _Layout = Callable[[EventFacts, Path, list[Path]], Iterable[EventItem]]
@@ -190,4 +216,5 @@ _LAYOUTS: dict[str, _Layout] = {
     "ncaltech101": _split_or_ninety_ten,
     "cifar10dvs": _ninety_ten,
     "dvsgesture": _gestures,
+    "ncars": _named_splits,
 }

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spikecli.datasets.events.decoding import Decoding, decode_all
+from spikecli.datasets.events.decoding import Decoding, decode_all, find_bad
+from spikecli.datasets.events.describe import describe_events
 from spikecli.datasets.events.digits import RECORDED, recipe, write_digits
 from spikecli.datasets.events.facts import DIGITS, EventFacts
 from spikecli.datasets.events.layouts import (
@@ -21,12 +22,12 @@ from spikecli.datasets.events.layouts import (
     promises_all,
     with_split_order,
 )
-from spikecli.datasets.events.split import load_events, split_hash
 from spikecli.datasets.events.store import FORMAT, RECORD, write_split
+from spikecli.datasets.notes import summed_notes
 from spikecli.datasets.own_sample import OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
 from spikecli.datasets.reading_options import AS_FOUND
-from spikecli.datasets.record import Entry, check_file, current_entry, read_record, settings_key, standing, write_record
+from spikecli.datasets.record import Entry, settings_key, standing, write_record
 from spikecli.datasets.walk import identify, walk
 from spikecli.errors import SpikeError
 from spikecli.files.archive import is_archive, open_source
@@ -54,8 +55,9 @@ def prepare_events(
     name, place = facts.name, data_dir / facts.name
     wanted = _wanted(facts, options)
     with sole_writer(place, f"preparing {name}", options.wait):
-        if not options.force and standing(place, RECORD, wanted):
-            return {**describe_events(facts, data_dir), "reused": True}
+        if not options.force and standing(place, RECORD, {"skip_bad": None, **wanted}):
+            found = describe_events(facts, data_dir)
+            return {**found, "reused": True, "bad": len(found["skipped"])}
         if facts is DIGITS:
             progress.on_phase(f"Preparing {name}", 2 * (RECORDED.stop - RECORDED.start))
             sources = [write_digits(place / "raw", options.seed, progress.on_step)]
@@ -65,12 +67,16 @@ def prepare_events(
         with ExitStack() as stack, _naming(sources):
             items = [item for path in sources for item in _items_in(facts, path, place, stack, progress)]
             notes = _check_complete(facts, items, sources)
+            how = Decoding(facts.turned, replace(options.reading, on_note=AS_FOUND.on_note))  # fit for other processes
+            items, bad = _good_items(facts, in_order(facts, items), options.skip_bad, progress, workers, how)
             if facts is not DIGITS:
                 progress.on_phase(f"Preparing {name}", len(items))
-            how = Decoding(facts.turned, replace(options.reading, on_note=AS_FOUND.on_note))  # fit for other processes
-            entry = _write_splits(facts, place, in_order(facts, items), wanted, progress, workers, how)
+            with _advising(options.skip_bad):
+                entry = _write_splits(facts, place, items, wanted, progress, workers, how)
+        entry["skipped"] = [_inside(line) for line in bad]
+        notes += [_inside(line) for line in entry.pop("notes")]
         write_record(place, RECORD, settings_key(wanted), entry)
-        return {**describe_events(facts, data_dir), "reused": False, "notes": notes}
+        return {**describe_events(facts, data_dir), "reused": False, "notes": notes, "bad": len(bad)}
 
 
 def write_own(
@@ -104,56 +110,6 @@ def write_own(
     return {"settings": settings, "skipped": [], "splits": splits}
 
 
-def describe_events(facts: EventFacts, data_dir: Path) -> dict[str, Any]:
-    """Return the facts of a data set and, if it is prepared, its recordings and events a split."""
-    place = data_dir / facts.name
-    record = read_record(place, RECORD)
-    entry: Entry = record["sets"][record["current"]] if record else {"splits": {}, "settings": None}
-    splits = entry["splits"]
-    samples = {split: part["samples"] for split, part in splits.items()}
-    files = [place / part["file"] for part in splits.values()]
-    return {
-        "dataset": facts.name,
-        "description": facts.title,
-        "classes": len(facts.classnames),
-        "classnames": list(facts.classnames),
-        "sensor": list(facts.sensor),
-        "templates": list(facts.templates),
-        "threshold": facts.threshold,
-        "split_rule": facts.split_rule,
-        "whole_set": dict(facts.sizes),
-        "terms": facts.terms,
-        "prepared": record is not None,
-        "folder": str(place),
-        "samples": samples,
-        "official": sum(samples.values()) == sum(count for _, count in facts.sizes),
-        "events": {split: part["events"] for split, part in splits.items()},
-        "bytes": sum(path.stat().st_size for path in files if path.is_file()),
-        "settings": entry["settings"],
-        "urls": [url for remote in facts.remotes for url in remote.urls],
-    }
-
-
-def verify_events(facts: EventFacts, data_dir: Path, progress: Progress = Progress()) -> dict[str, Any]:
-    """Return recordings, events and sha256 of each split after reading it all; raise SpikeError if one bit changed."""
-    name = facts.name
-    place, entry = current_entry(data_dir, name, RECORD)
-    for part in entry["splits"].values():
-        check_file(place / part["file"], part)
-    splits = [load_events(data_dir, name, split) for split in sorted(entry["splits"])]
-    progress.on_phase(f"Verifying {name}", sum(len(split) for split in splits))
-    report = {}
-    for split in splits:
-        found, wanted = split_hash(split, progress.on_step), entry["splits"][split.split]["fingerprint"]
-        if found != wanted:
-            raise SpikeError(
-                f"{split.path} has the content {found[:12]}, not {wanted[:12]} as prepared; "
-                f"run `spikecli data prepare {name} --force`"
-            )
-        report[split.split] = {"samples": len(split), "events": int(split.offsets[-1]), "sha256": found}
-    return {"dataset": name, "splits": report}
-
-
 def _wanted(facts: EventFacts, options: PrepareOptions) -> dict[str, Any]:
     """Return the settings that prepared data must have; without a source, any source will do."""
     wanted: dict[str, Any] = {"dataset": facts.name, "format": FORMAT}
@@ -165,6 +121,8 @@ def _wanted(facts: EventFacts, options: PrepareOptions) -> dict[str, Any]:
         wanted["sources"] = [identify(options.source)]
     if facts.split_order != "number":
         wanted["split_order"] = facts.split_order
+    if options.skip_bad and facts is not DIGITS:
+        wanted["skip_bad"] = True
     said = {name: getattr(options.reading, name) for name in ("time_unit", "stream", "columns")}
     if any(value is not None for value in said.values()):
         wanted["reading"] = said
@@ -177,12 +135,28 @@ def _naming(sources: list[Path]) -> Iterator[None]:
     try:
         yield
     except SpikeError as problem:
-        where, inside = ", ".join(str(path) for path in sources), re.compile(rf"[^\s,]*{re.escape(UNFINISHED)}[^/\s]+/")
-        text = str(problem)
-        raise SpikeError(f"{where}: {inside.sub('', text)}" if inside.search(text) else text) from None
+        text, where = str(problem), ", ".join(str(path) for path in sources)
+        raise SpikeError(text if _inside(text) == text else f"{where}: {_inside(text)}") from None
+
+
+@contextmanager
+def _advising(skip_bad: bool) -> Iterator[None]:
+    """Let the error of a damaged file name the option that leaves such files out."""
+    try:
+        yield
+    except SpikeError as problem:
+        raise problem if skip_bad else SpikeError(f"{problem}; or leave such files out with --skip-bad") from None
+
+
+def _inside(text: str) -> str:
+    """Return a line without the temporary folder to which an archive is unpacked."""
+    return re.sub(rf"[^\s,]*{re.escape(UNFINISHED)}[^/\s]+/", "", text)
 
 
 def _fetched(facts: EventFacts, folder: Path, offline: bool, progress: Progress) -> list[Path]:
+    if not facts.remotes:
+        raise SpikeError(f"{facts.name} cannot be fetched ({facts.terms}); give its folder or archive with --from")
+
     def begin(what: str, total: int | None) -> None:
         size = "" if total is None else f" ({total / 1e6:,.0f} MB)"
         progress.on_phase(f"{what[:1].upper()}{what[1:]}{size}", None)
@@ -228,6 +202,24 @@ def _check_complete(facts: EventFacts, items: list[EventItem], sources: list[Pat
     return [f"found no recordings of {len(gone)} classes of {facts.name}: {few}"] if gone else []
 
 
+def _good_items(
+    facts: EventFacts, items: list[EventItem], skip_bad: bool, progress: Progress, workers: int | None, how: Decoding
+) -> tuple[list[EventItem], list[str]]:
+    """Return the items, without damaged ones and with the reasons for each if those are to be left out.
+
+    Raise SpikeError if a split has no others.
+    """
+    if not skip_bad or facts is DIGITS:
+        return items, []
+    progress.on_phase("Looking at the files", None)
+    bad = find_bad(items, facts.sensor, workers, how)
+    good = [item for item in items if item not in bad]
+    for split in SPLITS:
+        if not any(item.split == split for item in good):
+            raise SpikeError(f"no {split} recording can be used, first {next(iter(bad.values()))}")
+    return good, list(dict.fromkeys(bad.values()))
+
+
 def _write_splits(
     facts: EventFacts,
     place: Path,
@@ -237,11 +229,11 @@ def _write_splits(
     workers: int | None,
     how: Decoding,
 ) -> Entry:
-    splits = {}
+    splits, notes = {}, list[str]()
     for split in SPLITS:
         chosen = [item for item in items if item.split == split]
-        batches = decode_all(chosen, facts.sensor, progress.on_step, workers, how)
+        batches = decode_all(chosen, facts.sensor, progress.on_step, workers, how, notes.extend)
         labels, names = [item.label for item in chosen], [item.name for item in chosen]
         path = place / f"{split}-{settings_key(settings)}.h5"
         splits[split] = write_split(path, batches, labels, names, facts.classnames, facts.sensor, settings)
-    return {"settings": settings, "skipped": [], "splits": splits}
+    return {"settings": settings, "skipped": [], "splits": splits, "notes": summed_notes(notes)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from spikecli.datasets.events.columns import Columns, Size
+from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.formats import DECODERS
 from spikecli.datasets.events.sensors import sensor_around
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
@@ -49,6 +51,22 @@ def read_events(
     """
     path = Path(path)
     return check_events(decode(path, options), path, options.sensor or size, expected)
+
+
+def read_own(path: Path, options: ReadOptions = AS_FOUND, facts: EventFacts | None = None) -> Recording:
+    """Return the recording in `path`, for a network trained on the data set of `facts`, if known.
+
+    If the file names no sensor, it is that data set's. A file of the data set itself is turned as in preparation.
+    `options.on_note` is called with the guesses. Raise SpikeError as `read_events` does.
+    """
+    columns = decode(path, options)
+    if facts is not None and columns.format in facts.turned and re.fullmatch(facts.pattern, path.name):
+        note = f"turned, as the camera of {facts.name} lay on its side"
+        columns = columns.turned()._replace(notes=(*columns.notes, note))
+    recording = check_events(columns, path, options.sensor, facts.sensor if facts else None)
+    if recording.notes:
+        options.on_note(path, recording.notes)
+    return recording
 
 
 def decode(path: Path, options: ReadOptions = AS_FOUND) -> Columns:

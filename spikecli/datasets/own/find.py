@@ -32,10 +32,11 @@ def find_samples(files: Sequence[Path], root: Path, class_pattern: str | None, g
     """
     inner = [path.relative_to(root) for path in files]
     shared = PurePath(commonpath([str(path.parent) for path in inner])).parts if inner else ()
+    known = {**_SPLITS, **_with_a_name(inner, len(shared))}
     samples = []
     for path, name in zip(files, inner, strict=True):
-        folders = [part for part in name.parts[len(shared) : -1] if part.lower() not in _SPLITS]
-        splits = [_SPLITS[part.lower()] for part in name.parts[:-1] if part.lower() in _SPLITS]
+        folders = [part for part in name.parts[len(shared) : -1] if part.lower() not in known]
+        splits = [known[part.lower()] for part in name.parts[:-1] if part.lower() in known]
         if class_pattern is None and not folders:
             raise SpikeError(
                 f"found {path} in no folder of a class; wanted CLASS/FILE, SPLIT/CLASS/FILE or CLASS/SPLIT/FILE; or "
@@ -44,6 +45,15 @@ def find_samples(files: Sequence[Path], root: Path, class_pattern: str | None, g
         folder = folders[0] if class_pattern is None else _matched(class_pattern, name.name, path, "--class-pattern")
         samples.append(_sample(path, name.as_posix(), folder, splits[-1] if splits else None, group))
     return _each_once(samples)
+
+
+def _with_a_name(inner: Sequence[PurePath], depth: int) -> dict[str, str]:
+    """Return the split of each folder at `depth` if all have one name before it: n-cars_train and n-cars_test."""
+    tops = {path.parts[depth].lower() if len(path.parts) > depth + 2 else "" for path in inner}
+    matches = [re.fullmatch(rf"(.+?)[-_ ]?({'|'.join(_SPLITS)})", top) for top in tops]
+    found = {match[0]: _SPLITS[match[2]] for match in matches if match}
+    names = {match[1] for match in matches if match}
+    return found if all(matches) and len(names) == 1 and len(set(found.values())) == 2 else {}
 
 
 def listed_samples(path: Path, group: str | None) -> list[OwnSample]:

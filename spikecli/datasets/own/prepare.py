@@ -32,13 +32,17 @@ _RESERVED = ("clip",)  # folders of the data folder that hold something else
 
 @dataclass(frozen=True)
 class Found:
-    """A user's samples before writing: the samples of one kind, their contents, and what is left out and why."""
+    """A user's samples before writing: the samples of one kind, their contents, and what is left out and why.
+
+    `skipped` are files of other kinds, `bad` files that cannot be read.
+    """
 
     kind: Kind[Any]
     facts: Facts
     samples: tuple[OwnSample, ...]
     inspected: tuple[Inspected, ...]
     skipped: tuple[str, ...]
+    bad: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -101,7 +105,7 @@ def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, progres
         samples, options.test_fraction, options.seed, splits.read_splits(data_dir / name / splits.FILE)
     )
     facts = _facts(data_dir, name, kind, done, inspected, options)
-    return Found(kind, facts, tuple(done), tuple(inspected), (*skipped, *bad), tuple(notes))
+    return Found(kind, facts, tuple(done), tuple(inspected), tuple(skipped), tuple(bad), tuple(notes))
 
 
 def _inspected(
@@ -148,7 +152,7 @@ def _write(place: Path, found: Found, root: Path, options: PrepareOptions, progr
     notes = entry.pop("notes", [])
     key = settings_key(entry["settings"])
     reused = before is not None and before["current"] == key and not options.force
-    entry["skipped"] = [*found.skipped, *(line for line in entry["skipped"] if line not in found.skipped)]
+    entry["skipped"] = [*found.skipped, *dict.fromkeys((*found.bad, *entry["skipped"]))]
     write_record(place, found.kind.record, key, entry)
     write_facts(place / FILE, found.facts)
     splits.write_splits(place / splits.FILE, found.samples)
@@ -175,7 +179,8 @@ def report_of(found: Found, place: Path) -> dict[str, Any]:
         "count": {"least": min(sizes), "median": int(median(sizes)), "most": max(sizes)},
         "sizes": sorted({one.size for one in found.inspected if one.size}),
         "seconds": {"least": min(seconds), "most": max(seconds)} if seconds else None,
-        "skipped": list(found.skipped),
+        "skipped": [*found.skipped, *found.bad],
+        "bad": len(found.bad),
         "notes": [*found.notes, *(f"{note} ({count} files)" for note, count in notes.most_common(5))],
         "reused": False,
     }

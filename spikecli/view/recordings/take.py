@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spikecli.datasets.events.own_files import read_own
-from spikecli.datasets.events.recording import Recording
+from spikecli.datasets.events.recording import Recording, read_own
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.sets import known_names
 from spikecli.errors import SpikeError

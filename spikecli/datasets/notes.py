@@ -1,0 +1,14 @@
+"""Notes on many files, each kind said once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+
+def summed_notes(notes: Sequence[str]) -> list[str]:
+    """Return each kind of note once: the first of those that differ in file and numbers, with how many follow it."""
+    kinds: dict[str, list[str]] = {}
+    for note in notes:
+        kinds.setdefault(re.sub(r"[\d.,]+", "#", note.rpartition(": ")[2] or note), []).append(note)
+    return [f"{of[0]} (and {len(of) - 1} more like it)" if len(of) > 1 else of[0] for of in kinds.values()]
