@@ -280,7 +280,7 @@ def test_predict_says_how_many_steps_each_file_took(cli: Cli, shapes_dir: Path, 
     ("arguments", "said"),
     [
         (("eval", "--timesteps", "1,auot"), "wanted whole numbers such as 1,2,4, or auto"),
-        (("eval", "--figure", "dial.pdf"), "name a file that ends in .png"),
+        (("eval", "--figure", "dial.gif"), "name a file that ends in one of .png, .svg, .pdf"),
         (("predict", "--timesteps", "1,2"), "wanted one number, or auto"),
         (("predict", "--timesteps", "1,auto"), "wanted one number, or auto"),
     ],

@@ -369,7 +369,7 @@ def test_bad_requests_are_one_line_and_begin_no_work(
     monkeypatch.setattr(window.sys, "platform", "linux")
     wanted = {
         "found no display": [],
-        "name a file that ends in one of .png, .html": ["--out", tmp_path / "run.gif"],
+        "name a file that ends in one of .png, .svg, .pdf, .html": ["--out", tmp_path / "run.gif"],
         "found --show spikes, which cannot show runs; remove": ["--show", "spikes", "--out", tmp_path / "run.png"],
         "found --against, which has no effect": ["--against", runs["second"], "--out", tmp_path / "run.png"],
         "found --checkpoint, which has no effect": ["--checkpoint", runs["second"], "--out", tmp_path / "run.png"],

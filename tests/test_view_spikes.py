@@ -316,7 +316,12 @@ def test_bad_requests_are_one_line(
             "needs a network; give one with --checkpoint": out,
             "has no spiking neurons": ["--checkpoint", ann, *out],
             "is a resnet20, which sees no clouds": ["--checkpoint", images, *out],
-            "name a file that ends in one of .png, .html": ["--checkpoint", weights, "--out", tmp_path / "x.mp4"],
+            "name a file that ends in one of .png, .svg, .pdf, .html": [
+                "--checkpoint",
+                weights,
+                "--out",
+                tmp_path / "x.mp4",
+            ],
             "found no display": ["--checkpoint", weights],
             "found --split, which has no effect on this picture": ["--checkpoint", weights, "--split", "train", *out],
         }

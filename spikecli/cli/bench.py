@@ -8,6 +8,7 @@ import typer
 
 from spikecli.cli.options import common as options
 from spikecli.cli.options.evaluation import parse_steps
+from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
 from spikecli.errors import ChoiceError
 from spikecli.settings.config import TrainConfig, validated
@@ -38,6 +39,7 @@ def bench(
     tnet: TNet = PointNetConfig().tnet,
     threads: Threads = None,
     device: options.Device = "auto",
+    out: options.TableOut = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
     config: options.ConfigFile = None,
@@ -52,6 +54,7 @@ def bench(
     console = Console(as_json, quiet)
     from dataclasses import asdict
 
+    from spikecli.files.tables import ResultTable
     from spikecli.machine.device import choose_device
     from spikecli.speed import bench as flow
 
@@ -62,12 +65,14 @@ def bench(
     settings = {"device": str(place), "threads": used, "batch_size": batch_size, "points": points, "tnet": tnet}
     results = {"results": [asdict(row) for row in rows], "data_path": asdict(path)}
     console.document({**settings, "repeats": repeats, **results})
-    console.table(
+    table = ResultTable(
         f"PointNet on {plan.device}, {used} threads, {batch_size} clouds of {points} points, T-Nets {tnet}",
         ("net", "work", "T", "prec", "ms", "floor ms", "ratio", "G MAC", "peak MB"),
         [cells(row) for row in rows],
         f"medians of {repeats}; floor: the products alone that cannot be avoided, timed in turns; peak: beyond imports",
+        [asdict(row) for row in rows],
     )
+    show_table(console, table, out)
     console.say(describe_fetching(path))
 
 

@@ -14,6 +14,7 @@ from spikecli.cli.options import complete
 from spikecli.cli.options.evaluation import ByClass, DamageOptions, DialOptions, EvalOptions, parse_dial, parse_steps
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.shown.newest import opened
+from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -49,7 +50,6 @@ Precision = Annotated[
     Literal["fp32", "bf16", "auto"],
     typer.Option(help="bf16: of products alone; auto: bf16 where the device multiplies it faster."),
 ]
-Out = Annotated[Path | None, typer.Option(help="Write the rows to a CSV file too.")]
 COLUMNS = ("T", "instance acc.", "class acc.", "firing", "synaptic ops", "energy", "time")
 
 
@@ -63,7 +63,7 @@ def evaluate(
     split: Split = "test",
     runs: Runs = 3,
     precision: Precision = "fp32",
-    out: Out = None,
+    out: options.TableOut = None,
     by_class: ByClass = False,
     data_dir: options.DataDir = options.DATA_DIR,
     seed: options.Seed = 0,
@@ -96,9 +96,10 @@ def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: D
     from spikecli.evaluation.evaluate import samples_for
     from spikecli.evaluation.how import How
     from spikecli.evaluation.stopping import StopRule, distinct_steps, runs_of
-    from spikecli.files.atomic import write_rows
+    from spikecli.files.tables import ResultTable
     from spikecli.machine.precision import settled
-    from spikecli.view.runs.steps import check_picture, save_steps
+    from spikecli.view.drawing.picture import check_picture
+    from spikecli.view.runs.steps import save_steps
 
     steps, auto = parse_dial(timesteps)
     stop, drawn = StopRule(turned.confidence, turned.most) if auto else None, turned.figure is not None
@@ -114,8 +115,6 @@ def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: D
         how = How(runs, asked.seed, trained.device, settled(asked.precision, trained.device), advance)
         scores = flow.evaluate_steps(model, samples, steps, stop, drawn, how)
     results = flow.results(scores, samples.classnames if asked.by_class else ())
-    if asked.out is not None:
-        write_rows(asked.out, [_with_classes(row) for row in results])
     if turned.figure is not None:
         save_steps(turned.figure, scores, turned.theme)
     figure = {"figure": turned.figure} if turned.figure is not None else {}
@@ -124,10 +123,10 @@ def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: D
     console.document({**asked_of, **counts, "results": results, **figure})
     title = f"{trained.name} on {samples.dataset}, {asked.split} split, {scores.samples} {samples.unit_name}"
     caption = _caption(asked, runs, runs_of(model, 2) > 1, scores, samples.unit_name)
-    console.table(title, COLUMNS, [_cells(row) for row in scores.all_rows], caption)
-    for written in (asked.out, turned.figure):
-        if written is not None:
-            console.note(f"wrote {written}")
+    rows, records = [_cells(row) for row in scores.all_rows], [_with_classes(row) for row in results]
+    show_table(console, ResultTable(title, COLUMNS, rows, caption, records), asked.out)
+    if turned.figure is not None:
+        console.note(f"wrote {turned.figure}")
     if asked.by_class:
         console.table(f"{title}, by class", *_by_class(scores, samples.classnames))
 

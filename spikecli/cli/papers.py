@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from spikecli.cli.options import common as options
 from spikecli.console import Console, Twig
 
 if TYPE_CHECKING:
+    from spikecli.files.tables import ResultTable
     from spikecli.settings.taxonomy import Heading, Method
 
 
-def papers(as_json: options.AsJson = False, quiet: options.Quiet = False, config: options.ConfigFile = None) -> None:
+def papers(
+    out: options.TableOut = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    config: options.ConfigFile = None,
+) -> None:
     """Show the survey's taxonomy of directly trained spiking networks, each implemented method with its options.
 
     Example: spikecli papers
     """
+    from spikecli.files.tables import write_table
     from spikecli.settings.taxonomy import TAXONOMY, from_outside, methods, nested
 
     console = Console(as_json, quiet)
@@ -25,6 +33,39 @@ def papers(as_json: options.AsJson = False, quiet: options.Quiet = False, config
     console.tree("directly trained spiking networks (arXiv 2305.19725)", [twig(one) for one in shown])
     implemented = sum(bool(one.options) for one in methods())
     console.say(f"{implemented} of {len(methods())} are implemented; the options are those of `spikecli train`")
+    if out is not None:
+        write_table(out, as_table(shown))
+        console.note(f"wrote {out}")
+
+
+def as_table(branches: Sequence[Heading | Method]) -> ResultTable:
+    """Return the taxonomy as a table, a row each method with the headings above it."""
+    from spikecli.files.tables import ResultTable
+
+    records = [
+        {
+            "branch": " / ".join(above),
+            "method": one.name,
+            "arxiv": one.arxiv or "",
+            "implemented": "yes" if one.options else "no",
+            "options": " · ".join(one.options),
+        }
+        for above, one in _with_headings(branches)
+    ]
+    title = "directly trained spiking networks (arXiv 2305.19725)"
+    return ResultTable(title, tuple(records[0]), [tuple(record.values()) for record in records], records=records)
+
+
+def _with_headings(
+    branches: Sequence[Heading | Method], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Method]]:
+    from spikecli.settings.taxonomy import Heading
+
+    for one in branches:
+        if isinstance(one, Heading):
+            yield from _with_headings(one.below, (*above, one.title))
+        else:
+            yield above, one
 
 
 def twig(one: Heading | Method) -> Twig:

@@ -31,7 +31,8 @@ Sources = Annotated[
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="A .png, .gif, .mp4 or .html file to write; without it, a window.")
+    Path | None,
+    typer.Option("--out", help="A .png, .svg, .pdf, .gif, .mp4 or .html file to write; without it, a window."),
 ]
 Show = Annotated[
     str | None,

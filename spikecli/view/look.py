@@ -11,6 +11,7 @@ from spikecli.datasets.events.frames import SLICINGS, Slicing
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.view.drawing.film import AZIMUTHS, FILMS
+from spikecli.view.drawing.picture import PICTURES, check_picture
 from spikecli.view.drawing.window import no_display
 
 if TYPE_CHECKING:
@@ -96,15 +97,12 @@ class Look:
         return len(self.sources) * (2 if self.checkpoint else 1) + (len(AZIMUTHS) if self.suffix in FILMS else 1)
 
 
-def check_out(look: Look, suffixes: Iterable[str] = (".png", ".html", *FILMS)) -> None:
+def check_out(look: Look, suffixes: Iterable[str] = (*PICTURES, ".html", *FILMS)) -> None:
     """Raise SpikeError, before any work, for an output that is not possible."""
     if look.out is None:
         no_display()
-    elif look.suffix not in suffixes:
-        raise SpikeError(
-            f"cannot write {look.out}: its suffix is {look.suffix!r}; "
-            f"name a file that ends in one of {', '.join(suffixes)}"
-        )
+    else:
+        check_picture(look.out, suffixes)
 
 
 def refuse_unused(look: Look, *used: str) -> None:

@@ -39,6 +39,15 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
+def _check_table(path: Path | None) -> Path | None:
+    """Return the file of a table; raise ChoiceError, before any work, if its ending is of none."""
+    if path is not None:
+        from spikecli.files.tables import check_table
+
+        check_table(path)
+    return path
+
+
 # Paths are `readable=False`: an unreadable file is not a usage error; the reader reports it in one line.
 DataDir = Annotated[
     Path,
@@ -59,6 +68,10 @@ ConfigFile = Annotated[
         is_eager=True,
         help="TOML file; its keys are the option names.",
     ),
+]
+TableOut = Annotated[
+    Path | None,
+    typer.Option("--out", readable=False, callback=_check_table, help="Write the table too: .csv, .md or .tex."),
 ]
 
 DATA_DIR = Path("data")

@@ -21,7 +21,9 @@ Confidence = Annotated[
 Most = Annotated[int, typer.Option(min=1, help="With auto: steps at most.", rich_help_panel=_DIAL)]
 Figure = Annotated[
     Path | None,
-    typer.Option(help="PNG of accuracy, confidence, energy and milliseconds against T.", rich_help_panel=_DIAL),
+    typer.Option(
+        help="A .png, .svg or .pdf of accuracy, confidence, energy and milliseconds against T.", rich_help_panel=_DIAL
+    ),
 ]
 Theme = Annotated[Literal["light", "dark"], typer.Option(help="Color of the figure's paper.", rich_help_panel=_DIAL)]
 Corrupt = Annotated[

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikecli.cli.options.evaluation import DamageOptions, EvalOptions
 from spikecli.cli.shown.newest import opened
+from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
 
 if TYPE_CHECKING:
@@ -48,12 +49,10 @@ def show_damage(console: Console, asked: EvalOptions, timesteps: Sequence[int], 
 def show_reports(
     console: Console, reports: Sequence[DamageReport], facts: dict[str, Any], unit_name: str, out: Path | None
 ) -> None:
-    """Show one network's rows, with another's beside them if there are two; `out` gets them as CSV."""
-    from spikecli.files.atomic import write_rows
+    """Show one network's rows, with another's beside them if there are two; `out` gets the table."""
+    from spikecli.files.tables import ResultTable
 
-    if out is not None:
-        write_rows(out, [{"name": report.name, **asdict(cell)} for report in reports for cell in report.cells])
-        console.note(f"wrote {out}")
+    records = [{"name": report.name, **asdict(cell)} for report in reports for cell in report.cells]
     first, *others = [_document(report) for report in reports]
     console.document({**facts, **first, **({"beside": {"checkpoint": reports[1].name, **others[0]}} if others else {})})
     rows: dict[tuple[str, str], list[str]] = {}
@@ -67,12 +66,14 @@ def show_reports(
             rows.setdefault(("mean", str(mean.severity or "all")), []).append(f"{mean.instance_accuracy:.1%}")
     columns = [f"{_name(report)}, T = {t}" for report in reports for t in sorted({c.timesteps for c in report.cells})]
     drawn = f"{facts['runs']} seeds of damage and perturbation from {facts['seed']}"
-    console.table(
+    table = ResultTable(
         f"{facts['dataset']}, {facts['split']} split, {facts['samples']} {unit_name}: instance accuracy",
         ("damage", "severity", *columns),
         [(*key, *cells) for key, cells in rows.items()],
         f"mean: over the kinds of damage; {drawn if facts['runs'] > 1 else 'seed ' + str(facts['seed'])}",
+        records,
     )
+    show_table(console, table, out)
 
 
 def _document(report: DamageReport) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from spikecli.view.clouds.shape import Shape, read_shapes
 from spikecli.view.drawing.canvas import AZIMUTH, THEMES, Sheet
 from spikecli.view.drawing.film import AZIMUTHS, FILMS, turn
 from spikecli.view.drawing.page import save_page
-from spikecli.view.drawing.picture import save_picture
+from spikecli.view.drawing.picture import PICTURES, save_picture
 from spikecli.view.drawing.window import show
 from spikecli.view.look import ClipLook, EventLook, Look, OnStep, check_out, refuse_unused
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 COLORS = ("height", "normal", "wins", "spikes")
 
 
-STILLS: dict[str, Callable[[Sheet, Path], None]] = {".png": save_picture, ".html": save_page}
+STILLS: dict[str, Callable[[Sheet, Path], None]] = {**dict.fromkeys(PICTURES, save_picture), ".html": save_page}
 
 
 def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:

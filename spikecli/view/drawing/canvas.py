@@ -102,7 +102,7 @@ def _scatter(axes: Axes, panel: Panel, theme: Theme, azimuth: float, dot: float)
         sizes *= np.where(panel.muted, 0.45, 0.9 + 1.3 * panel.values)
         order = order[np.argsort(~panel.muted[order], kind="stable")]
     colors = paint(panel, near, theme)
-    axes.scatter(spots[order, 0], spots[order, 1], s=sizes[order], c=colors[order], linewidths=0)
+    axes.scatter(spots[order, 0], spots[order, 1], s=sizes[order], c=colors[order], linewidths=0, rasterized=True)
 
 
 def draw_cloud(

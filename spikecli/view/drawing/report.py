@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from spikecli.files.atomic import atomic_path, write_text
 from spikecli.view.drawing.canvas import WIDTH, Theme, pixels
 from spikecli.view.drawing.chart import LABEL, TITLE, blank
+from spikecli.view.drawing.vectors import save_pdf, save_svg, svg_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,19 +68,29 @@ def picture(report: Report) -> Image:
     """Return the figures of a report one above the other, under its title, as an RGB image."""
     from PIL import Image
 
-    figures = [_written(report.theme, 0.62, 13.0, report.title, report.subtitle)]
-    for section in report.sections:
-        if section.headed:
-            figures.append(_written(report.theme, 0.56, TITLE, section.heading, section.note, left=0.56))
-        if section.figure:
-            figures.append(section.figure)
-    parts = [pixels(figure, DOTS) for figure in figures]
+    parts = [pixels(figure, DOTS) for figure, _ in _figures(report)]
     sheet = Image.new("RGB", (int(WIDTH * DOTS), sum(part.height for part in parts)), report.theme.paper)
     top = 0
     for part in parts:
         sheet.paste(part, ((sheet.width - part.width) // 2, top))
         top += part.height
     return sheet
+
+
+def _figures(report: Report) -> list[tuple[Figure, bool]]:
+    """Return the figures of a report under its title, each with whether it has too many dots for vectors."""
+    figures = [(_written(report.theme, 0.62, 13.0, report.title, report.subtitle), False)]
+    for section in report.sections:
+        if section.headed:
+            figures.append((_written(report.theme, 0.56, TITLE, section.heading, section.note, left=0.56), False))
+        if section.figure:
+            figures.append((section.figure, section.flat))
+    return figures
+
+
+def save_report_vectors(report: Report, path: Path) -> None:
+    """Write a report's figures as one SVG."""
+    save_svg(_figures(report), path, report.theme.paper)
 
 
 def save_report_picture(report: Report, path: Path) -> None:
@@ -102,7 +113,7 @@ def save_report_page(report: Report, path: Path) -> None:
         parts.append(f"<section><h2>{html.escape(section.heading)}</h2>")
         parts.append(f"<p>{html.escape(section.note)}</p>" if section.note else "")
         if section.figure is not None:
-            parts.append(_inlined(section.figure) if section.flat else _vector(section.figure))
+            parts.append(_inlined(section.figure) if section.flat else svg_of(section.figure, texts="none"))
         parts.append(_table(section.table) if section.table else "")
         parts.append("</section>")
     write_text(path, "\n".join([*filter(None, parts), "</main></body></html>\n"]))
@@ -117,15 +128,6 @@ def _written(theme: Theme, height: float, size: float, title: str, note: str, le
     figure.text(left / WIDTH, 0.5, title, fontsize=size, fontweight="bold", va="bottom", **style)
     figure.text(left / WIDTH, 0.4, note, fontsize=small, alpha=0.8, va="top", **style)
     return figure
-
-
-def _vector(figure: Figure) -> str:
-    from matplotlib import rc_context
-
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "spikecli"}):
-        written = io.StringIO()
-        figure.savefig(written, format="svg", metadata={"Date": None})
-    return written.getvalue()[written.getvalue().index("<svg") :]
 
 
 def _inlined(figure: Figure) -> str:
@@ -152,4 +154,6 @@ def _table(table: Table) -> str:
     return f'<div class="scroll"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
 
 
-REPORTS: dict[str, Callable[[Report, Path], None]] = {".png": save_report_picture, ".html": save_report_page}
+REPORTS: dict[str, Callable[[Report, Path], None]] = {
+    ".png": save_report_picture, ".svg": save_report_vectors, ".pdf": save_pdf, ".html": save_report_page,
+}  # fmt: skip

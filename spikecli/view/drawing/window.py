@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 TALLEST = 1000  # pixels of a picture in a window: it fits most screens
-_CURE = "give --out with a .png, .gif, .mp4 or .html file"
+_CURE = "give --out with a .png, .svg, .pdf, .gif, .mp4 or .html file"
 
 
 def no_display() -> None:

@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spikecli.errors import SpikeError
-from spikecli.files.atomic import atomic_path
 from spikecli.progress import Progress
-from spikecli.view.drawing.canvas import THEMES, pixels
+from spikecli.view.drawing.canvas import THEMES
 from spikecli.view.drawing.film import FILMS
-from spikecli.view.drawing.picture import DOTS
+from spikecli.view.drawing.picture import PICTURES, save_figure
 from spikecli.view.drawing.window import show
 from spikecli.view.look import ClipLook, Look, check_out, refuse_unused
 from spikecli.view.recordings.clip import look_through_clip, predictions_of
@@ -54,11 +53,12 @@ def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
 def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
     """Draw CLIP's pictures of recordings and its predictions step by step.
 
-    Raise SpikeError as `look_at_events` does, and unless `out` is a PNG.
+    Raise SpikeError as `look_at_events` does, and unless `out` is a picture.
     """
-    if look.suffix != ".png":
+    if look.suffix not in PICTURES:
         found = f"found {look.out}" if look.out else "found no --out"
-        raise SpikeError(f"{found}; wanted a .png: what CLIP sees is shown in a still picture; give --out FILE.png")
+        endings = ", ".join(PICTURES)
+        raise SpikeError(f"{found}; what CLIP sees is a still picture: give --out FILE, with one of {endings}")
     _check_options(look)
     progress = _watching(advance)
     takes = _read(look, progress)
@@ -89,7 +89,7 @@ def _check_options(look: Look) -> None:
 
 
 def _check_alone(look: Look) -> None:
-    if len(look.sources) > 1 and look.suffix != ".png":
+    if len(look.sources) > 1 and look.suffix not in PICTURES:
         what = f"a {look.suffix}" if look.out else "a window"
         raise SpikeError(
             f"found {len(look.sources)} recordings for {what}; wanted one; give one at a time, or name a .png"
@@ -125,6 +125,4 @@ def _film(look: Look, take: NamedRecording, progress: Progress) -> None:
 
 def _save(look: Look, figure: Figure) -> None:
     assert look.out is not None
-    image = pixels(figure, DOTS)
-    with atomic_path(look.out) as temporary:
-        image.save(temporary, format="PNG", optimize=True)
+    save_figure(figure, look.out)

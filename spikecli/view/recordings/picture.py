@@ -162,7 +162,13 @@ def draw_events(axes: Any, take: NamedRecording, kept: np.ndarray, theme: Theme)
     events, ms = take.recording.events[kept], take.ms[kept]
     width, height = take.recording.width, take.recording.height
     colors = np.where(events["p"][:, None] == 1, to_rgb(theme.brighter), to_rgb(theme.darker))
-    style = {"s": max(0.4, 6000 / max(len(kept), 600)), "linewidths": 0, "alpha": 0.6, "depthshade": False}
+    style = {
+        "s": max(0.4, 6000 / max(len(kept), 600)),
+        "linewidths": 0,
+        "alpha": 0.6,
+        "depthshade": False,
+        "rasterized": True,
+    }
     axes.scatter(ms, events["x"], events["y"], c=colors, **style)
     tall = max(width, height)
     axes.set_box_aspect((2.5, width / tall, height / tall), zoom=1.42)

@@ -6,11 +6,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikecli.errors import SpikeError
-from spikecli.files.atomic import atomic_path
-from spikecli.view.drawing.canvas import THEMES, pixels
+from spikecli.view.drawing.canvas import THEMES
 from spikecli.view.drawing.chart import blank, color_of, dress, in_percent, legend, mark_of, place, whole_steps
-from spikecli.view.drawing.picture import DOTS
+from spikecli.view.drawing.picture import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,17 +19,9 @@ LINE: dict[str, Any] = {"markersize": 4.2, "linewidth": 1.5}
 STAR: dict[str, Any] = {"marker": "*", "markersize": 12, "linestyle": "none", "zorder": 4}
 
 
-def check_picture(path: Path | None) -> None:
-    """Raise SpikeError unless `path` is None or names a PNG."""
-    if path is not None and path.suffix.lower() != ".png":
-        raise SpikeError(f"cannot write {path}: its suffix is {path.suffix!r}; name a file that ends in .png")
-
-
 def save_steps(path: Path, scores: StepScores, theme: str) -> None:
-    """Write the picture of `steps_figure` as a PNG."""
-    image = pixels(steps_figure(scores, theme), DOTS)
-    with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", optimize=True)
+    """Write the picture of `steps_figure`, by the ending of `path`."""
+    save_figure(steps_figure(scores, theme), path)
 
 
 def steps_figure(scores: StepScores, theme: str) -> Figure:
