@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ from spikecli.settings.config import TrainConfig, validated
 from spikecli.settings.networks import PointNetConfig
 
 if TYPE_CHECKING:
+    from spikecli.files.tables import ResultTable
     from spikecli.speed.bench import BenchRow, DataPath
 
 PRECISIONS = ("fp32", "bf16")
@@ -54,7 +56,6 @@ def bench(
     console = Console(as_json, quiet)
     from dataclasses import asdict
 
-    from spikecli.files.tables import ResultTable
     from spikecli.machine.device import choose_device
     from spikecli.speed import bench as flow
 
@@ -65,15 +66,24 @@ def bench(
     settings = {"device": str(place), "threads": used, "batch_size": batch_size, "points": points, "tnet": tnet}
     results = {"results": [asdict(row) for row in rows], "data_path": asdict(path)}
     console.document({**settings, "repeats": repeats, **results})
-    table = ResultTable(
-        f"PointNet on {plan.device}, {used} threads, {batch_size} clouds of {points} points, T-Nets {tnet}",
+    title = f"PointNet on {plan.device}, {used} threads, {batch_size} clouds of {points} points, T-Nets {tnet}"
+    show_table(console, table_of(rows, title, repeats), out)
+    console.say(describe_fetching(path))
+
+
+def table_of(rows: Sequence[BenchRow], title: str, repeats: int) -> ResultTable:
+    """Return the table of the rows that were measured."""
+    from dataclasses import asdict
+
+    from spikecli.files.tables import ResultTable
+
+    return ResultTable(
+        title,
         ("net", "work", "T", "prec", "ms", "floor ms", "ratio", "G MAC", "peak MB"),
         [cells(row) for row in rows],
         f"medians of {repeats}; floor: the products alone that cannot be avoided, timed in turns; peak: beyond imports",
         [asdict(row) for row in rows],
     )
-    show_table(console, table, out)
-    console.say(describe_fetching(path))
 
 
 def describe_fetching(path: DataPath) -> str:
