@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Outcome
+from first_version import unpack
 
 import spikecli
 from spikecli.datasets import sets
@@ -26,11 +26,7 @@ RUNS = {"clouds": ("modelnet10", "chair_0005.off"), "frames": ("nmnist", "00012.
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The unpacked archive."""
-    folder = tmp_path_factory.mktemp("first")
-    with tarfile.open(Path(__file__).parent / "released" / "first_version.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    return unpack(tmp_path_factory.mktemp("first"))
 
 
 @pytest.fixture(scope="module")

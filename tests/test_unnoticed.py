@@ -1,0 +1,254 @@
+"""One-line changes that once made no test fail: each is held here by the value that is right."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from clip_files import one_recording
+from conftest import Outcome
+from event_bytes import bin_bytes, some_events
+from first_version import unpack
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import nn
+
+from spikecli.datasets.clouds import items, shapes
+from spikecli.datasets.clouds.items import Draw, Item, draw_all
+from spikecli.datasets.clouds.shapes import Recipe, build_shape, write_shapes
+from spikecli.datasets.clouds.solids import Workpiece
+from spikecli.datasets.events import decoding
+from spikecli.datasets.events.decoding import decode_all
+from spikecli.datasets.events.layouts import EventItem
+from spikecli.errors import SpikeError
+from spikecli.files import archive
+from spikecli.machine import workers
+from spikecli.settings.config import TrainConfig
+from spikecli.settings.recipes import train_settings
+from spikecli.training.batches import Batches
+from spikecli.training.losses import Orthogonality
+from spikecli.training.runs import BEST, Epoch, Run
+from spikecli.training.step import Step
+from spikecli.view.drawing.canvas import THEMES, pixels
+from spikecli.view.drawing.picture import DOTS
+from spikecli.view.recordings import flow
+from spikecli.view.recordings.clip import ClipView
+from spikecli.view.recordings.clip_figure import clip_figure
+from spikecli.weights import checkpoint as checkpoints
+
+Cli = Callable[..., Outcome]
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return unpack(tmp_path_factory.mktemp("first"))
+
+
+# Evaluation.
+
+
+@pytest.mark.parametrize(("split", "samples"), [("train", 40), ("val", 10), ("test", 10)])
+def test_a_score_names_the_split_that_was_scored(cli: Cli, first: Path, split: str, samples: int) -> None:
+    asked = ("--timesteps", 1, "--runs", 1, "--split", split, "--data-dir", first / "data", "--device", "cpu")
+    done = cli("eval", first / "frames", *asked, "--json")
+    assert (done.document["split"], done.document["samples"]) == (split, samples)
+    assert f"{split} split, {samples} recordings" in cli("eval", first / "frames", *asked).out
+
+
+# Pictures.
+
+
+def test_a_picture_has_the_dots_that_were_asked_for() -> None:
+    assert pixels(Figure(figsize=(3, 2)), 100).size == (300, 200)
+    assert pixels(Figure(figsize=(3.03, 2.01)), 100).size == (302, 200)  # even, as films require
+
+
+def test_a_saved_picture_of_recordings_has_its_full_resolution(tmp_path: Path) -> None:
+    look = flow.Look((), tmp_path, tmp_path / "a.png")
+    flow._save(look, Figure(figsize=(3, 2)))
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size == (3 * DOTS, 2 * DOTS) == (600, 400)
+
+
+def test_options_that_clip_ignores_are_refused_before_anything_is_read(cli: Cli, tmp_path: Path) -> None:
+    asked = ("view", tmp_path / "gone.bin", "--show", "clip", "--out", tmp_path / "a.png")
+    for given in (("--points", 10), ("--color", "normal")):
+        refused = cli(*asked, *given)
+        assert refused.code == 1 and f"found {given[0]} and a recording to show" in refused.err
+
+
+def test_recordings_shorter_than_their_slices_are_refused_before_clip_is_opened(cli: Cli, tmp_path: Path) -> None:
+    path = one_recording(tmp_path / "short.bin", count=3)
+    out = tmp_path / "a.png"
+    refused = cli("view", path, "--show", "clip", "--clip", "mini", "--classes", "a,b", "-T", 4, "--out", out)
+    assert refused.code == 1 and "short.bin holds 3 events; wanted at least one for each of 4 slices" in refused.err
+
+
+def test_recordings_stand_in_the_order_in_which_they_were_named(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [one_recording(tmp_path / f"{name}.bin", count=count) for name, count in (("b", 50), ("a", 70))]
+
+    def seen(take: Any, *_: object) -> ClipView:
+        return ClipView(take, np.zeros((2, 3, 8, 8)), np.full((2, 2), 0.5), np.full((2, 2), 0.5), ("x", "y"), "tiny")
+
+    monkeypatch.setattr("spikecli.view.recordings.clip._see", seen)
+    monkeypatch.setattr("spikecli.neuroclip.backbone.open_backbone", lambda *_: None)
+    drawn: list[ClipView] = []
+    monkeypatch.setattr(flow, "clip_figure", lambda sights, theme: drawn.extend(sights) or Figure(figsize=(1, 1)))
+    asked = ("view", *paths, "--show", "clip", "--classes", "x,y", "-T", 2, "--out", tmp_path / "a.png", "--json")
+    sources = cli(*asked).document["sources"]
+    assert [(source["name"], source["events"]) for source in sources] == [("b", 50), ("a", 70)]
+    assert [sight.take.name for sight in drawn] == ["b", "a"]
+    figure = clip_figure(drawn, THEMES["light"])
+    heights = {text.get_text(): text.get_position()[1] for text in figure.texts}
+    (upper,), (lower,) = ([y for text, y in heights.items() if text.split()[0] == name] for name in "ba")
+    assert upper > lower
+
+
+# Files.
+
+
+def test_an_archive_stops_at_the_space_that_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, content = tmp_path / "a.tar", bytes(3 << 20)
+    with tarfile.open(path, "w") as file:
+        info = tarfile.TarInfo("a.bin")
+        info.size = len(content)
+        file.addfile(info, io.BytesIO(content))
+    used = archive.shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(archive.shutil, "disk_usage", lambda folder: used._replace(free=2 << 20))
+    with (
+        pytest.raises(SpikeError, match=r"a\.tar unpacks to more than the 2 MiB that are free; free some space"),
+        archive.open_source(path, tmp_path) as folder,
+    ):
+        assert folder is None
+
+
+def _in_threads(asked: list[int]) -> Callable[[int], Any]:
+    @contextmanager
+    def pool(count: int) -> Iterator[ThreadPoolExecutor]:
+        asked.append(count)
+        with ThreadPoolExecutor(1) as executor:
+            yield executor
+
+    return pool
+
+
+def test_recordings_worth_a_pool_are_decoded_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(bin_bytes(some_events(50, 34, 34, 0)))
+    asked: list[int] = []
+    monkeypatch.setattr(decoding, "pool", _in_threads(asked))
+    monkeypatch.setattr(decoding, "cores", lambda: 3)
+
+    def counts() -> list[list[int]]:
+        one = EventItem(path, 0, "train", "a")
+        return [batch.counts.tolist() for batch in decode_all([one], (34, 34), lambda step: None)]
+
+    assert counts() == [[50]] and asked == []
+    monkeypatch.setattr(decoding, "_WORTH_A_POOL", path.stat().st_size)
+    assert counts() == [[50]] and asked == [3]
+
+
+def test_clouds_worth_a_pool_are_read_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(20, 3)))
+    asked: list[int] = []
+    monkeypatch.setattr(items, "pool", _in_threads(asked))
+    monkeypatch.setattr(items, "cores", lambda: 3)
+    several = [Item("a", 0, "train", tmp_path / "a.npy")] * items._WORTH_A_POOL
+    few = draw_all(several[1:], Draw(8, "uniform", 0), lambda step: None)
+    assert asked == [] and len(few.points) == len(several) - 1
+    many = draw_all(several, Draw(8, "uniform", 0), lambda step: None)
+    assert asked == [3] and len(many.points) == len(several)
+    assert workers.cores() >= 1
+
+
+# Built-in shapes.
+
+
+def test_variety_is_the_spread_of_proportions() -> None:
+    draws = {
+        variety: [Workpiece(np.random.default_rng(seed), variety).between(2, 4) for seed in range(200)]
+        for variety in (0, 0.5, 1, 2)
+    }
+    assert set(draws[0]) == {3.0}
+    assert 2.5 <= min(draws[0.5]) < 2.55 and 3.45 < max(draws[0.5]) <= 3.5
+    assert 2 <= min(draws[1]) < 2.1 and 3.9 < max(draws[1]) <= 4
+    assert draws[2] == draws[1]  # no proportion leaves its range
+    plain, wild = Workpiece(np.random.default_rng(0), 0), Workpiece(np.random.default_rng(0), 1)
+    for piece in (plain, wild):
+        piece.box((0, 0, 0), (1, 1, 1))
+    size = np.ptp(plain.mesh().vertices, axis=0)
+    np.testing.assert_allclose(size, 1)
+    assert np.abs(np.ptp(wild.mesh().vertices, axis=0) - 1).max() > 0.01
+
+
+def test_a_recipe_s_variety_reaches_its_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, float]] = []
+
+    def build(classname: str, generator: np.random.Generator, variety: float) -> Any:
+        asked.append((classname, variety))
+        return build_shape(classname, generator, variety)
+
+    monkeypatch.setattr(shapes, "build_shape", build)
+    write_shapes(tmp_path / "raw", Recipe(train=1, test=1, variety=0.25), lambda step: None)
+    assert len(asked) == 20 and {variety for _, variety in asked} == {0.25}
+
+
+# Training.
+
+
+def test_best_are_the_weights_of_the_best_epoch_alone(tmp_path: Path) -> None:
+    run, model = Run(tmp_path, TrainConfig(), tuple("abcdefghij")), nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    kept = []
+    for number, accuracy in enumerate((0.5, 0.7, 0.7, 0.6, 0.8), 1):
+        run.end_epoch(model, optimizer, Epoch(number, 1.0, 0.5, accuracy, 1e-3, 1.0, 1.0))
+        kept.append(checkpoints.load(tmp_path / BEST).notes["epoch"])
+    assert kept == [1, 2, 2, 2, 5]  # of equal ones the first
+
+
+def test_every_step_has_an_augmentation_of_its_own() -> None:
+    config = TrainConfig(augment="paper", batch_size=4, seed=3)
+    clouds = np.random.default_rng(0).normal(size=(4, 30, 3)).astype(np.float32)
+    batches = Batches(clouds, np.arange(4), config, CPU)
+    same = np.arange(4)
+    first, again = (batches.batch(same, 2, 5)[0] for _ in range(2))
+    assert torch.equal(first, again)
+    others = [batches.batch(same, *place)[0] for place in ((2, 6), (3, 5))]
+    other_seed = Batches(clouds, np.arange(4), config.model_copy(update={"seed": 4}), CPU).batch(same, 2, 5)[0]
+    for other in (*others, other_seed):
+        assert not torch.equal(first, other)
+
+
+class Turned(nn.Module):
+    """A network whose transform is `factor` times the unit matrix."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.feature_tnet = nn.Identity()
+        self.head = nn.Linear(2, 2)
+        self.transform = nn.Parameter(factor * torch.eye(2))
+
+    def forward(self, x: torch.Tensor, timesteps: int) -> torch.Tensor:
+        self.feature_tnet(self.transform.expand(1, len(x), 2, 2))
+        return self.head(x)[None]
+
+
+def test_the_loss_holds_the_orthogonality_of_the_feature_transform() -> None:
+    model = Turned(3.0)
+    config = train_settings("shapes", "lif", "short", {"orthogonality": 0.25}, {}, {})
+    step = Step(config, model, torch.optim.SGD(model.parameters(), 0.1), CPU)
+    loss, total, *_ = step._losses(torch.ones(3, 2), torch.tensor([0, 1, 0]))
+    # ‖9·I − I‖_F = 8·√2 (2310.06232)
+    assert float(total.detach() - loss.detach()) == pytest.approx(0.25 * 8 * 2**0.5)
+    assert step.orthogonality.take() == 0.0 and Orthogonality(None).take() == 0.0
