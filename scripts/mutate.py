@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "spikecli"
 MAP = ROOT / ".pytest_cache" / "calls.json"  # test → functions of the package that it calls, and processor seconds
 PATIENCE = 20  # times the seconds that the tests take: an endless loop is noticed, a busy machine is not
-WARM = ("torch", "h5py", "rich.table", "pydantic", "typer", "hypothesis", "safetensors.torch", "PIL.Image")
+WARM = ("torch", "h5py", "rich.table", "pydantic", "typer", "safetensors.torch", "PIL.Image")
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.And: ast.Or, ast.Or: ast.And,
@@ -213,13 +214,18 @@ def first_failure(tests: Sequence[str], tree: Path, seconds: float, one: Mutant 
     told.unlink(missing_ok=True)
     child = os.fork()
     if child == 0:
-        os.setsid()
-        for number in (1, 2):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-        if one is not None:
-            put_in_place(one, tree)
-        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests], plugins=[Failed(told)])
-        os._exit(min(int(code), 3))
+        code = 3
+        try:
+            os.setsid()
+            for number in (1, 2):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            if one is not None:
+                put_in_place(one, tree)
+            code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests], plugins=[Failed(told)]))
+        except BaseException:  # noqa: BLE001 (a fork must not go on as its parent does)
+            told.write_text(traceback.format_exc(), encoding="utf-8")
+        finally:
+            os._exit(min(code, 3))
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -271,10 +277,15 @@ class Bench:
             finally:
                 place.write_text(original, encoding="utf-8")
                 os.utime(place, ns=(dates.st_atime_ns, dates.st_mtime_ns))  # so that its bytecode is still valid
-            if failed is None or failed not in tests or first_failure([failed], self.tree, seconds) is None:
-                return failed if failed != "" else "(nothing can be imported)", count
-            self.broken.add(failed)
-            tests.remove(failed)
+            if failed is None:
+                break
+            alone = [failed] if failed in tests else tests
+            if (without := first_failure(alone, self.tree, seconds)) is None:
+                return failed or "(a test file cannot be imported)", count
+            if without not in tests:
+                raise RuntimeError(f"tests cannot be run: {without or tests}")
+            self.broken.add(without)
+            tests.remove(without)
         return None, count
 
 
@@ -309,21 +320,26 @@ def quick(place: Bench, mutants: dict[int, Mutant], budget: float) -> list[int]:
     said = place.tree.parent / "survivors.json"
     child = os.fork()
     if child == 0:
-        for path in sorted((place.tree / "spikecli").rglob("*.py")):
-            if path.stem != "__main__":
-                parts = path.relative_to(place.tree).with_suffix("").parts
-                importlib.import_module(".".join(parts[:-1] if path.stem == "__init__" else parts))
-        left = []
-        for number, one in mutants.items():
-            begun = time.monotonic()
-            killer, count = place.killer(one, budget, loaded=True)
-            if killer is None:
-                left.append(number)
-                print(f"         {number:3} is tried again", flush=True)
-            else:
-                report(number, one, killer, count, time.monotonic() - begun)
-        said.write_text(json.dumps(left), encoding="utf-8")
-        os._exit(0)
+        try:
+            for path in sorted((place.tree / "spikecli").rglob("*.py")):
+                if path.stem != "__main__":
+                    parts = path.relative_to(place.tree).with_suffix("").parts
+                    with contextlib.suppress(ModuleNotFoundError):  # of a GPU's packages
+                        importlib.import_module(".".join(parts[:-1] if path.stem == "__init__" else parts))
+            left = []
+            for number, one in mutants.items():
+                begun = time.monotonic()
+                killer, count = place.killer(one, budget, loaded=True)
+                if killer is None:
+                    left.append(number)
+                    print(f"         {number:3} is tried again", flush=True)
+                else:
+                    report(number, one, killer, count, time.monotonic() - begun)
+            said.write_text(json.dumps(left), encoding="utf-8")
+        except BaseException:  # noqa: BLE001 (a fork must not go on as its parent does)
+            traceback.print_exc()
+        finally:
+            os._exit(0)
     os.waitpid(child, 0)
     return list(json.loads(said.read_text(encoding="utf-8")))
 
