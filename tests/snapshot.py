@@ -21,6 +21,8 @@ NUMBER = re.compile(r"(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 # Values of a machine and a moment: times, speeds, memory, sizes of files, fingerprints.
 MEASURED = re.compile(r"seconds|_per_second$|memory|(^|_)bytes|sha256|ratio$|^ms$|^theme_version$")
 
+HASH = re.compile(r"[0-9a-f]{12}|[0-9a-f]{64}")
+
 
 def compare(name: str, text: str) -> None:
     """Fail with a diff if `text` is not that of snapshots/NAME; fractions may differ by 2 in 100."""
@@ -45,6 +47,7 @@ def of_document(document: Any, learned: bool = False) -> str:
 def of_table(text: str, learned: bool = False) -> str:
     """Return printed text: where it holds a time, times are masked and so are the widths that depend on them."""
     masked = re.sub(r"\d[\d.,]*( (?:s|ms|MB)\b)", r"#\1", text)
+    masked = re.sub(r"-?\d+% of the\s+time here", "#% of the time here", masked)
     if learned:
         masked = re.sub(r"\d+\.\d+|\d+%", "#", masked)
     if masked != text:
@@ -59,6 +62,8 @@ def _masked(value: Any, key: str = "") -> Any:
         return [_masked(item, key) for item in value]
     if MEASURED.search(key) and value is not None:
         return f"<{type(value).__name__}>"
+    if isinstance(value, str) and HASH.fullmatch(value):
+        return "<hash>"
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 

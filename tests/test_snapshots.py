@@ -56,7 +56,7 @@ CASES = {
     "--data-dir data",
     "fewshot": f"fewshot nmnist --shots 1 --runs 2 --epochs 1 --views 1 {CLIP}",
 }
-LEARNED = {"train", "ablate", "fewshot"}  # print what was trained just now
+LEARNED = {"train", "ablate", "fewshot", "bench"}  # print what was trained, or measured, just now
 GOES_ON = {"ablate"}  # prints the table of a finished one without any training
 ALONE = {"data-remove", "bench", "doctor"}  # by the tests below
 
