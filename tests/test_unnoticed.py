@@ -23,7 +23,7 @@ from torch import nn
 
 from spikecli.datasets.clouds import items, shapes
 from spikecli.datasets.clouds.items import Draw, Item, draw_all
-from spikecli.datasets.clouds.shapes import Recipe, build_shape, write_shapes
+from spikecli.datasets.clouds.shapes import ShapeRecipe, build_shape, write_shapes
 from spikecli.datasets.clouds.solids import Workpiece
 from spikecli.datasets.events import decoding
 from spikecli.datasets.events.decoding import decode_all
@@ -36,7 +36,7 @@ from spikecli.settings.recipes import train_settings
 from spikecli.training.batches import Batches
 from spikecli.training.losses import Orthogonality
 from spikecli.training.runs import BEST, Epoch, Run
-from spikecli.training.step import Step
+from spikecli.training.step import TrainStep
 from spikecli.view.drawing.canvas import THEMES, pixels
 from spikecli.view.drawing.picture import DOTS
 from spikecli.view.recordings import flow
@@ -200,7 +200,7 @@ def test_a_recipe_s_variety_reaches_its_pieces(tmp_path: Path, monkeypatch: pyte
         return build_shape(classname, generator, variety)
 
     monkeypatch.setattr(shapes, "build_shape", build)
-    write_shapes(tmp_path / "raw", Recipe(train=1, test=1, variety=0.25), lambda step: None)
+    write_shapes(tmp_path / "raw", ShapeRecipe(train=1, test=1, variety=0.25), lambda step: None)
     assert len(asked) == 20 and {variety for _, variety in asked} == {0.25}
 
 
@@ -247,7 +247,7 @@ class Turned(nn.Module):
 def test_the_loss_holds_the_orthogonality_of_the_feature_transform() -> None:
     model = Turned(3.0)
     config = train_settings("shapes", "lif", "short", {"orthogonality": 0.25}, {}, {})
-    step = Step(config, model, torch.optim.SGD(model.parameters(), 0.1), CPU)
+    step = TrainStep(config, model, torch.optim.SGD(model.parameters(), 0.1), CPU)
     loss, total, *_ = step._losses(torch.ones(3, 2), torch.tensor([0, 1, 0]))
     # ‖9·I − I‖_F = 8·√2 (2310.06232)
     assert float(total.detach() - loss.detach()) == pytest.approx(0.25 * 8 * 2**0.5)
