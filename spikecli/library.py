@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from spikecli.training.settings import settings_of
 from spikecli.weights.provenance import facts_at_training
 from spikecli.weights.reference import NAME
 from spikecli.weights.trained import Trained
+
+if TYPE_CHECKING:
+    from spikecli.export.formats import Exported
 
 __all__ = ["Answer", "Model", "SpikeError", "evaluate", "load", "predict", "prepare", "settings", "train"]
 
@@ -90,6 +93,20 @@ class Model(Trained):
             Answer(dict(zip(self.classnames, row, strict=True)), steps)
             for row, steps in zip(found.tolist(), taken, strict=True)
         ]
+
+    def export(
+        self, path: str | Path, timesteps: int = 4, *, samples: Sequence[str | Path] = (), **form: Any
+    ) -> Exported:
+        """Write the network to `path`, .onnx, .nir or .pt2, after another program gave its answers on `samples`.
+
+        `form` holds `raw`, `step` and `noise`, as `spikecli export`, and `data_dir` and `seed`. Raise SpikeError, with
+        nothing written, if the format cannot say the network or the answers differ.
+        """
+        from spikecli.export import formats, subject
+
+        with _in_values():
+            wanted = formats.Wanted(_at_least_one(timesteps), files=tuple(map(Path, samples)), **form)
+            return formats.export(subject.of(self), wanted, Path(path))
 
 
 def load(given: str | Path | None = NAME, device: str = "auto") -> Model:

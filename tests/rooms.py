@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 GROUND = {"errors", "progress", "settings", "files", "machine"}
-FLOWS = {"training", "evaluation", "weights", "neuroclip", "speed", "view"}
+FLOWS = {"training", "evaluation", "weights", "neuroclip", "export", "speed", "view"}
 # Whom each room may know beside itself; `cli`, `__main__` and `doctor` may know all.
 MAY_KNOW = {
     "errors": set(),
@@ -22,8 +22,9 @@ MAY_KNOW = {
     "training": GROUND | {"neurons", "models", "datasets", "weights", "evaluation"},
     "neuroclip": GROUND | {"neurons", "models", "datasets", "evaluation"},
     "speed": GROUND | {"neurons", "models", "datasets", "weights", "training"},
+    "export": GROUND | {"neurons", "models", "datasets", "weights", "evaluation", "neuroclip"},
     "view": GROUND | {"neurons", "models", "datasets", "weights", "evaluation", "neuroclip"},
     "plugins": {"settings", "errors"},
-    "library": GROUND | {"datasets", "weights", "evaluation", "training"},
+    "library": GROUND | {"datasets", "weights", "evaluation", "training", "export"},
     "console": {"errors"},
 }

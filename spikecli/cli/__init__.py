@@ -20,6 +20,7 @@ from spikecli.cli import (
     data,
     doctor,
     eval,
+    export,
     fewshot,
     papers,
     predict,
@@ -87,6 +88,7 @@ app.command()(fewshot.fewshot)
 app.command()(view.view)
 app.command()(papers.papers)
 app.command()(reparameterize.reparameterize)
+app.command()(export.export)
 app.command()(bench.bench)
 app.command()(doctor.doctor)
 

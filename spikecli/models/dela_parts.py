@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from spikecli.models.layers import CoordinateLinearNorm, PointLinearNorm
 from spikecli.models.local import MaxNorm, NeighborMax, PairMax, begin
 from spikecli.models.neighbours import Neighborhood, farthest_first, neighborhood
+from spikecli.models.tracing import is_traced
 
 NeuronFactory = Callable[[int], nn.Module]
 Wires = Iterator[tuple[str, tuple[str, ...]]]
@@ -99,7 +100,7 @@ class Embedding(nn.Module):
     def forward(self, near: Neighborhood, timesteps: int) -> Tensor:  # → (T, B, N, C)
         pairs = self._inputs(SCALE * near.place, near)
         separable = getattr(self.fire1, "separable", True) and getattr(self.fire2, "separable", True)
-        if self.training or pairs.device.type != "cpu" or not separable:
+        if self.training or pairs.device.type != "cpu" or not separable or is_traced():
             return self._embed(pairs, timesteps)
         return torch.cat([self._embed(cloud, timesteps) for cloud in pairs.split(1, dim=1)], 1)
 

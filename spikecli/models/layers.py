@@ -14,6 +14,7 @@ from spikecli.models import work
 from spikecli.models.moments import input_moments, output_moments
 from spikecli.models.plain import CoordinateLinear, Linear, LinearMax, Maximum, MaxThenFire, SignedLinearMax
 from spikecli.models.pooled import linear_max, linear_winners
+from spikecli.models.tracing import is_traced
 from spikecli.neurons.answers import GoesInto, Product
 
 ONE_PASS = {"cuda"}  # kinds of devices
@@ -219,7 +220,7 @@ class FireThenMax(nn.Module):
             return self.maximum(self.neuron(functional.linear(clouds, weight, bias), timesteps))
 
         # A GPU has room for all clouds and one launch for them; a checkpoint would make its host wait as well.
-        if not self.neuron.separable or x.device.type == "cuda":
+        if not self.neuron.separable or x.device.type == "cuda" or is_traced():
             return fire(x)
         if not torch.is_grad_enabled():
             return torch.cat([fire(cloud) for cloud in x.split(1, dim=1)], 1)

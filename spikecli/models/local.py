@@ -12,6 +12,7 @@ from spikecli.models import work
 from spikecli.models.layers import BatchNorm
 from spikecli.models.neighbours import Neighborhood, neighbor_max, running_max
 from spikecli.models.plain import Linear
+from spikecli.models.tracing import is_traced
 from spikecli.neurons.answers import Product
 
 WEIGHT_DEVIATION = 0.02  # of fresh weights, normal and cut off at two deviations
@@ -92,6 +93,8 @@ def pair_max(x: Tensor, weight: Tensor) -> Tensor:
     kind = x.device.type
     if torch.is_autocast_enabled(kind):
         x, weight = (tensor.to(torch.get_autocast_dtype(kind)) for tensor in (x, weight))
+    if is_traced():
+        return functional.linear(x, weight).amax(-2)
     groups = x.reshape(-1, *x.shape[-2:])
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
         values, _ = _PairMax.apply(groups, weight)

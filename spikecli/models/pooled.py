@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikecli.models.tracing import is_traced
+
 BLOCK = 16  # rows
 TILE_BYTES = 2**28  # of the products that a GPU holds at a time
 
@@ -158,6 +160,8 @@ def linear_max(x: Tensor, weight: Tensor) -> Tensor:
     Under autocast the products are in its type, as `linear`'s are. Where points tie, one of them gets the gradient.
     """
     x, weight = _cast(x), _cast(weight)
+    if is_traced():
+        return (x @ weight.T).amax(-2)
     clouds = x.flatten(0, -3)
     function, highest = backend(x)
     values = function.apply(clouds, weight)[0] if torch.is_grad_enabled() else highest(clouds, weight)

@@ -46,17 +46,7 @@ class ReadingOptions:
         """Return the options for readers; raise a usage error for an invalid size or order."""
         from spikecli.datasets.reading_options import ReadOptions
 
-        return ReadOptions(self.time_unit, self._size(), self.stream, self._order(), self.up, on_note)
-
-    def _size(self) -> tuple[int, int] | None:
-        if self.sensor is None:
-            return None
-        match = re.fullmatch(r"(\d{1,4})\s*[xX×,]\s*(\d{1,4})", self.sensor.strip())
-        if not match or not (0 < int(match[1]) <= 4096 and 0 < int(match[2]) <= 4096):
-            raise typer.BadParameter(
-                f"found {self.sensor!r}; wanted width and height in pixels, such as 346x260", param_hint="--sensor"
-            )
-        return int(match[1]), int(match[2])
+        return ReadOptions(self.time_unit, size_of(self.sensor), self.stream, self._order(), self.up, on_note)
 
     def _order(self) -> str | None:
         if self.columns is None:
@@ -67,3 +57,15 @@ class ReadingOptions:
                 param_hint="--columns",
             )
         return self.columns.lower()
+
+
+def size_of(sensor: str | None) -> tuple[int, int] | None:
+    """Return width and height of a sensor such as 346x260, None for None; raise a usage error for anything else."""
+    if sensor is None:
+        return None
+    match = re.fullmatch(r"(\d{1,4})\s*[xX×,]\s*(\d{1,4})", sensor.strip())
+    if not match or not (0 < int(match[1]) <= 4096 and 0 < int(match[2]) <= 4096):
+        raise typer.BadParameter(
+            f"found {sensor!r}; wanted width and height in pixels, such as 346x260", param_hint="--sensor"
+        )
+    return int(match[1]), int(match[2])

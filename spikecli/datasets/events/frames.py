@@ -143,10 +143,8 @@ def _gray(counts: torch.Tensor, threshold: int) -> torch.Tensor:
     """Return the paper's canvas of 127: 255 where channel 0 > m, then 0 where channel 1 > m (arXiv 2306.12073)."""
     import torch
 
-    picture = torch.full_like(counts[:, :1], 127)
-    picture[counts[:, :1] > threshold] = 255
-    picture[counts[:, 1:] > threshold] = 0
-    return picture / 255
+    off, on = counts.split(1, dim=1)
+    return torch.where(on > threshold, 0.0, torch.where(off > threshold, 255.0, 127.0)) / 255
 
 
 def _strength(counts: torch.Tensor) -> torch.Tensor:

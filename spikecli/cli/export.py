@@ -1,0 +1,113 @@
+"""`spikecli export`: a trained network as ONNX, NIR or torch.export, checked before it is written."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from spikecli.cli.options import common as options
+from spikecli.cli.options.groups import with_groups
+from spikecli.cli.options.reading import size_of
+from spikecli.console import Console
+from spikecli.errors import ChoiceError, SpikeError
+
+if TYPE_CHECKING:
+    from spikecli.export.formats import Exported, Refusal
+    from spikecli.export.subject import Subject
+
+Checkpoint = Annotated[
+    Path, typer.Argument(readable=False, help="A run folder, weights file, reference, or an adapter of fewshot.")
+]
+Out = Annotated[
+    Path | None, typer.Option(readable=False, help="The file to write; its suffix is the format: .onnx, .nir or .pt2.")
+]
+Check = Annotated[
+    str | None, typer.Option("--check", metavar="onnx|nir|pt2", help="Say what this format cannot say; write nothing.")
+]
+Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps; an adapter has its own.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Leave the preprocessing out: the network's own input.")]
+Step = Annotated[bool, typer.Option("--step", help="One time step, with membranes as inputs and outputs.")]
+Noise = Annotated[bool, typer.Option("--noise", help="A random start becomes an input; otherwise it is 0.")]
+Sample = Annotated[
+    list[Path] | None,
+    typer.Option("--sample", readable=False, help="A file to check on; several times for several.", show_default=False),
+]
+Samples = Annotated[int, typer.Option(min=1, help="Samples of the test split to check on.")]
+Sensor = Annotated[str | None, typer.Option("--sensor", help="Sensor of an adapter's recordings: 128x128.")]
+
+
+@with_groups
+def export(
+    checkpoint: Checkpoint,
+    speech: options.Output,
+    out: Out = None,
+    check: Check = None,
+    timesteps: Timesteps = 4,
+    raw: Raw = False,
+    step: Step = False,
+    noise: Noise = False,
+    sample: Sample = None,
+    samples: Samples = 8,
+    sensor: Sensor = None,
+    data_dir: options.DataDir = options.DATA_DIR,
+    seed: options.Seed = 0,
+) -> None:
+    """Write a network in a format that other programs run, after one of them has given the same answers.
+
+    The check is on --sample files, or on the test split if it is prepared, or on made samples; it says which.
+
+    Example: spikecli export checkpoints/my-run --out net.onnx, or spikecli export reference --check nir
+    """
+    from spikecli.export import formats, subject
+
+    if (out is None) == (check is None):
+        raise ChoiceError("out", "and --check are two ways: give --out net.onnx to write, or --check onnx to ask")
+    console = Console(speech.as_json, speech.quiet)
+    wanted = formats.Wanted(timesteps, raw, step, noise, samples, tuple(sample or ()), size_of(sensor), seed, data_dir)
+    form = formats.named(check if check is not None else (out or Path()).suffix.removeprefix("."))
+    what = subject.opened(checkpoint, data_dir)
+    if check is not None:
+        _say_refusals(console, check, what, form.refusals(what, wanted))
+        return
+    assert out is not None
+    console.note(f"tracing {what.name} and checking it; this takes a while")
+    _say_exported(console, what, formats.export(what, wanted, out))
+
+
+def _say_refusals(console: Console, name: str, what: Subject, refused: list[Refusal]) -> None:
+    document = {"network": what.name, "format": name, "can": not refused}
+    console.document({**document, "refused": [asdict(each) for each in refused]})
+    if refused:
+        console.table(f"{what.name} as {name}", ("part", "reason"), [(each.node, each.reason) for each in refused])
+        raise SpikeError(f"{what.name} cannot be exported as {name}: {len(refused)} parts; the reasons are above")
+    console.say(f"{what.name} can be exported as {name}: spikecli export … --out net.{name}")
+
+
+def _say_exported(console: Console, what: Subject, done: Exported) -> None:
+    checked: dict[str, Any] = {name: value for name, value in asdict(done.checked).items() if value is not None}
+    size = done.path.stat().st_size
+    console.document(
+        {
+            "out": str(done.path),
+            "network": what.name,
+            "format": done.format,
+            "version": done.version,
+            "bytes": size,
+            "inputs": done.inputs,
+            "outputs": done.outputs,
+            "check": checked,
+            **done.notes,
+        }
+    )
+    rows = [("input", name, shape) for name, shape in done.inputs.items()]
+    rows += [("output", name, shape) for name, shape in done.outputs.items()]
+    console.table(f"{what.name} → {done.path}, {done.version}, {size / 1e6:.2f} MB", ("", "name", "shape"), rows)
+    found = done.checked
+    flips = "" if found.spikes is None else f", {found.spikes_flipped:,} of {found.spikes:,} spikes differ"
+    console.say(
+        f"{found.program} on {found.samples} samples ({found.source}): largest difference of a logit "
+        f"{found.max_logit_difference:.2g}, {found.answers_changed} answers changed{flips}"
+    )

@@ -1,0 +1,131 @@
+"""The formats of `export`: an open table. A package adds one with an entry point in the group `spikecli.exports`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+from spikecli.errors import ChoiceError, SpikeError
+from spikecli.export.subject import Subject
+
+GROUP = "spikecli.exports"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be exported, and what it is checked on.
+
+    `raw`: without preprocessing. `step`: one time step, its membranes as inputs and outputs. `noise`: a random start is
+    an input; without it, membranes begin at 0. `files` are samples to check on, before `samples` of the test split.
+    """
+
+    timesteps: int = 4
+    raw: bool = False
+    step: bool = False
+    noise: bool = False
+    samples: int = 8
+    files: tuple[Path, ...] = ()
+    sensor: tuple[int, int] | None = None  # width, height, of the recordings that CLIP is to be shown
+    seed: int = 0
+    data_dir: Path = Path("data")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A part of the network that a format cannot say, and the reason."""
+
+    node: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The comparison of an exported file with the network: on how many samples of what, and how far they differ.
+
+    `close` samples differ by at most 1e-5 from the network in float32 or in float64. `spikes_flipped` is None where the
+    other program shows no spikes.
+    """
+
+    program: str
+    samples: int
+    source: str
+    max_logit_difference: float
+    answers_changed: int
+    close: int
+    spikes_flipped: int | None = None
+    spikes: int | None = None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written file: its format's version, inputs and outputs in words, and how it was checked."""
+
+    path: Path
+    format: str
+    version: str
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    checked: Checked
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Format(Protocol):
+    """A way to write a network down."""
+
+    def refusals(self, subject: Subject, wanted: Wanted) -> list[Refusal]:
+        """Return what the format cannot say, by node; writes nothing."""
+
+    def write(self, subject: Subject, wanted: Wanted, path: Path) -> Exported:
+        """Write the network to `path` after a check; raise SpikeError, with nothing written, if the check fails."""
+
+
+_BUILT_IN = {
+    "onnx": "spikecli.export.onnx_format:ONNX",
+    "nir": "spikecli.export.nir_format:NIR",
+}
+_ADDED: dict[str, Format] = {}
+
+
+def add(name: str, form: Format) -> None:
+    """Add a format under the suffix `name`, without its dot; raise SpikeError if the name is taken."""
+    if name in names():
+        raise SpikeError(f"the export format {name!r} is there already; give yours another name")
+    _ADDED[name] = form
+
+
+def names() -> tuple[str, ...]:
+    """Return the suffixes of all formats, without the dot."""
+    return tuple(dict.fromkeys([*_BUILT_IN, *_ADDED, *(point.name for point in entry_points(group=GROUP))]))
+
+
+def named(name: str) -> Format:
+    """Return a format by its suffix; raise ChoiceError if there is none, SpikeError if its package is broken."""
+    if name in _ADDED:
+        return _ADDED[name]
+    if name in _BUILT_IN:
+        module, _, value = _BUILT_IN[name].partition(":")
+        found: Format = getattr(import_module(module), value)
+        return found
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            try:
+                loaded: Format = point.load()
+            except Exception as error:
+                raise SpikeError(f"the export format {name!r} cannot be loaded: {error}; mend its package") from error
+            return loaded
+    raise ChoiceError("out", f"cannot end in .{name}: choose one of {', '.join(f'.{each}' for each in names())}")
+
+
+def export(subject: Subject, wanted: Wanted, path: Path) -> Exported:
+    """Write a network to `path` in the format of its suffix, checked; raise SpikeError if it cannot be said or differs.
+
+    A refused network leaves no file, and no new folder.
+    """
+    form = named(path.suffix.removeprefix("."))
+    if refused := form.refusals(subject, wanted):
+        more = f" (and {len(refused) - 1} more; `spikecli export --check` lists them)" if len(refused) > 1 else ""
+        raise SpikeError(f"{path.suffix} cannot say {refused[0].node}: {refused[0].reason}{more}")
+    return form.write(subject, wanted, path)

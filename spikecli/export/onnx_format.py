@@ -1,0 +1,123 @@
+"""ONNX: the graph of torch.export, checked with onnxruntime, with its facts as metadata."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikecli import __version__
+from spikecli.errors import SpikeError
+from spikecli.export.formats import Checked, Exported, Refusal, Wanted
+from spikecli.export.graphs import Graph, example_kwargs, graph_of
+from spikecli.export.probes import probe
+from spikecli.export.proof import compare
+from spikecli.export.subject import Subject
+from spikecli.files.atomic import atomic_path
+from spikecli.files.extras import needed
+from spikecli.models.tracing import traced
+
+OPSET = 20
+
+
+class OnnxFormat:
+    """A .onnx file for onnxruntime and its like."""
+
+    def refusals(self, subject: Subject, wanted: Wanted) -> list[Refusal]:
+        """Return what keeps the network from being traced: all else can be said."""
+        try:
+            graph_of(subject, wanted)
+        except SpikeError as problem:
+            return [Refusal(subject.name, str(problem))]
+        return []
+
+    def write(self, subject: Subject, wanted: Wanted, path: Path) -> Exported:
+        """Write the graph to `path` after onnxruntime gave the network's answers; raise SpikeError if it does not."""
+        for package in ("onnx", "onnxscript", "onnxruntime"):
+            needed(package)  # before any work
+        graph = graph_of(subject, wanted)
+        model = traced_model(graph)
+        content = model.SerializeToString()
+        checked = compare(graph, probe(subject, wanted), session(content, graph).run, wanted, "onnxruntime")
+        for name, value in facts(subject, graph, wanted, checked).items():
+            model.metadata_props.add(key=name, value=value)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(model.SerializeToString())
+        inputs = {each.name: each.shape for each in graph.inputs}
+        return Exported(path, "onnx", f"opset {OPSET}", inputs, dict.fromkeys(graph.outputs, "float32"), checked)
+
+
+ONNX = OnnxFormat()
+
+
+def traced_model(graph: Graph) -> Any:
+    """Return the ONNX model of a graph, without the places in source files that an exporter notes."""
+    given = example_kwargs(graph)
+    with traced(), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph.module,
+            given["args"],
+            dynamo=True,
+            dynamic_shapes=given["dynamic_shapes"],
+            input_names=[each.name for each in graph.inputs],
+            output_names=list(graph.outputs),
+            opset_version=OPSET,
+            optimize=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    for each in model.graph.initializer:
+        del each.metadata_props[:]
+    del model.functions[:]
+    model.producer_name, model.producer_version = "spikecli", __version__
+    return model
+
+
+class Session:
+    """onnxruntime on one model, with tensors for arrays."""
+
+    def __init__(self, content: bytes, names: Sequence[str], threads: int = 0) -> None:
+        onnxruntime: Any = needed("onnxruntime")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self.names = names
+        self.inner = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def run(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the outputs for the inputs, in their order."""
+        given = {name: tensor.numpy() for name, tensor in zip(self.names, tensors, strict=True)}
+        return [torch.from_numpy(each) for each in self.inner.run(None, given)]
+
+
+def session(content: bytes, graph: Graph, threads: int = 0) -> Session:
+    """Return onnxruntime on a graph's model; `threads` 0 lets it choose."""
+    return Session(content, [each.name for each in graph.inputs], threads)
+
+
+def facts(subject: Subject, graph: Graph, wanted: Wanted, checked: Checked) -> dict[str, str]:
+    """Return the metadata of a file: strings, the longer ones JSON."""
+    steps = subject.adapted.viewing.timesteps if subject.adapted else wanted.timesteps
+    return {
+        "spikecli.version": __version__,
+        "spikecli.form": "step" if wanted.step else "whole",
+        "spikecli.network": subject.config.model.name if subject.config else f"CLIP {subject.adapted.clip.name}",
+        "spikecli.kind": subject.kind,
+        "spikecli.classes": json.dumps(subject.classnames),
+        "spikecli.timesteps": str(1 if wanted.step else steps),
+        "spikecli.opset": str(OPSET),
+        "spikecli.preprocessing": graph.preprocessing,
+        "spikecli.inputs": json.dumps({each.name: f"{each.shape}: {each.holds}" for each in graph.inputs}),
+        "spikecli.check": json.dumps({name: value for name, value in asdict(checked).items() if value is not None}),
+    }

@@ -1,0 +1,159 @@
+"""Samples that an export is checked on: a user's files, the test split if it is prepared, or made ones of a seed."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikecli.datasets.events.frames import SLICINGS, to_frames
+from spikecli.datasets.events.own_files import read_own
+from spikecli.datasets.events.recording import EVENT, Recording
+from spikecli.datasets.events.samples import EventSamples, Framing
+from spikecli.datasets.samples import files_for, load_samples
+from spikecli.datasets.sets import find_facts, kind_named
+from spikecli.errors import SpikeError
+from spikecli.evaluation.evaluate import step_logits
+from spikecli.export import membranes
+from spikecli.export.formats import Wanted
+from spikecli.export.subject import Subject
+from spikecli.models.inputs import as_network_input
+from spikecli.settings.networks import map_size
+
+MADE_EVENTS = 4000  # in a made recording
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """Samples in words, what a graph is fed step by step, and what the program itself answers.
+
+    `cases` are batches; a case holds the first input of each step: one for a graph of all steps.
+    """
+
+    source: str
+    cases: list[list[Tensor]]
+    answers: Tensor  # (S,) classes
+
+
+def probe(subject: Subject, wanted: Wanted) -> Probe:
+    """Return the samples to check an export of `subject` on; raise SpikeError if a file cannot be read."""
+    if subject.kind == "clip":
+        return _of_clip(subject, wanted)
+    source, inputs, recordings = inputs_of(subject, wanted)
+    network = copy.deepcopy(subject.original)
+    membranes.quiet(network)
+    logits = step_logits(network, inputs, wanted.timesteps, torch.device("cpu"), "fp32", wanted.seed)
+    if subject.kind == "events" and not wanted.raw:
+        assert recordings is not None and subject.config is not None
+        cases = [_events(each, subject.config.slicing, wanted) for each in recordings]
+    else:
+        cases = [_steps(subject, part, wanted) for part in (inputs[:1], inputs[1:]) if len(part)]
+    return Probe(source, cases, logits.mean(0).argmax(-1))
+
+
+def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[Recording] | None]:
+    """Return where the samples are from, the network's input (S, ...), and for events the recordings.
+
+    Raise SpikeError if a file cannot be read.
+    """
+    config, facts = subject.config, subject.facts
+    assert config is not None and facts is not None
+    steps, recordings = wanted.timesteps, None
+    if wanted.files:
+        inputs = files_for(facts, config, wanted.files, steps, wanted.seed)
+        if subject.kind == "events":
+            recordings = [read_own(path, facts=facts) for path in wanted.files]  # type: ignore[arg-type]
+        return f"{len(inputs)} files", inputs, recordings
+    if _is_prepared(subject, wanted):
+        samples: Any = load_samples(wanted.data_dir, config.dataset, "test", config, fixed=True)
+        chosen = np.unique(np.linspace(0, len(samples.labels) - 1, wanted.samples).astype(int))
+        if isinstance(samples, EventSamples):
+            recordings = [samples.source.recording(int(index)) for index in chosen]
+        return f"{config.dataset}, test split", samples.inputs(steps, chosen), recordings
+    rng = np.random.default_rng(wanted.seed)
+    made = f"made samples, seed {wanted.seed} (no test split of {config.dataset} is prepared)"
+    if subject.kind == "points":
+        clouds = rng.normal(size=(wanted.samples, config.points, 3))
+        return made, (clouds / np.sqrt(np.square(clouds).sum(-1).max(-1))[:, None, None]).astype(np.float32), None
+    size = map_size(config.model)
+    if subject.kind == "images":
+        return made, rng.integers(0, 256, (wanted.samples, 3, *size), dtype=np.uint8), None
+    sensor = getattr(facts, "sensor", size[::-1])
+    recordings = [made_recording(sensor, rng) for _ in range(wanted.samples)]
+    framing = Framing(config.slicing, size, config.timesteps)
+    return made, np.stack([framing.of_recording(each, steps) for each in recordings]), recordings
+
+
+def made_recording(sensor: tuple[int, int], rng: np.random.Generator) -> Recording:
+    """Return events about a place that wanders over a sensor (width, height)."""
+    events = np.empty(MADE_EVENTS, EVENT)
+    way = np.linspace(0.2, 0.8, MADE_EVENTS)[:, None] * np.array(sensor)
+    places = np.clip(rng.normal(way, np.array(sensor) / 10), 0, np.array(sensor) - 1)
+    events["x"], events["y"] = places.round().astype(int).T
+    events["t"] = np.sort(rng.integers(0, 1_000_000, MADE_EVENTS))
+    events["p"] = rng.integers(0, 2, MADE_EVENTS)
+    return Recording(events, *sensor)
+
+
+def _is_prepared(subject: Subject, wanted: Wanted) -> bool:
+    assert subject.config is not None and subject.facts is not None
+    name = subject.config.dataset
+    try:
+        found = find_facts(name, wanted.data_dir)
+        kind = kind_named(found.kind)
+        return found.kind == subject.facts.kind and kind.is_prepared(name, wanted.data_dir)
+    except SpikeError:  # a data set of another machine
+        return False
+
+
+def _steps(subject: Subject, part: np.ndarray, wanted: Wanted) -> list[Tensor]:
+    whole = torch.from_numpy(np.ascontiguousarray(part))
+    whole = whole if subject.kind == "images" and not wanted.raw else whole.float()
+    if subject.kind == "images":
+        whole = as_network_input(whole, torch.float32) if wanted.raw else whole
+    if not wanted.step:
+        return [whole]
+    return list(whole.unbind(1)) if subject.kind == "events" else [whole] * wanted.timesteps
+
+
+def _events(recording: Recording, slicing: str, wanted: Wanted) -> list[Tensor]:
+    """Return the events (n, 4) as columns x, y, t, p: all, or those of each slice."""
+    events = recording.events
+    table = torch.from_numpy(np.stack([events[axis].astype(np.int64) for axis in "xytp"], 1))
+    if not wanted.step:
+        return [table]
+    place = torch.from_numpy(SLICINGS[slicing](wanted.timesteps).assign(events["t"]))
+    return [table[place == step] for step in range(wanted.timesteps)]
+
+
+def _of_clip(subject: Subject, wanted: Wanted) -> Probe:
+    from spikecli.datasets.events.frames import to_images
+    from spikecli.neuroclip.features import encode_frames
+    from spikecli.neuroclip.fitting import adapted_logits
+    from spikecli.neuroclip.zeroshot import text_features
+
+    adapted = subject.adapted
+    viewing, clip, rng = adapted.viewing, adapted.clip, np.random.default_rng(wanted.seed)
+    recordings = [read_own(path) for path in wanted.files]
+    source = f"{len(recordings)} files" if recordings else f"made recordings, seed {wanted.seed}"
+    recordings = recordings or [made_recording(wanted.sensor or (128, 128), rng) for _ in range(wanted.samples)]
+    texts, cases, answers = text_features(clip, adapted.question), [], []
+    for recording in recordings:
+        if wanted.sensor and not wanted.raw and wanted.sensor != (recording.width, recording.height):
+            raise SpikeError(
+                f"found a recording of {recording.width} x {recording.height} pixels beside --sensor "
+                f"{wanted.sensor[0]}x{wanted.sensor[1]}; give the sensor of the recordings"
+            )
+        frames = to_frames(recording, viewing.slices)
+        logits = adapted_logits(adapted.adapter, encode_frames(clip, viewing, frames[None]), texts, clip.logit_scale)
+        answers.append(logits.mean(0)[0].argmax())
+        pictures = to_images(frames, viewing.preset, clip.size, viewing.threshold)[:, None]
+        if wanted.raw:
+            cases.append(list(pictures[:, None].unbind(0)) if wanted.step else [pictures])
+        else:
+            cases.append(_events(recording, viewing.slicing, wanted))
+    return Probe(source, cases, torch.stack(answers))

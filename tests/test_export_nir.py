@@ -1,0 +1,97 @@
+"""NIR files: the same spikes in snnTorch, which reads them by itself; and refusals by node where NIR has no words."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Outcome
+from export_nets import thin
+
+from spikecli.errors import SpikeError
+from spikecli.export import formats, nir_format
+from spikecli.export.nir_graph import DT, drawn
+
+nir = pytest.importorskip("nir", reason="the extra export is not installed")
+pytest.importorskip("snntorch", reason="snnTorch, which the check runs in, is not installed")
+
+Cli = Callable[..., Outcome]
+WANTED = formats.Wanted(timesteps=3, samples=2)
+
+
+@pytest.mark.parametrize(("name", "size"), [("resnet20", (16, 16)), ("vgg16", (16, 16)), ("resnet19", (8, 8))])
+def test_every_spike_is_the_same_in_snntorch(name: str, size: tuple[int, int], tmp_path: Path) -> None:
+    subject = thin(name, size=size)
+    done = formats.export(subject, WANTED, tmp_path / "net.nir")
+    found = done.checked
+    assert found.spikes_flipped == 0 and found.answers_changed == 0 and found.max_logit_difference <= 1e-5
+    graph = nir.read(tmp_path / "net.nir")
+    frames = torch.from_numpy(np.random.default_rng(1).poisson(1, (3, 2, 2, *size))).double()
+    spikes, logits = nir_format.simulate(graph, frames)
+    fired = sum(float(step.sum()) for steps in spikes.values() for step in steps)
+    assert 0.01 < fired / (found.spikes or 1) < 0.9  # it spikes, and is silent
+    with torch.no_grad():
+        assert torch.allclose(logits, subject.network.double()(frames, 3).mean(0), atol=1e-9)
+
+
+def test_real_recordings_give_the_same_spikes(shared_data: Path, tmp_path: Path) -> None:
+    with tarfile.open(shared_data / "N-MNIST-500.tar.xz") as archive:
+        members = [each for each in archive.getmembers() if "/Test/" in each.name and each.name.endswith("0.bin")][:2]
+        archive.extractall(tmp_path, members, filter="data")
+    files = tuple(sorted(tmp_path.rglob("*.bin")))
+    wanted = formats.Wanted(timesteps=4, files=files)
+    done = formats.export(thin("vgg16", size=(16, 16)), wanted, tmp_path / "net.nir")
+    assert done.checked.source == "2 files" and done.checked.spikes_flipped == 0
+
+
+def test_the_numbers_of_a_neuron_are_hand_computed() -> None:
+    """λ = ¼: τ = dt/(1 − λ), R = 1/(1 − λ), so that v ← ¼·v + I."""
+    node = drawn(thin("vgg16").network, (16, 16), 2).nodes["layers_0_fire"]
+    assert np.allclose(node.tau, DT / 0.75) and np.allclose(node.r, 1 / 0.75) and (node.v_reset == 0).all()
+    assert node.v_threshold.shape == (8, 16, 16) and (node.v_threshold == 0.5).all()
+
+
+def test_a_wrong_spike_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = nir_format.simulate
+
+    def wrong(graph: object, frames: torch.Tensor) -> object:
+        spikes, logits = right(graph, frames)
+        spikes["layers_0_fire"][0] = 1 - spikes["layers_0_fire"][0]
+        return spikes, logits
+
+    monkeypatch.setattr(nir_format, "simulate", wrong)
+    with pytest.raises(SpikeError, match="was not written: in snnTorch 4,096 of .* spikes differ"):
+        formats.export(thin("vgg16", size=(16, 16)), WANTED, tmp_path / "net.nir")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "size", "node", "reason"),
+    [
+        ({"fire": "ternary"}, (16, 16), "layers.0.fire", "fires ternary spikes of 3 levels"),
+        ({"reset": "soft"}, (16, 16), "layers.0.fire", "a soft reset subtracts"),
+        ({"decay": 1.0}, (16, 16), "layers.0.fire", "a decay of 1 is NIR's IF"),
+        ({}, (12, 12), "layers.7.pool", "do not divide a map of 3 x 3"),
+    ],
+)
+def test_what_nir_cannot_say_is_refused_by_node(
+    parts: dict[str, object], size: tuple[int, int], node: str, reason: str, tmp_path: Path
+) -> None:
+    subject = thin("vgg16", parts=parts, size=size)
+    refused = nir_format.NIR.refusals(subject, WANTED)
+    assert any(each.node == node and reason in each.reason for each in refused), refused
+    with pytest.raises(SpikeError, match=r"\.nir cannot say"):
+        formats.export(subject, WANTED, tmp_path / "new" / "net.nir")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_points_and_maxima_are_refused_without_writing(cli: Cli) -> None:
+    asked = cli("export", "reference", "--check", "nir", "--json")
+    assert asked.code == 1 and "cannot be exported as nir: 5 parts" in asked.err
+    refused = {each["node"]: each["reason"] for each in asked.document["refused"]}
+    assert refused["pool"] == "a maximum over points; NIR has none"
+    assert refused["fire1"].startswith("fires ternary spikes")
