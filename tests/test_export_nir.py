@@ -64,7 +64,7 @@ def test_a_wrong_spike_writes_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
         return spikes, logits
 
     monkeypatch.setattr(nir_format, "simulate", wrong)
-    with pytest.raises(SpikeError, match="was not written: in snnTorch 4,096 of .* spikes differ"):
+    with pytest.raises(SpikeError, match=r"was not written: in snnTorch 4,096 of .* spikes differ"):
         formats.export(thin("vgg16", size=(16, 16)), WANTED, tmp_path / "net.nir")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""ONNX files: the same answers in onnxruntime, with free batch and points, without torch; and nothing written if not."""
+"""ONNX files: the same answers in onnxruntime, free batch and points, no torch; and nothing written if not."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_another_answer_writes_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 class Model:
-    def SerializeToString(self) -> bytes:  # noqa: N802
+    def SerializeToString(self) -> bytes:
         return b""
 
 

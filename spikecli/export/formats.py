@@ -102,7 +102,7 @@ def names() -> tuple[str, ...]:
 
 
 def named(name: str) -> Format:
-    """Return a format by its suffix; raise ChoiceError if there is none, SpikeError if its package is broken."""
+    """Return a format by its suffix; raise ChoiceError if there is none, raise SpikeError if it cannot be loaded."""
     if name in _ADDED:
         return _ADDED[name]
     if name in _BUILT_IN:

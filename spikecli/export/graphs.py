@@ -135,7 +135,9 @@ def shown_as(subject: Subject, wanted: Wanted) -> Shown:
 
 def _points(subject: Subject, wanted: Wanted) -> Shown:
     if isinstance(subject.network, Dela):
-        raise SpikeError("the order of its points, farthest first, is a loop that no graph here holds yet; use pointnet")
+        raise SpikeError(
+            "the order of its points, farthest first, is a loop that no graph here holds yet; use pointnet"
+        )
     cloud = torch.randn(BATCH, POINTS, 3, generator=torch.Generator().manual_seed(0)) / 3
     axes = {0: "batch", 1: "points"}
     if wanted.raw:

@@ -25,7 +25,7 @@ class Box:
     left: dict[str, Tensor] = field(default_factory=dict)
 
 
-class Given(nn.Module):
+class GivenStart(nn.Module):
     """A start whose potentials are an input of the graph."""
 
     def __init__(self, box: Box, name: str) -> None:
@@ -68,14 +68,14 @@ def given(network: nn.Module, box: Box) -> list[str]:
     """Replace in place each random start by an input; return the neurons' names."""
     names = random_starts(network)
     for name in names:
-        network.get_submodule(name).start = Given(box, name)
+        network.get_submodule(name).start = GivenStart(box, name)
     return names
 
 
 def carried(network: nn.Module, box: Box) -> list[str]:
     """Replace in place each neuron by one that carries its membrane through the box; return their names.
 
-    SpikeError for a start that needs more than the step's input.
+    Raise SpikeError if a start needs more than the input of the step.
     """
     found = layers(network)
     for name, neuron in found.items():

@@ -55,7 +55,9 @@ class NirFormat:
             checked = check(nir.read(temporary), subject, wanted)
         first = next(iter(drawing.nodes["input"].input_type.values()))
         inputs = {"input": f"float32 ({', '.join(map(str, first))}), one step"}
-        return Exported(path, "nir", f"nir {nir.__version__}", inputs, {"output": f"float32 ({classes}, 1, 1)"}, checked)
+        return Exported(
+            path, "nir", f"nir {nir.__version__}", inputs, {"output": f"float32 ({classes}, 1, 1)"}, checked
+        )
 
 
 NIR = NirFormat()

@@ -192,9 +192,9 @@ def _unsayable(neuron: Any) -> list[str]:
     """Return why NIR's LIF cannot say a neuron, empty if it can."""
     if not isinstance(neuron, Neuron):
         return ["a ReLU emits real values; NIR's neurons spike"]
-    reasons = []
+    reasons, levels = [], getattr(neuron.fire, "levels", ())
     if type(neuron.fire) not in (Binary, Upper):
-        reasons.append(f"fires {type(neuron.fire).__name__.lower()} spikes of {len(neuron.fire.levels)} levels, not 0/1")
+        reasons.append(f"fires {type(neuron.fire).__name__.lower()} spikes of {len(levels)} levels, not 0/1")
     if not isinstance(neuron.reset, HardReset):
         reasons.append("a soft reset subtracts; NIR's LIF is set to a value")
     if not isinstance(neuron.start, Zeros | Perturbed):

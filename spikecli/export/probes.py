@@ -28,7 +28,7 @@ MADE_EVENTS = 4000  # in a made recording
 
 
 @dataclass(frozen=True, eq=False)
-class Probe:
+class CheckSamples:
     """Samples in words, what a graph is fed step by step, and what the program itself answers.
 
     `cases` are batches; a case holds the first input of each step: one for a graph of all steps.
@@ -39,7 +39,7 @@ class Probe:
     answers: Tensor  # (S,) classes
 
 
-def probe(subject: Subject, wanted: Wanted) -> Probe:
+def probe(subject: Subject, wanted: Wanted) -> CheckSamples:
     """Return the samples to check an export of `subject` on; raise SpikeError if a file cannot be read."""
     if subject.kind == "clip":
         return _of_clip(subject, wanted)
@@ -52,7 +52,7 @@ def probe(subject: Subject, wanted: Wanted) -> Probe:
         cases = [_events(each, subject.config.slicing, wanted) for each in recordings]
     else:
         cases = [_steps(subject, part, wanted) for part in (inputs[:1], inputs[1:]) if len(part)]
-    return Probe(source, cases, logits.mean(0).argmax(-1))
+    return CheckSamples(source, cases, logits.mean(0).argmax(-1))
 
 
 def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[Recording] | None]:
@@ -130,7 +130,7 @@ def _events(recording: Recording, slicing: str, wanted: Wanted) -> list[Tensor]:
     return [table[place == step] for step in range(wanted.timesteps)]
 
 
-def _of_clip(subject: Subject, wanted: Wanted) -> Probe:
+def _of_clip(subject: Subject, wanted: Wanted) -> CheckSamples:
     from spikecli.datasets.events.frames import to_images
     from spikecli.neuroclip.features import encode_frames
     from spikecli.neuroclip.fitting import adapted_logits
@@ -156,4 +156,4 @@ def _of_clip(subject: Subject, wanted: Wanted) -> Probe:
             cases.append(list(pictures[:, None].unbind(0)) if wanted.step else [pictures])
         else:
             cases.append(_events(recording, viewing.slicing, wanted))
-    return Probe(source, cases, torch.stack(answers))
+    return CheckSamples(source, cases, torch.stack(answers))

@@ -10,13 +10,13 @@ from torch import Tensor
 from spikecli.errors import SpikeError
 from spikecli.export.formats import Checked, Wanted
 from spikecli.export.graphs import Graph
-from spikecli.export.probes import Probe
+from spikecli.export.probes import CheckSamples
 
 TOLERANCE = 1e-5  # of a logit
 Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # a graph's inputs → its outputs
 
 
-def compare(graph: Graph, found: Probe, run: Run, wanted: Wanted, program: str) -> Checked:
+def compare(graph: Graph, found: CheckSamples, run: Run, wanted: Wanted, program: str) -> Checked:
     """Return how far `run` differs from the graph on the samples; raise SpikeError if an answer or a logit differs.
 
     Rounding moves a membrane that stands on its threshold to the other side, in any two programs. So a sample may
@@ -42,7 +42,7 @@ def compare(graph: Graph, found: Probe, run: Run, wanted: Wanted, program: str) 
     return checked
 
 
-def logits_of(graph: Graph, found: Probe, run: Run, wanted: Wanted) -> Tensor:
+def logits_of(graph: Graph, found: CheckSamples, run: Run, wanted: Wanted) -> Tensor:
     """Return the mean logits (S, K), float64, that `run` gives for the samples; membranes are carried from step to
     step."""
     answers = []

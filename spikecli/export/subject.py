@@ -14,7 +14,7 @@ from spikecli.datasets.facts import Facts
 from spikecli.neuroclip.adapter_file import is_adapter
 from spikecli.settings.config import TrainConfig
 from spikecli.weights.checkpoint import resolve
-from spikecli.weights.provenance import facts_of
+from spikecli.weights.provenance import facts_at_training
 from spikecli.weights.reparameterize import reparameterize
 from spikecli.weights.trained import Trained
 
@@ -52,7 +52,7 @@ def opened(given: Path, data_dir: Path = Path("data")) -> Subject:
 
 def of(trained: Trained) -> Subject:
     """Return the folded network of `trained`; raise SpikeError if a part of it cannot be folded."""
-    facts = facts_of(trained)
+    facts = facts_at_training(trained)
     original = copy.deepcopy(trained.network).to("cpu").float().eval()
     return Subject(_folded(original), original, trained.classnames, facts.kind, trained.name, trained.config, facts)
 
