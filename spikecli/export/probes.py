@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from spikecli.datasets.events.frames import SLICINGS, to_frames
-from spikecli.datasets.events.own_files import read_own
-from spikecli.datasets.events.recording import EVENT, Recording
+from spikecli.datasets.events.recording import EVENT, Recording, read_own
 from spikecli.datasets.events.samples import EventSamples, Framing
 from spikecli.datasets.samples import files_for, load_samples
 from spikecli.datasets.sets import find_facts, kind_named
