@@ -127,9 +127,10 @@ def settings(dataset: str = "shapes", *, data_dir: str | Path = "data", **change
     """Return the settings of a run on a data set, with the defaults of `spikecli train`.
 
     `changes` are fields of the settings by name: of training (`epochs=30`), of the neuron (`fire="ternary"`), of the
-    network (`width=0.5`), and `model`, `paper` and `recipe`. Raise SpikeError if one is invalid.
+    network (`width=0.5`), and `model`, `paper`, `recipe` and `fidelity` ("released": as the authors' code). Raise
+    SpikeError if one is invalid.
     """
-    paper, recipe = changes.pop("paper", None), changes.pop("recipe", None)
+    paper, recipe, fidelity = (changes.pop(name, None) for name in ("paper", "recipe", "fidelity"))
     parts: dict[str, Any] = {}
     fields: dict[str, Any] = {"augment": None}
     network: dict[str, Any] = {"name": changes.pop("model", None), "batch_norm": None}
@@ -137,7 +138,8 @@ def settings(dataset: str = "shapes", *, data_dir: str | Path = "data", **change
         group = parts if name in NeuronConfig.model_fields else fields if name in TrainConfig.model_fields else network
         group[name] = value
     with _in_values():
-        return settings_of(dataset, paper, recipe, fields, parts, network, data_dir=Path(data_dir))
+        given = (fields, parts, network)
+        return settings_of(dataset, paper, recipe, *given, data_dir=Path(data_dir), fidelity=fidelity or "default")
 
 
 def prepare(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -12,60 +11,19 @@ import typer
 from spikecli.cli.options import clip as clip_options
 from spikecli.cli.options import common as options
 from spikecli.cli.options import complete
+from spikecli.cli.options.fitting import Fitted, as_released
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
-from spikecli.settings.fewshot import Norms, Smoothed, TextLength
-
-_FITTING = "How the adapter is fitted"
-
-Adapter = Annotated[
-    str, typer.Option(help="spiking (the paper's), relu in its place, or none.", rich_help_panel=_FITTING)
-]
-Epochs = Annotated[int, typer.Option(min=1, help="Epochs of fitting.", rich_help_panel=_FITTING)]
-Blend = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of the adapter's answer in the features.", rich_help_panel=_FITTING)
-]
-Views = Annotated[
-    int, typer.Option(min=0, help="Turned and sheared views of each shot, beside itself.", rich_help_panel=_FITTING)
-]
-Select = Annotated[
-    bool, typer.Option("--select", help="Choose epochs and blend on held-out shots.", rich_help_panel=_FITTING)
-]
-Text = Annotated[
-    TextLength,
-    typer.Option(help="Of length 1: each step's text feature, or all T (whole, released).", rich_help_panel=_FITTING),
-]
-NormsOf = Annotated[
-    Norms,
-    typer.Option(help="Batch statistics of all steps, or of each alone (step, released).", rich_help_panel=_FITTING),
-]
-SmoothedOver = Annotated[
-    Smoothed,
-    typer.Option(help="Classes that share label smoothing: all, or the others (released).", rich_help_panel=_FITTING),
-]
+from spikecli.settings.released import Fidelity
 
 Shots = Annotated[int, typer.Option(min=1, help="Training recordings of each class.")]
 Runs = Annotated[int, typer.Option(min=1, help="Draws of shots.")]
+OfRelease = Annotated[
+    Fidelity,
+    typer.Option(help="released: as the authors' code; see `spikecli papers --paper neuroclip`."),
+]
 Out = Annotated[Path | None, typer.Option(help="Keep the first run's adapter in this .safetensors file.")]
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """Options of fitting the adapter."""
-
-    adapter: Adapter = "spiking"
-    epochs: Epochs = 150
-    blend: Blend = 0.6
-    views: Views = 4
-    select: Select = False
-    text_length: Text = "each"
-    norms: NormsOf = "pooled"
-    smoothed: SmoothedOver = "all"
-
-    def settings(self) -> dict[str, Any]:
-        """Return the fields of a `Fitting` that these options set."""
-        return {name: value for name, value in vars(self).items() if name not in ("views", "select")}
 
 
 @with_groups
@@ -82,6 +40,9 @@ def fewshot(
     limit: clip_options.Limit = None,
     out: Out = None,
     seed: options.Seed = 0,
+    fidelity: OfRelease = "default",
+    *,
+    context: typer.Context,
 ) -> None:
     """Fit an adapter on top of a frozen CLIP to a few shots a class, and score it on the test split.
 
@@ -94,6 +55,8 @@ def fewshot(
     from spikecli.neuroclip.fitting import Fitting
 
     begin = perf_counter()
+    if fidelity == "released":
+        how, look = as_released(context, how), as_released(context, look)
     console = Console(output.as_json, output.quiet)
     fitting = Fitting(**how.settings())
     question = zeroshot.ask_about(dataset, *zeroshot.read_words(words.classes, words.templates), look.data_dir)

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from spikecli.cli.options import common as options
 from spikecli.console import Console, Twig
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from spikecli.files.tables import ResultTable
     from spikecli.settings.taxonomy import Heading, Method
 
 
+Paper = Annotated[
+    str | None, typer.Option(help="One paper instead: our settings beside the released ones, and why they differ.")
+]
+
+
 def papers(
+    paper: Paper = None,
     out: options.TableOut = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -21,8 +31,11 @@ def papers(
 ) -> None:
     """Show the survey's taxonomy of directly trained spiking networks, each implemented method with its options.
 
-    Example: spikecli papers
+    Example: spikecli papers --paper mpbn
     """
+    if paper is not None:
+        show_release(paper, out, Console(as_json, quiet))
+        return
     from spikecli.files.tables import write_table
     from spikecli.settings.taxonomy import TAXONOMY, from_outside, methods, nested
 
@@ -66,6 +79,25 @@ def _with_headings(
             yield from _with_headings(one.below, (*above, one.title))
         else:
             yield above, one
+
+
+def show_release(paper: str, out: Path | None, console: Console) -> None:
+    """Print a paper's settings, and write them to `out`: ours beside released beside why."""
+    from spikecli.files.tables import ResultTable, write_table
+    from spikecli.cli.shown.fidelity import COLUMNS, command_of, comparison
+    from spikecli.settings.releases import entry_of
+
+    rows, release = comparison(paper), entry_of(paper)
+    about = {"paper": paper, "title": release.title, "arxiv": release.arxiv, "code": release.code}
+    console.document({**about, "command": command_of(paper, release), "rows": [vars(row) for row in rows]})
+    title = f"{release.title} [arXiv {release.arxiv}], code: {release.code or 'none known'}"
+    cells = [(row.setting, row.ours, row.released, row.why) for row in rows]
+    console.table(title, COLUMNS, cells)
+    if command := command_of(paper, release):
+        console.say(f"as released: {command}")
+    if out is not None:
+        write_table(out, ResultTable(title, COLUMNS, cells, records=[vars(row) for row in rows]))
+        console.note(f"wrote {out}")
 
 
 def twig(one: Heading | Method) -> Twig:

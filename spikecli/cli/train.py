@@ -17,6 +17,7 @@ from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 from spikecli.errors import ChoiceError, SettingError, SpikeError
 from spikecli.settings.config import TrainConfig
+from spikecli.settings.released import Fidelity
 
 if TYPE_CHECKING:
     from spikecli.training.train import Trainer
@@ -52,6 +53,7 @@ def train(
     resume: shared.Resume = "no",
     accept_changed_data: shared.AcceptChanged = False,
     like: shared.Like = None,
+    fidelity: shared.OfRelease = "default",
     count: shared.Processes = 1,
     data_dir: options.DataDir = options.DATA_DIR,
     seed: shared.Seed = None,
@@ -65,7 +67,7 @@ def train(
     Example: spikecli train modelnet10 --epochs 30
     """
     training |= {"timesteps": timesteps, "val_fraction": val_fraction, "precision": precision, "seed": seed}
-    given = Given(dataset, paper, recipe, training, parts, {"name": model, **network}, data_dir)
+    given = Given(dataset, paper, recipe, training, parts, {"name": model, **network}, data_dir, fidelity)
     settings, folder, goes_on = resolved(given, parse_resume(resume), like, out)
     if not _in_processes(count, device):
         _train(settings, folder, goes_on, data_dir, device, Console(as_json, quiet), accept_changed_data)
@@ -82,6 +84,7 @@ class Given:
     parts: dict[str, Any]
     network: dict[str, Any]
     data_dir: Path
+    fidelity: Fidelity = "default"
 
     def settings(self, base: TrainConfig | None) -> TrainConfig:
         """Return the settings of `base`, or of a new run, with the given changes; raise SpikeError on a clash."""
@@ -91,7 +94,7 @@ class Given:
         given = (self.paper, self.recipe, self.training, self.parts, self.network)
         if base is not None:
             return settings_like(base, self.dataset, *given)
-        return settings_of(self.dataset or "shapes", *given, data_dir=self.data_dir)
+        return settings_of(self.dataset or "shapes", *given, data_dir=self.data_dir, fidelity=self.fidelity)
 
 
 def resolved(given: Given, resume: str, like: Path | None, out: Path | None) -> tuple[TrainConfig, Path | None, bool]:
@@ -105,6 +108,8 @@ def resolved(given: Given, resume: str, like: Path | None, out: Path | None) -> 
 
     if like is not None and resume == "yes":
         raise SettingError("like", "begins a run and --resume goes on with one; remove one of them")
+    if like is not None and given.fidelity != "default":
+        raise SettingError("fidelity", "is for the settings of a new run, and --like has those of another; remove one")
     base = read_run(run_folder(like)).config if like else None
     if resume == "no":
         return given.settings(base), out, False

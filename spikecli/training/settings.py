@@ -13,9 +13,11 @@ from spikecli.datasets.samples import Samples
 from spikecli.datasets.sets import find_facts, kind_named
 from spikecli.machine import precision
 from spikecli.settings.config import TrainConfig
-from spikecli.settings.networks import with_field
+from spikecli.settings.networks import settings_class, with_field
 from spikecli.settings.papers import paper_of
 from spikecli.settings.recipes import train_settings
+from spikecli.settings.released import Fidelity, Release
+from spikecli.settings.releases import release_of
 from spikecli.settings.rules import refuse
 from spikecli.weights import checkpoint as checkpoints
 
@@ -29,13 +31,18 @@ def settings_of(
     network: dict[str, Any],
     *,
     data_dir: Path = Path("data"),
+    fidelity: Fidelity = "default",
 ) -> TrainConfig:
     """Return the settings of the run, with the data set's defaults for everything that is not given.
 
-    Raise SpikeError if there is no such data set or a setting is invalid.
+    With `fidelity` released, what the paper's authors released goes before these. Raise SpikeError if there is no such
+    data set, a setting is invalid, or nothing was released.
     """
     fitting = defaults(dataset, network["name"], data_dir)
     paper = paper or fitting.paper
+    if fidelity == "released":
+        kind = find_facts(dataset, data_dir).kind
+        training, parts, network = as_released(release_of(paper), kind, training, parts, network)
     training = {**training, "augment": training["augment"] or fitting.augment}
     training["precision"] = training.get("precision") or "auto"
     name = network["name"] or fitting.model
@@ -43,6 +50,25 @@ def settings_of(
     if network["batch_norm"] is None and name in with_field("batch_norm"):
         network["batch_norm"] = "plain" if paper_of(paper).neuron is None else fitting.batch_norm
     return train_settings(dataset, paper, recipe or fitting.recipe, training, parts, network)
+
+
+def as_released(
+    release: Release, kind: str, training: dict[str, Any], parts: dict[str, Any], network: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return the three groups of settings with the released values where nothing is given.
+
+    A network that the user names gets the fields that it has.
+    """
+    name = network["name"] or release.model.get("name")
+    fields = {
+        key: value for key, value in release.model.items() if not name or key in settings_class(name).model_fields
+    }
+    released = (release.training_on(kind), release.neuron, {**fields, "name": name})
+    given = (training, parts, network)
+    return tuple(  # type: ignore[return-value]
+        {**theirs, **{key: value for key, value in ours.items() if value is not None or key not in theirs}}
+        for theirs, ours in zip(released, given, strict=True)
+    )
 
 
 def fitted_to(config: TrainConfig, samples: Samples, inputs: np.ndarray) -> TrainConfig:

@@ -11,6 +11,7 @@ from spikecli.cli.options import complete
 from spikecli.cli.options.fields import help_of, named, network_fields, neuron_fields, option, training_fields
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.document import known
+from spikecli.settings.released import Fidelity
 
 NEURON_PARTS: dict[str, Any] = {
     name: option(name, field, "Neuron parts (instead of the paper's own)") for name, field in neuron_fields().items()
@@ -46,6 +47,10 @@ Recipe = Annotated[
         show_default=_FITTING,
         autocompletion=complete.listed("recipe"),
     ),
+]
+OfRelease = Annotated[
+    Fidelity,
+    typer.Option(help="released: settings of the authors' code, where none are given; see `spikecli papers --paper`."),
 ]
 Timesteps = Annotated[
     int | None, typer.Option("--timesteps", "-T", min=1, help="Time steps in training.", show_default="1")
