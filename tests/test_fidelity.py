@@ -97,10 +97,12 @@ def test_papers_shows_one_table(cli: Cli) -> None:
 
 def test_fewshot_as_released(cli: Cli, tmp_path: Path) -> None:
     data = prepare_recordings(tmp_path)
-    weights = random_mini(data / "mini.safetensors")
+    weights = data / "mini.safetensors"
+    random_mini(weights)
     line = ["fewshot", "nmnist", "--clip", "mini", "--weights", weights, "--data-dir", data, "--shots", 2, "--views", 0]
     given = ("--norms", "pooled", "--timesteps", 2, "--epochs", 1, "--runs", 1)
     done = cli(*line, "--fidelity", "released", *given, "--json")
+    assert done.code == 0, done.err
     found = done.document
     assert (found["text_length"], found["smoothed"], found["normalization"]) == ("whole", "others", "paper")
     assert (found["norms"], found["timesteps"]) == ("pooled", 2)  # given
