@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,12 @@ from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 from spikecli.settings.released import Fidelity
 
+if TYPE_CHECKING:
+    from spikecli.neuroclip.features import Viewing
+
+Recordings = Annotated[
+    str, typer.Argument(help="A prepared data set of event recordings.", autocompletion=complete.datasets)
+]
 Shots = Annotated[int, typer.Option(min=1, help="Training recordings of each class.")]
 Runs = Annotated[int, typer.Option(min=1, help="Draws of shots.")]
 OfRelease = Annotated[
@@ -28,9 +34,7 @@ Out = Annotated[Path | None, typer.Option(help="Keep the first run's adapter in 
 
 @with_groups
 def fewshot(
-    dataset: Annotated[
-        str, typer.Argument(help="A prepared data set of event recordings.", autocompletion=complete.datasets)
-    ],
+    dataset: Recordings,
     look: clip_options.ClipOptions,
     words: clip_options.Prompts,
     how: Fitted,
@@ -51,7 +55,6 @@ def fewshot(
     from spikecli.neuroclip import fewshot as flow
     from spikecli.neuroclip import zeroshot
     from spikecli.neuroclip.backbone import open_backbone
-    from spikecli.neuroclip.features import Viewing
     from spikecli.neuroclip.fitting import Fitting
 
     begin = perf_counter()
@@ -60,8 +63,7 @@ def fewshot(
     console = Console(output.as_json, output.quiet)
     fitting = Fitting(**how.settings())
     question = zeroshot.ask_about(dataset, *zeroshot.read_words(words.classes, words.templates), look.data_dir)
-    threshold = zeroshot.facts_of_recordings(dataset, look.data_dir).threshold
-    viewing = Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
+    viewing = _viewing(dataset, look)
     with phases(console) as progress:
         train, test = (zeroshot.open_split(look.data_dir, dataset, split, progress) for split in ("train", "test"))
         model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, progress)
@@ -71,6 +73,14 @@ def fewshot(
     if out is not None:
         flow.save_adapter(out, done[0], task, look.clip, look.weights)
     _show(console, flow.summary(task, done, shots, seed, perf_counter() - begin), out)
+
+
+def _viewing(dataset: str, look: clip_options.ClipOptions) -> Viewing:
+    from spikecli.neuroclip.features import Viewing
+    from spikecli.neuroclip.zeroshot import facts_of_recordings
+
+    threshold = facts_of_recordings(dataset, look.data_dir).threshold
+    return Viewing(look.timesteps, look.slicing, look.image_preset, look.normalization, threshold)
 
 
 def _show(console: Console, summary: dict[str, Any], out: Path | None) -> None:

@@ -83,8 +83,8 @@ def _with_headings(
 
 def show_release(paper: str, out: Path | None, console: Console) -> None:
     """Print a paper's settings, and write them to `out`: ours beside released beside why."""
-    from spikecli.files.tables import ResultTable, write_table
     from spikecli.cli.shown.fidelity import COLUMNS, command_of, comparison
+    from spikecli.files.tables import ResultTable, write_table
     from spikecli.settings.releases import entry_of
 
     rows, release = comparison(paper), entry_of(paper)

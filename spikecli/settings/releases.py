@@ -149,7 +149,7 @@ RELEASES: dict[str, Release] = {
             ),
             Apart(
                 what="twisted views", ours="--views 4, encoded once, rotation and shear in one draw",
-                released="drawn anew in every epoch", why="features are kept: 16 shots take seconds",
+                released="drawn again in every epoch", why="features are kept: 16 shots take seconds",
             ),
             Apart(
                 what="mirrored shots", ours="where the class allows it", released="every data set, digits too",
