@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecli import neurons
-from spikecli.models import layers
+from spikecli.models import batch_norm, layers
 from spikecli.models.layers import BatchNorm, FireThenMax, LinearNorm, MaxThenNorm, NormThenMax, PointLinearNorm
 from spikecli.models.pooled import column_highest, column_max, linear_max, linear_winners
 from spikecli.settings.config import NeuronConfig
@@ -192,7 +192,7 @@ def test_torchs_own_batch_norm_on_a_gpu_is_ours(monkeypatch: pytest.MonkeyPatch)
     x = torch.randn(2, 3, 7, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     found = []
     for devices in (set(), {"cpu"}):
-        monkeypatch.setattr(layers, "ONE_PASS", devices)
+        monkeypatch.setattr(batch_norm, "ONE_PASS", devices)
         torch.manual_seed(1)
         layer = layers.PointLinearNorm(4, 5).double()
         with torch.no_grad():

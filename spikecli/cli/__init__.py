@@ -16,6 +16,7 @@ from spikecli import __version__, console
 from spikecli.cli import (
     ablate,
     bench,
+    calibrate,
     config,
     data,
     doctor,
@@ -34,6 +35,7 @@ from spikecli.cli.shown.first import say_first_steps
 from spikecli.cli.shown.nearest import NearestGroup
 from spikecli.errors import ChoiceError, SettingError, SpikeError, Stopped
 from spikecli.plugins import load_plugins
+from spikecli.settings.document import option_name
 
 app = typer.Typer(
     name="spikecli",
@@ -82,6 +84,7 @@ app.add_typer(config.config_app, name="config")
 app.command(cls=train.TrainCommand)(train.train)
 app.command("eval")(eval.evaluate)
 app.command()(predict.predict)
+app.command()(calibrate.calibrate)
 app.command()(ablate.ablate)
 app.command()(zeroshot.zeroshot)
 app.command()(fewshot.fewshot)
@@ -131,7 +134,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def option_of(setting: str) -> str:
     """Return the option of a setting: --batch-norm for batch_norm; a data set is an argument."""
-    return {"dataset": "data set", "source": "RUN|PAPER|RECIPE"}.get(setting) or f"--{setting.replace('_', '-')}"
+    return {"dataset": "data set", "source": "RUN|PAPER|RECIPE"}.get(setting) or f"--{option_name(setting)}"
 
 
 def _command() -> Any:

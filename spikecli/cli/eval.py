@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -50,7 +51,7 @@ Precision = Annotated[
     Literal["fp32", "bf16", "auto"],
     typer.Option(help="bf16: of products alone; auto: bf16 where the device multiplies it faster."),
 ]
-COLUMNS = ("T", "instance acc.", "class acc.", "firing", "synaptic ops", "energy", "time")
+COLUMNS = ("T", "instance acc.", "class acc.", "ECE", "firing", "synaptic ops", "energy", "time")
 
 
 @with_groups
@@ -83,8 +84,8 @@ def evaluate(
     if damage.corrupt is not None:
         from spikecli.cli.shown.damage import show_damage
 
-        if stopping.figure is not None or by_class:
-            given = "--figure" if stopping.figure is not None else "--by-class"
+        told = {"--figure": stopping.figure, "--reliability": stopping.reliability, "--by-class": by_class or None}
+        if given := next((name for name, value in told.items() if value is not None), None):
             raise SpikeError(f"{given} cannot show scores on damaged samples; remove {given} or --corrupt")
         show_damage(console, asked, parse_steps(timesteps), damage)
     else:
@@ -99,13 +100,13 @@ def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: D
     from spikecli.files.tables import ResultTable
     from spikecli.machine.precision import settled
     from spikecli.view.drawing.picture import check_picture
-    from spikecli.view.runs.steps import save_steps
 
     steps, auto = parse_dial(timesteps)
     stop, drawn = StopRule(turned.confidence, turned.most) if auto else None, turned.figure is not None
     if drawn and stop is not None and not steps:
         steps = list(range(1, stop.most + 1))  # what the stops are to be compared with in the figure
     check_picture(turned.figure)
+    check_picture(turned.reliability)
     trained = opened(console, asked.checkpoint, asked.device)
     model, samples = trained.network, samples_for(trained, asked.data_dir, asked.data, asked.split)
     steps, runs = list(distinct_steps(model, steps)), runs_of(model, asked.runs)
@@ -115,20 +116,33 @@ def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: D
         how = How(runs, asked.seed, trained.device, settled(asked.precision, trained.device), advance)
         scores = flow.evaluate_steps(model, samples, steps, stop, drawn, how)
     results = flow.results(scores, samples.classnames if asked.by_class else ())
-    if turned.figure is not None:
-        save_steps(turned.figure, scores, turned.theme)
+    _draw(console, scores, turned)
     figure = {"figure": turned.figure} if turned.figure is not None else {}
     asked_of = {"checkpoint": str(trained.path), "dataset": samples.dataset, "split": asked.split}
     counts = {"samples": scores.samples, "runs": runs, "seed": asked.seed}
-    console.document({**asked_of, **counts, "results": results, **figure})
+    sure = {"calibration": [asdict(one) for one in flow.reliabilities(scores)]}
+    console.document({**asked_of, **counts, "results": results, **sure, **figure})
     title = f"{trained.name} on {samples.dataset}, {asked.split} split, {scores.samples} {samples.unit_name}"
     caption = _caption(asked, runs, runs_of(model, 2) > 1, scores, samples.unit_name)
     rows, records = [_cells(row) for row in scores.all_rows], [_with_classes(row) for row in results]
     show_table(console, ResultTable(title, COLUMNS, rows, caption, records), asked.out)
-    if turned.figure is not None:
-        console.note(f"wrote {turned.figure}")
     if asked.by_class:
         console.table(f"{title}, by class", *_by_class(scores, samples.classnames))
+
+
+def _draw(console: Console, scores: StepScores, turned: DialOptions) -> None:
+    """Write the figures that were asked for."""
+    from spikecli.evaluation.step_scores import reliabilities
+    from spikecli.view.runs.reliability import save_reliability
+    from spikecli.view.runs.steps import save_steps
+
+    if turned.figure is not None:
+        save_steps(turned.figure, scores, turned.theme)
+    if turned.reliability is not None:
+        save_reliability(turned.reliability, reliabilities(scores), turned.theme)
+    for written in (turned.figure, turned.reliability):
+        if written is not None:
+            console.note(f"wrote {written}")
 
 
 def _with_classes(row: dict[str, Any]) -> dict[str, Any]:
@@ -184,6 +198,7 @@ def _cells(row: StepRow | AutoRow) -> tuple[str, ...]:
         str(row.timesteps),
         f"{row.instance_accuracy:.2%}" + _spread(row.instance_accuracy_std),
         f"{row.class_accuracy:.2%}",
+        "–" if row.ece is None else f"{row.ece:.1%}",
         f"{row.firing_rate:.2%}",
         f"{row.synaptic_operations / 1e6:.1f} M",
         f"{row.energy_uj:.0f} µJ",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,7 +14,8 @@ from spikecli.cli.options import complete
 from spikecli.cli.options.evaluation import Confidence, Most, parse_dial
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.reading import ReadingOptions, SkipBad
-from spikecli.cli.shown.guesses import end_with_bad, show_guesses
+from spikecli.cli.shown.adapter import AnswerOptions, is_adapter_file, through_adapter
+from spikecli.cli.shown.guesses import NONE, end_with_bad, show_guesses
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.console import Console
 from spikecli.errors import SpikeError
@@ -51,16 +52,13 @@ Reference = Annotated[
 Newest = Annotated[
     bool, typer.Option("--newest", help="Ask the newest run in checkpoints/, where no checkpoint is named.")
 ]
+Reject = Annotated[
+    str | None,
+    typer.Option(
+        help='Answer "none of these" where no class has this calibrated probability; auto: that of the checkpoint.'
+    ),
+]
 _MANY = 20  # files from which a progress bar is worth its line
-
-
-@dataclass(frozen=True)
-class AnswerOptions:
-    """Options of the answers: the number of classes, a table in a file, and notes on reading."""
-
-    top: int
-    out: Path | None
-    heard: FileNotes
 
 
 @with_groups
@@ -79,6 +77,7 @@ def predict(
     skip_bad: SkipBad = False,
     reference: Reference = "modelnet10",
     newest: Newest = False,
+    reject: Reject = None,
 ) -> None:
     """Name the most probable classes of your files, of the kind that the network or saved adapter was trained on.
 
@@ -94,15 +93,15 @@ def predict(
     steps = _one_dial(timesteps)
     console = Console(output.as_json, output.quiet)
     how = reading.options(heard := FileNotes(console))
-    shown = AnswerOptions(top, out, heard)
+    shown = AnswerOptions(top, out, heard, reject)
     path, files = _weights_and_files(console, given, reference, newest)
-    when = StopRule(confidence, most) if steps is None else steps
-    asked = PredictOptions(when, seed, data_dir, how, out is not None, skip_bad)
-    if _is_adapter(path):
-        _through_adapter(console, path, files, asked, shown, device)
-        return
-    trained = Trained.open(path, device)
-    _name_files(console, trained, expand(files, _suffixes(trained)), asked, shown)
+    asked = PredictOptions(steps or StopRule(confidence, most), seed, data_dir, how, out is not None, skip_bad)
+    if is_adapter_file(path):
+        through_adapter(console, path, files, asked, shown, device)
+    else:
+        trained = Trained.open(path, device)
+        asked = _rejecting(console, trained, asked, reject)
+        _name_files(console, trained, expand(files, _suffixes(trained)), asked, shown)
 
 
 def _weights_and_files(console: Console, given: list[Path], reference: str, newest: bool) -> tuple[Path, list[str]]:
@@ -132,29 +131,16 @@ def _one_dial(timesteps: str) -> int | None:
     return None if auto else steps[0]
 
 
-def _is_adapter(path: Path) -> bool:
-    from spikecli.neuroclip.adapter_file import is_adapter
+def _rejecting(console: Console, trained: Trained, asked: PredictOptions, reject: str | None) -> PredictOptions:
+    """Return the options with what rejects answers, if asked for; warn of what is not calibrated."""
+    from spikecli.evaluation.rejecting import parse_reject, rejecting
 
-    return path.suffix == ".safetensors" and path.is_file() and is_adapter(path)
-
-
-def _through_adapter(
-    console: Console, path: Path, files: list[str], asked: PredictOptions, shown: AnswerOptions, device: str
-) -> None:
-    from spikecli.files.sources import expand
-    from spikecli.neuroclip import fewshot
-    from spikecli.neuroclip.features import readable
-
-    if not isinstance(asked.when, int):
-        raise SpikeError(f"{path} is an adapter, which sees all the slices it was fitted on; leave out auto")
-    if shown.out is not None:
-        raise SpikeError(f"{path} is an adapter, which answers without --out; leave it out")
-    sources = expand(files, _event_suffixes())
-    recordings, bad = readable([Path(one) for one in sources], 1, asked.reading, asked.skip_bad)
-    adapted = fewshot.load_adapter(path, asked.data_dir, device)
-    guesses = adapted.classify(recordings, asked.reading)
-    show_guesses(console, str(path), adapted.question.classnames, guesses, shown.top, notes=shown.heard.of, bad=bad)
-    end_with_bad(console, bad, len(sources))
+    if reject is None:
+        return asked
+    found = rejecting(trained, parse_reject(reject), asked.longest)
+    if found.note:
+        console.warn(found.note)
+    return replace(asked, reject=found)
 
 
 def _name_files(
@@ -198,7 +184,7 @@ def _table_of(trained: Trained, out: Path | None) -> RowFile | None:
 
 def _row(trained: Trained, answer: FileAnswer) -> dict[str, object]:
     shares = dict(zip(trained.classnames, answer.probabilities, strict=True))
-    first = {"file": answer.source, "class": max(shares, key=lambda name: shares[name])}
+    first = {"file": answer.source, "class": NONE if answer.rejected else max(shares, key=lambda name: shares[name])}
     return {**shares, **first, "timesteps": answer.timesteps, "energy_uj": answer.energy_uj}
 
 
@@ -219,13 +205,8 @@ def _show(
             f"on average, {1 - mean / most:.0%} of the steps saved"
         )
     rows = [(Path(answer.source), answer.probabilities) for answer in good]
-    show_guesses(console, title, trained.classnames, rows, shown.top, taken, shown.heard.of, bad)
-
-
-def _event_suffixes() -> tuple[str, ...]:
-    from spikecli.datasets.events.formats import DECODERS
-
-    return tuple(DECODERS)
+    rejected = None if asked.reject is None else [answer.rejected for answer in good]
+    show_guesses(console, title, trained.classnames, rows, shown.top, taken, shown.heard.of, bad, rejected)
 
 
 def _suffixes(trained: Trained) -> tuple[str, ...]:

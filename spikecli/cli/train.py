@@ -54,6 +54,8 @@ def train(
     accept_changed_data: shared.AcceptChanged = False,
     like: shared.Like = None,
     fidelity: shared.OfRelease = "default",
+    start_from: shared.StartFrom = None,
+    freeze: shared.Freeze = None,
     count: shared.Processes = 1,
     data_dir: options.DataDir = options.DATA_DIR,
     seed: shared.Seed = None,
@@ -67,6 +69,7 @@ def train(
     Example: spikecli train modelnet10 --epochs 30
     """
     training |= {"timesteps": timesteps, "val_fraction": val_fraction, "precision": precision, "seed": seed}
+    training |= {"start_from": start_from, "freeze": freeze}
     given = Given(dataset, paper, recipe, training, parts, {"name": model, **network}, data_dir, fidelity)
     settings, folder, goes_on = resolved(given, parse_resume(resume), like, out)
     if not _in_processes(count, device):

@@ -6,8 +6,9 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from spikecli.errors import SettingError, SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
 from spikecli.evaluation.how import How, OnSamples
+from spikecli.evaluation.reliability import Reliability, reliability
 from spikecli.machine.device import autocast
 from spikecli.models.inputs import to_network
 from spikecli.weights.provenance import facts_at_training
@@ -44,6 +46,8 @@ class StepRow:
     energy_uj: float
     seconds: float
     by_class: tuple[float, ...]
+    ece: float | None = None  # expected calibration error in 0…1, with the first seed, as is the next
+    reliability: Reliability | None = None
 
 
 def step_logits(
@@ -121,15 +125,18 @@ def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: 
     rows = []
     for longest, shorter in shared_passes(samples, timesteps).items():
         inputs = samples.inputs(longest)
-        predictions = []
+        predictions, first = [], torch.empty(0)
         counts = Operations(longest)
         for run in range(how.runs):
             with counted(model, longest) if run == 0 else nullcontext(counts) as counts:
                 logits = logits_of(model, inputs, longest, how, run)
-            predictions.append(metrics.cumulative_predictions(logits))
+            means = metrics.cumulative_mean(logits)
+            predictions.append(means.argmax(-1))
+            first = means if run == 0 else first
         for t in shorter:
             seconds = _seconds(model, inputs, t, how)
-            rows.append(_row(t, [p[t - 1] for p in predictions], samples, counts, seconds))
+            sure = reliability(first[t - 1].softmax(-1), torch.from_numpy(samples.labels), t)
+            rows.append(replace(_row(t, [p[t - 1] for p in predictions], samples, counts, seconds), **_sure(sure)))
     return rows
 
 
@@ -158,6 +165,10 @@ def _row(timesteps: int, predictions: list[Tensor], samples: Samples, counts: Op
         seconds,
         mean_by_class(predictions, samples),
     )
+
+
+def _sure(found: Reliability) -> dict[str, Any]:
+    return {"ece": found.ece, "reliability": found}
 
 
 def mean_by_class(predictions: Sequence[Tensor], samples: Samples) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from spikecli.datasets.sets import kind_named
 from spikecli.errors import SpikeError
 from spikecli.evaluation.energy import counted
 from spikecli.evaluation.evaluate import BATCH, GPU_BATCH, probabilities, step_logits
+from spikecli.evaluation.rejecting import Rejecting
 from spikecli.evaluation.stopping import StopRule, sure_probabilities
 from spikecli.weights.provenance import facts_at_training
 from spikecli.weights.trained import Trained
@@ -31,6 +32,7 @@ class PredictOptions:
     reading: ReadOptions = AS_FOUND
     energy: bool = False  # counted for each file, which takes a pass of its own
     skip_bad: bool = False
+    reject: Rejecting | None = None
 
     @property
     def longest(self) -> int:
@@ -47,6 +49,7 @@ class FileAnswer:
     timesteps: int = 0
     energy_uj: float | None = None
     problem: str | None = None
+    rejected: bool = False  # no class is probable enough: none of these
 
 
 def answer_files(trained: Trained, sources: Sequence[str], asked: PredictOptions) -> Iterator[FileAnswer]:
@@ -117,9 +120,12 @@ def _answers(
         found, taken = probabilities(trained, whole, asked.when, asked.seed)[-1], [asked.when] * len(whole)
     else:
         found, taken = sure_probabilities(trained, whole, asked.when, asked.seed)
+    found = found if asked.reject is None else asked.reject.tempered(found)
     for place, (source, steps) in enumerate(zip(sources, taken, strict=True)):
         energy = _energy_uj(trained, whole[place : place + 1], steps, asked.seed) if asked.energy else None
-        yield FileAnswer(source, tuple(found[place].tolist()), steps, energy)
+        shares = tuple(found[place].tolist())
+        rejected = asked.reject is not None and asked.reject.rejects(shares)
+        yield FileAnswer(source, shares, steps, energy, rejected=rejected)
 
 
 def _energy_uj(trained: Trained, one: np.ndarray, timesteps: int, seed: int) -> float:

@@ -19,6 +19,7 @@ from spikecli.evaluation.energy import MAC_PJ, counted
 from spikecli.evaluation.evaluate import BATCH, StepRow, evaluate, logits_of, mean_by_class, step_logits
 from spikecli.evaluation.evaluate import shared_passes as passes_of
 from spikecli.evaluation.how import How, silent
+from spikecli.evaluation.reliability import Reliability, reliability
 from spikecli.evaluation.stopping import StopRule, answers
 
 TIMED = 4 * BATCH  # samples that the seconds are measured on, spread over the split
@@ -44,6 +45,7 @@ class AutoRow:
     mean_timesteps: float
     stopped_at: tuple[float, ...]
     by_class: tuple[float, ...]
+    ece: float | None = None
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,11 @@ def _with_most(timesteps: Sequence[int], stop: StopRule | None) -> list[int]:
     return sorted({*timesteps, *([stop.most] if stop is not None else [])})
 
 
+def reliabilities(scores: StepScores) -> list[Reliability]:
+    """Return the reliability curve of each fixed number of time steps."""
+    return [row.reliability for row in scores.rows if row.reliability is not None]
+
+
 def results(scores: StepScores, classnames: Sequence[str] = ()) -> list[dict[str, Any]]:
     """Return the rows for `spikecli eval --json`, with `by_class` by name if `classnames` are given."""
     rows = [asdict(row) for row in scores.all_rows]
@@ -115,6 +122,7 @@ def results(scores: StepScores, classnames: Sequence[str] = ()) -> list[dict[str
     if scores.saved is not None:
         rows[-1]["saved"] = asdict(scores.saved)
     for row in rows:
+        row.pop("reliability", None)
         shares = row.pop("by_class")
         if classnames:
             told = (None if math.isnan(share) else share for share in shares)  # no sample is of that class
@@ -151,6 +159,7 @@ def stopped(model: nn.Module, samples: Samples, stop: StopRule, how: How) -> Aut
         steps.double().mean().item(),
         tuple((steps == step).double().mean().item() for step in range(1, stop.most + 1)),
         mean_by_class([means.argmax(-1) for means, _ in done], samples),
+        reliability(first[0].softmax(-1), labels).ece,
     )
 
 

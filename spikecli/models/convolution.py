@@ -107,6 +107,13 @@ class ConvNorm(Convolution):
         plain.bias.copy_(bias)
         return plain.train(self.training)
 
+    @torch.no_grad()
+    def unfold(self, plain: Convolution) -> None:
+        """Take the weights of a folded convolution, which this one then equals in evaluation."""
+        assert plain.bias is not None
+        self.weight.copy_(plain.weight)
+        self.norm.unfold(plain.bias)
+
 
 class ConvFire(nn.Module):
     """(pool →) convolution → batch norm → neurons."""

@@ -124,6 +124,10 @@ class Dela(nn.Module):
 
         return self.register_forward_pre_hook(on_pass)
 
+    def head_layers(self) -> tuple[str, ...]:
+        """Return the names of the parts that read the features of the whole sample."""
+        return "head1", "fire1", "head2", "fire2", "dropout", "out"
+
     def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the name of each layer of neurons and those of the layers that its spikes go into."""
         for name, part in self.named_modules():

@@ -9,63 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from spikecli.machine import processes
 from spikecli.models import work
-from spikecli.models.moments import input_moments, output_moments
+from spikecli.models.batch_norm import BatchNorm, in_one_pass
+from spikecli.models.moments import input_moments
 from spikecli.models.plain import CoordinateLinear, Linear, LinearMax, Maximum, MaxThenFire, SignedLinearMax
 from spikecli.models.pooled import linear_max, linear_winners
 from spikecli.models.tracing import is_traced
-from spikecli.neurons.answers import GoesInto, Product
-
-ONE_PASS = {"cuda"}  # kinds of devices
-
-
-class BatchNorm(nn.Module):
-    """Batch normalization over all axes but the last: statistics pooled over time steps, samples, points, processes."""
-
-    goes_into = GoesInto("batch norm", "weight and bias")
-
-    def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
-        self.running_mean: Tensor
-        self.running_var: Tensor
-        self.momentum = momentum
-        self.eps = eps
-
-    def scale_and_shift(self, mean: Tensor, variance: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """Update the running statistics and return (scale, shift) for the batch statistics."""
-        with torch.no_grad():
-            unbiased = variance * (count / max(count - 1, 1))
-            self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
-            self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
-        scale = self.weight * (variance + self.eps).rsqrt()
-        return scale, self.bias - scale * mean
-
-    def running(self) -> tuple[Tensor, Tensor]:
-        """Return (scale, shift) for the running statistics."""
-        scale = self.weight * (self.running_var + self.eps).rsqrt()
-        return scale, self.bias - scale * self.running_mean
-
-    def forward(self, y: Tensor) -> Tensor:
-        if self.training and in_one_pass(y):
-            rows = y.reshape(-1, y.shape[-1])
-            running, cudnn = (self.running_mean, self.running_var), False
-            output = torch.batch_norm(rows, self.weight, self.bias, *running, True, self.momentum, self.eps, cudnn)
-            return output.view(y.shape)
-        scale, shift = self.scale_and_shift(*output_moments(y)) if self.training else self.running()
-        return torch.addcmul(shift, y.to(scale.dtype), scale).to(y.dtype)
-
-
-def in_one_pass(y: Tensor) -> bool:
-    """Return whether to use torch's own batch norm, which needs few passes: on a GPU, in a single process.
-
-    There a pass over the outputs costs less than the small kernels that would avoid it. Few rows do not use it.
-    """
-    return y.device.type in ONE_PASS and processes.world() == 1 and y.numel() > y.shape[-1]
+from spikecli.neurons.answers import Product
 
 
 def normed(weight: Tensor, norm: BatchNorm) -> tuple[Tensor, Tensor]:
@@ -106,6 +56,12 @@ class LinearNorm(_Weighted):
         """Return the layer without a norm that equals this one in evaluation."""
         return Linear.of(*normed(self.weight, self.norm))
 
+    @torch.no_grad()
+    def unfold(self, plain: Linear) -> None:
+        """Take the weights of a folded layer, which this one then equals in evaluation."""
+        self.weight.copy_(plain.weight)
+        self.norm.unfold(plain.bias)
+
 
 class PointLinearNorm(_Weighted):
     """Linear → batch norm, for many rows: with μ = W·m and σ² = diag(W Σ Wᵀ) from the inputs' mean m and covariance Σ,
@@ -136,6 +92,12 @@ class PointLinearNorm(_Weighted):
     def folded(self) -> nn.Module:
         """Return the layer without a norm that equals this one in evaluation."""
         return self.plain.of(*normed(self.weight, self.norm))
+
+    @torch.no_grad()
+    def unfold(self, plain: Linear) -> None:
+        """Take the weights of a folded layer, which this one then equals in evaluation."""
+        self.weight.copy_(plain.weight)
+        self.norm.unfold(plain.bias)
 
 
 class CoordinateLinearNorm(PointLinearNorm):
@@ -195,6 +157,12 @@ class MaxThenNorm(_Weighted):
         linear = SignedLinearMax.of(scale.abs()[:, None] * self.weight, shift)
         linear.sign = torch.where(scale < 0, -torch.ones_like(scale), torch.ones_like(scale))
         return MaxThenFire(linear, self.neuron)
+
+    @torch.no_grad()
+    def unfold(self, plain: MaxThenFire) -> None:
+        """Take the weights of a folded layer, which this one then equals in evaluation."""
+        self.weight.copy_(plain.linear.weight)
+        self.norm.unfold(plain.linear.bias, plain.linear.sign)
 
 
 class FireThenMax(nn.Module):

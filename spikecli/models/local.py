@@ -63,6 +63,12 @@ class MaxNorm(nn.Module):
         self.product.weight = nn.Parameter(scale.abs()[:, None] * self.product.weight)
         return SignedMax(self.product, torch.where(scale < 0, -torch.ones_like(scale), torch.ones_like(scale)), shift)
 
+    @torch.no_grad()
+    def unfold(self, plain: SignedMax) -> None:
+        """Take the weights of a folded layer, which this one then equals in evaluation."""
+        self.product.weight.copy_(plain.product.get_parameter("weight"))
+        self.norm.unfold(plain.bias, plain.sign)
+
 
 class SignedMax(nn.Module):
     """sign · (a maximum of a linear map) + bias: a norm's negative factor cannot move into the maximum."""

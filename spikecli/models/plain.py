@@ -74,6 +74,13 @@ class TransformLinear(Linear):
         eye = torch.eye(self.k, dtype=self.bias.dtype, device=self.bias.device)
         return MatrixLinear.of(self.weight, self.bias + eye.flatten())
 
+    @torch.no_grad()
+    def unfold(self, plain: MatrixLinear) -> None:
+        """Take the weights of a folded layer, which this one then equals."""
+        eye = torch.eye(self.k, dtype=self.bias.dtype, device=self.bias.device)
+        self.weight.copy_(plain.weight)
+        self.bias.copy_(plain.bias - eye.flatten())
+
 
 class MatrixLinear(Linear):
     """A k × k matrix (..., k, k) that depends linearly on the input, for x·A."""

@@ -140,6 +140,10 @@ class PointNet(nn.Module):
         """Call `on_winners` in each pass with the point (T, B, channels) that wins each channel of the maximum."""
         return self.pool.register_forward_hook(lambda pool, inputs, output: on_winners(pool.winners(inputs[0])))
 
+    def head_layers(self) -> tuple[str, ...]:
+        """Return the names of the parts that read the features of the whole sample."""
+        return "head1", "fire4", "head2", "fire5", "out"
+
     def wiring(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield the name of each layer of neurons and those of the layers that its spikes go into."""
         yield "fire1", ("point2",) if self.feature_tnet is None else ("feature_tnet",)

@@ -76,6 +76,14 @@ class Foldable(Protocol):
         """Return the plain part that equals this one in evaluation."""
 
 
+@runtime_checkable
+class Unfoldable(Protocol):
+    """A layer that can take back what folding has made of it, so that it can be trained on."""
+
+    def unfold(self, plain: Any) -> None:
+        """Take the weights of the folded layer `plain`, which this one then equals in evaluation."""
+
+
 @dataclass(frozen=True)
 class GoesInto:
     """A part that folding removes: its name for people, and the place that takes over its effect."""

@@ -21,6 +21,7 @@ Schedule = Literal["step", "onecycle", "cosine", "warmup"]
 Precision = Literal["auto", "fp32", "bf16", "fp64"]  # auto: what the device multiplies fastest, bf16 or fp32
 RmpPower = Literal[1, 2]
 RmpSchedule = Literal["triangle", "constant"]
+Freeze = Literal["none", "features", "all-but-last"]
 Whole = Annotated[int, Field(ge=1)]
 
 
@@ -74,6 +75,13 @@ class TrainConfig(Settings):
     )
     val_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="Part of each class of the training split that is held out."
+    )
+    balance: bool = Field(False, description="Batches with as many samples of each class; small classes repeat.")
+    start_from: str | None = Field(
+        None, description="Weights to start from: reference, reference-modelnet40, or a run; its network, a new head."
+    )
+    freeze: Freeze = Field(
+        "none", description="With --from, layers that do not learn: none, features (all before the head), all-but-last."
     )
     reestimate: bool = Field(True, description="Batch statistics from clean training clouds, once, at the end.")
     precision: Precision = Field(

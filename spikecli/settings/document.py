@@ -14,7 +14,13 @@ from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import BY_DATA, ModelConfig
 from spikecli.settings.neuron import NeuronConfig
 
+OPTIONS = {"start_from": "from"}  # fields whose option has another name
 DECIDED = set(ModelConfig.model_fields) | set(BY_DATA) | {"joint"}  # of a network: by data, paper and folding
+
+
+def option_name(field: str) -> str:
+    """Return the name of a field's option, without dashes in front: batch-norm for batch_norm."""
+    return OPTIONS.get(field) or field.replace("_", "-")
 
 
 def known(field: FieldInfo) -> tuple[Any, ...]:
@@ -54,14 +60,14 @@ def fields_of(config: TrainConfig) -> dict[str, tuple[FieldInfo, Any]]:
 
 def as_options(config: TrainConfig) -> dict[str, Any]:
     """Return the options, with values, that reproduce these settings; settings of None are left out."""
-    return {name.replace("_", "-"): value for name, (_, value) in fields_of(config).items() if value is not None}
+    return {option_name(name): value for name, (_, value) in fields_of(config).items() if value is not None}
 
 
 def as_toml(config: TrainConfig, title: str) -> str:
     """Return the settings as TOML, each below its description; options that are not set are comments."""
     lines = [f"# {title}"]
     for name, (field, value) in fields_of(config).items():
-        key = name.replace("_", "-")
+        key = option_name(name)
         lines += ["", *textwrap.wrap(full_description(name, field), 100, initial_indent="# ", subsequent_indent="# ")]
         lines.append(f"# {key} =" if value is None else f"{key} = {_toml(value)}")
     return "\n".join(lines) + "\n"

@@ -97,6 +97,31 @@ def settings_like(
     return checked_settings(validated(TrainConfig, values))
 
 
+def settings_from(
+    base: TrainConfig,
+    dataset: str,
+    paper: str | None,
+    recipe: str,
+    training: dict[str, Any],
+    parts: dict[str, Any],
+    model: dict[str, Any],
+) -> TrainConfig:
+    """Return the settings of a run that starts from the weights of a run of `base`: its network, neuron and points.
+
+    All else is of the recipe, the paper and `training`. Raise SpikeError if another network or paper is given.
+    """
+    for name, given, own in (("model", model.get("name"), base.model.name), ("paper", paper, base.paper)):
+        if given not in (None, own):
+            raise SettingError(name, f"cannot be {given}: the weights of --from are of {own}; remove it, or --from")
+    fields = {**_fields_like(base.model.alone(), model), "folded": False, "neuron": _changed(base.model.neuron, parts)}
+    changes = {name: value for name, value in training.items() if value is not None}
+    values = {"points": base.points, "slicing": base.slicing, **recipe_of(recipe), **paper_of(base.paper).training}
+    chosen = network_settings(**fields)
+    return checked_settings(
+        validated(TrainConfig, {**values, **changes, "dataset": dataset, "paper": base.paper, "model": chosen})
+    )
+
+
 def _fields_like(base: ModelConfig, given: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a network like `base`; a network of another kind shares only the classes."""
     given = {name: value for name, value in given.items() if value is not None}
@@ -127,6 +152,8 @@ def checked_settings(settings: TrainConfig) -> TrainConfig:
         raise SettingError("timesteps", f"cannot be {settings.timesteps}: the ANN has no time; train it with 1")
     if settings.model.neuron is None and settings.rmp_weight:
         raise SettingError("rmp_weight", "has no meaning for the ANN, which has no membranes; remove it")
+    if settings.freeze != "none" and settings.start_from is None:
+        raise SettingError("freeze", f"cannot be {settings.freeze} without --from: fresh layers have learned nothing")
     return settings
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikecli.datasets.clouds.geometry import normalize_unit_sphere
 from spikecli.datasets.sets import augmentations
 from spikecli.errors import SettingError
+from spikecli.evaluation.calibration import as_notes, calibrate
+from spikecli.evaluation.how import How
 from spikecli.machine import processes
 from spikecli.machine.device import storage_type
 from spikecli.models.inputs import to_device, to_network
@@ -39,7 +42,10 @@ class Batches:
 
     def order(self, epoch: int) -> np.ndarray:
         """Return the samples of an epoch (steps, batch), the incomplete last batch dropped; processes share equally."""
-        order = np.random.default_rng([self.config.seed, 1, epoch]).permutation(len(self.labels))
+        rng = np.random.default_rng([self.config.seed, 1, epoch])
+        if self.config.balance:
+            return balanced(self.labels, self.steps, self.size, rng)
+        order = rng.permutation(len(self.labels))
         return order[: self.steps * self.size].reshape(self.steps, self.size)
 
     def batch(self, indices: np.ndarray, epoch: int, step: int) -> tuple[Tensor, Tensor]:
@@ -58,9 +64,29 @@ class Batches:
             share = self.inputs[indices][processes.rank() :: processes.world()]
             yield self.to_device(first_points(share, self.config.points) if self.config.resample else share)
 
+    def calibration(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Return the calibration of a network, as a checkpoint keeps it, fitted to these samples; empty without any."""
+        how = How(seed=self.config.seed, device=self.device, precision=self.config.precision)
+        return as_notes(calibrate(model, self.inputs, self.labels, self.config.timesteps, how))
+
     def to_device(self, inputs: np.ndarray) -> Tensor:
         """Return a batch (b, ...) as network input."""
         return to_network(inputs, self.device, storage_type(self.config.precision))
+
+
+def balanced(labels: np.ndarray, steps: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Return an epoch's samples (steps, size) with classes in turn: in no batch has one two more than another.
+
+    Of a class each sample comes once before one comes again; samples of a small class repeat.
+    """
+    classes = rng.permutation(np.unique(labels))
+    turn = np.arange(steps * size) % len(classes)
+    order = np.empty(steps * size, np.int64)
+    for place, label in enumerate(classes):
+        members, wanted = np.flatnonzero(labels == label), np.flatnonzero(turn == place)
+        rounds = [rng.permutation(members) for _ in range(-(-len(wanted) // len(members)))]
+        order[wanted] = np.concatenate(rounds)[: len(wanted)] if rounds else members[:0]
+    return rng.permuted(order.reshape(steps, size), axis=1)
 
 
 def points_drawn(clouds: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

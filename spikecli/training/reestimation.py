@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from spikecli.machine.device import autocast
 from spikecli.models.layers import BatchNorm
 from spikecli.settings.config import TrainConfig
+from spikecli.training.frozen import begin_training
 
 REESTIMATION_CLOUDS = 2048
 REESTIMATION_STEPS = 4  # membranes carry over: later steps have statistics of their own, and evaluation meets them
@@ -21,12 +22,12 @@ def reestimate(model: nn.Module, batches: Iterator[Tensor], config: TrainConfig,
     A membrane's norm is called at each of the T steps of a batch, and takes the mean over all those calls: torch's
     cumulative mean (momentum None), since one momentum a batch would let the last batches and steps outweigh all.
     """
-    norms = [module for module in model.modules() if isinstance(module, BatchNorm | nn.BatchNorm1d)]
+    begin_training(model)
+    norms = [each for each in model.modules() if isinstance(each, BatchNorm | nn.BatchNorm1d) and each.training]
     momenta = [norm.momentum for norm in norms]
     own = [norm for norm in norms if isinstance(norm, BatchNorm)]  # called once a batch
     calls = {norm: _begin_mean(norm) for norm in norms if isinstance(norm, nn.BatchNorm1d)}
     torch.manual_seed(config.seed)
-    model.train()
     for module in model.modules():
         if isinstance(module, nn.Dropout) or getattr(module, "random_in_training", False):
             module.eval()

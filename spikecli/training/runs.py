@@ -68,6 +68,8 @@ class Run:
         self.data: dict[str, str] = {}  # fingerprint of each split of the data set
         self.accept_changed = False  # whether to go on although the data set has changed
         self.data_changed = False
+        self.origin: dict[str, Any] = {}  # the weights that the run started from
+        self.calibration: list[dict[str, Any]] = []  # fitted to held-out samples at the end
         self.facts: dict[str, Any] = {}  # of the data set, as `facts_file.as_values` has them
         self.stance: dict[str, Any] = {}  # of its training samples, as `Kind.stance` has it
         self.progress = RunState()
@@ -87,6 +89,7 @@ class Run:
         model.load_state_dict(weights)
         for name, parameter in model.named_parameters():
             optimizer.state[parameter] = moments[name]
+        self.origin = state.notes.get("from", {})
         self.progress = RunState(**{name: state.notes["progress"][name] for name in _PROGRESS})
 
     def _check_same(self, state: Checkpoint) -> None:
@@ -166,8 +169,8 @@ class Run:
         return accuracy is not None and all(accuracy > other for other in earlier)
 
     def _write(self, name: str, values: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        stance = {"stance": self.stance} if self.stance else {}
-        notes = {**notes, "data": self.data, "facts": self.facts, **stance}
+        own = {"stance": self.stance, "from": self.origin, "calibration": self.calibration}
+        notes = {**notes, "data": self.data, "facts": self.facts, **{key: one for key, one in own.items() if one}}
         checkpoints.save(self.folder / name, Checkpoint(values, self.config, self.classnames, notes))
 
 
@@ -226,7 +229,8 @@ def run_name(config: TrainConfig) -> str:
         if parts.get(name, value) != value
     ]
     paper = "-".join([config.paper, *changed])
-    return f"{config.dataset}-{config.model.name}-{paper}-t{config.timesteps}-seed{config.seed}"
+    start = f"-from-{Path(config.start_from).stem}" if config.start_from else ""
+    return f"{config.dataset}-{config.model.name}-{paper}{start}-t{config.timesteps}-seed{config.seed}"
 
 
 def default_folder(parent: Path, config: TrainConfig, resume: bool, last: bool = False) -> Path:

@@ -15,7 +15,7 @@ from spikecli.machine import precision
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import settings_class, with_field
 from spikecli.settings.papers import paper_of
-from spikecli.settings.recipes import train_settings
+from spikecli.settings.recipes import settings_from, train_settings
 from spikecli.settings.released import Fidelity, Release
 from spikecli.settings.releases import release_of
 from spikecli.settings.rules import refuse
@@ -38,6 +38,8 @@ def settings_of(
     With `fidelity` released, what the paper's authors released goes before these. Raise SpikeError if there is no such
     data set, a setting is invalid, or nothing was released.
     """
+    if (source := training.get("start_from")) is not None:
+        return _settings_from(str(source), dataset, paper, recipe, training, parts, network, data_dir)
     fitting = defaults(dataset, network["name"], data_dir)
     paper = paper or fitting.paper
     if fidelity == "released":
@@ -69,6 +71,24 @@ def as_released(
         {**theirs, **{key: value for key, value in ours.items() if value is not None or key not in theirs}}
         for theirs, ours in zip(released, given, strict=True)
     )
+
+
+def _settings_from(
+    source: str,
+    dataset: str,
+    paper: str | None,
+    recipe: str | None,
+    training: dict[str, Any],
+    parts: dict[str, Any],
+    network: dict[str, Any],
+    data_dir: Path,
+) -> TrainConfig:
+    """Return the settings of a run that starts from the weights called `source`."""
+    base = checkpoints.load(checkpoints.resolve(Path(source))).config
+    fitting = defaults(dataset, base.model.name, data_dir)
+    training = {**training, "augment": training["augment"] or fitting.augment}
+    training["precision"] = training.get("precision") or "auto"
+    return settings_from(base, dataset, paper, recipe or fitting.recipe, training, parts, network)
 
 
 def fitted_to(config: TrainConfig, samples: Samples, inputs: np.ndarray) -> TrainConfig:

@@ -25,10 +25,11 @@ from spikecli.machine.device import choose_device, peak_memory, return_freed_mem
 from spikecli.models.joint import Joint
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
-from spikecli.training import evidence, schedule
+from spikecli.training import evidence, schedule, starting
 from spikecli.training.batches import Batches, check_resampling, first_points
 from spikecli.training.captured import next_pace, runner
 from spikecli.training.feeds import feed
+from spikecli.training.frozen import begin_training, freeze
 from spikecli.training.interruption import Stop, stoppable
 from spikecli.training.offset_loss import offset_weight
 from spikecli.training.reestimation import REESTIMATION_CLOUDS, reestimate
@@ -71,12 +72,9 @@ def opened(
             trainer = Trainer(config, samples, inputs, folder, device)
             _note_data(trainer.run, data_dir, inputs, samples.labels)
             if resume:
-                trainer.run.accept_changed = accept_changed
-                trainer.run.load_state(trainer.model, trainer.optimizer)
-                if trainer.run.data_changed:
-                    trainer.run.restart_epoch(trainer.batches.steps)
-                if processes.rank() == 0:
-                    trainer.run.republish(trainer.model)
+                starting.resume_run(trainer, accept_changed)
+            else:
+                starting.begin_run(trainer)
             yield trainer
 
 
@@ -104,6 +102,7 @@ class Trainer:
         self.config = config
         self.device = device
         self.model = models.build(config.model).to(device, storage_type(config.precision))
+        freeze(self.model, config.freeze)
         self.optimizer = schedule.optimizer(config, self.model)
         self.unit_name = samples.unit_name
         self.batches = Batches(inputs[kept], samples.labels[kept], config, device)
@@ -145,14 +144,15 @@ class Trainer:
                 yield self._epoch(number, on_step, stop)
             if self.config.reestimate:
                 reestimate(self.model, self.batches.clean(0, REESTIMATION_CLOUDS), self.config, self.device)
-                if processes.rank() == 0:
-                    self.run.publish(self.model, best=False)
+            if processes.rank() == 0:
+                self.run.calibration = self.held_out.calibration(self.model)
+                self.run.publish(self.model, best=False)
             if isinstance(self.model, Joint):
                 self.scores["ann_val_accuracy"] = self._validate(self.model.materialized("ann"))
 
     def _epoch(self, number: int, on_step: OnStep, stop: Stop) -> Epoch:
         progress, steps = self.run.progress, self.batches.steps
-        self.model.train()
+        begin_training(self.model)
         while (step := progress.step - number * steps) < steps:
             begun = time.perf_counter()
             rows = self.make_steps(number, step, min(self._pace, steps - step))

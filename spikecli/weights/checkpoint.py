@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from spikecli import models
 from spikecli.errors import SpikeError
 from spikecli.files import tensors
-from spikecli.files.gate import fits, reading
+from spikecli.files.gate import at_least, fits, reading
 from spikecli.models import joint
 from spikecli.settings.config import TrainConfig, validated
 from spikecli.weights.needs import SHAPE, demand, needs
@@ -28,6 +28,17 @@ _NOTES: dict[str, Any] = {
     "metrics": dict,
     "stance": dict,
     "needs": SHAPE,
+    "calibration": [
+        {
+            "timesteps": at_least(1),
+            "temperature": lambda value: fits(value, float) and value > 0,
+            "threshold": float,
+            "samples": at_least(0),
+            "ece_before": float,
+            "ece": float,
+            "fitted": lambda value: isinstance(value, bool),
+        }
+    ],  # as evaluation.calibration has them
 }  # shapes, where there
 
 

@@ -25,6 +25,10 @@ Figure = Annotated[
         help="A .png, .svg or .pdf of accuracy, confidence, energy and milliseconds against T.", rich_help_panel=_DIAL
     ),
 ]
+ReliabilityFigure = Annotated[
+    Path | None,
+    typer.Option(help="A picture of how often it is right where it is as sure, at each T.", rich_help_panel=_DIAL),
+]
 Theme = Annotated[Literal["light", "dark"], typer.Option(help="Color of the figure's paper.", rich_help_panel=_DIAL)]
 Corrupt = Annotated[
     str | None,
@@ -48,6 +52,7 @@ class DialOptions:
     confidence: Confidence = 0.9
     most: Most = 8
     figure: Figure = None
+    reliability: ReliabilityFigure = None
     theme: Theme = "light"
 
 

@@ -11,11 +11,12 @@ from pydantic.fields import FieldInfo
 from spikecli.cli.options import complete
 from spikecli.settings import choices
 from spikecli.settings.config import TrainConfig
-from spikecli.settings.document import DECIDED, full_description, known
+from spikecli.settings.document import DECIDED, full_description, known, option_name
 from spikecli.settings.networks import NETWORKS, with_field
 from spikecli.settings.neuron import NeuronConfig
 
-OWN = ("dataset", "paper", "model", "timesteps", "val_fraction", "precision", "seed")  # of TrainConfig: each command's
+# Fields of TrainConfig that are each command's own options.
+OWN = ("dataset", "paper", "model", "timesteps", "val_fraction", "precision", "seed", "start_from", "freeze")
 
 
 def neuron_fields() -> dict[str, FieldInfo]:
@@ -66,7 +67,7 @@ def plain_type(annotation: Any) -> type:
 def option(name: str, field: FieldInfo, panel: str) -> Any:
     """Return the annotation of an option for a field; its default is None."""
     kind = plain_type(field.annotation)
-    dashed = name.replace("_", "-")
+    dashed = option_name(name)
     names = (f"--{dashed}/--no-{dashed}",) if kind is bool else (f"--{dashed}",)
     slots = [each.slot for each in field.metadata if isinstance(each, choices.Choice)]
     values = complete.listed(slots[0]) if slots else complete.among(known(field)) if known(field) else None

@@ -91,4 +91,16 @@ Like = Annotated[
         autocompletion=complete.runs,
     ),
 ]
+StartFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        help=help_of("start_from", _FIELDS["start_from"]),
+        rich_help_panel=(_BEGIN := "From the weights of another network"),
+    ),
+]
+Freeze = Annotated[
+    str | None,
+    typer.Option("--freeze", help=help_of("freeze", _FIELDS["freeze"]), show_default="none", rich_help_panel=_BEGIN),
+]
 Processes = Annotated[int, typer.Option("--processes", min=1, help="Training processes on this machine.")]

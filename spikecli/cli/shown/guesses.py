@@ -10,6 +10,8 @@ import typer
 
 from spikecli.console import Console
 
+NONE = "none of these"
+
 
 def show_guesses(
     console: Console,
@@ -20,36 +22,41 @@ def show_guesses(
     steps: Sequence[int] | None = None,
     notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
     bad: Sequence[tuple[str, str]] = (),
+    rejected: Sequence[bool] | None = None,
 ) -> None:
     """Show the most probable of `classnames` for each file, given its probabilities (K,) in 0…1.
 
     `steps` are the time steps of each file, if files differ in them; `notes` say what was guessed in reading
     a file, by its path. `bad` are files that were left out, each with the reason: entries of the document alone.
+    `rejected` says, if it was asked for, of which files no class is probable enough.
     """
     guesses = [
         (str(file), sorted(zip(probabilities, classnames, strict=True), reverse=True)[:top])
         for file, probabilities in rows
     ]
     took = [{} if steps is None else {"timesteps": steps[index]} for index in range(len(guesses))]
+    marks = [None] * len(guesses) if rejected is None else list(rejected)
     answers = [
         {
             "file": file,
             **extra,
             "predictions": [{"class": name, "probability": share} for share, name in row],
             "notes": list(notes.get(file, ())),
+            **({} if none is None else {"rejected": none, "answer": NONE if none else row[0][1]}),
         }
-        for (file, row), extra in zip(guesses, took, strict=True)
+        for (file, row), extra, none in zip(guesses, took, marks, strict=True)
     ]
     console.document([*answers, *({"file": file, "error": reason} for file, reason in bad)])
-    console.table(
-        title,
-        ("file", *(["T"] if steps is not None else []), "class", "probability"),
-        [
-            (*((cell if place == 0 else "") for cell in (file, *extra.values())), name, f"{share:.1%}")
-            for (file, row), extra in zip(guesses, took, strict=True)
-            for place, (share, name) in enumerate(row)
-        ],
-    )
+    cells = [
+        (*((cell if place == 0 else "") for cell in (file, *extra.values())), name, share)
+        for (file, row), extra, none in zip(guesses, took, marks, strict=True)
+        for place, (name, share) in enumerate(_named_shares(row, none))
+    ]
+    console.table(title, ("file", *(["T"] if steps is not None else []), "class", "probability"), cells)
+
+
+def _named_shares(row: Sequence[tuple[float, str]], rejected: bool | None) -> list[tuple[str, str]]:
+    return [*([(NONE, "–")] if rejected else []), *((name, f"{share:.1%}") for share, name in row)]
 
 
 def end_with_bad(console: Console, bad: Sequence[tuple[str, str]], total: int) -> None:

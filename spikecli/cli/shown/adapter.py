@@ -1,0 +1,55 @@
+"""Predictions of `predict` through a saved few-shot adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spikecli.cli.shown.guesses import end_with_bad, show_guesses
+from spikecli.cli.shown.notes import FileNotes
+from spikecli.console import Console
+from spikecli.errors import SpikeError
+
+if TYPE_CHECKING:
+    from spikecli.evaluation.own_files import PredictOptions
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """Options of the answers: the number of classes, a table in a file, notes on reading, and what to reject."""
+
+    top: int
+    out: Path | None
+    heard: FileNotes
+    reject: str | None = None  # below which calibrated probability the answer is "none of these"
+
+
+def is_adapter_file(path: Path) -> bool:
+    """Return whether `path` holds an adapter that `fewshot` saved."""
+    from spikecli.neuroclip.adapter_file import is_adapter
+
+    return path.suffix == ".safetensors" and path.is_file() and is_adapter(path)
+
+
+def through_adapter(
+    console: Console, path: Path, files: list[str], asked: PredictOptions, shown: AnswerOptions, device: str
+) -> None:
+    """Show the answers of the adapter in `path` for recordings; raise SpikeError for options that it cannot take."""
+    from spikecli.datasets.events.formats import DECODERS
+    from spikecli.files.sources import expand
+    from spikecli.neuroclip import fewshot
+    from spikecli.neuroclip.features import readable
+
+    if not isinstance(asked.when, int):
+        raise SpikeError(f"{path} is an adapter, which sees all the slices it was fitted on; remove auto")
+    if shown.out is not None:
+        raise SpikeError(f"{path} is an adapter, which answers without --out; remove it")
+    if shown.reject is not None:
+        raise SpikeError(f"{path} is an adapter, which holds no calibration; remove --reject")
+    sources = expand(files, tuple(DECODERS))
+    recordings, bad = readable([Path(one) for one in sources], 1, asked.reading, asked.skip_bad)
+    adapted = fewshot.load_adapter(path, asked.data_dir, device)
+    guesses = adapted.classify(recordings, asked.reading)
+    show_guesses(console, str(path), adapted.question.classnames, guesses, shown.top, notes=shown.heard.of, bad=bad)
+    end_with_bad(console, bad, len(sources))
