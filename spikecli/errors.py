@@ -1,6 +1,39 @@
-"""Errors that the user can fix."""
+"""Errors that the user can fix, and how they name a setting."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_OPTIONS = {"start_from": "from", "source": "from"}  # settings whose option has another name
+_ARGUMENTS = {"dataset": "data set", "settings": "RUN|PAPER|RECIPE"}
+_naming_options = False  # whether errors are for someone who types options
+
+
+def option_name(setting: str) -> str:
+    """Return the name of a setting's option, without dashes in front: batch-norm for batch_norm."""
+    return _OPTIONS.get(setting) or setting.replace("_", "-")
+
+
+def named(setting: str) -> str:
+    """Return how the user names a setting: `batch_size` in Python, --batch-size on the command line."""
+    return _ARGUMENTS.get(setting, f"--{option_name(setting)}") if _naming_options else setting
+
+
+def names_options() -> bool:
+    """Return whether `named` returns options."""
+    return _naming_options
+
+
+@contextmanager
+def naming_options(on: bool = True) -> Iterator[None]:
+    """Let errors raised in the block name options: the command line runs in it, a library call does not."""
+    global _naming_options  # a process is a program or a library
+    before, _naming_options = _naming_options, on
+    try:
+        yield
+    finally:
+        _naming_options = before
 
 
 class SpikeError(Exception):
@@ -8,13 +41,10 @@ class SpikeError(Exception):
 
 
 class SettingError(SpikeError):
-    """An invalid setting: `setting` is its name, `reason` the rest of the sentence.
-
-    The command line says its option in place of the name.
-    """
+    """An invalid setting: `setting` is its name, `reason` the rest of the sentence."""
 
     def __init__(self, setting: str, reason: str) -> None:
-        super().__init__(f"{setting} {reason}")
+        super().__init__(f"{named(setting)} {reason}")
         self.setting = setting
         self.reason = reason
 

@@ -8,9 +8,7 @@ print(network.predict("chair.off").label)
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -82,13 +80,12 @@ class Model(Trained):
         With timesteps "auto" each stops at the first step at which a class has the probability `confidence`, or after
         `most`. Raise SpikeError if a source cannot be read or is not of the kind that the network was trained on.
         """
-        with _in_values():
-            longest = most if timesteps == "auto" else _at_least_one(timesteps)
-            inputs = np.stack([_inputs(self, source, longest, seed) for source in sources])
-            if timesteps == "auto":
-                found, taken = sure_probabilities(self, inputs, StopRule(confidence, most), seed)
-            else:
-                found, taken = probabilities(self, inputs, longest, seed)[-1], [longest] * len(inputs)
+        longest = most if timesteps == "auto" else _at_least_one(timesteps)
+        inputs = np.stack([_inputs(self, source, longest, seed) for source in sources])
+        if timesteps == "auto":
+            found, taken = sure_probabilities(self, inputs, StopRule(confidence, most), seed)
+        else:
+            found, taken = probabilities(self, inputs, longest, seed)[-1], [longest] * len(inputs)
         return [
             Answer(dict(zip(self.classnames, row, strict=True)), steps)
             for row, steps in zip(found.tolist(), taken, strict=True)
@@ -114,8 +111,7 @@ def load(given: str | Path | None = NAME, device: str = "auto") -> Model:
 
     Raise SpikeError if it is missing or damaged, or if the device cannot be used.
     """
-    with _in_values():
-        return Model.open(given, device)
+    return Model.open(given, device)
 
 
 def predict(source: Source, network: Trained | str | Path = NAME, timesteps: Steps = 4, seed: int = 0) -> Answer:
@@ -137,9 +133,8 @@ def settings(dataset: str = "shapes", *, data_dir: str | Path = "data", **change
     for name, value in changes.items():
         group = parts if name in NeuronConfig.model_fields else fields if name in TrainConfig.model_fields else network
         group[name] = value
-    with _in_values():
-        given = (fields, parts, network)
-        return settings_of(dataset, paper, recipe, *given, data_dir=Path(data_dir), fidelity=fidelity or "default")
+    given = (fields, parts, network)
+    return settings_of(dataset, paper, recipe, *given, data_dir=Path(data_dir), fidelity=fidelity or "default")
 
 
 def prepare(
@@ -149,8 +144,7 @@ def prepare(
 
     `source` is a folder or archive, None for what is built in or fetched; `points` are those of a cloud.
     """
-    with _in_values():
-        return sets.prepare(Path(data_dir), dataset, PrepareOptions(None if source is None else Path(source), points))
+    return sets.prepare(Path(data_dir), dataset, PrepareOptions(None if source is None else Path(source), points))
 
 
 def train(
@@ -169,12 +163,11 @@ def train(
     and `resume` is not given.
     """
     config = settings(dataset, data_dir=data_dir, **changes)
-    with _in_values():
-        folder = None if out is None else Path(out)
-        with training.opened(config, Path(data_dir), folder, resume, device) as trainer:
-            for epoch in trainer.epochs(lambda *progress: None):
-                on_epoch(epoch)
-        return Model.open(trainer.run.folder, device)
+    folder = None if out is None else Path(out)
+    with training.opened(config, Path(data_dir), folder, resume, device) as trainer:
+        for epoch in trainer.epochs(lambda *progress: None):
+            on_epoch(epoch)
+    return Model.open(trainer.run.folder, device)
 
 
 def evaluate(
@@ -194,11 +187,10 @@ def evaluate(
     prepared, or if the data set is of another kind or has other classes than the network.
     """
     model = _opened(network)
-    with _in_values():
-        steps = sorted({_at_least_one(step) for step in timesteps})
-        samples = samples_for(model, Path(data_dir), dataset, split)
-        how = How(runs_of(model.network, runs), seed, model.device, precision)
-        return rows_of(model.network, samples, distinct_steps(model.network, steps), how)
+    steps = sorted({_at_least_one(step) for step in timesteps})
+    samples = samples_for(model, Path(data_dir), dataset, split)
+    how = How(runs_of(model.network, runs), seed, model.device, precision)
+    return rows_of(model.network, samples, distinct_steps(model.network, steps), how)
 
 
 def _opened(network: Trained | str | Path) -> Model:
@@ -227,13 +219,3 @@ def _inputs(trained: Trained, source: Source, timesteps: int, seed: int) -> np.n
     found = f"an array {source.shape}" if isinstance(source, np.ndarray) else f"a {type(source).__name__}"
     wanted = {"points": "points (N, 3)", "events": "a Recording"}.get(kind, "a picture's file")
     raise SpikeError(f"found {found} for a network that was trained on {kind}; wanted a file, or {wanted}")
-
-
-@contextmanager
-def _in_values() -> Iterator[None]:
-    """Let the errors raised in the block name values (`batch_size`) where they name options (--batch-size)."""
-    try:
-        yield
-    except SpikeError as problem:
-        text = re.sub(r"--([a-z][a-z-]*[a-z])", lambda option: option[1].replace("-", "_"), str(problem))
-        raise SpikeError(text) from problem.__cause__

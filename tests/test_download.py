@@ -169,7 +169,7 @@ def test_only_https_leaves_this_machine(server: Server, tmp_path: Path) -> None:
 
 
 def test_offline_says_where_the_file_would_come_from(tmp_path: Path) -> None:
-    with pytest.raises(SpikeError, match=r"--offline is set; fetch https://example\.org/set\.zip"):
+    with pytest.raises(SpikeError, match=r"offline is set; fetch https://example\.org/set\.zip"):
         fetch(remote("https://example.org/set.zip"), tmp_path, replace(QUICK, offline=True))
 
 

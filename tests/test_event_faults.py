@@ -54,7 +54,7 @@ def test_each_is_the_recording_behind_it(faults: Path, name: str, size: tuple[in
 
 
 def test_nanoseconds_are_asked_about(faults: Path) -> None:
-    with pytest.raises(SpikeError, match=r"2\.5 events a second.*--time-unit ns"):
+    with pytest.raises(SpikeError, match=r"2\.5 events a second.*time_unit ns"):
         read_events(faults / "ns.npz")
     assert is_truth(read_events(faults / "ns.npz", options=ReadOptions(time_unit="ns")), faults)
     slow = read_events(faults / "ns.npz", options=ReadOptions(time_unit="us"))

@@ -57,7 +57,7 @@ def test_shots_are_of_every_class_drawn_from_the_seed_and_nested() -> None:
     assert np.bincount(labels[four]).tolist() == [4, 4, 4] and len(set(four.tolist())) == 12
     assert (four == again).all() and (four != other).any()
     assert set(draw_shots(labels, 2, np.random.default_rng(0))) <= set(four)
-    with pytest.raises(SpikeError, match="found 10 training recordings of class 0; wanted 11; lower --shots"):
+    with pytest.raises(SpikeError, match="found 10 training recordings of class 0; wanted 11; lower shots"):
         draw_shots(labels, 11, np.random.default_rng(0))
 
 
@@ -191,7 +191,7 @@ def test_the_command(cli: Cli, data_dir: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nmnist", "--shots", "9"], "found 4 training recordings of class 0; wanted 9; lower --shots"),
+        (["nmnist", "--shots", "9"], "found 4 training recordings of class 0; wanted 9; lower shots"),
         (["nmnist", "--adapter", "lstm"], "found adapter 'lstm'; wanted one of spiking, relu, none"),
         (["shapes"], "found no data set 'shapes' of recordings"),
         (["nmnist", "--shots", "1", "--select"], "found one shot a class, none of which can be held out"),

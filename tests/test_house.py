@@ -455,6 +455,30 @@ def test_what_is_not_python_in_the_package_is_installed_with_it() -> None:
             )
 
 
+def texts(node: ast.AST) -> Iterator[str]:
+    """Yield the strings in a piece of code but for docstrings, each f-string whole, without what it fills in."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in child.values)
+        elif isinstance(child, ast.Constant) and isinstance(child.value, str):
+            yield child.value
+        elif not (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)):
+            yield from texts(child)
+
+
+def test_the_library_names_values_and_the_command_line_options() -> None:
+    """Text of the library says `named("batch_size")`; help, the taxonomy and lines for a shell hold options."""
+    own = ("cli", "console", "doctor", "plugins", "errors", "settings.taxonomy", "settings.choices")
+    found = {
+        f"{module_of(path)}: {text}"
+        for path in FILES
+        if not module_of(path).startswith(own) and module_of(path) not in ("machine.processes", "machine.graphics")
+        for text in texts(tree(path))
+        if re.search(r"(?<![\w-])--[a-z]", re.sub("`[^`]*`", "", text))
+    }
+    assert found == set()
+
+
 # Plain words for an engineer who reads English as a second language; the right side is what to write instead.
 MANNERED = {
     r"leave it away|left away": "remove, left out",

@@ -104,7 +104,7 @@ def test_without_a_source_what_stands_is_enough_and_nothing_is_fetched(tree: Pat
     first = prepare_points(data_dir, "modelnet10", order(tree))
     again = prepare_points(data_dir, "modelnet10", PrepareOptions(points=64, offline=True))
     assert again["reused"] and again["key"] == first["key"]
-    with pytest.raises(SpikeError, match=r"ModelNet10\.zip is not there and --offline is set"):
+    with pytest.raises(SpikeError, match=r"ModelNet10\.zip is not there and offline is set"):
         prepare_points(data_dir, "modelnet10", PrepareOptions(points=32, offline=True))
 
 

@@ -303,9 +303,9 @@ def test_a_video_plays(brightening: Path, tmp_path: Path) -> None:
 def test_films_that_are_too_short_or_too_long_are_refused(tmp_path: Path) -> None:
     how = EventLook()
     assert how.frames("a", 300) == 6
-    with pytest.raises(SpikeError, match=r"a lasts 300 ms, .* a film of 1 frame; wanted at least 2; lower --speed"):
+    with pytest.raises(SpikeError, match=r"a lasts 300 ms, .* a film of 1 frame; wanted at least 2; lower speed"):
         EventLook(speed=9).frames("a", 300)
-    with pytest.raises(SpikeError, match=f"wanted at most {MOST_FRAMES:,}; raise --speed"):
+    with pytest.raises(SpikeError, match=f"wanted at most {MOST_FRAMES:,}; raise speed"):
         EventLook(speed=0.001).frames("a", 300)
     one = write(tmp_path / "one.bin", events_of(1))
     with pytest.raises(SpikeError, match=r"one lasts 0 ms, .*name a \.png"):
@@ -395,7 +395,7 @@ def test_no_window_without_a_display_and_none_with_out(brightening: Path, tmp_pa
         look_at_events(look(tmp_path, brightening, out=tmp_path / f"a.{suffix}"), ignore)
     monkeypatch.delenv("DISPLAY")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(SpikeError, match=r"found no display.*--out"):
+    with pytest.raises(SpikeError, match=r"found no display.*give out"):
         look_at_events(look(tmp_path, brightening), ignore)
 
 

@@ -453,7 +453,7 @@ def test_bad_requests_are_refused_before_any_work(cli: Callable, cube: Path, tmp
     with pytest.raises(SpikeError, match=r"cannot write .*cube.bmp.*\.png, \.html, \.gif, \.mp4"):
         look_at_points(look(tmp_path, str(cube), out=tmp_path / "cube.bmp"), lambda done: None)
     monkeypatch.setattr(window.sys, "platform", "linux")
-    with pytest.raises(SpikeError, match=r"found no display.*--out"):
+    with pytest.raises(SpikeError, match=r"found no display.*give out"):
         look_at_points(look(tmp_path, str(cube)), lambda done: None)
 
 
@@ -461,7 +461,7 @@ def test_a_window_that_crashes_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("DISPLAY", ":987")
     crash = subprocess.CompletedProcess([], -11, "", "some\nlibGL error: no driver\n")
     monkeypatch.setattr(window.subprocess, "run", lambda *given, **how: crash)
-    with pytest.raises(SpikeError, match=r"exit -11: libGL error: no driver.*--out"):
+    with pytest.raises(SpikeError, match=r"exit -11: libGL error: no driver.*give out"):
         window.show([cloud_panel(Shape("x", ball(20)))], THEMES["light"])
 
 

@@ -33,9 +33,8 @@ from spikecli.cli import (
 from spikecli.cli.options.fields import refreshed
 from spikecli.cli.shown.first import say_first_steps
 from spikecli.cli.shown.nearest import NearestGroup
-from spikecli.errors import ChoiceError, SettingError, SpikeError, Stopped
+from spikecli.errors import ChoiceError, SpikeError, Stopped, naming_options
 from spikecli.plugins import load_plugins
-from spikecli.settings.document import option_name
 
 app = typer.Typer(
     name="spikecli",
@@ -99,18 +98,16 @@ app.command()(doctor.doctor)
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code: 0 done, 1 an error the user can fix, 2 usage, 130 interrupted."""
     try:
-        words, broken = load_plugins(sys.argv[1:] if arguments is None else arguments)
-        for warning in broken:
-            console.warning(warning)
-        if words[:1] == ["help"]:  # of all, or of a command
-            words = [*words[1:], "--help"]
-        _command()(args=words, prog_name="spikecli", standalone_mode=True)
-    except SettingError as problem:
-        console.error(f"{option_of(problem.setting)} {problem.reason}")
-        return USAGE if isinstance(problem, ChoiceError) else 1
+        with naming_options():
+            words, broken = load_plugins(sys.argv[1:] if arguments is None else arguments)
+            for warning in broken:
+                console.warning(warning)
+            if words[:1] == ["help"]:  # of all, or of a command
+                words = [*words[1:], "--help"]
+            _command()(args=words, prog_name="spikecli", standalone_mode=True)
     except SpikeError as problem:
         console.error(str(problem))
-        return 1
+        return USAGE if isinstance(problem, ChoiceError) else 1
     except OSError as problem:
         from spikecli.files.atomic import in_words
 
@@ -130,11 +127,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
             console.error("interrupted")
         return end.code if isinstance(end.code, int) else 1
     return 0
-
-
-def option_of(setting: str) -> str:
-    """Return the option of a setting: --batch-norm for batch_norm; a data set is an argument."""
-    return {"dataset": "data set", "source": "RUN|PAPER|RECIPE"}.get(setting) or f"--{option_name(setting)}"
 
 
 def _command() -> Any:

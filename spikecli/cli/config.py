@@ -72,7 +72,7 @@ def settings_from(source: str | None, data: str | None) -> tuple[TrainConfig, st
     if source and not paper and not recipe:
         if not Path(source).exists() and not is_name(Path(source)):
             raise ChoiceError(
-                "source", f"cannot be {source!r}: found no such run; {advice(source, (*PAPERS, *RECIPES))}"
+                "settings", f"cannot be {source!r}: found no such run; {advice(source, (*PAPERS, *RECIPES))}"
             )
         return read_run(run_folder(Path(source))).config, f"The settings of the run {source}."
     dataset = data or EXAMPLES.get(recipe or "", "shapes")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 
 SEVERITIES = (1, 2, 3, 4, 5)
 PATCHES = 3  # places of a cloud that the local kinds act on
@@ -35,7 +35,7 @@ def chosen_kinds(text: str, known: Mapping[str, Corruption]) -> tuple[str, ...]:
     names = list(known) if text.strip() == "all" else [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
-            raise SpikeError(f"found --corrupt {name!r}; wanted all, or some of {', '.join(known)}")
+            raise SpikeError(f"found {named('corrupt')} {name!r}; wanted all, or some of {', '.join(known)}")
     return tuple(name for name in known if name in names)
 
 
@@ -44,5 +44,5 @@ def chosen_severities(text: str) -> tuple[int, ...]:
     parts: Sequence[str] = [part.strip() for part in text.split(",")]
     for part in parts:
         if part not in map(str, SEVERITIES):
-            raise SpikeError(f"found --severities {text!r}; wanted some of {','.join(map(str, SEVERITIES))}")
+            raise SpikeError(f"found {named('severities')} {text!r}; wanted some of {','.join(map(str, SEVERITIES))}")
     return tuple(sorted({int(part) for part in parts}))

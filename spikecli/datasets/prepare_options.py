@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 
 SplitOrder = Literal["number", "text"]
 
@@ -36,12 +36,12 @@ class PrepareOptions:
 def refuse_split_order(name: str, options: PrepareOptions) -> None:
     """Raise SpikeError if an order of the split is given for a data set `name` whose split does not follow names."""
     if options.split_order is not None:
-        raise SpikeError(f"found --split-order, but the split of {name} does not follow file names; remove it")
+        raise SpikeError(f"found {named('split_order')}, but the split of {name} does not follow file names; remove it")
 
 
 def refuse_point_options(name: str, kind: str, options: PrepareOptions) -> None:
     """Raise SpikeError if options of clouds are given for a data set `name` of another `kind`."""
-    found = {"--points": options.points, "--sampling": options.sampling, "--up": options.reading.up}
+    found = {"points": options.points, "sampling": options.sampling, "up": options.reading.up}
     for option, value in found.items():
         if value is not None:
-            raise SpikeError(f"found {option}, which is for data sets of points; {name} holds {kind}; remove it")
+            raise SpikeError(f"found {named(option)}, which is for data sets of points; {name} holds {kind}; remove it")

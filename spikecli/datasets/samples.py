@@ -12,7 +12,7 @@ from spikecli.datasets.facts import Facts
 from spikecli.datasets.kind import Samples
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.sets import ensure_prepared, find_facts, kind_named
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 
@@ -91,7 +91,9 @@ def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
 def held_out(samples: Samples, config: TrainConfig) -> Part:
     """Return the held-out part of a training split for a run of these settings; raise SpikeError if it has none."""
     if not config.val_fraction:
-        raise SpikeError("nothing was held out in training (--val-fraction 0), so there is no split val; take test")
+        raise SpikeError(
+            f"nothing was held out in training ({named('val_fraction')} 0), so there is no split val; take test"
+        )
     return Part(samples, stratified_split(samples.labels, config.val_fraction, config.seed)[1])
 
 

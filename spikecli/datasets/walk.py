@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.gate import file_hash, reading
 
 # Names, in lower case, of what operating systems leave in a folder. Hidden names begin with a dot, .Trash among them.
@@ -61,7 +61,7 @@ def identify(source: Path) -> str:
     if source.is_file():
         return f"{source.name} sha256:{file_hash(source)}"
     if not source.is_dir():
-        raise SpikeError(f"found nothing at {source}; wanted a folder or an archive; check --from")
+        raise SpikeError(f"found nothing at {source}; wanted a folder or an archive; check {named('source')}")
     return f"{source.name} listing:{listing_hash(source, walk(source))}"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.atomic import sole_writer, unwritable, write_text
 from spikecli.files.gate import is_header, read_json
 from spikecli.files.remote import Remote
@@ -104,8 +104,8 @@ def fetch(remote: Remote, folder: Path, how: Fetching = Fetching()) -> Path:
         return target
     if how.offline:
         raise SpikeError(
-            f"{target} is not there and --offline is set; fetch {remote.urls[0]} on another machine and give it "
-            "with --from, or remove --offline"
+            f"{target} is not there and {named('offline')} is set; fetch {remote.urls[0]} elsewhere and give it with "
+            f"{named('source')}, or remove {named('offline')}"
         )
     reasons = []
     with sole_writer(folder, f"fetching {remote.filename}", wait=True):
@@ -117,7 +117,7 @@ def fetch(remote: Remote, folder: Path, how: Fetching = Fetching()) -> Path:
                 return target
             except _Dead as reason:
                 reasons.append(f"{url}: {reason}")
-    raise SpikeError(f"cannot fetch {remote.filename} ({'; '.join(reasons)}); fetch it by hand and give it with --from")
+    raise SpikeError(f"cannot fetch {remote.filename} ({'; '.join(reasons)}); give it with {named('source')}")
 
 
 def _from_mirror(url: str, part: _Part, checksum: str, how: Fetching) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.atomic import make_folder, unwritable
 from spikecli.files.gate import read_text, reading
 
@@ -47,7 +47,7 @@ class RowFile:
             raise unwritable(self.path, error) from error
 
     def _resume(self) -> set[str]:
-        cure = "give another name with --out, or remove it"
+        cure = f"give another name with {named('out')}, or remove it"
         text = read_text(self.path, cure)
         whole = text[: text.rfind("\n") + 1]
         with reading(self.path, cure):

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.atomic import atomic_path
 from spikecli.files.gate import reading
 
@@ -73,7 +73,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str], f
     Weights that are not finite never replace finite ones, unless `finite` is False.
     """
     if finite and (name := _not_finite(tensors)):
-        raise SpikeError(f"{name} has become NaN or infinity; {path} is kept as it was: try a lower --lr")
+        raise SpikeError(f"{name} has become NaN or infinity; {path} is kept as it was: try a lower {named('lr')}")
     values = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
         try:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import torch
 
+from spikecli.errors import named
+
 _FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # in /proc/cpuinfo; the last is Arm's
 _CPUINFO = Path("/proc/cpuinfo")
 _SIDE, _ROUNDS = 384, 5  # of the products that are timed where no flags say
@@ -21,8 +23,9 @@ def settled(precision: str, device: torch.device) -> str:
         return best(device)
     if precision == "bf16" and device.type == "cpu" and best(device) != "bf16":
         warnings.warn(
-            "this processor has no instructions for bfloat16, so that --precision bf16 is several times slower than "
-            "fp32 here; take --precision auto",
+            f"this processor has no instructions for bfloat16, so that {named('precision')} bf16 is several times "
+            "slower "
+            f"than fp32 here; take {named('precision')} auto",
             stacklevel=2,
         )
     return precision

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 
 BACKEND = "SPIKECLI_PROCESS_BACKEND"  # environment variable: nccl or gloo, instead of the device's own
 
@@ -41,8 +41,9 @@ def refuse_crowd(count: int, device_name: str) -> None:
     gpus = torch.cuda.device_count() if device_name.startswith(("auto", "cuda")) else count
     if 0 < gpus < count and os.environ.get(BACKEND) != "gloo":
         raise SpikeError(
-            f"found {gpus} GPU{'s' * (gpus > 1)} for --processes {count}; NCCL wants one for each process: take "
-            f"--processes {gpus}, or set {BACKEND}=gloo, by which processes share a GPU, slowly"
+            f"found {gpus} GPU{'s' * (gpus > 1)} for {named('processes')} {count}; NCCL wants one for each process: "
+            "take "
+            f"{named('processes')} {gpus}, or set {BACKEND}=gloo, by which processes share a GPU, slowly"
         )
 
 
@@ -124,5 +125,5 @@ def _in_company() -> Iterator[None]:
         reason = str(error).splitlines()[0]
         raise SpikeError(
             f"process {rank()} lost another training process ({reason}); the last epoch is saved: "
-            "give the same command with --resume, on as many processes as you like"
+            f"give the same command with {named('resume')}, on as many processes as you like"
         ) from error

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, names_options, naming_options
 
 
 def cores() -> int:
@@ -29,7 +29,7 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     # A forked child would inherit locks of threads that torch and HDF5 have started.
     context = multiprocessing.get_context("spawn")
     begun = context.Event()
-    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(begun,))
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(begun, names_options()))
     try:
         yield executor
     except BrokenProcessPool:
@@ -43,9 +43,13 @@ def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         executor.shutdown(cancel_futures=True)
 
 
-def _begin(begun: Event) -> None:
-    """Ignore Ctrl-C, since the parent stops the workers; end when the parent is killed. Set `begun` first."""
+def _begin(begun: Event, options: bool) -> None:
+    """Ignore Ctrl-C, since the parent stops the workers; end when the parent is killed. Set `begun` first.
+
+    Errors name settings as the parent's do.
+    """
     begun.set()
+    naming_options(options).__enter__()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

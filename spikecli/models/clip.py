@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.gate import DAMAGE, reading, reason_of
 from spikecli.files.tensors import check
 from spikecli.machine.torchvision import import_torchvision
@@ -198,7 +198,7 @@ def _load(open_clip: ModuleType, module: Any, found: dict[str, Tensor], source: 
     from open_clip.convert import convert_state_dict
     from open_clip.model import convert_to_custom_text_state_dict
 
-    with reading(source.path, "name the model they are of with --clip"):
+    with reading(source.path, f"name the model they are of with {named('clip')}"):
         found = convert_state_dict(module, {name: value for name, value in found.items() if name not in _NOT_WEIGHTS})
         if "positional_embedding" in found and not hasattr(module, "positional_embedding"):
             found = convert_to_custom_text_state_dict(found)
@@ -212,7 +212,7 @@ def _load(open_clip: ModuleType, module: Any, found: dict[str, Tensor], source: 
     if wrong:
         raise SpikeError(
             f"{source.path} holds the weights of another model than {source.model}: {len(wrong)} of its "
-            f"{len(expected)} tensors do not fit, first {wrong[0]}; name the model they are of with --clip"
+            f"{len(expected)} tensors do not fit, first {wrong[0]}; name the model they are of with {named('clip')}"
         )
     check(source.path, found, expected)
     module.load_state_dict(found)

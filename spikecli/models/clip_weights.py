@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files import tensors
 from spikecli.files.gate import allowed_bytes, at_least, fits, read_json, reading
 
@@ -46,7 +46,9 @@ class Source:
         """Return the one-line error for missing weights."""
         where = f" ({reason})" if reason else ""
         fetch = f"fetch {self.urls[0]} and put it there" if self.urls else "check the path"
-        return SpikeError(f"found no weights of {self.model} at {self.path}{where}; {fetch}, or give --weights FILE")
+        return SpikeError(
+            f"found no weights of {self.model} at {self.path}{where}; {fetch}, or give {named('weights')} FILE"
+        )
 
 
 def locate(open_clip: ModuleType, model: str | None, weights: str | None, data_dir: Path) -> Source:
@@ -68,7 +70,9 @@ def locate(open_clip: ModuleType, model: str | None, weights: str | None, data_d
 def _known(open_clip: ModuleType, model: str | None, given: Path | None) -> str:
     """Return open_clip's spelling of `model`; raise SpikeError if open_clip does not know it."""
     if model is None:
-        raise SpikeError(f"found weights {given} without a model; wanted its name; add --clip, for instance RN50")
+        raise SpikeError(
+            f"found weights {given} without a model; wanted its name; add {named('clip')}, for instance RN50"
+        )
     name = model.replace("/", "-")
     if name not in open_clip.list_models():
         near = [known for known in open_clip.list_models() if name.lower() in known.lower()][:4]
@@ -83,7 +87,7 @@ def _tagged(open_clip: ModuleType, name: str, weights: str | None, data_dir: Pat
     if tag is None or tag not in tags:
         raise SpikeError(
             f"found no weights {tag!r} of {name}; wanted a file or one of {', '.join(tags) or 'no tag at all'}; "
-            "give --weights TAG or PATH"
+            f"give {named('weights')} TAG or PATH"
         )
     facts = open_clip.get_pretrained_cfg(name, tag)
     urls = _addresses(facts)
@@ -107,11 +111,15 @@ def _in_folder(open_clip: ModuleType, model: str | None, folder: Path) -> Source
     files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
     chosen = [folder / name for name in _PREFERRED if folder / name in files] or files
     if not chosen:
-        raise SpikeError(f"found no weights in {folder}; wanted a {', '.join(_SUFFIXES)} file; check --weights")
+        raise SpikeError(
+            f"found no weights in {folder}; wanted a {', '.join(_SUFFIXES)} file; check {named('weights')}"
+        )
     if (folder / _CONFIG).is_file():
         return _configured(open_clip, model, chosen[0], folder)
     if len(chosen) > 1 and chosen[0].name not in _PREFERRED:
-        raise SpikeError(f"found {len(chosen)} files of weights in {folder}; wanted one; name it with --weights")
+        raise SpikeError(
+            f"found {len(chosen)} files of weights in {folder}; wanted one; name it with {named('weights')}"
+        )
     return _single_file(open_clip, _known(open_clip, model, folder), chosen[0])
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spikecli import neurons
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.models.convolution import Classifier, ConvNorm, GlobalPool
 from spikecli.models.layers import LinearNorm
 from spikecli.settings.networks import JointConfig, ModelConfig
@@ -65,7 +65,7 @@ class Bottleneck(nn.Module):
         if min(maps.shape[2:4]) < self.side:
             raise SpikeError(
                 f"an exit of {self.side} × {self.side} patches meets maps of {maps.shape[2]} × {maps.shape[3]}; take "
-                "larger images or frames, or --exits linear"
+                f"larger images or frames, or {named('exits')} linear"
             )
         x = maps
         for conv, fire in zip(self.convs, self.fires, strict=True):

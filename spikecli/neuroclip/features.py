@@ -17,7 +17,7 @@ from spikecli.datasets.events.frames import PRESETS, SLICINGS, Slicing, to_frame
 from spikecli.datasets.events.recording import Recording, read_own
 from spikecli.datasets.events.split import EventSplit, split_frames
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.atomic import make_folder, sole_writer, write_text
 from spikecli.files.gate import read_json
 from spikecli.files.hdf5 import atomic_hdf5, stored
@@ -98,7 +98,7 @@ def _read(path: Path, timesteps: int, reading: ReadOptions) -> Recording:
     if len(recording) < timesteps:
         raise SpikeError(
             f"{path} holds {len(recording)} events; wanted at least one for each of {timesteps} time steps; "
-            "lower --timesteps"
+            f"lower {named('timesteps')}"
         )
     return recording
 

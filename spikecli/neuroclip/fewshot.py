@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from spikecli.datasets.events.split import EventSplit
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.evaluation.metrics import instance_accuracy
 from spikecli.files import tensors
 from spikecli.files.gate import at_least, fits, reading
@@ -71,7 +71,7 @@ def draw_shots(labels: np.ndarray, shots: int, generator: np.random.Generator) -
         members = np.flatnonzero(labels == label)
         if len(members) < shots:
             raise SpikeError(
-                f"found {len(members)} training recordings of class {label}; wanted {shots}; lower --shots"
+                f"found {len(members)} training recordings of class {label}; wanted {shots}; lower {named('shots')}"
             )
         drawn.append(np.sort(generator.permutation(members)[:shots]))
     return np.concatenate(drawn)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.evaluation.metrics import instance_accuracy
 from spikecli.models.adapter import NEURONS, InterTimestepAdapter
 from spikecli.neuroclip.zeroshot import growing_logits, zero_shot_logits
@@ -155,7 +155,9 @@ def _held_out(labels: Tensor) -> Tensor:
     for label in labels.unique():
         members = (labels == label).nonzero()[:, 0]
         if len(members) < 2:
-            raise SpikeError("found one shot a class, none of which can be held out; remove --select or add shots")
+            raise SpikeError(
+                f"found one shot a class, none of which can be held out; remove {named('select')} or add shots"
+            )
         held[members[-max(1, len(members) // 4) :].cpu()] = True
     return held
 

@@ -18,7 +18,7 @@ from spikecli.datasets.events.split import EventSplit, load_events
 from spikecli.datasets.facts import PHOTO
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.sets import ensure_prepared, find_facts, known_names
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.evaluation.metrics import class_accuracy, cumulative_predictions, instance_accuracy
 from spikecli.files.gate import read_lines
 from spikecli.models.clip import ClipModel
@@ -105,7 +105,7 @@ def ask_about(
     if classnames is not None and len(classnames) != len(facts.classnames):
         raise SpikeError(
             f"found {len(classnames)} class names for {dataset}; wanted {len(facts.classnames)}, in the order of "
-            f"{', '.join(facts.classnames[:3])}, …; correct --classes"
+            f"{', '.join(facts.classnames[:3])}, …; correct {named('classes')}"
         )
     return Question(tuple(classnames or facts.classnames), tuple(templates or facts.templates))
 
@@ -120,7 +120,9 @@ def ask_of_files(
                 f"found neither a file nor a data set {source!r}; `spikecli data list` names the data sets"
             )
     if classnames is None:
-        raise SpikeError(f"found no class names for {sources[0]}; wanted some to choose from; add --classes a,b,c")
+        raise SpikeError(
+            f"found no class names for {sources[0]}; wanted some to choose from; add {named('classes')} a,b,c"
+        )
     return Question(tuple(classnames), tuple(templates or FILE_TEMPLATES))
 
 

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.neurons.fire import Binary, Integer
 from spikecli.neurons.neuron import Neuron
 from spikecli.neurons.reset import SoftReset
@@ -62,7 +62,7 @@ def unrolled(model: nn.Module) -> nn.Module:
 def _of_neuron(name: str, neuron: Neuron) -> Unrolled:
     fire, reset = neuron.fire, neuron.reset
     if not isinstance(fire, Integer) or not isinstance(neuron.norm, nn.Identity):
-        raise SpikeError(f"{name} cannot be unrolled: wanted --fire integer without a norm of the membrane")
+        raise SpikeError(f"{name} cannot be unrolled: wanted {named('fire')} integer without a norm of the membrane")
     if not isinstance(reset, SoftReset) or reset.amount != 1 or fire.threshold < 0.5:
         raise SpikeError(f"{name} cannot be unrolled: wanted a soft reset by 1 and a threshold of ½ or more")
     return Unrolled(neuron, fire.highest, fire.threshold)

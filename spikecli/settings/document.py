@@ -9,18 +9,13 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from spikecli.errors import option_name
 from spikecli.settings import choices
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import BY_DATA, ModelConfig
 from spikecli.settings.neuron import NeuronConfig
 
-OPTIONS = {"start_from": "from"}  # fields whose option has another name
 DECIDED = set(ModelConfig.model_fields) | set(BY_DATA) | {"joint"}  # of a network: by data, paper and folding
-
-
-def option_name(field: str) -> str:
-    """Return the name of a field's option, without dashes in front: batch-norm for batch_norm."""
-    return OPTIONS.get(field) or field.replace("_", "-")
 
 
 def known(field: FieldInfo) -> tuple[Any, ...]:

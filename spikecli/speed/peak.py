@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.machine.device import peak_memory
 
 
@@ -28,7 +28,8 @@ def peak_above_imports(work: Callable[..., None], *arguments: Any, device: torch
             return pool.submit(_measured, work, arguments, device).result()
         except BrokenProcessPool as error:
             raise SpikeError(
-                "the process that measures memory was ended, most likely for want of it; take a smaller --batch-size"
+                "the process that measures memory was ended, most likely for want of it; "
+                f"take a smaller {named('batch_size')}"
             ) from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files import tensors
 from spikecli.machine import processes
 
@@ -31,5 +31,5 @@ def save_bad_batch(
     what = "a gradient became infinite or NaN" if math.isfinite(loss) else f"the loss became {loss}"
     return SpikeError(
         f"{what} in {where}; the batch and the weights are kept in {path} to look at, and the epoch before in "
-        f"{folder}: try a lower --lr"
+        f"{folder}: try a lower {named('lr')}"
     )

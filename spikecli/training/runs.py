@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli.errors import SettingError, SpikeError
+from spikecli.errors import SettingError, SpikeError, named
 from spikecli.files import tensors
 from spikecli.files.atomic import make_folder, unwritable, write_text
 from spikecli.files.gate import at_least, fits
@@ -99,8 +99,9 @@ class Run:
         if self.data_changed and not self.accept_changed:
             raise SpikeError(
                 f"the run in {self.folder} was trained on other data: {self.config.dataset} has changed since (its "
-                f"train split was {str(before)[:12]}…, is {str(now)[:12]}…); prepare it as it was, name another --out, "
-                "or go on with the data as they are: --accept-changed-data"
+                f"train split was {str(before)[:12]}…, is {str(now)[:12]}…); "
+                f"prepare it as it was, name another {named('out')}, "
+                f"or go on with the data as they are: {named('accept_changed_data')}"
             )
 
     def restart_epoch(self, steps: int) -> None:
@@ -214,7 +215,9 @@ def holds_run(folder: Path) -> bool:
 def demand_run(folder: Path) -> Path:
     """Return a folder unchanged; raise SpikeError if it holds no run that can be resumed."""
     if not holds_run(folder):
-        raise SpikeError(f"found no run to resume in {folder}; remove --resume, or name the run with --out")
+        raise SpikeError(
+            f"found no run to resume in {folder}; remove {named('resume')}, or name the run with {named('out')}"
+        )
     return folder
 
 

@@ -16,7 +16,7 @@ from spikecli import models
 from spikecli.datasets.facts_file import as_values
 from spikecli.datasets.samples import Samples, load_samples, stratified_split
 from spikecli.datasets.sets import find_facts, find_kind
-from spikecli.errors import SpikeError, Stopped
+from spikecli.errors import SpikeError, Stopped, named
 from spikecli.evaluation import metrics
 from spikecli.evaluation.evaluate import step_logits
 from spikecli.files.atomic import sole_writer
@@ -62,11 +62,7 @@ def opened(
     check_resampling(config, inputs)
     with processes.joined(device):
         folder = out or default_folder(runs, config, resume)
-        held = (folder / STATE).exists()
-        if held and not resume:
-            raise SpikeError(f"{folder} holds a run already; add --resume to go on with it, or name another --out")
-        if resume and not held:
-            raise SpikeError(f"found no run to resume in {folder}; leave out --resume, or name the run with --out")
+        _check_folder(folder, resume)
         with sole_writer(folder, "training") if processes.rank() == 0 else nullcontext():
             config = with_precision(config, folder / STATE, device)
             trainer = Trainer(config, samples, inputs, folder, device)
@@ -87,6 +83,15 @@ def _note_data(run: Run, data_dir: Path, inputs: np.ndarray, labels: np.ndarray)
     run.stance = kind.stance(inputs, labels)
 
 
+def _check_folder(folder: Path, resume: bool) -> None:
+    held = (folder / STATE).exists()
+    again, out = named("resume"), named("out")
+    if held and not resume:
+        raise SpikeError(f"{folder} holds a run already; add {again} to go on with it, or name another {out}")
+    if resume and not held:
+        raise SpikeError(f"found no run to resume in {folder}; leave out {again}, or name the run with {out}")
+
+
 class Trainer:
     """A run in progress: model, optimizer, batches and folder."""
 
@@ -95,7 +100,8 @@ class Trainer:
     ) -> None:
         if config.batch_size % processes.world():
             raise SpikeError(
-                f"--batch-size {config.batch_size} cannot be shared by {processes.world()} processes; take a multiple"
+                f"{named('batch_size')} {config.batch_size} cannot be shared by {processes.world()} processes; "
+                "take a multiple"
             )
         kept, held_out = stratified_split(samples.labels, config.val_fraction, config.seed)
         torch.manual_seed(config.seed)
@@ -247,4 +253,6 @@ class Trainer:
         raise self._stopped(f"in epoch {epoch + 1} after step {step}")
 
     def _stopped(self, where: str) -> Stopped:
-        return Stopped(f"stopped {where}; saved in {self.run.folder}: give the same command with --resume to go on")
+        return Stopped(
+            f"stopped {where}; saved in {self.run.folder}: give the same command with {named('resume')} to go on"
+        )

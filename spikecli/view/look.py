@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from spikecli.datasets.events.frames import SLICINGS, Slicing
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.view.drawing.film import AZIMUTHS, FILMS
 from spikecli.view.drawing.picture import PICTURES, check_picture
 from spikecli.view.drawing.window import no_display
@@ -43,12 +43,12 @@ class EventLook:
         if count < 2:
             raise SpikeError(
                 f"{name} lasts {duration:g} ms, at speed {self.speed:g} and {self.fps} frames a second a film of "
-                f"{max(count, 1)} frame; wanted at least 2; lower --speed, or name a .png"
+                f"{max(count, 1)} frame; wanted at least 2; lower {named('speed')}, or name a .png"
             )
         if count > MOST_FRAMES:
             raise SpikeError(
                 f"{name} lasts {duration / 1000:,.1f} s, at speed {self.speed:g} and {self.fps} frames a second a film "
-                f"of {count:,} frames; wanted at most {MOST_FRAMES:,}; raise --speed or lower --fps"
+                f"of {count:,} frames; wanted at most {MOST_FRAMES:,}; raise {named('speed')} or lower {named('fps')}"
             )
         return count
 
@@ -115,5 +115,5 @@ def refuse_unused(look: Look, *used: str) -> None:
                 "clip": "an option of CLIP",
                 "reading": "an option of how files are read",
             }
-            given = words.get(name, f"--{name}")
+            given = words.get(name, named(name))
             raise SpikeError(f"found {given}, which has no effect on this picture; remove it")

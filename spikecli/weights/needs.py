@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.settings import choices
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.neuron import PARTS
@@ -35,7 +35,7 @@ def demand(noted: list[dict[str, Any]], where: str) -> None:
         slot, part = each["slot"], each["part"]
         wanted = Origin(each["name"], each["version"], each["sha256"])
         if slot not in choices.BUILT_IN or part not in choices.names(slot):
-            cure = f"add --import {wanted.name}" if wanted.sha256 else "install it"
+            cure = f"add {named('import')} {wanted.name}" if wanted.sha256 else "install it"
             digest = f" (sha256 {wanted.sha256[:12]}…)" if wanted.sha256 else ""
             raise SpikeError(f"{where} needs the {slot} {part!r} of {wanted}{digest}, which is not there; {cure}")
         found = origin_of(slot, part)

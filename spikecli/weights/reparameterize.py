@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.models.convolution import pool_before
 from spikecli.models.plain import Pool, Reader
 from spikecli.models.unshared import unshared_numel
@@ -100,7 +100,7 @@ def _demand_room(network: nn.Module, wires: list[tuple[str, tuple[str, ...]]]) -
         raise SpikeError(
             f"amplitudes of single neurons take a kernel for each place of a map, found {total / 1e9:.1f} GB of them, "
             f"{sizes[largest] / 1e9:.1f} GB for {largest} alone; wanted {MOST_UNSHARED / 1e9:.0f} GB at most: "
-            "train with --amplitude channel or a smaller --width"
+            f"train with {named('amplitude')} channel or a smaller {named('width')}"
         )
 
 

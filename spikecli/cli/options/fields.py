@@ -9,9 +9,10 @@ import typer
 from pydantic.fields import FieldInfo
 
 from spikecli.cli.options import complete
+from spikecli.errors import option_name
 from spikecli.settings import choices
 from spikecli.settings.config import TrainConfig
-from spikecli.settings.document import DECIDED, full_description, known, option_name
+from spikecli.settings.document import DECIDED, full_description, known
 from spikecli.settings.networks import NETWORKS, with_field
 from spikecli.settings.neuron import NeuronConfig
 

@@ -22,7 +22,7 @@ from spikecli.datasets.prepare_options import PrepareOptions, refuse_split_order
 from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.datasets.record import Entry, part_of, read_record, settings_key, standing, write_record
 from spikecli.datasets.walk import identify
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.archive import open_source
 from spikecli.files.atomic import sole_writer
 from spikecli.files.download import Fetching, fetch_first
@@ -81,7 +81,9 @@ def write_own(
     reading = replace(options.reading, up=facts.up, on_note=AS_FOUND.on_note)
     drawn = draw_all(items, draw_of(options), progress.on_step, None, reading)
     if drawn.skipped and not options.skip_bad:
-        raise SpikeError(f"{len(drawn.skipped)} files cannot be used, first {drawn.skipped[0]}; or set --skip-bad")
+        raise SpikeError(
+            f"{len(drawn.skipped)} files cannot be used, first {drawn.skipped[0]}; or set {named('skip_bad')}"
+        )
     key = settings_key(settings)
     splits = {split: _write(facts, split, drawn, place / f"{split}-{key}.h5", settings) for split in ("train", "test")}
     notes = summed_notes(drawn.notes)
@@ -122,9 +124,9 @@ def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
 def _identity(facts: CloudFacts, options: PrepareOptions) -> str | None:
     """Return the identity of the source; None if any source will do, so that no second download is needed."""
     if facts is SHAPES:
-        for option, value in {"--from": options.source, "--up": options.reading.up}.items():
+        for option, value in {"source": options.source, "up": options.reading.up}.items():
             if value is not None:
-                raise SpikeError(f"{facts.name} is built in, found {option} {value}; remove {option}")
+                raise SpikeError(f"{facts.name} is built in, found {named(option)} {value}; remove {named(option)}")
         return json.dumps(asdict(ShapeRecipe(seed=options.seed)), sort_keys=True)
     return None if options.source is None else identify(options.source)
 
@@ -164,7 +166,9 @@ def _build(
     drawn = draw_all(listing.items, draw_of(options), progress.on_step, workers, reading)
     bad = [line.replace(f"{folder}/", "") for line in drawn.skipped]
     if bad and not options.skip_bad:
-        raise SpikeError(f"{len(bad)} of {len(listing.items)} files cannot be used, first {bad[0]}; or set --skip-bad")
+        raise SpikeError(
+            f"{len(bad)} of {len(listing.items)} files cannot be used, first {bad[0]}; or set {named('skip_bad')}"
+        )
     key = settings_key(settings)
     splits = {split: _write(facts, split, drawn, place / f"{split}-{key}.h5", settings) for split in facts.splits}
     notes = summed_notes([note.replace(f"{folder}/", "") for note in drawn.notes])

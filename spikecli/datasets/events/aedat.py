@@ -12,6 +12,7 @@ from spikecli.datasets.events.aedat4 import read_aedat4
 from spikecli.datasets.events.columns import Columns, Size, broken, unwrapped
 from spikecli.datasets.events.sensors import sensor_of_camera
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.errors import named
 
 AEDAT2 = "AEDAT 2"
 DVS128: Size = (128, 128)
@@ -81,7 +82,7 @@ def _davis(path: Path, words: np.ndarray, size: Size | None) -> Columns:
         size = next((known for known in _DAVIS if right < known[0] and bottom < known[1]), None)
         if size is None:
             broken(path, f"an event at ({right}, {bottom})", "the addresses of a DVS128 or DAVIS camera")
-        note = f"the file names no camera: took a DAVIS of {size[0]} x {size[1]}; --sensor WxH overrules"
+        note = f"the file names no camera: took a DAVIS of {size[0]} x {size[1]}; {named('sensor')} WxH overrules"
     x, y = size[0] - 1 - x, size[1] - 1 - y
     p = ((address >> 11) & 1).astype(np.uint8)
     return Columns(x, y, unwrapped(words[:, 1], 32), p, size, (note,) if note else (), AEDAT2)

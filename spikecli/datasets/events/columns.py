@@ -8,7 +8,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 
 Size = tuple[int, int]  # width, height
 
@@ -104,7 +104,7 @@ def one_stream(path: Path, streams: dict[int, str], wanted: int | None) -> list[
         return sorted(streams)
     if wanted not in streams:
         known = ", ".join(map(str, sorted(streams))) or "none"
-        raise SpikeError(f"{path} has no event stream {wanted}; wanted one of {known}; choose with --stream")
+        raise SpikeError(f"{path} has no event stream {wanted}; wanted one of {known}; choose with {named('stream')}")
     return [wanted]
 
 
@@ -113,4 +113,7 @@ def other_streams(streams: dict[int, str], chosen: int, wanted: int | None) -> t
     others = [f"{number}{words}" for number, words in sorted(streams.items()) if number != chosen]
     if not others or wanted is not None:
         return ()
-    return (f"read event stream {chosen}{streams[chosen]}; the file has also {', '.join(others)}; --stream chooses",)
+    return (
+        f"read event stream {chosen}{streams[chosen]}; the file has also {', '.join(others)}; "
+        f"{named('stream')} chooses",
+    )

@@ -29,7 +29,7 @@ from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_optio
 from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.datasets.record import Entry, settings_key, standing, write_record
 from spikecli.datasets.walk import identify, walk
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.archive import is_archive, open_source
 from spikecli.files.atomic import UNFINISHED, sole_writer
 from spikecli.files.download import Fetching, fetch
@@ -115,7 +115,7 @@ def _wanted(facts: EventFacts, options: PrepareOptions) -> dict[str, Any]:
     wanted: dict[str, Any] = {"dataset": facts.name, "format": FORMAT}
     if facts is DIGITS:
         if options.source is not None:
-            raise SpikeError(f"digits is built in, found --from {options.source}; remove --from")
+            raise SpikeError(f"digits is built in, found {named('source')} {options.source}; remove {named('source')}")
         wanted["recipe"] = recipe(options.seed)
     elif options.source is not None:
         wanted["sources"] = [identify(options.source)]

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from spikecli.datasets.events.columns import LARGEST_SIDE, Size
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 
 # The sensors in the field, smallest first: a file that does not name its own gets the first that holds every event.
 SENSORS: tuple[Size, ...] = (
@@ -45,4 +45,7 @@ def sensor_around(right: int, bottom: int, path: Path) -> tuple[Size, str]:
     known = next((size for size in SENSORS if right < size[0] and bottom < size[1]), None)
     width, height = known or extent
     kind = "known sensor that holds all events" if known else "extent of its events"
-    return (width, height), f"the file names no sensor: took {width} x {height}, the {kind}; --sensor WxH overrules"
+    return (
+        width,
+        height,
+    ), f"the file names no sensor: took {width} x {height}, the {kind}; {named('sensor')} WxH overrules"

@@ -10,7 +10,7 @@ import numpy as np
 from spikecli.datasets.events.columns import Columns, broken
 from spikecli.datasets.events.units import in_microseconds
 from spikecli.datasets.reading_options import ReadOptions, TimeUnit
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 
 NAMES = {
     "x": ("x", "xs", "x_pos", "col"),
@@ -50,7 +50,7 @@ def columns_of_table(path: Path, table: np.ndarray, options: ReadOptions) -> Col
     columns = checked_columns(path, found, options, hint)
     if certain:
         return columns
-    note = f"took the columns for {' '.join(order)}; --columns overrules"
+    note = f"took the columns for {' '.join(order)}; {named('columns')} overrules"
     return columns._replace(notes=(note, *columns.notes))
 
 
@@ -77,7 +77,7 @@ def _order_of(path: Path, table: np.ndarray) -> tuple[str, bool]:
             break
     raise SpikeError(
         f"{path} has four columns whose order cannot be told; wanted polarities of two values, times that ascend, and "
-        "pixels; name the order, such as --columns xytp"
+        f"pixels; name the order, such as {named('columns')} xytp"
     )
 
 
@@ -151,7 +151,7 @@ def _pixels(path: Path, axis: str, column: np.ndarray) -> np.ndarray:
         bad = float(column[column != np.floor(column)][0])
         raise SpikeError(
             f"{path} has {axis} = {bad:g}; wanted whole pixels; round undistorted events to pixels before, or check "
-            "the order of the columns with --columns"
+            f"the order of the columns with {named('columns')}"
         )
     if column.dtype.kind == "u" and column.dtype.itemsize <= 2:
         return column

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spikecli.datasets.reading_options import ReadOptions, TimeUnit
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 
 MICROSECONDS: dict[TimeUnit, float] = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}
 _NAMES: dict[TimeUnit, str] = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -41,7 +41,7 @@ def in_microseconds(path: Path, t: np.ndarray, pixels: int, options: ReadOptions
     if unit == "us":
         return Timed(_scaled(path, t, unit), "")
     span = float(t.max()) - float(t.min())
-    note = f"took times for {_NAMES[unit]} (they span {span:g}); --time-unit overrules"
+    note = f"took times for {_NAMES[unit]} (they span {span:g}); {named('time_unit')} overrules"
     return Timed(_scaled(path, t, unit), note)
 
 
@@ -52,7 +52,9 @@ def _scaled(path: Path, t: np.ndarray, unit: TimeUnit) -> np.ndarray:
         return t.astype(np.int64) // round(1 / factor) if factor < 1 else t.astype(np.int64)
     most = float(np.abs(np.array([t.min(), t.max()], np.float64)).max()) if len(t) else 0.0
     if most * factor >= _LARGEST:
-        raise SpikeError(f"{path} has times out to {most:g}, too large for {_NAMES[unit]}; choose another --time-unit")
+        raise SpikeError(
+            f"{path} has times out to {most:g}, too large for {_NAMES[unit]}; choose another {named('time_unit')}"
+        )
     return np.rint(t.astype(np.float64) * factor).astype(np.int64)
 
 
@@ -96,8 +98,9 @@ def _unit_of_whole(path: Path, t: np.ndarray, pixels: int, hint: TimeUnit | None
     if not (slow or fast):
         return "us"
     likely: tuple[TimeUnit, ...] = ("ns",) if slow else ("ms", "s")
+    option = named("time_unit")
     raise SpikeError(
         f"{path} has {count:,} events over {span:g} units of time: as microseconds that is {seconds:g} s and "
         f"{rate:,.3g} events a second, hardly a recording; wanted to know the unit; give "
-        f"{' or '.join(f'--time-unit {unit}' for unit in likely)}, or --time-unit us if it is right"
+        f"{' or '.join(f'{option} {unit}' for unit in likely)}, or {option} us if it is right"
     )

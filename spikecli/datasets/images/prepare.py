@@ -29,7 +29,7 @@ from spikecli.datasets.record import (
     write_record,
 )
 from spikecli.datasets.walk import identify, walk
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.archive import open_source
 from spikecli.files.atomic import sole_writer
 from spikecli.files.download import Fetching, fetch
@@ -208,9 +208,9 @@ def _found(folder: Path, name: str, source: Path) -> Path:
     if any(path.name in ("data_batch_1", "batches.meta", "meta", "train") for path in walk(folder)):
         raise SpikeError(
             f"{source} is the Python version, whose pickles could run code when read; give the binary version "
-            "(…-binary.tar.gz) with --from"
+            f"(…-binary.tar.gz) with {named('source')}"
         )
-    raise SpikeError(f"found no {name} in {source}; give the binary version's archive or folder with --from")
+    raise SpikeError(f"found no {name} in {source}; give the binary version's archive or folder with {named('source')}")
 
 
 def _write(facts: ImageFacts, split: str, files: list[Path], place: Path, settings: dict[str, Any]) -> dict[str, Any]:

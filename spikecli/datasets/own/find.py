@@ -13,7 +13,7 @@ from typing import Any
 
 from spikecli.datasets.own_sample import OwnSample
 from spikecli.datasets.walk import original_of, refuse_twins, walk
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.gate import fits, reading
 
 LISTS = (".csv", ".toml")
@@ -40,9 +40,11 @@ def find_samples(files: Sequence[Path], root: Path, class_pattern: str | None, g
         if class_pattern is None and not folders:
             raise SpikeError(
                 f"found {path} in no folder of a class; wanted CLASS/FILE, SPLIT/CLASS/FILE or CLASS/SPLIT/FILE; or "
-                "tell the class from the file's name with --class-pattern, or give a list path,class"
+                f"tell the class from the file's name with {named('class_pattern')}, or give a list path,class"
             )
-        folder = folders[0] if class_pattern is None else _matched(class_pattern, name.name, path, "--class-pattern")
+        folder = (
+            folders[0] if class_pattern is None else _matched(class_pattern, name.name, path, named("class_pattern"))
+        )
         samples.append(_sample(path, name.as_posix(), folder, splits[-1] if splits else None, group))
     return _each_once(samples)
 
@@ -89,12 +91,12 @@ def main_kind(found: Mapping[Path, str | None], source: Path) -> str:
         raise SpikeError(f"found {suffixes} in {source}; wanted clouds, recordings or pictures")
     if len(counts) > 1 and counts[1][1] * 2 > counts[0][1]:
         both = " and ".join(f"{count} of {kind}" for kind, count in counts[:2])
-        raise SpikeError(f"found files {both} in {source}; say which with --kind")
+        raise SpikeError(f"found files {both} in {source}; say which with {named('kind')}")
     return counts[0][0]
 
 
 def _sample(path: Path, name: str, folder: str, split: str | None, group: str | None) -> OwnSample:
-    kept = None if group is None else _matched(group, name, path, "--group")
+    kept = None if group is None else _matched(group, name, path, named("group"))
     return OwnSample(path, str(PurePath(name).with_suffix("").as_posix()), folder, split, kept)
 
 

@@ -21,7 +21,7 @@ from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_optio
 from spikecli.datasets.record import read_record, settings_key, write_record
 from spikecli.datasets.sets import KINDS, built_in, find_facts, kind_named, kind_of_file
 from spikecli.datasets.walk import listing_hash
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.archive import open_source
 from spikecli.files.atomic import sole_writer
 from spikecli.files.gate import is_plain_name
@@ -53,7 +53,9 @@ def prepare_own(data_dir: Path, name: str, options: PrepareOptions, progress: Pr
     """
     check_name(name)
     if options.source is None:
-        raise SpikeError(f"{name} is no data set that can be fetched; give its folder, archive or list with --from")
+        raise SpikeError(
+            f"{name} is no data set that can be fetched; give its folder, archive or list with {named('source')}"
+        )
     place = data_dir / name
     if options.dry_run:
         with _opened(options.source, data_dir, progress) as root:
@@ -119,7 +121,7 @@ def _inspected(
             kept.append(one)
         except SpikeError as problem:
             if not options.skip_bad:
-                raise SpikeError(f"{problem}; or leave such files out with --skip-bad") from None
+                raise SpikeError(f"{problem}; or leave such files out with {named('skip_bad')}") from None
             bad.append(str(problem))
         progress.on_step(1)
     return kept, found, bad

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from spikecli.datasets.own_sample import OwnSample
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.atomic import write_text
 from spikecli.files.gate import reading
 
@@ -68,7 +68,9 @@ def with_splits(
     done = [replace(one, split=decided[_group(one)]) for one in samples]
     for split in ("train", "test"):
         if not any(one.split == split for one in done):
-            raise SpikeError(f"found no sample for the {split} part; wanted some; check the folders or --test-fraction")
+            raise SpikeError(
+                f"found no sample for the {split} part; wanted some; check the folders or {named('test_fraction')}"
+            )
     return done, notes
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikecli.datasets.reading_options import AS_FOUND
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.settings import networks
 from spikecli.view.clouds.panels import CloudAnswer, sheet_of
 from spikecli.view.clouds.shape import Shape, read_shapes
@@ -60,7 +60,7 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
 def needs_network(look: Look, what: str) -> Trained:
     """Return the network whose `what` is shown; raise SpikeError if none is given."""
     if look.checkpoint is None:
-        raise SpikeError(f"--show {what} needs a network; give one with --checkpoint RUN")
+        raise SpikeError(f"{named('show')} {what} needs a network; give one with {named('checkpoint')} RUN")
     return look.checkpoint
 
 
@@ -78,7 +78,9 @@ def _check_options(look: Look) -> None:
     if look.color not in (None, *COLORS):
         raise SpikeError(f"found color {look.color!r}; wanted one of {', '.join(COLORS)}")
     if look.color in ("wins", "spikes") and not look.checkpoint:
-        raise SpikeError(f"found --color {look.color} and no network to look into; add --checkpoint RUN")
+        raise SpikeError(
+            f"found {named('color')} {look.color} and no network to look into; add {named('checkpoint')} RUN"
+        )
 
 
 def _count(look: Look) -> int | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.view.clouds.flow import needs_network, sees_clouds
 from spikecli.view.clouds.shape import read_shape
 from spikecli.view.drawing.canvas import THEMES, WIDTH, Theme
@@ -57,7 +57,9 @@ def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any
         shapes = [read_shape(source, look.data_dir, count, look.seed, look.reading) for source in look.sources]
         sizes = {len(shape.points) for shape in shapes}
         if len(sizes) > 1:
-            raise SpikeError(f"found clouds of {min(sizes)} to {max(sizes)} points; give --points {min(sizes)}")
+            raise SpikeError(
+                f"found clouds of {min(sizes)} to {max(sizes)} points; give {named('points')} {min(sizes)}"
+            )
         points = np.stack([shape.points for shape in shapes])
         layers = probe.membranes(trained.network, points, look.timesteps, look.seed)
         seen.append(MembraneView(trained.name, str(trained.given), layers))

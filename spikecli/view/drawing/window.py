@@ -12,20 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.view.drawing.canvas import AZIMUTH, ELEVATION, Panel, Theme, paint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 TALLEST = 1000  # pixels of a picture in a window: it fits most screens
-_CURE = "give --out with a .png, .svg, .pdf, .gif, .mp4 or .html file"
+
+
+def _cure() -> str:
+    return f"give {named('out')} with a .png, .svg, .pdf, .gif, .mp4 or .html file"
 
 
 def no_display() -> None:
     """Raise SpikeError if no window can be opened."""
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise SpikeError(f"found no display to open a window on; {_CURE}")
+        raise SpikeError(f"found no display to open a window on; {_cure()}")
 
 
 def show(panels: Sequence[Panel], theme: Theme) -> None:
@@ -58,7 +61,7 @@ def _in_child(**content: Any) -> None:
         )
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SpikeError(f"Open3D could not show a window (exit {ended.returncode}: {last}); {_CURE}")
+        raise SpikeError(f"Open3D could not show a window (exit {ended.returncode}: {last}); {_cure()}")
 
 
 def open_window(path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.progress import Progress
 from spikecli.view.drawing.canvas import THEMES
 from spikecli.view.drawing.film import FILMS
@@ -34,7 +34,7 @@ def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
     _check_options(look)
     _check_alone(look)
     if look.clip != ClipLook():
-        raise SpikeError("found options of CLIP's pictures; add --show clip, or remove them")
+        raise SpikeError(f"found options of CLIP's pictures; add {named('show')} clip, or remove them")
     progress = _watching(advance)
     takes = _read(look, progress)
     if look.out is None:
@@ -56,9 +56,9 @@ def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
     Raise SpikeError as `look_at_events` does, and unless `out` is a picture.
     """
     if look.suffix not in PICTURES:
-        found = f"found {look.out}" if look.out else "found no --out"
+        found = f"found {look.out}" if look.out else f"found no {named('out')}"
         endings = ", ".join(PICTURES)
-        raise SpikeError(f"{found}; what CLIP sees is a still picture: give --out FILE, with one of {endings}")
+        raise SpikeError(f"{found}; what CLIP sees is a still picture: give {named('out')} FILE, with one of {endings}")
     _check_options(look)
     progress = _watching(advance)
     takes = _read(look, progress)
@@ -84,8 +84,8 @@ def _watching(advance: Advance) -> Progress:
 def _check_options(look: Look) -> None:
     """Raise SpikeError for options that would be ignored."""
     if look.checkpoint or look.color or look.points:
-        given = "--checkpoint" if look.checkpoint else "--color" if look.color else "--points"
-        raise SpikeError(f"found {given} and a recording to show; it needs a cloud; remove it")
+        given = "checkpoint" if look.checkpoint else "color" if look.color else "points"
+        raise SpikeError(f"found {named(given)} and a recording to show; it needs a cloud; remove it")
 
 
 def _check_alone(look: Look) -> None:
@@ -101,7 +101,7 @@ def _check_lengths(look: Look, takes: list[NamedRecording]) -> None:
         if len(take.recording) < look.timesteps:
             raise SpikeError(
                 f"{source} holds {len(take.recording)} events; wanted at least one for each of {look.timesteps} "
-                "slices; lower --timesteps"
+                f"slices; lower {named('timesteps')}"
             )
 
 
