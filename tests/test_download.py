@@ -130,7 +130,7 @@ def test_errors_of_the_server_pass_or_lead_to_the_next_mirror(server: Server, tm
     assert len(down.asked) == 3
     with pytest.raises(SpikeError) as problem:
         fetch(remote(*urls[:3]), tmp_path / "c", QUICK)
-    for said in ("answers 404", "answers 500, 3 times", "sends a web page", "--from"):
+    for said in ("answers 404", "answers 500, 3 times", "sends a web page", "give it with source"):
         assert said in str(problem.value)
     assert left(tmp_path / "c") == []
 
