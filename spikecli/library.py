@@ -101,9 +101,8 @@ class Model(Trained):
         """
         from spikecli.export import formats, subject
 
-        with _in_values():
-            wanted = formats.Wanted(_at_least_one(timesteps), files=tuple(map(Path, samples)), **form)
-            return formats.export(subject.of(self), wanted, Path(path))
+        wanted = formats.Wanted(_at_least_one(timesteps), files=tuple(map(Path, samples)), **form)
+        return formats.export(subject.of(self), wanted, Path(path))
 
 
 def load(given: str | Path | None = NAME, device: str = "auto") -> Model:

@@ -191,7 +191,7 @@ def test_the_command(cli: Cli, data_dir: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nmnist", "--shots", "9"], "found 4 training recordings of class 0; wanted 9; lower shots"),
+        (["nmnist", "--shots", "9"], "found 4 training recordings of class 0; wanted 9; lower --shots"),
         (["nmnist", "--adapter", "lstm"], "found adapter 'lstm'; wanted one of spiking, relu, none"),
         (["shapes"], "found no data set 'shapes' of recordings"),
         (["nmnist", "--shots", "1", "--select"], "found one shot a class, none of which can be held out"),

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.export import membranes
 from spikecli.export.formats import Wanted
 from spikecli.export.fronts import Canvas, Pixels, Raw, Slices, Sphere
@@ -190,7 +190,8 @@ def _clip(subject: Subject, wanted: Wanted) -> Shown:
         held = f"pictures in 0 ... 1 in the style {viewing.preset}, steps first"
         return Shown(_Flat(), Input("pictures", pictures, {}, held), "CLIP's normalization alone", batched=False)
     if wanted.sensor is None:
-        raise SpikeError("an adapter is for cameras of any size; give --sensor WxH of yours, or --raw for pictures")
+        sensor, raw = named("sensor"), named("raw")
+        raise SpikeError(f"an adapter is for cameras of any size; give {sensor} WxH of yours, or {raw} for pictures")
     side = (wanted.sensor[1], wanted.sensor[0])
     canvas = Canvas(viewing.preset, viewing.threshold, side, clip.size)
     front = nn.Sequential(Slices(steps, viewing.slicing, side), canvas)

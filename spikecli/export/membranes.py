@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.models.tracing import traced
 from spikecli.neurons import Neuron, layers
 from spikecli.neurons.start import Perturbed, Zeros
@@ -81,7 +81,8 @@ def carried(network: nn.Module, box: Box) -> list[str]:
     for name, neuron in found.items():
         if getattr(neuron.start, "sees_points", False):
             raise SpikeError(
-                f"{name} starts at the position of its points, which a single step cannot say; export without --step"
+                f"{name} starts at the position of its points, which a single step cannot say; "
+                f"export without {named('step')}"
             )
         parent, _, last = name.rpartition(".")
         setattr(network.get_submodule(parent), last, Carried(neuron, box, name))

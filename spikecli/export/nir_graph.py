@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikecli.errors import named
 from spikecli.export.formats import Refusal
 from spikecli.files.extras import needed
 from spikecli.models.convolution import AveragePool, Convolution, Edge, Entry
@@ -68,7 +69,9 @@ def drawn(network: nn.Module, size: tuple[int, int], inputs: int) -> Drawing:
         for name, block in network.blocks():
             last, shape = _block(drawing, name, block, last, shape)
     if isinstance(network.pool, nn.Flatten):
-        drawing.refuse("pool", "amplitudes of single neurons left one weight a place; train with --amplitude channel")
+        drawing.refuse(
+            "pool", f"amplitudes of single neurons left one weight a place; train with {named('amplitude')} channel"
+        )
         return drawing
     if shape[1:] != (1, 1):
         last = drawing.add("pool", nir.AvgPool2d(np.array(shape[1:]), np.array(shape[1:]), np.array([0, 0])), last)
@@ -107,7 +110,9 @@ def _block(drawing: Drawing, name: str, block: Block, last: str, shape: Shape) -
 
 def _plain_edge(drawing: Drawing, name: str, edge: nn.Module) -> None:
     if not isinstance(edge, Edge):
-        drawing.refuse(name, "a shortcut weighs the spikes that pass (--amplitude); NIR's edges have no weights")
+        drawing.refuse(
+            name, f"a shortcut weighs the spikes that pass ({named('amplitude')}); NIR's edges have no weights"
+        )
 
 
 def _pool(drawing: Drawing, name: str, side: int, last: str, shape: Shape) -> tuple[str, Shape]:
@@ -123,7 +128,7 @@ def _convolved(
     drawing: Drawing, name: str, layer: nn.Module, gain: Tensor | float, last: str, shape: Shape
 ) -> tuple[str, Shape]:
     if not isinstance(layer, Convolution):
-        drawing.refuse(name, "a kernel for each place (--amplitude element); NIR shares one over the map")
+        drawing.refuse(name, f"a kernel for each place ({named('amplitude')} element); NIR shares one over the map")
         return drawing.add(name, None, last), shape
     stride = layer.stride[0]
     node = _conv(layer, shape[1:], gain)
@@ -166,7 +171,7 @@ def _scaling(drawing: Drawing, name: str, neuron: Any, alone: bool) -> tuple[Ten
         drawing.refuse(name, "the folded norm left thresholds of 0 or less, at which a neuron fires without input")
         return 1.0, 1.0
     if fire.upper.dim() > 1:
-        drawing.refuse(name, "a threshold for each place of a map (--norm mpbn-element)")
+        drawing.refuse(name, f"a threshold for each place of a map ({named('norm')} mpbn-element)")
         return 1.0, 1.0
     factor = (fire.direction / fire.upper).expand(fire.upper.shape)
     if not alone and not torch.equal(factor, torch.ones_like(factor)):
@@ -202,7 +207,9 @@ def _unsayable(neuron: Any) -> list[str]:
     if not isinstance(neuron.charge, Leak | FixedLeak):
         reasons.append("its charge is no leak")
     elif float(neuron.charge.decay) >= 1:
-        reasons.append("a decay of 1 is NIR's IF, which snnTorch reads with a leak; train with --decay below 1")
+        reasons.append(
+            f"a decay of 1 is NIR's IF, which snnTorch reads with a leak; train with {named('decay')} below 1"
+        )
     if not isinstance(neuron.amplitude, nn.Identity):
         reasons.append("its amplitude was not folded")
     return reasons

@@ -15,7 +15,7 @@ from spikecli.datasets.events.recording import EVENT, Recording, read_own
 from spikecli.datasets.events.samples import EventSamples, Framing
 from spikecli.datasets.samples import files_for, load_samples
 from spikecli.datasets.sets import find_facts, kind_named
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.evaluation.evaluate import step_logits
 from spikecli.export import membranes
 from spikecli.export.formats import Wanted
@@ -144,7 +144,7 @@ def _of_clip(subject: Subject, wanted: Wanted) -> CheckSamples:
     for recording in recordings:
         if wanted.sensor and not wanted.raw and wanted.sensor != (recording.width, recording.height):
             raise SpikeError(
-                f"found a recording of {recording.width} x {recording.height} pixels beside --sensor "
+                f"found a recording of {recording.width} x {recording.height} pixels beside {named('sensor')} "
                 f"{wanted.sensor[0]}x{wanted.sensor[1]}; give the sensor of the recordings"
             )
         frames = to_frames(recording, viewing.slices)

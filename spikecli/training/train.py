@@ -37,7 +37,7 @@ from spikecli.training.runs import STATE, Epoch, Run, default_folder
 from spikecli.training.settings import check_settings, fitted_to, with_precision
 from spikecli.training.step import ERROR, LOSS, RIGHT, SOUND, TrainStep
 from spikecli.weights import provenance
-from spikecli.weights.run_folder import RUNS
+from spikecli.weights.run_folder import RUNS, check_folder
 
 OnStep = Callable[[int, int, float, float, float], None]  # step of the epoch, steps, loss, accuracy, learning rate
 
@@ -62,7 +62,7 @@ def opened(
     check_resampling(config, inputs)
     with processes.joined(device):
         folder = out or default_folder(runs, config, resume)
-        _check_folder(folder, resume)
+        check_folder(folder, resume)
         with sole_writer(folder, "training") if processes.rank() == 0 else nullcontext():
             config = with_precision(config, folder / STATE, device)
             trainer = Trainer(config, samples, inputs, folder, device)
@@ -81,15 +81,6 @@ def _note_data(run: Run, data_dir: Path, inputs: np.ndarray, labels: np.ndarray)
     run.data = provenance.fingerprints(data_dir, name)
     run.facts = as_values(kind.as_prepared(facts, data_dir))
     run.stance = kind.stance(inputs, labels)
-
-
-def _check_folder(folder: Path, resume: bool) -> None:
-    held = (folder / STATE).exists()
-    again, out = named("resume"), named("out")
-    if held and not resume:
-        raise SpikeError(f"{folder} holds a run already; add {again} to go on with it, or name another {out}")
-    if resume and not held:
-        raise SpikeError(f"found no run to resume in {folder}; leave out {again}, or name the run with {out}")
 
 
 class Trainer:

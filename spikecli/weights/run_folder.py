@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from spikecli.errors import ChoiceError, SpikeError
+from spikecli.errors import ChoiceError, SpikeError, named
 from spikecli.files.gate import fits, read_json, read_lines, reading
 from spikecli.settings.config import TrainConfig, validated
 
@@ -45,6 +45,16 @@ class RunRecord:
 def is_run(folder: Path) -> bool:
     """Return whether a folder holds a training run, finished or not."""
     return any((folder / name).is_file() for name in (CURVE, LAST, STATE))
+
+
+def check_folder(folder: Path, resume: bool) -> None:
+    """Raise SpikeError if a folder holds a run and none is to be resumed, or the other way round."""
+    held = (folder / STATE).exists()
+    again, out = named("resume"), named("out")
+    if held and not resume:
+        raise SpikeError(f"{folder} holds a run already; add {again} to go on with it, or name another {out}")
+    if resume and not held:
+        raise SpikeError(f"found no run to resume in {folder}; leave out {again}, or name the run with {out}")
 
 
 def nearest_run(given: Path) -> str:

@@ -22,6 +22,7 @@ from spikecli.datasets.kind import Augmentation, Defaults, Kind, Samples
 from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
+from spikecli.errors import named
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 
@@ -112,7 +113,7 @@ class Clouds(Kind[CloudFacts]):
         """
         sample = read_sample(path, config.points, seed=seed, options=replace(reading, up=reading.up or facts.up))
         turned = reading.up is None and facts.up != "z"
-        notes = (f"read with {facts.up} up, as the files of {facts.name}; --up overrules",) if turned else ()
+        notes = (f"read with {facts.up} up, as the files of {facts.name}; {named('up')} overrules",) if turned else ()
         if notes or sample.notes:
             reading.on_note(path, (*notes, *sample.notes))
         return sample.points

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 
 _SIZE = 21  # proportions of a cloud
 _LOWER = np.tril_indices(_SIZE)
@@ -61,9 +61,9 @@ class Stance:
             return None
         up = list(turns)[best]
         # A cloud seldom says which end of an axis is up, and a user knows.
-        named = next((name for axis, name in _NAMES.items() if set(up) <= {0, 1, -1} and _along(up, axis)), None)
-        named = named if as_in_file else None
-        turn = f"with {named} up it would be like them: --up {named}" if named else "turned it would be like them"
+        axis = next((name for along, name in _NAMES.items() if set(up) <= {0, 1, -1} and _along(up, along)), None)
+        axis = axis if as_in_file else None
+        turn = f"with {axis} up it would be like them: {named('up')} {axis}" if axis else "turned it would be like them"
         return f"its orientation seems far from the training data's, which have z up; {turn}"
 
     def as_values(self) -> dict[str, Any]:

@@ -145,7 +145,9 @@ def _advising(skip_bad: bool) -> Iterator[None]:
     try:
         yield
     except SpikeError as problem:
-        raise problem if skip_bad else SpikeError(f"{problem}; or leave such files out with --skip-bad") from None
+        raise (
+            problem if skip_bad else SpikeError(f"{problem}; or leave such files out with {named('skip_bad')}")
+        ) from None
 
 
 def _inside(text: str) -> str:
@@ -155,7 +157,9 @@ def _inside(text: str) -> str:
 
 def _fetched(facts: EventFacts, folder: Path, offline: bool, progress: Progress) -> list[Path]:
     if not facts.remotes:
-        raise SpikeError(f"{facts.name} cannot be fetched ({facts.terms}); give its folder or archive with --from")
+        raise SpikeError(
+            f"{facts.name} cannot be fetched ({facts.terms}); give its folder or archive with {named('source')}"
+        )
 
     def begin(what: str, total: int | None) -> None:
         size = "" if total is None else f" ({total / 1e6:,.0f} MB)"
