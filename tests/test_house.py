@@ -468,7 +468,17 @@ def texts(node: ast.AST) -> Iterator[str]:
 
 def test_the_library_names_values_and_the_command_line_options() -> None:
     """Text of the library says `named("batch_size")`; help, the taxonomy and lines for a shell hold options."""
-    own = ("cli", "console", "doctor", "plugins", "errors", "settings.taxonomy", "settings.choices", "settings.release")
+    own = (
+        "cli",
+        "console",
+        "doctor",
+        "plugins",
+        "errors",
+        "settings.taxonomy",
+        "settings.choices",
+        "settings.release",
+        "settings.config",
+    )
     found = {
         f"{module_of(path)}: {text}"
         for path in FILES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikecli.errors import ChoiceError, SpikeError
+from spikecli.errors import ChoiceError, SpikeError, named
 from spikecli.evaluation.calibration import Calibration, for_steps
 from spikecli.weights.trained import Trained
 
@@ -63,4 +63,4 @@ def rejecting(trained: Trained, threshold: float | None, timesteps: int) -> Reje
 def _why(found: Calibration | None) -> str:
     if found is None:
         return "the weights hold no calibration; `spikecli calibrate RUN` fits one to samples held out in training"
-    return f"{found.samples} held-out samples are too few; train with a larger --val-fraction"
+    return f"{found.samples} held-out samples are too few; train with a larger {named('val_fraction')}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spikecli.errors import ChoiceError, SettingError
+from spikecli.errors import ChoiceError, SettingError, named
 from spikecli.settings import choices
 from spikecli.settings.choices import advice
 from spikecli.settings.config import ModelConfig, NeuronConfig, TrainConfig, network_settings, validated
@@ -112,7 +112,11 @@ def settings_from(
     """
     for name, given, own in (("model", model.get("name"), base.model.name), ("paper", paper, base.paper)):
         if given not in (None, own):
-            raise SettingError(name, f"cannot be {given}: the weights of --from are of {own}; remove it, or --from")
+            raise SettingError(
+                name,
+                f"cannot be {given}: the weights of {named('start_from')} are of {own}; "
+                f"remove it, or {named('start_from')}",
+            )
     fields = {**_fields_like(base.model.alone(), model), "folded": False, "neuron": _changed(base.model.neuron, parts)}
     changes = {name: value for name, value in training.items() if value is not None}
     values = {"points": base.points, "slicing": base.slicing, **recipe_of(recipe), **paper_of(base.paper).training}
@@ -153,7 +157,9 @@ def checked_settings(settings: TrainConfig) -> TrainConfig:
     if settings.model.neuron is None and settings.rmp_weight:
         raise SettingError("rmp_weight", "has no meaning for the ANN, which has no membranes; remove it")
     if settings.freeze != "none" and settings.start_from is None:
-        raise SettingError("freeze", f"cannot be {settings.freeze} without --from: fresh layers have learned nothing")
+        raise SettingError(
+            "freeze", f"cannot be {settings.freeze} without {named('start_from')}: fresh layers have learned nothing"
+        )
     return settings
 
 

@@ -20,7 +20,7 @@ from spikecli.settings.papers import paper_of
 from spikecli.training.optimizer_state import MOMENTS, moments_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
-from spikecli.weights.run_folder import BEST, CURVE, LAST, SETTINGS, STATE
+from spikecli.weights.run_folder import BEST, CURVE, LAST, SETTINGS, STATE, check_folder
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class Run:
         if self.data_changed and not self.accept_changed:
             raise SpikeError(
                 f"the run in {self.folder} was trained on other data: {self.config.dataset} has changed since (its "
-                f"train split was {str(before)[:12]}…, is {str(now)[:12]}…); "
-                f"prepare it as it was, name another {named('out')}, "
+                f"train split was {str(before)[:12]}…, is {str(now)[:12]}…); prepare it as it was, name another "
+                f"{named('out')}, "
                 f"or go on with the data as they are: {named('accept_changed_data')}"
             )
 
@@ -214,10 +214,7 @@ def holds_run(folder: Path) -> bool:
 
 def demand_run(folder: Path) -> Path:
     """Return a folder unchanged; raise SpikeError if it holds no run that can be resumed."""
-    if not holds_run(folder):
-        raise SpikeError(
-            f"found no run to resume in {folder}; remove {named('resume')}, or name the run with {named('out')}"
-        )
+    check_folder(folder, resume=True)
     return folder
 
 

@@ -54,7 +54,7 @@ def check_folder(folder: Path, resume: bool) -> None:
     if held and not resume:
         raise SpikeError(f"{folder} holds a run already; add {again} to go on with it, or name another {out}")
     if resume and not held:
-        raise SpikeError(f"found no run to resume in {folder}; leave out {again}, or name the run with {out}")
+        raise SpikeError(f"found no run to resume in {folder}; remove {again}, or name the run with {out}")
 
 
 def nearest_run(given: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from spikecli.errors import SettingError
+from spikecli.errors import SettingError, named
 from spikecli.machine.device import autocast
 from spikecli.models.batch_norm import BatchNorm
 from spikecli.neurons import Amplitude
@@ -43,7 +43,7 @@ def _copy(
             raise SettingError(
                 "start_from",
                 f"cannot be {of.given}: its {name} is {has}, and the network to train has one of shape "
-                f"{tuple(own[name].shape)}; take the same network and neuron, or train without --from",
+                f"{tuple(own[name].shape)}; take the same network and neuron, or train without {named('start_from')}",
             )
         own[name].copy_(found[name])
 
