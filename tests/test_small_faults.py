@@ -130,3 +130,21 @@ def test_messages_say_what_to_do(cli: Callable, tmp_path: Path) -> None:
     assert "found --show spikes, which cannot show events; wanted --show clip, or no --show" in shown.err
     package = Path(sys.modules["spikecli"].__file__ or "").parent
     assert not [path for path in package.rglob("*.py") if "fetch the file again" in path.read_text()]
+
+
+def test_a_missing_file_is_missing_and_not_broken(cli: Callable, tmp_path: Path) -> None:
+    good, gone = tmp_path / "good.npz", tmp_path / "gone.npz"
+    np.savez(good, x=[1, 2], y=[1, 2], t=[0, 9], p=[0, 1])
+    seen = cli("view", good, gone, "--out", tmp_path / "a.png")
+    assert seen.code == 1 and seen.err.strip() == f"error: found no file {gone}; check the path"  # before any reading
+    named = cli("predict", tmp_path / "nowhere")
+    assert named.code == 1 and f"found no checkpoint, file or folder {tmp_path / 'nowhere'}" in named.err
+
+
+def test_a_bad_file_of_several_names_the_way_past_it(cli: Callable, tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    np.save(tmp_path / "cloud.npy", np.random.default_rng(0).normal(size=(64, 3)))
+    several = cli("predict", tmp_path, "-T", 1)
+    assert several.code == 1 and "holds 'dog' where a number was wanted" in several.err and "--skip-bad" in several.err
+    alone = cli("predict", tmp_path / "classes.txt", "-T", 1)
+    assert alone.code == 1 and "--skip-bad" not in alone.err

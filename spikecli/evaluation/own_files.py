@@ -68,7 +68,7 @@ def answer_files(trained: Trained, sources: Sequence[str], asked: PredictOptions
                 inputs.append(known.pop(source) if source in known else _input(trained, source, again))
             except SpikeError as problem:
                 if not asked.skip_bad:
-                    raise
+                    raise _advised(problem, sources) from None
                 problems[source] = str(problem)
         found = iter(_answers(trained, [one for one in part if one not in problems], inputs, asked))
         for source in part:
@@ -80,11 +80,19 @@ def _look_first(trained: Trained, sources: Sequence[str], asked: PredictOptions)
     known: dict[str, np.ndarray] = {}
     room = _KEPT
     for source in sources:
-        found = _input(trained, source, asked)
+        try:
+            found = _input(trained, source, asked)
+        except SpikeError as problem:
+            raise _advised(problem, sources) from None
         room -= found.nbytes
         if room >= 0:
             known[source] = found
     return known
+
+
+def _advised(problem: SpikeError, sources: Sequence[str]) -> SpikeError:
+    """Return an error that names, where there are other files, the option that goes on past a bad one."""
+    return problem if len(sources) == 1 else SpikeError(f"{problem}; or go on past such files with --skip-bad")
 
 
 def is_sample(source: str) -> bool:

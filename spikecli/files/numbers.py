@@ -15,6 +15,17 @@ BLOCK = 4 << 20  # bytes of text that are parsed at once, so that no whole file 
 _SPACE = b" \t\n\r\v\f"
 
 
+def plain_lines(data: bytes) -> bytes:
+    """Return the bytes of a text file in UTF-8 with line feeds, without a byte-order mark.
+
+    Raise UnicodeDecodeError if it claims to be UTF-16 and is not.
+    """
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        data = data.decode("utf-16").encode()
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in data else data
+
+
 def numbers(path: Path, text: bytes) -> np.ndarray:
     """Return the numbers of white-space separated `text`, float64 (n,); raise SpikeError if a word is no number."""
     with warnings.catch_warnings():
@@ -23,7 +34,8 @@ def numbers(path: Path, text: bytes) -> np.ndarray:
             return np.fromstring(text, dtype=np.float64, sep=" ")
         except (DeprecationWarning, ValueError):
             bad = next((word for word in text.split() if not _is_number(word)), b"a control character")
-            raise SpikeError(f"{path} holds {bad[:20]!r} where a number was wanted; write the file again") from None
+            found = bad[:20].decode("utf-8", "replace")
+            raise SpikeError(f"{path} holds {found!r} where a number was wanted; write the file again") from None
 
 
 def number_table(path: Path, text: bytes, start: int, rows: int, width: int, wanted: Sequence[int]) -> np.ndarray:

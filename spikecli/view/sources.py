@@ -33,6 +33,8 @@ def kind_of(source: str, data_dir: Path = Path("data")) -> str:
     dataset = source.split(":")[0]
     names = known_names(data_dir)
     found = find_facts(dataset, data_dir).kind if dataset in names else kind_of_file(Path(source), viewable())
+    if found and dataset not in names and not Path(source).is_file():
+        raise SpikeError(f"found no file {source}; check the path")
     if found in viewable():
         return str(found)
     if source.count(":") == 2 and dataset not in names:

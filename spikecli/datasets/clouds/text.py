@@ -11,7 +11,7 @@ import numpy as np
 from spikecli.datasets.clouds.columns import checked_cloud, choose_columns, name_columns, refuse_events
 from spikecli.datasets.clouds.geometry import Cloud
 from spikecli.errors import SpikeError
-from spikecli.files.numbers import blocks, numbers
+from spikecli.files.numbers import blocks, numbers, plain_lines
 
 _COMMENTS = (b"#", b"//", b"%", b"!")
 _HEAD = 50  # lines from which the separator is guessed
@@ -33,10 +33,7 @@ class _Head:
 
 def read_text(path: Path, data: bytes) -> Cloud:
     """Return the points of a text file, x y z first or named in a header; raise SpikeError if a line is no point."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        data = data.decode("utf-16").encode()
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = plain_lines(data)
     head = _read_head(path, data)
     table = _read_body(path, data, head)
     refuse_events(path, table)

@@ -47,6 +47,8 @@ def read_npz(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
 
             return _from_keys(path, set(members), load, options)
     except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno:  # not to be opened, which says nothing of its contents
+            raise
         broken(path, f"no plain arrays ({reason_of(error)})", "arrays of numbers saved by numpy, without objects")
 
 

@@ -12,11 +12,6 @@ _ROW, _PIXEL, _BASE, _VECTOR_12, _VECTOR_8, _LOW, _HIGH = 0, 2, 3, 4, 5, 6, 8
 _AT_ONCE = 1 << 17  # words, so that what one step leaves is still near for the next
 _TURN = 1 << 24  # µs after which the clock of 24 bits begins again
 
-_BITS = (np.arange(1 << 12)[:, None] >> np.arange(12)) & 1  # of each 12-bit mask
-_COUNT = _BITS.sum(axis=1).astype(np.uint8)
-_FIRST = np.concatenate([[0], np.cumsum(_COUNT.astype(np.int32))]).astype(np.int32)
-_PLACES = np.nonzero(_BITS)[1].astype(np.uint16)  # of the set bits, mask after mask
-
 
 @dataclass
 class _State:
@@ -47,25 +42,29 @@ def _decode(words: np.ndarray, state: _State) -> _Part:
     y = _last(kinds == _ROW, values & 0x7FF, places, state.row)
     state.row = int(_final(kinds == _ROW, values & 0x7FF, state.row))
     t = _times(kinds, values, places, state)
-    x = value & 0x7FF
-    p = (value >> 11).astype(np.uint8)
+    x, p, mask = value & 0x7FF, value >> 11, np.ones(len(places), np.uint16)
     vectors = np.flatnonzero(kind != _PIXEL)
     first, polarity = _bases(kinds, values, places[vectors], state)
     if len(vectors):
-        mask = np.where(kind[vectors] == _VECTOR_12, value[vectors], value[vectors] & 0xFF)
-        x, y, t, p = _expanded(x, y, t, p, vectors, mask, first, polarity)
+        x[vectors], p[vectors] = first, polarity
+        mask[vectors] = np.where(kind[vectors] == _VECTOR_12, value[vectors], value[vectors] & 0xFF)
+        x, y, t, p = _expanded(x, y, t, p, mask)
+    p = p.astype(np.uint8)
     if len(t) and t[0] < 0:
         known = t >= 0
         x, y, t, p = x[known], y[known], t[known], p[known]
     return x, y, t, p
 
 
+def _count(which: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return how many words `which` are ahead of each of `places`."""
+    return np.cumsum(which, dtype=np.int32)[places]
+
+
 def _last(which: np.ndarray, values: np.ndarray, places: np.ndarray, before: int) -> np.ndarray:
     """Return the value of the last word `which` ahead of each of `places`, or `before` if there is none."""
-    marks = np.flatnonzero(which)
-    ends = np.append(np.searchsorted(places, marks), len(places))
-    found = np.concatenate([np.array([before], values.dtype), values[marks]])
-    return np.repeat(found, np.diff(ends, prepend=0))
+    found = np.concatenate([np.array([before], values.dtype), values[which]])
+    return np.asarray(found[_count(which, places)])
 
 
 def _final(which: np.ndarray, values: np.ndarray, before: int) -> int:
@@ -75,7 +74,8 @@ def _final(which: np.ndarray, values: np.ndarray, before: int) -> int:
 
 def _times(kinds: np.ndarray, values: np.ndarray, places: np.ndarray, state: _State) -> np.ndarray:
     """Return the time in µs at each of `places`: a word of upper bits sets the lower ones to 0 until theirs comes."""
-    marks = np.flatnonzero((kinds == _LOW) | (kinds == _HIGH))
+    which = (kinds == _LOW) | (kinds == _HIGH)
+    marks = np.flatnonzero(which)
     if not len(marks):
         return np.full(len(places), state.time, np.int64)
     upper = kinds[marks] == _HIGH
@@ -89,43 +89,28 @@ def _times(kinds: np.ndarray, values: np.ndarray, places: np.ndarray, state: _St
     time[high < 0] = -1
     state.high, before = int(high[-1]), state.time
     state.time = int(time[-1])
-    ends = np.append(np.searchsorted(places, marks), len(places))
-    return np.repeat(np.concatenate([[before], time]), np.diff(ends, prepend=0))
+    return np.asarray(np.concatenate([[before], time])[_count(which, places)])
 
 
 def _bases(kinds: np.ndarray, values: np.ndarray, vectors: np.ndarray, state: _State) -> tuple[np.ndarray, np.ndarray]:
     """Return first pixel and polarity of each vector: the base word's, moved on by the vectors since."""
-    marks = np.flatnonzero(kinds == _BASE)
-    widths = np.where(kinds[vectors] == _VECTOR_12, 12, 8)
-    moved = np.concatenate([[0], np.cumsum(widths)])
-    starts = np.searchsorted(vectors, marks)
-    counts = np.diff(np.append(starts, len(vectors)), prepend=0)
-    base = np.concatenate([[state.base], values[marks]]).astype(np.int64)
-    since = moved[np.concatenate([[0], starts])]
-    pixel = np.repeat((base & 0x7FF) - since, counts) + moved[:-1]
-    polarity = np.repeat((base >> 11).astype(np.uint8), counts)
+    which = kinds == _BASE
+    widths = np.where(kinds[vectors] == _VECTOR_12, np.int32(12), np.int32(8))
+    moved = np.concatenate([np.zeros(1, np.int32), np.cumsum(widths, dtype=np.int32)])
+    number = _count(which, vectors)
+    base = np.concatenate([np.array([state.base]), values[which]]).astype(np.int32)
+    since = moved[np.searchsorted(number, np.arange(len(base)))]  # what vectors before the base word have moved
+    pixel = ((base & 0x7FF) - since)[number] + moved[:-1]
+    polarity = (base >> 11).astype(np.uint8)[number]
     state.base = int(base[-1] & 0x800) | int((base[-1] & 0x7FF) + moved[-1] - since[-1]) & 0x7FF
     return pixel, polarity
 
 
-def _expanded(
-    x: np.ndarray,
-    y: np.ndarray,
-    t: np.ndarray,
-    p: np.ndarray,
-    vectors: np.ndarray,
-    mask: np.ndarray,
-    first: np.ndarray,
-    polarity: np.ndarray,
-) -> _Part:
-    """Return the columns with each vector replaced by its events, one for each bit of its mask."""
-    counts = np.ones(len(x), np.int32)
-    counts[vectors] = _COUNT[mask]
-    start = np.full(len(x), _FIRST[1], np.int32)  # of each word's places; a single event has those of the mask 1
-    start[vectors] = _FIRST[mask]
-    x, p = x.copy(), p.copy()
-    x[vectors], p[vectors] = first, polarity
-    start -= np.cumsum(counts, dtype=np.int32) - counts
-    word = np.repeat(np.arange(len(x), dtype=np.int32), counts)
-    x = x[word] + _PLACES[start[word] + np.arange(len(word), dtype=np.int32)]
-    return x, y[word], t[word], p[word]
+def _expanded(x: np.ndarray, y: np.ndarray, t: np.ndarray, p: np.ndarray, mask: np.ndarray) -> _Part:
+    """Return the columns with each word replaced by its events, one for each bit of its mask (N,) uint16."""
+    lit = np.flatnonzero(np.unpackbits(mask.astype("<u2").view(np.uint8), bitorder="little").view(bool))
+    word = lit >> 4
+    # One word for x, y and p, as taking from a column costs more than taking it apart.
+    packed = (x.astype(np.uint32) | y.astype(np.uint32) << 16 | p.astype(np.uint32) << 31)[word]
+    x = (packed & 0xFFFF).astype(np.uint16) + (lit & 15).astype(np.uint16)
+    return x, (packed >> 16 & 0x7FF).astype(np.uint16), t[word], (packed >> 31).astype(np.uint8)

@@ -36,6 +36,8 @@ def columns_of_table(path: Path, table: np.ndarray, options: ReadOptions) -> Col
 
     Raise SpikeError if the table has not four columns, or its values fit no order.
     """
+    if table.ndim == 2 and table.shape[0] == 4 != table.shape[1]:  # a row each for x, y, t and p
+        table = table.T
     if table.ndim != 2 or table.shape[1] != 4:
         raise SpikeError(
             f"{path} has an array of shape {table.shape}; wanted events: fields x, y, t, p or four columns; "

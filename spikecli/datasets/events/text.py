@@ -10,9 +10,11 @@ from spikecli.datasets.events.columns import Columns, Size, sensor_of
 from spikecli.datasets.events.tables import checked_columns, columns_by_name, columns_of_table
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
-from spikecli.files.numbers import numbers
+from spikecli.files.numbers import numbers, plain_lines
 
-_SEPARATORS = bytes.maketrans(b",;\t", b"   ")
+_SEPARATORS = bytes.maketrans(b",;\t\"'", b"     ")
+_DECIMAL_COMMA = re.compile(rb"[-+]?\d+,\d+([eE][-+]?\d+)?")
+_WORDS = {b"true": b"1", b"on": b"1", b"false": b"0", b"off": b"0"}  # polarities as words
 _COMMENTS = (b"#", b"%", b"//")
 _LONGEST_HEAD = 200  # lines before the first event
 
@@ -30,13 +32,12 @@ def read_text(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     """Return the events of a text file, separated by spaces, tabs, commas or semicolons.
 
     Before them may come comments, the names of the columns, and a line with width and height of the sensor. A fifth
-    column, as v2e adds one, is not read. Raise SpikeError if lines differ or a word is no number.
+    column, as v2e adds one, is not read. Numbers may have a decimal comma between semicolons or tabs. Raise SpikeError
+    if lines differ or a word is no number.
     """
-    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    data = _with_points(plain_lines(path.read_bytes()))
     head = _head(path, data)
-    body = data[head.start :].translate(_SEPARATORS)
-    for word, digit in ((b"True", b"1"), (b"False", b"0")):
-        body = body.replace(word, digit)
+    body = _numbers_alone(data[head.start :]).translate(_SEPARATORS)
     values = numbers(path, body)
     if values.size % head.width or values.size // head.width != _lines(body):
         raise SpikeError(
@@ -51,6 +52,26 @@ def read_text(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     else:
         columns = columns_of_table(path, table[:, :4], options)
     return columns._replace(size=head.size)
+
+
+def _with_points(data: bytes) -> bytes:
+    """Return text with decimal points if it has decimal commas: numbers of fractions between semicolons or tabs."""
+    line = next((one for one in data[:16_384].split(b"\n") if re.match(rb"\s*[-+]?\d", one)), b"")
+    mark = b";" if b";" in line else b"\t"
+    parts = [part.strip() for part in line.split(mark)]
+    found = len(parts) >= 4 and any(_DECIMAL_COMMA.fullmatch(part) for part in parts)
+    return data.replace(b",", b".") if found and b"." not in line else data
+
+
+def _numbers_alone(body: bytes) -> bytes:
+    """Return lines of numbers without the comments between them, polarities as digits."""
+    if any(mark in body for mark in _COMMENTS):
+        body = b"\n".join(line for line in body.split(b"\n") if not line.lstrip().startswith(_COMMENTS))
+    first = body[:64].split(b"\n")[0].lower()
+    if re.search(rb"[a-df-z]", first):  # words, not only exponents
+        pattern = re.compile(rb"\b(true|false|on|off)\b", re.IGNORECASE)
+        body = pattern.sub(lambda found: _WORDS[found[0].lower()], body)
+    return body
 
 
 def _head(path: Path, data: bytes) -> _Head:
@@ -71,7 +92,7 @@ def _head(path: Path, data: bytes) -> _Head:
                 break
         elif words:
             comment = line.startswith(_COMMENTS)
-            found = re.findall(r"\w+", line.decode("utf-8", "replace"))
+            found = _names(line.decode("utf-8", "replace"))
             names = names if comment and len(columns_by_name(tuple(found))) < 4 else tuple(found)
         start = end + 1
         if start > len(data):
@@ -83,8 +104,14 @@ def _head(path: Path, data: bytes) -> _Head:
     )
 
 
+def _names(line: str) -> list[str]:
+    """Return the names of columns in a line; the first is empty where a table has its numbers of rows without one."""
+    found = re.findall(r"\w+", line)
+    return ["", *found] if re.match(r"\s*(\"\")?[,;\t]", line) else found
+
+
 def _is_value(word: bytes) -> bool:
-    if word in (b"True", b"False"):
+    if word.lower() in _WORDS:
         return True
     try:
         float(word)

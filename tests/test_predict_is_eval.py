@@ -1,0 +1,96 @@
+"""`predict` sees what `eval` saw: samples of the test split, written as files, get the probabilities of its logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from event_bytes import aedat4_bytes, bin_bytes, dat_bytes, structured, write
+from event_runs import prepared, settings
+
+from spikecli.datasets.events.split import load_events
+from spikecli.datasets.images.prepare import load_images
+from spikecli.evaluation.evaluate import probabilities, samples_for
+from spikecli.training.train import opened
+from spikecli.weights.trained import Trained
+
+Cli = Callable[..., Any]
+
+
+def same(cli: Cli, run: Path, data: Path, files: list[Path], chosen: list[int], timesteps: int = 4) -> None:
+    """Assert that `predict` gives files, of the test samples `chosen`, the probabilities of `eval` to 1e-6."""
+    trained = Trained.open(run)
+    inputs = samples_for(trained, data).inputs(timesteps, np.array(chosen))
+    seen = probabilities(trained, inputs, timesteps)[-1]
+    assert np.ptp(seen, axis=0).max() > 1e-3  # or any answer would do
+    said = cli("predict", run, *files, "--top", 99, "--json", "-T", timesteps)
+    assert said.code == 0, said.err
+    for row, answer in zip(seen, said.document, strict=True):
+        shares = {guess["class"]: guess["probability"] for guess in answer["predictions"]}
+        np.testing.assert_allclose([shares[name] for name in trained.classnames], row, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def spotted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A data folder with small recordings prepared as nmnist, and a run on them."""
+    folder = tmp_path_factory.mktemp("spots")
+    data = prepared(folder)
+    with opened(settings(epochs=1), data, folder / "run", False, "cpu") as trainer:
+        list(trainer.epochs(lambda *_: None))
+    return data, folder / "run"
+
+
+def test_recordings_in_any_format(cli: Cli, spotted: tuple[Path, Path], tmp_path: Path) -> None:
+    """Formats without a sensor get that of the data set, so that frames are of the same pixels."""
+    data, run = spotted
+    split = load_events(data, "nmnist", "test")
+    files, chosen = [], []
+    for index in range(0, len(split), 7):
+        events = [tuple(map(int, row)) for row in split.recording(index).events[["x", "y", "t", "p"]].tolist()]
+        table = np.array(events, np.int64)
+        base = tmp_path / f"{index:03d}"
+        files += [
+            write(base.with_suffix(".bin"), bin_bytes(events)),
+            write(base.with_suffix(".dat"), dat_bytes(events, "% Data file\n% Version 2\n")),
+            base.with_suffix(".npy"),
+            base.with_suffix(".npz"),
+            base.with_suffix(".csv"),
+        ]
+        np.save(files[-3], table)
+        np.savez(files[-2], events=structured(events))
+        rows = "\n".join(f"{t / 1e6:.6f},{x},{y},{p}" for x, y, t, p in events)
+        files[-1].write_text(f"t,x,y,p\n{rows}\n")
+        chosen += [index] * 5
+    same(cli, run, data, files, chosen)
+    same(cli, run, data, files[::6], chosen[::6], timesteps=1)
+    # A file that names a larger sensor is another recording, and a note says so.
+    larger = write(tmp_path / "larger.aedat4", aedat4_bytes(events))
+    noted = cli("predict", run, larger, "--json").document[0]["notes"]
+    assert any("trained on 34 x 34" in note for note in noted)
+
+
+def test_pictures_as_prepared_and_as_found(cli: Cli, tmp_path: Path) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(1)
+    for name, shade in (("leaf", 80), ("bark", 160)):
+        for number in range(6):
+            path = tmp_path / "from" / ("test" if number > 3 else "train") / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture = np.clip(rng.normal(shade, 40, (20, 30, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(picture).save(path)
+    place = ("--data-dir", tmp_path / "data")
+    assert cli("data", "prepare", "trees", "--from", tmp_path / "from", *place, "--quiet").code == 0
+    run = tmp_path / "run"
+    asked = ("train", "trees", "--paper", "ann", "--epochs", 1, "--width", 0.1, "--batch-size", 4, "--out", run)
+    assert cli(*asked, *place, "--quiet").code == 0
+    split = load_images(tmp_path / "data", "trees", "test")
+    files = []
+    for index, image in enumerate(split.images):
+        files.append(tmp_path / f"{index}.png")
+        Image.fromarray(image.transpose(1, 2, 0)).save(files[-1])
+    same(cli, run, tmp_path / "data", files, list(range(len(files))))
+    same(cli, run, tmp_path / "data", sorted((tmp_path / "from" / "test").rglob("*.png")), list(range(len(files))))
