@@ -200,7 +200,7 @@ def _report(facts: CloudFacts, place: Path, key: str, entry: Entry, reused: bool
         "samples": samples,
         "official": samples == dict(facts.sizes),
         "whole_set": dict(facts.sizes),
-        "layout": entry["layout"],
+        "layout": entry.get("layout"),
         "settings": entry["settings"],
         "skipped": entry["skipped"],
         "bad": len(entry["skipped"]),
