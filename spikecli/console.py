@@ -8,11 +8,13 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+LIVE_ROWS = 12  # of a table that stays in place
 
 
 class Advance(Protocol):
@@ -48,6 +50,36 @@ class Console:
         """Print `value` as the one JSON document, with `--json` only; NaN and infinity become null."""
         if self.as_json:
             sys.stdout.write(json.dumps(_plain(value), indent=2, allow_nan=False) + "\n")
+
+    def json_line(self, value: Any) -> None:
+        """Print `value` as a line of JSON at once, with `--json` only: for streams, which have no last document."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(_plain(value), allow_nan=False) + "\n")
+            sys.stdout.flush()
+
+    @contextmanager
+    def live(self, columns: Sequence[str]) -> Iterator[Callable[[Sequence[str]], None]]:
+        """Yield a function that shows one more row: in a table that stays in place on a terminal, else as a line.
+
+        With `--json` nothing is shown.
+        """
+        from rich.live import Live
+        from rich.table import Table
+
+        rows: list[Sequence[str]] = []
+        if self.as_json or not self.out.is_terminal:
+            yield lambda row: self.say("  ".join(f"{name} {cell}" for name, cell in zip(columns, row, strict=True)))
+            return
+        with Live(console=self.out, refresh_per_second=10) as screen:
+
+            def show(row: Sequence[str]) -> None:
+                rows.append(row)
+                table = Table(*columns, header_style="bold")
+                for each in rows[-LIVE_ROWS:]:
+                    table.add_row(*each)
+                screen.update(table)
+
+            yield show
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:
         """Print a table on stdout, not with `--json`; numbers are aligned right."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 GROUND = {"errors", "progress", "settings", "files", "machine"}
-FLOWS = {"training", "evaluation", "weights", "neuroclip", "export", "speed", "view"}
+FLOWS = {"training", "evaluation", "weights", "neuroclip", "export", "live", "speed", "view"}
 # Whom each room may know beside itself; `cli`, `__main__` and `doctor` may know all.
 MAY_KNOW = {
     "errors": set(),
@@ -21,7 +21,8 @@ MAY_KNOW = {
     "evaluation": GROUND | {"neurons", "models", "datasets", "weights"},
     "training": GROUND | {"neurons", "models", "datasets", "weights", "evaluation"},
     "neuroclip": GROUND | {"neurons", "models", "datasets", "evaluation"},
-    "speed": GROUND | {"neurons", "models", "datasets", "weights", "training"},
+    "speed": GROUND | {"neurons", "models", "datasets", "weights", "training", "evaluation", "export"},
+    "live": GROUND | {"neurons", "models", "datasets", "weights", "evaluation", "neuroclip"},
     "export": GROUND | {"neurons", "models", "datasets", "weights", "evaluation", "neuroclip"},
     "view": GROUND | {"neurons", "models", "datasets", "weights", "evaluation", "neuroclip"},
     "plugins": {"settings", "errors"},

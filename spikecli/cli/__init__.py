@@ -28,6 +28,7 @@ from spikecli.cli import (
     reparameterize,
     train,
     view,
+    watch,
     zeroshot,
 )
 from spikecli.cli.options.fields import refreshed
@@ -88,6 +89,7 @@ app.command()(ablate.ablate)
 app.command()(zeroshot.zeroshot)
 app.command()(fewshot.fewshot)
 app.command()(view.view)
+app.command()(watch.watch)
 app.command()(papers.papers)
 app.command()(reparameterize.reparameterize)
 app.command()(export.export)

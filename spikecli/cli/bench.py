@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spikecli.cli.options import common as options
-from spikecli.cli.options.evaluation import parse_steps
+from spikecli.cli.options.evaluation import parse_dial
+from spikecli.cli.shown.latency import show_latency
 from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
-from spikecli.errors import ChoiceError
+from spikecli.errors import ChoiceError, SpikeError
 from spikecli.settings.config import TrainConfig, validated
 from spikecli.settings.networks import PointNetConfig
 
@@ -20,9 +23,19 @@ if TYPE_CHECKING:
     from spikecli.speed.bench import BenchRow, DataPath
 
 PRECISIONS = ("fp32", "bf16")
+Run = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[RUN]", readable=False, help="A run folder, weights file or reference: latency of its own."
+    ),
+]
 BatchSize = Annotated[int, typer.Option(help="Clouds a step.")]
 Points = Annotated[int, typer.Option(help="Points a cloud.")]
-Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps, rows for each.")]
+Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps, rows for each; of a RUN also auto.")]
+Samples = Annotated[int, typer.Option(min=1, help="Of a RUN: samples of the test split for accuracy and energy.")]
+Figure = Annotated[
+    Path | None, typer.Option(readable=False, help="Of a RUN: a .png, .svg or .pdf of accuracy against milliseconds.")
+]
 Repeats = Annotated[int, typer.Option(min=1, help="Runs of each; medians are reported.")]
 Precision = Annotated[
     str,
@@ -33,6 +46,7 @@ Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads.", s
 
 
 def bench(
+    run: Run = None,
     batch_size: BatchSize = 24,
     points: Points = 1024,
     timesteps: Steps = "1,2,4",
@@ -40,6 +54,9 @@ def bench(
     precision: Precision = "auto",
     tnet: TNet = PointNetConfig().tnet,
     threads: Threads = None,
+    samples: Samples = 256,
+    figure: Figure = None,
+    data_dir: options.DataDir = options.DATA_DIR,
     device: options.Device = "auto",
     out: options.TableOut = None,
     as_json: options.AsJson = False,
@@ -48,17 +65,36 @@ def bench(
 ) -> None:
     """Time training and inference of the SNN and the ANN, and the matrix products alone that they cannot do without.
 
-    Example: spikecli bench --timesteps 1,4
+    With a RUN: milliseconds a sample at batch 1 and 32, in torch and in onnxruntime where it is installed.
+
+    Example: spikecli bench --timesteps 1,4, or spikecli bench reference --timesteps 1,2,4,auto --figure latency.png
     """
-    steps, named = tuple(parse_steps(timesteps)), parse_precisions(precision)
+    fixed, auto = parse_dial(timesteps)
+    console = Console(as_json, quiet)
+    if run is not None:
+        asked = (tuple(fixed), auto), (repeats, samples), (threads, device)
+        show_latency(console, run, *asked, data_dir, figure, out)
+        return
+    if auto or figure is not None:
+        raise SpikeError("found auto or --figure without a RUN; name one: spikecli bench reference --timesteps 1,auto")
+    named = parse_precisions(precision)
     validated(PointNetConfig, {"tnet": tnet})
     validated(TrainConfig, {"batch_size": batch_size, "points": points})
-    console = Console(as_json, quiet)
-    from dataclasses import asdict
+    _bench_own(console, (batch_size, points, tuple(fixed), named, repeats, tnet), threads, device, out)
 
+
+def _bench_own(
+    console: Console,
+    asked: tuple[int, int, tuple[int, ...], tuple[str, ...], int, str],
+    threads: int | None,
+    device: str,
+    out: Path | None,
+) -> None:
+    """Measure PointNets with fresh weights and show the table; `asked` are the fields of a plan but its device."""
     from spikecli.machine.device import choose_device
     from spikecli.speed import bench as flow
 
+    batch_size, points, steps, named, repeats, tnet = asked
     place = choose_device(device)
     plan = flow.BenchPlan(batch_size, points, steps, named or flow.worthwhile(place), repeats, tnet, place)
     with flow.limited_to(threads) as used, console.progress("measuring", total=plan.rounds, unit="runs") as advance:
@@ -73,8 +109,6 @@ def bench(
 
 def table_of(rows: Sequence[BenchRow], title: str, repeats: int) -> ResultTable:
     """Return the table of the rows that were measured."""
-    from dataclasses import asdict
-
     from spikecli.files.tables import ResultTable
 
     return ResultTable(
