@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from spikecli.datasets.events.digits import CLIP_IMAGES, RECORDED, digit_pictures
+from spikecli.errors import SpikeError
+from spikecli.models import mini
 from spikecli.models.clip import load_clip
 from spikecli.models.mini import DigitPictures, MiniRecipe, ensure_mini, mini_source, picture_accuracy
 from spikecli.models.mini_lessons import NAMES, Variation, caption, plain_pictures
 from spikecli.neuroclip.backbone import open_backbone
+from spikecli.neuroclip.learned import demand_learned, never_learned
 from spikecli.progress import Progress
 
 TINY = MiniRecipe(steps=2, batch_size=8, caption_steps=1, warmup=1)
@@ -75,13 +78,40 @@ def test_training_is_repeatable_kept_and_keyed_by_its_recipe(tmp_path: Path) -> 
     assert mini_source(tmp_path, pictures(RECORDED), TINY).path != source.path
 
 
-def test_an_interrupted_training_leaves_no_weights(tmp_path: Path) -> None:
+def test_a_stopped_training_leaves_no_weights_and_goes_on_to_the_same(tmp_path: Path) -> None:
     def stop(step: int, total: int) -> None:
-        raise KeyboardInterrupt
+        if step == 2:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ensure_mini(tmp_path, pictures(), TINY, stop)
-    assert [path.name for path in (tmp_path / "clip").iterdir() if path.name != ".lock"] == []
+        ensure_mini(tmp_path / "stopped", pictures(), TINY, stop)
+    left = [path.suffix for path in (tmp_path / "stopped" / "clip").iterdir() if path.name != ".lock"]
+    assert left == [".stopped"]
+    steps: list[int] = []
+    on, trained = ensure_mini(tmp_path / "stopped", pictures(), TINY, lambda step, total: steps.append(step))
+    whole, _ = ensure_mini(tmp_path / "whole", pictures(), TINY, nothing)
+    assert trained and steps == [3] and on.path.read_bytes() == whole.path.read_bytes()
+    assert not on.path.with_suffix(".stopped").exists()
+
+
+def test_the_weights_that_ship_know_digits_and_are_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = open_backbone(None, None, tmp_path, "cpu")
+    assert not any(tmp_path.iterdir()) and clip.weights.startswith("with the program")
+    assert picture_accuracy(clip, pictures(RECORDED)) > 0.97
+    source = mini.shipped_mini()
+    assert source is not None and 4e6 < source.path.stat().st_size < 10e6
+    (tmp_path / "model.safetensors").write_bytes(source.path.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(mini, "shipped_folders", lambda name: [tmp_path])
+    with pytest.raises(SpikeError, match="is damaged"):
+        open_backbone("mini", None, tmp_path, "cpu")
+
+
+def test_what_mini_never_learned() -> None:
+    names = ["seven", "the digit 3", "Zero", "seventy", "arm roll", "12"]
+    assert never_learned(None, None, names) == ["seventy", "arm roll", "12"]
+    assert never_learned("RN50", "openai", names) == [] and never_learned("mini", "mine.safetensors", names) == []
+    with pytest.raises(SpikeError, match="never saw seventy, arm roll, 12: its answer would mean nothing"):
+        demand_learned("mini", None, names)
 
 
 def test_a_short_training_learns_plain_digits(tmp_path: Path) -> None:

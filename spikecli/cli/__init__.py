@@ -23,6 +23,7 @@ from spikecli.cli import (
     eval,
     export,
     fewshot,
+    mini,
     papers,
     predict,
     reparameterize,
@@ -88,6 +89,7 @@ app.command()(calibrate.calibrate)
 app.command()(ablate.ablate)
 app.command()(zeroshot.zeroshot)
 app.command()(fewshot.fewshot)
+app.command()(mini.mini)
 app.command()(view.view)
 app.command()(watch.watch)
 app.command()(papers.papers)

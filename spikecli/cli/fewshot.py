@@ -19,6 +19,7 @@ from spikecli.settings.released import Fidelity
 
 if TYPE_CHECKING:
     from spikecli.neuroclip.features import Viewing
+    from spikecli.neuroclip.zeroshot import Question
 
 Recordings = Annotated[
     str, typer.Argument(help="A prepared data set of event recordings.", autocompletion=complete.datasets)
@@ -62,7 +63,7 @@ def fewshot(
         how, look = as_released(context, how), as_released(context, look)
     console = Console(output.as_json, output.quiet)
     fitting = Fitting(**how.settings())
-    question = zeroshot.ask_about(dataset, *zeroshot.read_words(words.classes, words.templates), look.data_dir)
+    question = _asked(console, dataset, look, words)
     viewing = _viewing(dataset, look)
     with phases(console) as progress:
         train, test = (zeroshot.open_split(look.data_dir, dataset, split, progress) for split in ("train", "test"))
@@ -73,6 +74,17 @@ def fewshot(
     if out is not None:
         flow.save_adapter(out, done[0], task, look.clip, look.weights)
     _show(console, flow.summary(task, done, shots, seed, perf_counter() - begin), out)
+
+
+def _asked(console: Console, dataset: str, look: clip_options.ClipOptions, words: clip_options.Prompts) -> Question:
+    """Return the question to CLIP; warn of class names that it is known never to have learned."""
+    from spikecli.neuroclip.learned import never_learned, said_of
+    from spikecli.neuroclip.zeroshot import ask_about, read_words
+
+    question = ask_about(dataset, *read_words(words.classes, words.templates), look.data_dir)
+    if names := never_learned(look.clip, look.weights, question.classnames):
+        console.warn(f"{said_of(names)}; the adapter learns them from its shots alone")
+    return question
 
 
 def _viewing(dataset: str, look: clip_options.ClipOptions) -> Viewing:

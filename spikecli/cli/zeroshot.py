@@ -57,7 +57,7 @@ def zeroshot(
 ) -> None:
     """Classify event recordings with CLIP, without any training on events; by default `mini` on `digits`.
 
-    Example: spikecli zeroshot gesture_1.bin --classes "hand clap,drums"
+    Example: spikecli zeroshot 7.bin --classes zero,seven
     """
     from spikecli.neuroclip import zeroshot as flow
     from spikecli.neuroclip.backbone import open_backbone
@@ -66,7 +66,7 @@ def zeroshot(
     console = Console(output.as_json, output.quiet)
     how = reading.options(heard := FileNotes(console))
     battery = _battery(dataset := _dataset(names := sources or ["digits"], look.data_dir), damage)
-    question, viewing = _asked(words, dataset, names, look.data_dir, skip_bad), _viewing(look, dataset)
+    question, viewing = _asked(words, dataset, names, look, skip_bad), _viewing(look, dataset)
     if dataset is None:
         shown = FileOptions(top, skip_bad, heard)
         _name_files(console, look, [Path(name) for name in names], question, viewing, how, shown)
@@ -105,9 +105,11 @@ def _name_files(
     """Show what CLIP says of files, all of which are looked at first: making the model may take minutes."""
     from spikecli.neuroclip.backbone import open_backbone
     from spikecli.neuroclip.features import readable
+    from spikecli.neuroclip.learned import demand_learned
     from spikecli.neuroclip.zeroshot import classify_files
 
     good, bad = readable(files, look.timesteps, how, shown.skip_bad)
+    demand_learned(look.clip, look.weights, question.classnames)
     with phases(console) as progress:
         model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, progress)
         console.note(model.description)
@@ -124,12 +126,18 @@ def _dataset(names: list[str], data_dir: Path) -> str | None:
 
 
 def _asked(
-    words: clip_options.Prompts, dataset: str | None, names: list[str], data_dir: Path, skip_bad: bool
+    words: clip_options.Prompts, dataset: str | None, names: list[str], look: clip_options.ClipOptions, skip_bad: bool
 ) -> Question:
+    """Return the question to CLIP; raise SpikeError if it is known that it never learned the data set's classes."""
+    from spikecli.neuroclip.learned import demand_learned
     from spikecli.neuroclip.zeroshot import ask_about, ask_of_files, read_words
 
     spoken = read_words(words.classes, words.templates)
-    return ask_about(dataset, *spoken, data_dir) if dataset else ask_of_files(names, *spoken, lost=skip_bad)
+    if dataset is None:
+        return ask_of_files(names, *spoken, lost=skip_bad)
+    question = ask_about(dataset, *spoken, look.data_dir)
+    demand_learned(look.clip, look.weights, question.classnames)
+    return question
 
 
 def _viewing(look: clip_options.ClipOptions, dataset: str | None) -> Viewing:

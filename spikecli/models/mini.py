@@ -14,15 +14,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from spikecli.errors import SpikeError
 from spikecli.files import tensors
 from spikecli.files.atomic import sole_writer
+from spikecli.files.gate import file_hash
+from spikecli.files.shipped import shipped_folders
 from spikecli.models.clip import MINI_CONFIG, ClipModel, build, import_open_clip
 from spikecli.models.clip_weights import Source
 from spikecli.models.mini_lessons import NAMES, Variation, caption, plain_pictures
+from spikecli.models.mini_state import SAVED_EVERY, MiniState
 
 _CLASSES = len(NAMES)
 _CONFIG = json.loads(MINI_CONFIG.read_text(encoding="utf-8"))
 _START_TEMPERATURE = 14.0
+SHIPPED_SUM = "7380ce02dbb0d99a180340379e6ba64e5aeee548aba58139f44b8413deec029e"  # sha256 of the weights that ship
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,21 @@ def mini_source(data_dir: Path, pictures: DigitPictures, recipe: MiniRecipe) -> 
     return Source("mini", data_dir / "clip" / f"mini-{key}.safetensors", "trained here on pictures of digits")
 
 
+def shipped_mini() -> Source | None:
+    """Return the place of the weights that come with the program, None if they are not installed.
+
+    Raise SpikeError if the file is not the one that was shipped.
+    """
+    path = next((folder / "model.safetensors" for folder in shipped_folders("mini") if folder.is_dir()), None)
+    if path is None or not path.is_file():
+        return None
+    if (found := file_hash(path)) != SHIPPED_SUM:
+        raise SpikeError(
+            f"{path} is damaged: found sha256 {found[:12]}…, wanted {SHIPPED_SUM[:12]}…; install spikecli again"
+        )
+    return Source("mini", path, "with the program, trained on pictures of digits")
+
+
 def ensure_mini(
     data_dir: Path, pictures: DigitPictures, recipe: MiniRecipe, on_step: Callable[[int, int], None]
 ) -> tuple[Source, bool]:
@@ -76,13 +96,17 @@ def ensure_mini(
     with sole_writer(source.path.parent, "training mini", wait=True):
         if source.path.is_file():  # trained by the process we waited for
             return source, False
-        module = train_mini(pictures, recipe, on_step)
+        module = train_mini(pictures, recipe, on_step, stopped := source.path.with_suffix(".stopped"))
         tensors.write(source.path, module.state_dict(), {"recipe": json.dumps(asdict(recipe))})
+        stopped.unlink(missing_ok=True)
     return source, True
 
 
-def train_mini(pictures: DigitPictures, recipe: MiniRecipe, on_step: Callable[[int, int], None]) -> Any:
-    """Return `mini` trained on `pictures`, the same for the same recipe on the same machine."""
+def train_mini(pictures: DigitPictures, recipe: MiniRecipe, on_step: Callable[[int, int], None], stopped: Path) -> Any:
+    """Return `mini` trained on `pictures`, the same for the same recipe on the same machine.
+
+    A training that is interrupted is kept in the file `stopped`, from which the next call goes on.
+    """
     generator = torch.Generator().manual_seed(recipe.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
@@ -92,7 +116,8 @@ def train_mini(pictures: DigitPictures, recipe: MiniRecipe, on_step: Callable[[i
     lesson = _Lesson(module, tokenizer, pictures, recipe, generator)
     optimizer = torch.optim.AdamW(_groups(module, recipe), lr=recipe.lr, betas=(0.9, 0.98), fused=True)
     total = recipe.caption_steps + recipe.steps
-    for step in range(total):
+    state = MiniState(module, optimizer, generator)
+    for step in range(state.load(stopped) if stopped.is_file() else 0, total):
         position = step - recipe.caption_steps
         for group in optimizer.param_groups:
             group["lr"] = recipe.lr * _rate(position, recipe)
@@ -100,7 +125,13 @@ def train_mini(pictures: DigitPictures, recipe: MiniRecipe, on_step: Callable[[i
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        on_step(step + 1, total)
+        try:
+            on_step(step + 1, total)
+        except BaseException:  # Ctrl-C and the like: minutes of work are kept
+            state.save(stopped, step + 1)
+            raise
+        if (step + 1) % SAVED_EVERY == 0:
+            state.save(stopped, step + 1)
     module.eval()
     lesson.set_length()
     return module

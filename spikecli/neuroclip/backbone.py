@@ -14,7 +14,7 @@ from spikecli.files.remote import Remote
 from spikecli.machine.device import choose_device
 from spikecli.models.clip import ClipModel, find_weights, load_clip
 from spikecli.models.clip_weights import Source
-from spikecli.models.mini import DigitPictures, MiniRecipe, ensure_mini, picture_accuracy
+from spikecli.models.mini import DigitPictures, MiniRecipe, ensure_mini, mini_source, picture_accuracy, shipped_mini
 from spikecli.progress import Progress
 
 
@@ -25,22 +25,38 @@ def open_backbone(
     device: str = "auto",
     quick_gelu: bool | None = None,
     progress: Progress = Progress(),
-    recipe: MiniRecipe = MiniRecipe(),
+    recipe: MiniRecipe | None = None,
+    identity: str | None = None,
 ) -> ClipModel:
     """Return the CLIP of `clip` and `weights`, by default `mini`; raise SpikeError if it is not available.
 
-    `mini` is trained on first use, weights with a tag are fetched on first use, into DATA_DIR/clip.
+    `mini` comes with the program; with a `recipe` it is trained in DATA_DIR/clip, where weights with a tag are fetched
+    to. `identity` is that of the CLIP that is wanted, if known: a `mini` that was trained here before may have it.
     """
     where = choose_device(device)
     if weights is None and clip in (None, "mini"):
-        return _mini(data_dir, where, recipe, progress)
+        return _mini(data_dir, where, recipe, progress, identity)
     source = find_weights(clip, weights, data_dir)
     if not source.path.is_file() and source.urls:
         source = _fetched(source, progress)
     return load_clip(source, where, quick_gelu)
 
 
-def _mini(data_dir: Path, device: torch.device, recipe: MiniRecipe, progress: Progress) -> ClipModel:
+def _mini(
+    data_dir: Path, device: torch.device, recipe: MiniRecipe | None, progress: Progress, identity: str | None
+) -> ClipModel:
+    ships = shipped_mini() if recipe is None else None
+    if ships is None:
+        return train_here(data_dir, device, recipe or MiniRecipe(), progress)
+    clip = load_clip(ships, device)
+    before = mini_source(data_dir, _pictures(CLIP_IMAGES), MiniRecipe())
+    if identity not in (None, clip.identity) and before.path.is_file():
+        return load_clip(before, device)
+    return clip
+
+
+def train_here(data_dir: Path, device: torch.device, recipe: MiniRecipe, progress: Progress) -> ClipModel:
+    """Return `mini` as trained by `recipe` in DATA_DIR/clip, where a stopped training goes on."""
     told = 0
 
     def on_step(step: int, total: int) -> None:

@@ -195,7 +195,7 @@ def load_adapter(path: Path, data_dir: Path, device: str = "auto", progress: Pro
         fitting, viewing = Fitting(**words["fitting"]), Viewing(**words["viewing"])
         question = Question(tuple(words["classnames"]), tuple(words["templates"]))
         name, weights, quick_gelu, identity, dim = words["clip"]
-    clip = open_backbone(name, weights, data_dir, device, quick_gelu, progress)
+    clip = open_backbone(name, weights, data_dir, device, quick_gelu, identity=identity, progress=progress)
     if clip.identity != identity or clip.dim != dim:
         raise SpikeError(
             f"{path} was fitted to other weights than those of {clip.name} ({clip.weights}) that are here; fetch "

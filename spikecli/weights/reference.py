@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from spikecli.errors import SpikeError
+from spikecli.files.shipped import PLACES
 from spikecli.weights.run_folder import LAST
 
 NAME = "reference"  # what stands for the path of the first of them on the command line
 BY_SET = {"modelnet10": NAME, "modelnet40": f"{NAME}-modelnet40"}  # what stands for the path of each, by its classes
 
-_PLACES = (Path(__file__).parents[2], Path(sys.prefix) / "share" / "spikecli")  # a checkout, an installed wheel
+_PLACES = PLACES
 
 
 def _folders(name: str) -> list[Path]:

@@ -55,6 +55,8 @@ def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
 
     Raise SpikeError as `look_at_events` does, and unless `out` is a picture.
     """
+    from spikecli.neuroclip.learned import never_learned, said_of
+
     if look.suffix not in PICTURES:
         found = f"found {look.out}" if look.out else f"found no {named('out')}"
         endings = ", ".join(PICTURES)
@@ -66,7 +68,9 @@ def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
     sights = look_through_clip(look, takes, progress)
     _save(look, clip_figure(sights, THEMES[look.theme]))
     records = [{**record_of(sight.take), "predictions": predictions_of(sight)} for sight in sights]
-    return {"out": look.out, "sources": records}
+    names = never_learned(look.clip.clip, look.clip.weights, sights[0].classnames)
+    warnings = {"warnings": [f"{said_of(names)}: its answer means nothing"]} if names else {}
+    return {"out": look.out, "sources": records, **warnings}
 
 
 def _watching(advance: Advance) -> Progress:
