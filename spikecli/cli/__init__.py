@@ -27,6 +27,7 @@ from spikecli.cli import (
     papers,
     predict,
     reparameterize,
+    simulate,
     train,
     view,
     watch,
@@ -80,6 +81,7 @@ def _root(
         say_first_steps(console.Console())
 
 
+data.data_app.command("simulate")(simulate.simulate)
 app.add_typer(data.data_app, name="data")
 app.add_typer(config.config_app, name="config")
 app.command(cls=train.TrainCommand)(train.train)

@@ -1,0 +1,92 @@
+"""`spikecli data simulate`: events of a video or of a folder of pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import typer
+
+from spikecli.cli.options import common as options
+from spikecli.cli.options.groups import with_groups
+from spikecli.console import Console
+from spikecli.errors import SpikeError
+
+Source = Annotated[
+    Path, typer.Argument(metavar="VIDEO|FOLDER", readable=False, help="A video, a GIF, or a folder of pictures.")
+]
+Out = Annotated[Path, typer.Option(readable=False, help="The .npz to write, which every command here reads.")]
+Fps = Annotated[
+    float | None, typer.Option(min=0.001, help="Frames a second.", show_default="the file's; 30 for a folder")
+]
+Threshold = Annotated[float, typer.Option(help="Rise of log intensity that causes a brighter event.")]
+OffThreshold = Annotated[
+    float | None, typer.Option(help="Fall that causes a darker event.", show_default="as --threshold")
+]
+Mismatch = Annotated[float, typer.Option(help="Standard deviation of the thresholds over the pixels.")]
+Refractory = Annotated[float, typer.Option(help="µs for which a pixel is silent after an event.")]
+Leak = Annotated[float, typer.Option(help="Hz a pixel of brighter events that nothing causes.")]
+Shot = Annotated[float, typer.Option(help="Hz a pixel of events of either sign that nothing causes.")]
+
+
+@dataclass(frozen=True)
+class PixelOptions:
+    """Options of the pixels."""
+
+    panel: ClassVar[str] = "Pixels (v2e, arXiv 2006.07722)"
+
+    threshold: Threshold = 0.2
+    off_threshold: OffThreshold = None
+    mismatch: Mismatch = 0.0
+    refractory: Refractory = 0.0
+    leak: Leak = 0.0
+    shot: Shot = 0.0
+
+
+@with_groups
+def simulate(
+    source: Source,
+    out: Out,
+    pixels: PixelOptions,
+    speech: options.Output,
+    fps: Fps = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Write the events that an event camera would have sent of a video: the contrast-threshold model of v2e and ESIM.
+
+    Example: spikecli data simulate clip.mp4 --out events.npz --threshold 0.3 --mismatch 0.03
+    """
+    import numpy as np
+
+    from spikecli.datasets.events import simulate as model
+    from spikecli.datasets.events.video import frames_of, write_npz
+
+    if out.suffix != ".npz":
+        raise SpikeError(f"found --out {out}; wanted a .npz")
+    console = Console(speech.as_json, speech.quiet)
+    off = pixels.threshold if pixels.off_threshold is None else pixels.off_threshold
+    pixel = model.Pixel(pixels.threshold, off, pixels.mismatch, pixels.refractory, pixels.leak, pixels.shot)
+    shape, times, parts = (0, 0), [0.0], []
+    with console.progress("frames", unit="frames") as advance:
+
+        def seen() -> model.Frames:
+            nonlocal shape
+            for when, gray in frames_of(source, fps):
+                shape = (gray.shape[1], gray.shape[0])
+                times.append(when)
+                advance(1)
+                yield when, gray
+
+        parts = list(model.simulate(seen(), pixel, seed))
+    if not parts or not sum(map(len, parts)):
+        raise SpikeError(f"{source} gives no event: nothing changes by {pixels.threshold:g}; lower --threshold")
+    events = np.concatenate(parts)
+    write_npz(out, events)
+    sensor = f"{shape[0]}x{shape[1]}"
+    known = {"out": str(out), "events": len(events), "brighter": int(events["p"].sum()), "sensor": sensor}
+    console.document({**known, "frames": len(times) - 1, "seconds": times[-1] / 1e6, "seed": seed})
+    console.say(
+        f"{len(times) - 1} frames, {times[-1] / 1e6:.2f} s → {out}: {len(events):,} events, "
+        f"{events['p'].mean():.0%} brighter; read it with --sensor {sensor}"
+    )
