@@ -18,7 +18,6 @@ from spikecli.cli import (
     bench,
     calibrate,
     config,
-    data,
     doctor,
     eval,
     export,
@@ -33,6 +32,7 @@ from spikecli.cli import (
     watch,
     zeroshot,
 )
+from spikecli.cli.data import data_app
 from spikecli.cli.options.fields import refreshed
 from spikecli.cli.shown.first import say_first_steps
 from spikecli.cli.shown.nearest import NearestGroup
@@ -81,8 +81,8 @@ def _root(
         say_first_steps(console.Console())
 
 
-data.data_app.command("simulate")(simulate.simulate)
-app.add_typer(data.data_app, name="data")
+data_app.command("simulate")(simulate.simulate)
+app.add_typer(data_app, name="data")
 app.add_typer(config.config_app, name="config")
 app.command(cls=train.TrainCommand)(train.train)
 app.command("eval")(eval.evaluate)

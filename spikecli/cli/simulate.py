@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -64,29 +65,37 @@ def simulate(
 
     if out.suffix != ".npz":
         raise SpikeError(f"found --out {out}; wanted a .npz")
-    console = Console(speech.as_json, speech.quiet)
     off = pixels.threshold if pixels.off_threshold is None else pixels.off_threshold
     pixel = model.Pixel(pixels.threshold, off, pixels.mismatch, pixels.refractory, pixels.leak, pixels.shot)
-    shape, times, parts = (0, 0), [0.0], []
+    console, seen = Console(speech.as_json, speech.quiet), _Seen()
     with console.progress("frames", unit="frames") as advance:
-
-        def seen() -> model.Frames:
-            nonlocal shape
-            for when, gray in frames_of(source, fps):
-                shape = (gray.shape[1], gray.shape[0])
-                times.append(when)
-                advance(1)
-                yield when, gray
-
-        parts = list(model.simulate(seen(), pixel, seed))
+        parts = list(model.simulate(seen.pass_on(frames_of(source, fps), advance), pixel, seed))
     if not parts or not sum(map(len, parts)):
         raise SpikeError(f"{source} gives no event: nothing changes by {pixels.threshold:g}; lower --threshold")
     events = np.concatenate(parts)
     write_npz(out, events)
-    sensor = f"{shape[0]}x{shape[1]}"
-    known = {"out": str(out), "events": len(events), "brighter": int(events["p"].sum()), "sensor": sensor}
-    console.document({**known, "frames": len(times) - 1, "seconds": times[-1] / 1e6, "seed": seed})
+    brighter, sensor = int(events["p"].sum()), f"{seen.width}x{seen.height}"
+    known = {"out": str(out), "events": len(events), "brighter": brighter, "sensor": sensor}
+    console.document({**known, "frames": seen.frames, "seconds": seen.seconds, "seed": seed})
     console.say(
-        f"{len(times) - 1} frames, {times[-1] / 1e6:.2f} s → {out}: {len(events):,} events, "
-        f"{events['p'].mean():.0%} brighter; read it with --sensor {sensor}"
+        f"{seen.frames} frames, {seen.seconds:.2f} s → {out}: {len(events):,} events, {brighter / len(events):.0%} "
+        f"brighter; read it with --sensor {sensor}"
     )
+
+
+@dataclass
+class _Seen:
+    """What the frames of a film were, as they passed."""
+
+    frames: int = 0
+    seconds: float = 0.0
+    width: int = 0
+    height: int = 0
+
+    def pass_on(self, film: Iterable[tuple[float, Any]], advance: Callable[[int], None]) -> Iterator[tuple[float, Any]]:
+        """Yield the frames, and note their number, last time and size."""
+        for when, gray in film:
+            self.frames, self.seconds = self.frames + 1, when / 1e6
+            self.height, self.width = gray.shape
+            advance(1)
+            yield when, gray

@@ -141,7 +141,7 @@ def _counted(events: np.ndarray, width: int, height: int) -> np.ndarray:
     if len(events) and (int(events["x"].max()) >= width or int(events["y"].max()) >= height):
         raise SpikeError(
             f"found an event at ({events['x'].max()}, {events['y'].max()}), outside the sensor of {width} x {height} "
-            "pixels; give --sensor WxH"
+            "pixels; name the sensor of the stream"
         )
     place = (np.minimum(events["p"], 1).astype(np.int64) * height + events["y"]) * width + events["x"]
     return np.bincount(place, minlength=2 * height * width).reshape(2, height, width).astype(np.int32)

@@ -78,4 +78,5 @@ def write_npz(path: Path, events: np.ndarray) -> None:
     """Write events as arrays x, y, t, p, which every reader of .npz knows; t_offset says that t is in µs."""
     events = events.astype(EVENT, copy=False)
     with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **{axis: events[axis] for axis in "xytp"}, t_offset=np.int64(0))
+        x, y, t, p = (events[axis] for axis in "xytp")
+        np.savez_compressed(temporary, x=x, y=y, t=t, p=p, t_offset=np.int64(0))
