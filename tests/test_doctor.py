@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,40 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from probes import chatter, crash, hang, leave, own_cure, process, raise_error, remark
 
 from spikecli import doctor
 from spikecli.doctor import PROBES, Finding, Probe, examine
 from spikecli.machine import environment, graphics
 from spikecli.machine.precision import reason
-
-
-# At module level: a probe travels to its process by name.
-def _crash(data_dir: Path) -> str:
-    os.kill(os.getpid(), signal.SIGSEGV)
-    return "never"
-
-
-def _leave(data_dir: Path) -> str:
-    os._exit(7)
-
-
-def _hang(data_dir: Path) -> str:
-    time.sleep(60)
-    return "never"
-
-
-def _raise(data_dir: Path) -> str:
-    raise ImportError("libGL.so.1: cannot open shared object file\nand a second line")
-
-
-def _chatter(data_dir: Path) -> str:
-    os.write(1, b"a library talks\n")
-    sys.stderr.write("and warns\n")
-    return f"looked at {data_dir.name}"
-
-
-def _remark(data_dir: Path) -> tuple[str, str]:
-    return "note", "could be better"
 
 
 def _examine(runs: dict[str, Callable[[Path], object]], tmp_path: Path, patience: float = 60) -> dict[str, Finding]:
@@ -54,7 +25,16 @@ def _examine(runs: dict[str, Callable[[Path], object]], tmp_path: Path, patience
 
 
 def test_a_crash_is_a_finding_with_its_cure_and_the_others_go_on(tmp_path: Path) -> None:
-    found = _examine({"crash": _crash, "exit": _leave, "raise": _raise, "fine": _chatter, "so-so": _remark}, tmp_path)
+    found = _examine(
+        {
+            "crash": crash,
+            "exit": leave,
+            "raise": raise_error,
+            "fine": chatter,
+            "so-so": remark,
+        },
+        tmp_path,
+    )
     assert list(found) == ["crash", "exit", "raise", "fine", "so-so"]
     assert (found["crash"].status, found["crash"].detail) == ("failed", "crashed (SIGSEGV)")
     assert (found["exit"].status, found["exit"].detail) == ("failed", "ended with exit code 7")
@@ -64,12 +44,13 @@ def test_a_crash_is_a_finding_with_its_cure_and_the_others_go_on(tmp_path: Path)
     assert (found["so-so"].status, found["so-so"].cure) == ("note", "mend so-so")
 
 
-def _process(data_dir: Path) -> str:
-    return str(os.getpid())
-
-
 def test_a_group_shares_a_process_and_goes_on_in_another_behind_a_crash(tmp_path: Path) -> None:
-    runs: dict[str, Callable[[Path], object]] = {"a": _process, "b": _process, "crash": _crash, "c": _process}
+    runs: dict[str, Callable[[Path], object]] = {
+        "a": process,
+        "b": process,
+        "crash": crash,
+        "c": process,
+    }
     probes = {name: Probe(run, "mend it", "group") for name, run in runs.items()}  # type: ignore[arg-type]
     steps: list[int] = []
     found = {one.check: one for one in examine(tmp_path, steps.append, probes, 60)}
@@ -79,12 +60,8 @@ def test_a_group_shares_a_process_and_goes_on_in_another_behind_a_crash(tmp_path
     assert found["c"].status == "ok"
 
 
-def _own_cure(data_dir: Path) -> tuple[str, str, str]:
-    return "note", "torch lacks CUDA", "install the other build"
-
-
 def test_a_check_may_bring_the_cure_of_what_it_found(tmp_path: Path) -> None:
-    found = _examine({"devices": _own_cure}, tmp_path)
+    found = _examine({"devices": own_cure}, tmp_path)
     assert found["devices"].cure == "install the other build"
 
 
@@ -157,13 +134,13 @@ def test_the_program_sets_it_before_torch_is_loaded() -> None:
 
 def test_a_check_that_hangs_is_ended(tmp_path: Path) -> None:
     started = time.perf_counter()
-    found = _examine({"hang": _hang}, tmp_path, patience=0.5)
+    found = _examine({"hang": hang}, tmp_path, patience=0.5)
     assert found["hang"].detail == "no answer in 0.5 s"
     assert time.perf_counter() - started < 20
 
 
 def test_what_a_check_prints_is_not_seen(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    _examine({"chatter": _chatter}, tmp_path)
+    _examine({"chatter": chatter}, tmp_path)
     assert capfd.readouterr() == ("", "")
 
 
@@ -189,7 +166,7 @@ def test_every_check_has_a_cure() -> None:
 
 
 def test_the_command_exits_0_unless_strict(cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    probes = {"fine": Probe(_chatter, "no need"), "broken": Probe(_raise, "apt-get install libgl1")}
+    probes = {"fine": Probe(chatter, "no need"), "broken": Probe(raise_error, "apt-get install libgl1")}
     monkeypatch.setattr(doctor, "PROBES", probes)
     plain = cli("doctor", "--data-dir", tmp_path)
     assert plain.code == 0

@@ -184,6 +184,9 @@ def test_the_command(cli: Cli, data_dir: Path, tmp_path: Path) -> None:
     assert document["adapter_parameters"] == 67_264
     assert document["instance_accuracy"] == pytest.approx(np.mean(document["accuracies"]))
     assert is_adapter(tmp_path / "adapter.safetensors")
+    recording, place = data_dir / "N-MNIST" / "Test" / "3" / "00000.bin", ("--data-dir", data_dir, "--device", "cpu")
+    (named,) = cli("predict", tmp_path / "adapter.safetensors", recording, "--top", 10, *place, "--json").document
+    assert named["file"] == str(recording) and len({each["class"] for each in named["predictions"]}) == 10
     table = cli(*asked, "--adapter", "none", "--quiet", *options(data_dir))
     assert table.err == "" and "2 shots on nmnist, test split, 20 recordings" in table.out
 

@@ -60,6 +60,27 @@ def shell(*words: object, site: Path | None = None, **environment: str) -> subpr
     return subprocess.run(line, env=env, capture_output=True, text=True, check=False, timeout=120)
 
 
+def lines(*given: tuple[object, ...], site: Path | None = None) -> list[Outcome]:
+    """Run several command lines in one new process, which has the packages of `site` installed."""
+    code = (
+        "import contextlib, io, json, sys\n"
+        "from spikecli.plugins import load_plugins\n"
+        "load_plugins([])  # options of networks from outside are made when the command line is\n"
+        "from spikecli.cli import run\n"
+        "for line in json.loads(sys.argv[1]):\n"
+        "    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:\n"
+        "        code = run(line)\n"
+        "    print(json.dumps([code, out.getvalue(), err.getvalue()]))"
+    )
+    path = os.pathsep.join(str(each) for each in (ROOT, site) if each)
+    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    words = json.dumps([[str(word) for word in line] for line in given])
+    done = subprocess.run(
+        [sys.executable, "-c", code, words], env=env, capture_output=True, text=True, check=True, timeout=240
+    )
+    return [Outcome(*json.loads(line)) for line in done.stdout.splitlines()]
+
+
 def test_the_example_package_is_found_trained_and_folded(site: Path, shapes_dir: Path, tmp_path: Path) -> None:
     help_text = shell("train", "--help", site=site)
     assert "--hidden" in help_text.stdout and "For tiny." in help_text.stdout
@@ -67,27 +88,27 @@ def test_the_example_package_is_found_trained_and_folded(site: Path, shapes_dir:
     broken = [line for line in help_text.stderr.splitlines() if "spikecli-broken" in line]
     assert len(broken) == 1 and "no_such_module_here" in broken[0]
 
-    listed = shell("papers", "--json", site=site)
-    assert [one["options"] for one in json.loads(listed.stdout)[-1]["below"]] == [
+    run, chosen = tmp_path / "run", ("--model", "tiny", "--hidden", 8, "--paper", "three-level")
+    place = ("--data-dir", shapes_dir)
+    listed, shown, trained, scores, folded = lines(
+        ("papers", "--json"),
+        ("config", "show", "three-level"),
+        ("train", "shapes", *chosen, "--out", run, *place, *TINY),
+        ("eval", run, "--timesteps", 1, "--runs", 1, "--json", "--quiet", *place),
+        ("reparameterize", run, "--out", tmp_path / "folded.safetensors", *place),
+        site=site,
+    )
+    assert [one["options"] for one in listed.document[-1]["below"]] == [
         ["--fire three-level"], ["--model tiny"], ["--paper three-level"],
     ]  # fmt: skip
-    assert 'fire = "three-level"' in shell("config", "show", "three-level", site=site).stdout
+    assert 'fire = "three-level"' in shown.out
+    assert trained.code == 0, trained.err
+    assert scores.document["results"][0]["synaptic_operations"] > 0
+    assert folded.code == 0, folded.err
 
-    run, chosen = tmp_path / "run", ("--model", "tiny", "--hidden", 8, "--paper", "three-level")
-    trained = shell("train", "shapes", *chosen, "--out", run, "--data-dir", shapes_dir, *TINY, site=site)
-    assert trained.returncode == 0, trained.stderr
-    place = ("--timesteps", 1, "--runs", 1, "--data-dir", shapes_dir, "--json", "--quiet")
-    scores = shell("eval", run, *place, site=site)
-    assert json.loads(scores.stdout)["results"][0]["synaptic_operations"] > 0
-    folded = shell("reparameterize", run, "--out", tmp_path / "folded.safetensors", "--data-dir", shapes_dir, site=site)
-    assert folded.returncode == 0, folded.stderr
-
-    for line in (("eval", run), ("config", "show", run)):
-        alone = shell(*line)
-        assert alone.returncode == 1, line
-        assert (
-            "needs the model 'tiny' of the plug-in spikecli-tiny 0.1.0, which is not there; install it" in alone.stderr
-        )
+    for alone in lines(("eval", run), ("config", "show", run)):
+        assert alone.code == 1, alone
+        assert "needs the model 'tiny' of the plug-in spikecli-tiny 0.1.0, which is not there; install it" in alone.err
 
 
 @pytest.fixture

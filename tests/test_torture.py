@@ -50,8 +50,8 @@ def test_what_must_not_be_is_seen(tmp_path: Path) -> None:
     assert "MemoryError" in said["greedy"]["line"] and "FileExistsError" in said["mkdir"]["line"]
 
 
-def test_killed_training_ends_in_the_same_bits(tmp_path: Path) -> None:
-    sound(kills.train(seed=0, kills=2, folder=tmp_path, epochs=3))
+def test_killed_training_ends_in_the_same_bits(shapes_dir: Path, tmp_path: Path) -> None:
+    sound(kills.train(seed=0, kills=2, folder=tmp_path, epochs=3, data=shapes_dir, points=16))
 
 
 def test_killed_preparations_end_in_the_same_files(tmp_path: Path) -> None:

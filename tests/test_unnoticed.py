@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +23,25 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
+from spikecli import models
 from spikecli.datasets.clouds import items, shapes
 from spikecli.datasets.clouds.items import Draw, Item, draw_all
 from spikecli.datasets.clouds.shapes import ShapeRecipe, build_shape, write_shapes
 from spikecli.datasets.clouds.solids import Workpiece
 from spikecli.datasets.events import decoding
 from spikecli.datasets.events.decoding import decode_all
+from spikecli.datasets.events.facts import DIGITS
+from spikecli.datasets.events.kind import KIND as RECORDINGS
 from spikecli.datasets.events.layouts import EventItem
+from spikecli.datasets.own_sample import Inspected
+from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.doctor import PROBES
 from spikecli.errors import SpikeError
+from spikecli.evaluation.comparison import Comparison
 from spikecli.files import archive
+from spikecli.files.atomic import in_words
 from spikecli.machine import workers
+from spikecli.neurons.start import Position
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.recipes import train_settings
 from spikecli.training.batches import Batches
@@ -38,6 +49,7 @@ from spikecli.training.losses import Orthogonality
 from spikecli.training.runs import BEST, Epoch, Run
 from spikecli.training.step import TrainStep
 from spikecli.view.drawing.canvas import THEMES, pixels
+from spikecli.view.drawing.page import _scale
 from spikecli.view.drawing.picture import DOTS
 from spikecli.view.recordings import flow
 from spikecli.view.recordings.clip import ClipView
@@ -80,7 +92,8 @@ def test_a_saved_picture_of_recordings_has_its_full_resolution(tmp_path: Path) -
 
 
 def test_options_that_clip_ignores_are_refused_before_anything_is_read(cli: Cli, tmp_path: Path) -> None:
-    asked = ("view", tmp_path / "gone.bin", "--show", "clip", "--out", tmp_path / "a.png")
+    (tmp_path / "damaged.bin").write_bytes(b"\x01\x02\x03")
+    asked = ("view", tmp_path / "damaged.bin", "--show", "clip", "--classes", "a,b", "--out", tmp_path / "a.png")
     for given in (("--points", 10), ("--color", "normal")):
         refused = cli(*asked, *given)
         assert refused.code == 1 and f"found {given[0]} and a recording to show" in refused.err
@@ -252,3 +265,73 @@ def test_the_loss_holds_the_orthogonality_of_the_feature_transform() -> None:
     # ‖9·I − I‖_F = 8·√2 (2310.06232)
     assert float(total.detach() - loss.detach()) == pytest.approx(0.25 * 8 * 2**0.5)
     assert step.orthogonality.take() == 0.0 and Orthogonality(None).take() == 0.0
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 2.0])
+def test_the_loss_holds_the_distance_of_membranes_times_its_weight(weight: float) -> None:
+    config = train_settings("shapes", "rmp-loss", "short", {"points": 16}, {}, {})
+    torch.manual_seed(0)
+    model = models.build(config.model).train()
+    step = TrainStep(config, model, torch.optim.SGD(model.parameters(), 0.1), CPU)
+    penalties: list[torch.Tensor] = []
+    take = step.membranes.take  # type: ignore[union-attr]
+
+    def kept() -> tuple[torch.Tensor, torch.Tensor]:
+        penalty, error = take()
+        penalties.append(penalty.detach())
+        return penalty, error
+
+    step.membranes.take = kept  # type: ignore[union-attr, method-assign]
+    step.prepare(0.1, weight)
+    loss, total, *_ = step._losses(torch.rand(4, 16, 3), torch.tensor([0, 1, 2, 3]))
+    assert float(penalties[0]) > 0.1
+    assert float((total - loss).detach()) == pytest.approx(weight * float(penalties[0]), abs=1e-6)
+
+
+# What was found by `scripts/mutate.py`.
+
+
+def test_the_largest_differences_of_a_comparison_are_over_all_neurons() -> None:
+    one = Comparison(currents={"a": 0.1, "b": 0.4}, potentials={"a": 0.3}, thresholds={"b": 0.2})
+    two = Comparison(currents={"b": 0.2}, potentials={"a": 0.1, "b": 0.5}, thresholds={"a": 0.6})
+    both = one + two
+    assert (both.max_current_difference, both.max_potential_difference, both.max_threshold_difference) == (
+        0.4,
+        0.5,
+        0.6,
+    )
+    assert Comparison().max_potential_difference == 0.0
+    assert np.isnan((one + Comparison(potentials={"a": float("nan")})).max_potential_difference)
+
+
+def test_own_recordings_have_the_sensor_that_holds_them_all() -> None:
+    facts = replace(DIGITS, sensor=(0, 0))
+    found = [Inspected(5, size, 1.0) for size in ((40, 20), (30, 90), None)]
+    own = RECORDINGS.own_facts(facts, found, PrepareOptions())
+    assert own.sensor == (40, 90)
+    known = RECORDINGS.own_facts(replace(facts, sensor=(128, 96)), found, PrepareOptions())
+    assert known.sensor == (128, 96)
+
+
+def test_a_part_prints_its_numbers() -> None:
+    assert str(Position(0.25)) == "Position(high=0.25)"
+
+
+def test_the_doctor_s_probe_of_hdf5_writes_and_reads(tmp_path: Path) -> None:
+    assert PROBES["h5py"].run(tmp_path).endswith("a file written and read")
+
+
+def test_a_page_s_colors_run_from_one_end_of_the_map_to_the_other() -> None:
+    stops = _scale("viridis", THEMES["light"])
+    assert [place for place, _ in stops] == pytest.approx(np.linspace(0, 1, 16))
+    assert stops[0][1] != stops[7][1] != stops[-1][1]
+
+
+@pytest.mark.parametrize(
+    ("number", "cure"),
+    [(errno.ENOSPC, "the disk is full"), (errno.EROFS, "read-only"), (errno.EACCES, "permission is denied")],
+)
+def test_a_file_error_of_the_system_is_a_line_with_its_cure(number: int, cure: str) -> None:
+    line = in_words(OSError(number, "", "some/where.h5"))
+    assert line is not None and line.startswith("cannot use some/where.h5: ") and cure in line
+    assert in_words(OSError(number, "")) is None and in_words(OSError(errno.EPIPE, "", "a")) is None

@@ -55,13 +55,18 @@ def _in_write(folder: Path, skip: int) -> Until:
     return until
 
 
-def train(seed: int, kills: int, folder: Path, epochs: int = 5) -> Tally:
-    """Return the tally of `kills` kills of training on the built-in shapes, in chains of CHAIN."""
+def train(seed: int, kills: int, folder: Path, epochs: int = 5, data: Path | None = None, points: int = 64) -> Tally:
+    """Return the tally of `kills` kills of training on the built-in shapes, in chains of CHAIN.
+
+    `data` holds them prepared already; they are thinned to `points`.
+    """
     tally, begun, rng = Tally("kills: train"), time.monotonic(), np.random.default_rng([seed, 1])
-    data, whole = folder / "data", folder / "whole"
-    commands.run((*commands.PYTHON, "data", "prepare", "shapes", "--points", "64", "--data-dir", str(data)))
+    whole = folder / "whole"
+    if data is None:
+        data = folder / "data"
+        commands.run((*commands.PYTHON, "data", "prepare", "shapes", "--points", "64", "--data-dir", str(data)))
     common = [
-        *commands.PYTHON, "train", "shapes", "--data-dir", str(data), "--points", "64", "--batch-size", "100",
+        *commands.PYTHON, "train", "shapes", "--data-dir", str(data), "--points", str(points), "--batch-size", "100",
         "--epochs", str(epochs), "--quiet",
     ]  # fmt: skip
     seconds: list[float] = [0.0]
