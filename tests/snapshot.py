@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "snapshots"
 HOW = "if this is wanted: SPIKECLI_SNAPSHOTS=rewrite pytest tests/test_snapshots.py"
 NUMBER = re.compile(r"(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
 # Values of a machine and a moment: times, speeds, memory, sizes of files, fingerprints.
-MEASURED = re.compile(r"seconds|_per_second$|memory|(^|_)bytes|sha256|ratio$|^ms$|^theme_version$")
+MEASURED = re.compile(r"seconds|_per_second$|memory|(^|_)bytes|sha256|ratio$|^behind_ms$")
 
 HASH = re.compile(r"[0-9a-f]{12}|[0-9a-f]{64}")
 
@@ -47,6 +47,7 @@ def of_document(document: Any, learned: bool = False) -> str:
 def of_table(text: str, learned: bool = False) -> str:
     """Return printed text: where it holds a time, times are masked and so are the widths that depend on them."""
     masked = re.sub(r"\d[\d.,]*( (?:s|ms|MB)\b)", r"#\1", text)
+    masked = re.sub(r"\bms \d+\.\d+", "ms #", masked)
     masked = re.sub(r"-?\d+% of the\s+time here", "#% of the time here", masked)
     if learned:
         masked = re.sub(r"\d+\.\d+|\d+%", "#", masked)

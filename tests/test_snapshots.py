@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 import snapshot
+import torch
 import typer.main
 from clip_files import random_mini
 from conftest import Outcome
 from first_version import unpack
+from PIL import Image
 
 from spikecli import doctor
 from spikecli.cli import app
 from spikecli.doctor import Finding
+from spikecli.neuroclip import backbone
 from spikecli.speed import bench
 
 Cli = Callable[..., Outcome]
@@ -33,6 +39,9 @@ CASES = {
     "data-prepare-dry-run": "data prepare pieces --from pieces --points 16 --data-dir OUT --dry-run",
     "data-verify": "data verify modelnet10 --data-dir data",
     "data-verify-events": "data verify nmnist --data-dir data",
+    "data-simulate": "data simulate pictures --fps 100 --out OUT.npz",
+    "calibrate": f"calibrate calibrated --timesteps 1,2 {HERE}",
+    "export": "export clouds --check onnx --data-dir data",
     "papers": "papers",
     "train": f"train modelnet10 --epochs 1 --points 16 --batch-size 10 --out OUT {HERE}",
     "ablate": f"ablate modelnet10 --papers lif,ann --runs 1 --epochs 1 --points 16 --batch-size 10 --timesteps 1,2 "
@@ -58,7 +67,7 @@ CASES = {
 }
 LEARNED = {"train", "ablate", "fewshot", "bench"}  # print what was trained, or measured, just now
 GOES_ON = {"ablate"}  # prints the table of a finished one without any training
-ALONE = {"data-remove", "bench", "doctor"}  # by the tests below
+ALONE = {"data-remove", "bench", "doctor", "watch", "mini"}  # by the tests below
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +75,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data and runs of the first version, weights for `mini`, and a folder of clouds of two classes."""
     folder = unpack(tmp_path_factory.mktemp("place"))
     random_mini(folder / "mini.safetensors")
+    shutil.copytree(folder / "frames", folder / "calibrated")  # the command writes into the weights
+    (folder / "pictures").mkdir()
+    for number in range(4):
+        picture = np.full((12, 16), 40, np.uint8)
+        picture[:, 4 * number : 4 * number + 4] = 200
+        Image.fromarray(picture).save(folder / "pictures" / f"{number}.png")
     for name in ("cube", "rod"):
         for number in range(5):
             path = folder / "pieces" / name / f"{number}.xyz"
@@ -99,6 +114,23 @@ def document(cli: Cli, name: str, line: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_output(cli: Cli, name: str) -> None:
     document(cli, name, CASES[name])
+
+
+def test_output_of_watch(cli: Cli) -> None:
+    line = ["watch", "frames", "00012.bin", "--window", "100ms", "--speed", "0", "--idle", "0.1", "--device", "cpu"]
+    told, printed = cli(*line, "--json"), cli(*line)
+    assert told.code == 0 and printed.code == 0, told.err
+    lines = [json.loads(one) for one in told.out.splitlines()]  # a document for each window
+    snapshot.compare("watch.json", snapshot.of_document(lines))
+    snapshot.compare("watch.txt", snapshot.of_table(printed.out))
+
+
+def test_output_of_mini(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Taught:
+        module = torch.nn.Linear(2, 2)
+
+    monkeypatch.setattr(backbone, "train_here", lambda *_: Taught)
+    document(cli, "mini", "mini --out OUT.safetensors --data-dir data")
 
 
 def test_output_of_data_remove(cli: Cli) -> None:
