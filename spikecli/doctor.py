@@ -160,6 +160,10 @@ def _h5py(data_dir: Path) -> str:
 
 
 def _data_sets(data_dir: Path) -> Answer:
+    from spikecli.datasets.sets import broken_plug_ins
+
+    if broken := broken_plug_ins():
+        return "note", "; ".join(broken), "reinstall that package, or remove it"
     prepared = sorted(path.parent.name for path in data_dir.glob("*/prepared.json"))
     if not prepared:
         return "note", f"none prepared in {data_dir}"

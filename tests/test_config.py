@@ -18,6 +18,7 @@ from spikecli.settings.document import as_options, as_toml, fields_of
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.settings.recipes import RECIPES, settings_like
 from spikecli.training.runs import differences, run_name
+from spikecli.training.settings import settings_as, settings_of
 
 Cli = Callable[..., Outcome]
 NOTHING: dict[str, Any] = {}
@@ -181,3 +182,12 @@ def test_differences_name_one_field() -> None:
     before = before.model_copy(update={"model": network_settings(neuron=neuron_of("spiking-pointnet"))})
     assert differences(before, after) == [("dropout", 0.4, 0.5), ("fire", "binary", "ternary")]
     assert json.loads(before.model_dump_json())["model"]["neuron"]["fire"] == "binary"
+
+
+def test_a_run_like_another_takes_the_other_networks_defaults() -> None:
+    clouds = settings_of("shapes", "lif", None, {"augment": None}, {}, {"name": None, "batch_norm": None})
+    vgg = {"name": "vgg16", "batch_norm": None}
+    like = settings_as(clouds, "digits", None, None, NOTHING, NOTHING, vgg)
+    fresh = settings_of("digits", "lif", None, {"augment": None}, {}, vgg)
+    assert like.model.batch_norm == fresh.model.batch_norm == "tdbn"
+    assert clouds.model.neuron != like.model.neuron == fresh.model.neuron

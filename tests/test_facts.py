@@ -97,7 +97,9 @@ def test_installed_packages_bring_data_sets(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(sets, "entry_points", lambda group: points)
     sets._plugged_in.cache_clear()
     try:
-        assert find_facts("crystals", tmp_path) is PLUGGED and find_facts("shapes", tmp_path).made
+        with pytest.warns(UserWarning, match="the plug-in (broken|odd) "):
+            assert find_facts("crystals", tmp_path) is PLUGGED
+        assert find_facts("shapes", tmp_path).made
         assert len(sets.broken_plug_ins()) == 2 and "no_such_module_here" in sets.broken_plug_ins()[0]
     finally:
         sets._plugged_in.cache_clear()

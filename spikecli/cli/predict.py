@@ -94,7 +94,7 @@ def predict(
     console = Console(output.as_json, output.quiet)
     how = reading.options(heard := FileNotes(console))
     shown = AnswerOptions(top, out, heard, reject)
-    path, files = _weights_and_files(console, given, reference, newest)
+    path, files = _weights_and_files(console, given, reference, newest, data_dir)
     asked = PredictOptions(steps or StopRule(confidence, most), seed, data_dir, how, out is not None, skip_bad)
     if is_adapter_file(path):
         through_adapter(console, path, files, asked, shown, device)
@@ -104,17 +104,21 @@ def predict(
         _name_files(console, trained, expand(files, _suffixes(trained)), asked, shown)
 
 
-def _weights_and_files(console: Console, given: list[Path], reference: str, newest: bool) -> tuple[Path, list[str]]:
+def _weights_and_files(
+    console: Console, given: list[Path], reference: str, newest: bool, data_dir: Path
+) -> tuple[Path, list[str]]:
     """Return the weights file, named first or the reference weights or the newest run's, and what is to be named.
 
     Raise SpikeError if there is nothing to name, or a usage error if a checkpoint is named beside --newest.
     """
     from spikecli.weights import checkpoint as checkpoints
-    from spikecli.weights.reference import BY_SET, is_checkpoint
+    from spikecli.weights.reference import BY_SET, is_checkpoint, is_name
 
     named = is_checkpoint(given[0])
     if named and newest:
         raise typer.BadParameter(f"goes without a checkpoint, and {given[0]} is one", param_hint="--newest")
+    if named and len(given) == 1 and not given[0].exists() and not is_name(given[0]):
+        raise SpikeError(_no_such(given[0], data_dir))
     path = checkpoints.resolve(given[0] if named else None if newest else Path(BY_SET[reference]))
     if newest:
         console.note(f"the newest run: {path.parent}")
@@ -123,6 +127,21 @@ def _weights_and_files(console: Console, given: list[Path], reference: str, newe
             raise SpikeError(f"found no checkpoint, file or folder {given[0]}; check the path")
         raise SpikeError(f"found {path} and no file to name; wanted spikecli predict {given[0]} chair.off")
     return path, list(map(str, given[named:]))
+
+
+def _no_such(given: Path, data_dir: Path) -> str:
+    """Return the line for a name that is no file, no run and, by itself, no sample of a data set."""
+    from difflib import get_close_matches
+
+    from spikecli.datasets.sets import known_names
+    from spikecli.weights.run_folder import nearest_run
+
+    near = get_close_matches(str(given).casefold(), known_names(data_dir), 1)
+    sample = f"did you mean {near[0]}:test:0? " if near else ""
+    return (
+        f"found no file, no run and no weights called {given}; {nearest_run(given) or sample}wanted a file such as "
+        "chair.off, or a sample DATASET:SPLIT:INDEX such as shapes:test:0"
+    )
 
 
 def _one_dial(timesteps: str) -> int | None:

@@ -91,12 +91,11 @@ class Given:
 
     def settings(self, base: TrainConfig | None) -> TrainConfig:
         """Return the settings of `base`, or of a new run, with the given changes; raise SpikeError on a clash."""
-        from spikecli.settings.recipes import settings_like
-        from spikecli.training.settings import settings_of
+        from spikecli.training.settings import settings_as, settings_of
 
         given = (self.paper, self.recipe, self.training, self.parts, self.network)
         if base is not None:
-            return settings_like(base, self.dataset, *given)
+            return settings_as(base, self.dataset, *given, data_dir=self.data_dir)
         return settings_of(self.dataset or "shapes", *given, data_dir=self.data_dir, fidelity=self.fidelity)
 
 

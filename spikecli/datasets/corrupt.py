@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from spikecli.errors import SpikeError, named
+from spikecli.errors import ChoiceError
+from spikecli.settings.choices import advice
 
 SEVERITIES = (1, 2, 3, 4, 5)
 PATCHES = 3  # places of a cloud that the local kinds act on
@@ -31,18 +32,18 @@ class Corruption:
 
 
 def chosen_kinds(text: str, known: Mapping[str, Corruption]) -> tuple[str, ...]:
-    """Return the names in "a,b" in the table's order, or all for "all"; raise SpikeError if one is unknown."""
+    """Return the names in "a,b" in the table's order, or all for "all"; raise ChoiceError if one is unknown."""
     names = list(known) if text.strip() == "all" else [name.strip() for name in text.split(",")]
     for name in names:
         if name not in known:
-            raise SpikeError(f"found {named('corrupt')} {name!r}; wanted all, or some of {', '.join(known)}")
+            raise ChoiceError("corrupt", f"cannot be {name!r}: {advice(name, ('all', *known))}")
     return tuple(name for name in known if name in names)
 
 
 def chosen_severities(text: str) -> tuple[int, ...]:
-    """Return the sorted severities in "1,3,5"; raise SpikeError if one is not in 1 … 5."""
+    """Return the sorted severities in "1,3,5"; raise ChoiceError if one is not in 1 … 5."""
     parts: Sequence[str] = [part.strip() for part in text.split(",")]
     for part in parts:
         if part not in map(str, SEVERITIES):
-            raise SpikeError(f"found {named('severities')} {text!r}; wanted some of {','.join(map(str, SEVERITIES))}")
+            raise ChoiceError("severities", f"cannot be {text!r}: choose some of {','.join(map(str, SEVERITIES))}")
     return tuple(sorted({int(part) for part in parts}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -42,7 +43,7 @@ def built_in() -> dict[str, Facts]:
 
 @cache
 def _plugged_in() -> tuple[tuple[Facts, ...], tuple[str, ...]]:
-    """Return the facts from installed packages, and a line on each broken package."""
+    """Return the facts from installed packages, and a line on each broken package, of which it warns once."""
     found, broken = [], []
     for point in entry_points(group=GROUP):
         try:
@@ -54,6 +55,8 @@ def _plugged_in() -> tuple[tuple[Facts, ...], tuple[str, ...]]:
             found.append(facts)
         else:
             broken.append(f"the plug-in {point.name} ({point.value}) holds no Facts of clouds, recordings or images")
+    for line in broken:
+        warnings.warn(line, stacklevel=1)
     return tuple(found), tuple(broken)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.samples import files_for, load_samples
 from spikecli.datasets.sets import kind_named
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.evaluation.energy import counted
 from spikecli.evaluation.evaluate import BATCH, GPU_BATCH, probabilities, step_logits
 from spikecli.evaluation.rejecting import Rejecting
@@ -92,7 +92,7 @@ def _look_first(trained: Trained, sources: Sequence[str], asked: PredictOptions)
 
 def _advised(problem: SpikeError, sources: Sequence[str]) -> SpikeError:
     """Return an error that names, where there are other files, the option that goes on past a bad one."""
-    return problem if len(sources) == 1 else SpikeError(f"{problem}; or go on past such files with --skip-bad")
+    return problem if len(sources) == 1 else SpikeError(f"{problem}; or go on past such files with {named('skip_bad')}")
 
 
 def is_sample(source: str) -> bool:

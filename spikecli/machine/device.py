@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from contextlib import AbstractContextManager
+from difflib import get_close_matches
 from typing import Any
 
 import torch
 
-from spikecli.errors import SpikeError
+from spikecli.errors import ChoiceError, SpikeError
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+_DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
 _PRODUCT_CACHES = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")  # of torch's ideep and of oneDNN
 _CACHED_PRODUCTS = 128  # several times the products of one training step
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # of mallopt, from malloc.h
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device `name`; "auto" is the first GPU, else the CPU. Raise SpikeError if it is missing."""
+    """Return the device `name`; "auto" is the first GPU, else the CPU.
+
+    Raise SpikeError if it is missing; raise ChoiceError if there is no such kind of device.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
+        if not _DEVICE.fullmatch(name):
+            near = get_close_matches(name.casefold(), DEVICES, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ChoiceError("device", f"cannot be {name!r}: {hint}choose auto, cpu, cuda, cuda:N or mps") from None
         reason = str(error).splitlines()[0]
         raise SpikeError(f"device {name!r} cannot be used ({reason}); choose auto, cpu, cuda, cuda:N or mps") from error
     if device.type == "cpu":

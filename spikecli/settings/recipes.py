@@ -78,8 +78,9 @@ def settings_like(
     A new paper brings its own neuron; the former paper's changes to training are undone.
     """
     values: dict[str, Any] = {name: getattr(base, name) for name in TrainConfig.model_fields}
-    neuron = _changed(base.model.neuron, parts)
     fields = _fields_like(base.model, model)
+    other = settings_class(fields["name"]) is not type(base.model)
+    neuron = _changed(base.model.neuron, _with_surrogate(base.paper, parts, fields) if other else parts)
     if paper not in (None, base.paper):
         neuron = neuron_of(paper, **_with_surrogate(paper, parts, fields))
         before = paper_of(base.paper)

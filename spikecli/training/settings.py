@@ -15,7 +15,7 @@ from spikecli.machine import precision
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import settings_class, with_field
 from spikecli.settings.papers import paper_of
-from spikecli.settings.recipes import settings_from, train_settings
+from spikecli.settings.recipes import settings_from, settings_like, train_settings
 from spikecli.settings.released import Fidelity, Release
 from spikecli.settings.releases import release_of
 from spikecli.settings.rules import refuse
@@ -71,6 +71,28 @@ def as_released(
         {**theirs, **{key: value for key, value in ours.items() if value is not None or key not in theirs}}
         for theirs, ours in zip(released, given, strict=True)
     )
+
+
+def settings_as(
+    base: TrainConfig,
+    dataset: str | None,
+    paper: str | None,
+    recipe: str | None,
+    training: dict[str, Any],
+    parts: dict[str, Any],
+    network: dict[str, Any],
+    *,
+    data_dir: Path = Path("data"),
+) -> TrainConfig:
+    """Return `base` with every setting changed that is not None; a network of another kind has its own batch norm.
+
+    Raise SpikeError if there is no such data set or a setting is invalid.
+    """
+    name = network["name"]
+    other = name is not None and name in with_field("batch_norm") and settings_class(name) is not type(base.model)
+    if other and network["batch_norm"] is None:
+        network = {**network, "batch_norm": defaults(dataset or base.dataset, name, data_dir).batch_norm}
+    return settings_like(base, dataset, paper, recipe, training, parts, network)
 
 
 def _settings_from(

@@ -95,6 +95,10 @@ def _settings(folder: Path) -> tuple[TrainConfig, tuple[dict[str, Any], ...]]:
             if not fits(epochs, [EPOCH]):
                 raise SpikeError(f"{folder / name} does not say how its epochs went; {CURE}")
             return stored.config, tuple(epochs)
+    if not (folder / CURVE).is_file():
+        raise SpikeError(
+            f"{folder} holds no run: neither {SETTINGS} nor weights; a training that failed at once leaves such"
+        )
     raise SpikeError(f"{folder} holds {CURVE}, but neither {SETTINGS} nor weights; copy the whole run folder")
 
 
