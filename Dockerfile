@@ -18,7 +18,7 @@ COPY constraints.txt /constraints.txt
 RUN pip install --no-cache-dir -c /constraints.txt torch torchvision \
     --index-url "https://download.pytorch.org/whl/${TORCH}"
 COPY --from=build /wheels /wheels
-RUN pip install --no-cache-dir -c /constraints.txt /wheels/*.whl && rm -rf /wheels
+RUN pip install --no-cache-dir -c /constraints.txt "$(ls /wheels/*.whl)[clip,events,train,video,view]" && rm -rf /wheels
 RUN useradd --create-home user
 USER user
 WORKDIR /data

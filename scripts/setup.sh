@@ -85,7 +85,7 @@ fi
 install_libraries
 echo "Installing spikecli and the packages pinned in constraints.txt (the first time takes some minutes)"
 log="$venv/pip-errors.log"
-if ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-input -c constraints.txt -e '.[dev]' \
+if ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-input -c constraints.txt -e '.[clip,events,train,view,dev]' \
     </dev/null 2>"$log" | show_progress; then
     grep -v '^WARNING' "$log" | tail -n 20 >&2 || true
     echo "error: the packages could not be installed; mend what pip says above and run make again" >&2

@@ -530,7 +530,8 @@ def test_what_the_two_commands_install_is_pinned() -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     project = settings()["project"]
-    asked = [Requirement(line) for line in project["dependencies"] + project["optional-dependencies"]["dev"]]
+    extras = (project["optional-dependencies"][name] for name in ("clip", "events", "train", "view", "dev"))
+    asked = [Requirement(line) for lines in (project["dependencies"], *extras) for line in lines]
     for requirement in asked:
         if requirement.marker is None or requirement.marker.evaluate():
             version = pins.get(canonicalize_name(requirement.name))

@@ -114,6 +114,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except SpikeError as problem:
         console.error(str(problem))
         return USAGE if isinstance(problem, ChoiceError) else 1
+    except ModuleNotFoundError as problem:
+        from spikecli.files.extras import explained
+
+        missing = explained(problem)
+        if missing is None:
+            raise
+        console.error(str(missing))
+        return 1
     except OSError as problem:
         from spikecli.files.atomic import in_words
 

@@ -9,12 +9,24 @@ from spikecli.errors import SpikeError
 
 # The package by its name in imports, and the extra that brings it.
 EXTRAS = {
+    "matplotlib": "view",
+    "mpl_toolkits": "view",
+    "open3d": "view",
+    "plotly": "view",
+    "sklearn": "events",
+    "tonic": "events",
+    "open_clip": "clip",
+    "torchvision": "clip",
+    "tensorboard": "train",
+    "nir": "export",
+    "nirtorch": "export",
     "onnx": "export",
     "onnxruntime": "export",
     "onnxscript": "export",
-    "nir": "export",
-    "nirtorch": "export",
     "snntorch": "export",
+    "imageio_ffmpeg": "video",
+    "hdf5plugin": "hdf5",
+    "laspy": "las",
 }
 
 
@@ -27,12 +39,16 @@ def needed(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != name.split(".")[0]:
+        problem = explained(error)
+        if problem is None:
             raise
-        raise missing(name) from error
+        raise problem from error
 
 
-def missing(name: str) -> MissingExtra:
-    """Return the error for a package that is not installed."""
-    extra = EXTRAS[name.split(".")[0]]
-    return MissingExtra(f"this needs {name.split('.')[0]}, which is not installed; run pip install 'spikecli[{extra}]'")
+def explained(error: ModuleNotFoundError) -> MissingExtra | None:
+    """Return the line for an import that failed for want of a package of an extra; None for any other, a bug."""
+    package = (error.name or "").split(".")[0]
+    extra = EXTRAS.get(package)
+    if extra is None:
+        return None
+    return MissingExtra(f"this needs {package}, which is not installed; run pip install 'spikecli[{extra}]'")

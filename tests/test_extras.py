@@ -1,0 +1,82 @@
+"""Small installs: prediction needs no extra, and what does says in one line which command brings it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from furniture import chair
+from packaging.requirements import Requirement
+
+from spikecli.files.extras import EXTRAS, MissingExtra, explained, needed
+
+ROOT = Path(__file__).parents[1]
+_NAMES = {
+    "open_clip_torch": "open_clip",
+    "open3d-cpu": "open3d",
+    "scikit-learn": "sklearn",
+    "imageio-ffmpeg": "imageio_ffmpeg",
+}
+
+
+def without_extras(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line in a process in which no package of an extra can be imported."""
+    code = (
+        "import json, sys\n"
+        "lines, gone = json.loads(sys.argv[1])\n"
+        "sys.modules.update(dict.fromkeys(gone))\n"
+        "from spikecli.cli import run\n"
+        "sys.exit(run(lines))"
+    )
+    given = json.dumps([words, sorted(EXTRAS)])
+    return subprocess.run([sys.executable, "-c", code, given], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_prediction_needs_no_extra(tmp_path: Path) -> None:
+    chair(tmp_path / "chair.off")
+    ended = without_extras(tmp_path, "predict", "chair.off", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert len(json.loads(ended.stdout)[0]["predictions"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (("view", "chair.off", "--out", "chair.png"), "view"),
+        (("data", "prepare", "digits"), "events"),
+        (("export", "reference", "--out", "net.onnx"), "export"),
+    ],
+)
+def test_what_is_missing_is_one_line_with_the_command(words: tuple[str, ...], extra: str, tmp_path: Path) -> None:
+    chair(tmp_path / "chair.off")
+    ended = without_extras(tmp_path, *words)
+    last = ended.stderr.strip().splitlines()[-1]
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert last.startswith("error: this needs ") and last.endswith(f"run pip install 'spikecli[{extra}]'"), ended.stderr
+
+
+def test_only_packages_of_extras_are_explained() -> None:
+    assert explained(ModuleNotFoundError("x", name="numpy")) is None
+    assert "spikecli[view]" in str(explained(ModuleNotFoundError("x", name="matplotlib.figure")))
+    assert "spikecli[clip]" in str(explained(ModuleNotFoundError("x", name="open_clip")))
+    with pytest.raises(MissingExtra, match=r"spikecli\[export\]"):
+        needed("nir.nothing")
+    with pytest.raises(ModuleNotFoundError):
+        needed("nowhere_at_all")
+
+
+def test_every_package_of_the_table_is_in_its_extra_and_in_no_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    for package, extra in EXTRAS.items():
+        if package != "mpl_toolkits":
+            brought = {_NAMES.get(name := Requirement(line).name, name) for line in extras[extra]}
+            assert package in brought, f"spikecli[{extra}] does not bring {package}"
+    core = {_NAMES.get(name := Requirement(line).name, name) for line in project["dependencies"]}
+    assert not core & set(EXTRAS)
+    named = Requirement(extras["all"][0]).extras
+    assert named == set(extras) - {"all", "dev", "docs", "peers"}
