@@ -57,7 +57,10 @@ def _in_child(**content: Any) -> None:
         path = Path(folder) / "shown.npz"
         np.savez(path, **content)
         ended = subprocess.run(
-            [sys.executable, "-m", "spikecli.view.window", str(path)], capture_output=True, text=True, check=False
+            [sys.executable, "-m", "spikecli.view.drawing.window", str(path)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     if ended.returncode:
         last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
