@@ -189,6 +189,32 @@ def test_wherever_it_is_stopped_it_goes_on_to_the_same_table(shapes_dir: Path, t
     assert all(torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
 
 
+def test_a_stop_after_the_last_but_one_run_is_heeded_and_after_the_last_there_is_nothing_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[str] = []
+
+    def score(one: Trial, *_: object) -> str:
+        scored.append(one.config.paper)
+        if len(scored) in stops:
+            os.kill(os.getpid(), signal.SIGINT)
+        return one.config.paper
+
+    monkeypatch.setattr(flow, "_finished", lambda one: True)
+    monkeypatch.setattr(flow, "_score", score)
+
+    def run() -> list[Any]:
+        scored.clear()
+        return list(flow.ablate(trials(tmp_path), Scoring((1,), "val", 1), tmp_path, "cpu", lambda *_: None))
+
+    stops = {1}
+    with pytest.raises(Stopped, match=r"stopped between two runs \(rmp-loss, seed 0\); what is done is kept in"):
+        run()
+    assert scored == ["lif"]
+    stops = {2}
+    assert run() == ["lif", "rmp-loss"]
+
+
 def test_a_run_whose_last_pass_was_lost_is_completed(shapes_dir: Path, tmp_path: Path) -> None:
     expected, _ = run_all(tmp_path, shapes_dir)
     folder = tmp_path / "lif-t1-seed0"

@@ -7,16 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torture import disks, downloads, fuzz, kills, report
+from torture import downloads, fuzz, report
 from torture.formats import all_formats
-from torture.report import Tally
+from torture.report import Tally, sound
 
 SMALL = tuple(group for group in fuzz.GROUPS if not group.startswith("CLIP") and group != "adapters")
-
-
-def sound(*tallies: Tally) -> None:
-    assert [fault for tally in tallies for fault in tally.faults] == []
-    assert all(tally.survived == tally.tried for tally in tallies)
 
 
 def test_damaged_files_of_every_format_are_data_or_one_line() -> None:
@@ -50,24 +45,8 @@ def test_what_must_not_be_is_seen(tmp_path: Path) -> None:
     assert "MemoryError" in said["greedy"]["line"] and "FileExistsError" in said["mkdir"]["line"]
 
 
-def test_killed_training_ends_in_the_same_bits(shapes_dir: Path, tmp_path: Path) -> None:
-    sound(kills.train(seed=0, kills=2, folder=tmp_path, epochs=3, data=shapes_dir, points=16))
-
-
-def test_killed_preparations_end_in_the_same_files(tmp_path: Path) -> None:
-    sound(kills.prepare(seed=0, kills=4, folder=tmp_path))
-
-
 def test_downloads_end_in_the_right_file_or_in_one_line(tmp_path: Path) -> None:
     sound(*downloads.run(seed=0, lies=20, kills=3, folder=tmp_path))
-
-
-def test_places_that_fail_are_one_line(tmp_path: Path) -> None:
-    ground = disks.Ground(tmp_path, seed=0)
-    tally = Tally("disks")
-    for place in (disks._full, disks._vanished):
-        place(tally, ground, np.random.default_rng(0), "short")
-    sound(tally)
 
 
 def test_the_report_counts() -> None:

@@ -33,6 +33,7 @@ from spikecli.datasets.events.decoding import decode_all
 from spikecli.datasets.events.facts import DIGITS
 from spikecli.datasets.events.kind import KIND as RECORDINGS
 from spikecli.datasets.events.layouts import EventItem
+from spikecli.datasets.images import prepare as images
 from spikecli.datasets.own_sample import Inspected
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.doctor import PROBES
@@ -44,6 +45,7 @@ from spikecli.machine import workers
 from spikecli.neurons.start import Position
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.recipes import train_settings
+from spikecli.training import captured
 from spikecli.training.batches import Batches
 from spikecli.training.losses import Orthogonality
 from spikecli.training.runs import BEST, Epoch, Run
@@ -335,3 +337,21 @@ def test_a_file_error_of_the_system_is_a_line_with_its_cure(number: int, cure: s
     line = in_words(OSError(number, "", "some/where.h5"))
     assert line is not None and line.startswith("cannot use some/where.h5: ") and cure in line
     assert in_words(OSError(number, "")) is None and in_words(OSError(errno.EPIPE, "", "a")) is None
+
+
+def test_sums_are_read_at_every_step_on_a_cpu_and_now_and_then_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert captured.next_pace(CPU, 10, 0.001) == 1
+    gpu = torch.device("cuda")
+    assert captured.next_pace(gpu, 10, 0.1) == 25  # a quarter of a second
+    assert captured.next_pace(gpu, 10, 1e-6) == captured.MOST_AT_A_TIME and captured.next_pace(gpu, 1, 9.0) == 1
+    monkeypatch.setattr(captured.processes, "world", lambda: 2)
+    assert captured.next_pace(gpu, 10, 0.1) == captured.STEPS_TOGETHER
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"), [("scratch/x", "a.tar: test.bin is cut"), ("a.tar", "a.tar/test.bin is cut")]
+)
+def test_an_error_names_the_archive_and_not_the_folder_it_was_unpacked_to(folder: str, said: str) -> None:
+    with pytest.raises(SpikeError) as caught, images._naming(Path("a.tar"), Path(folder)):
+        raise SpikeError(f"{folder}/test.bin is cut")
+    assert str(caught.value) == said

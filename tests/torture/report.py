@@ -77,3 +77,10 @@ def _cells(tally: Tally) -> tuple[str, ...]:
         tally.what, *(f"{count:,}" for count in counts), f"{tally.slowest:.2f}", f"{tally.peak_mb:.0f}",
         f"{tally.seconds:.0f}",
     )  # fmt: skip
+
+
+def sound(*tallies: Tally) -> None:
+    """Fail if something was found."""
+    faults = [fault for tally in tallies for fault in tally.faults]
+    assert not faults, faults
+    assert all(tally.survived == tally.tried for tally in tallies), tallies
