@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "spikecli"
 MAP = ROOT / ".pytest_cache" / "calls.json"  # test → functions of the package that it calls, and processor seconds
 PATIENCE = 20  # times the seconds that the tests take: an endless loop is noticed, a busy machine is not
-WARM = ("torch", "h5py", "rich.table", "pydantic", "typer", "safetensors.torch", "PIL.Image")
+WARM = ("torch", "torch._dynamo", "h5py", "rich.table", "pydantic", "typer", "safetensors.torch", "PIL.Image")
 SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Div: ast.Mult, ast.And: ast.Or, ast.Or: ast.And,
