@@ -111,6 +111,22 @@ def las(count: int = 4, length: int = 20, kind: int = 0, scale: float = 0.25) ->
     return bytes(head) + b"".join(row.tobytes().ljust(length, b"\7") for row in rows)
 
 
+@pytest.mark.parametrize(("version", "kind"), [("1.2", 3), ("1.4", 6)])
+def test_laz_holds_the_points_of_las(tmp_path: Path, version: str, kind: int) -> None:
+    laspy = pytest.importorskip("laspy")
+    whole = laspy.LasData(laspy.LasHeader(point_format=kind, version=version))
+    whole.header.scales, whole.header.offsets = [0.25] * 3, [1.0, 2.0, 3.0]
+    whole.x, whole.y, whole.z = POINTS.T
+    for suffix in (".las", ".laz"):
+        whole.write(tmp_path / f"a{suffix}")
+        np.testing.assert_array_equal(points_of(tmp_path / f"a{suffix}"), POINTS)
+    data = bytearray((tmp_path / "a.laz").read_bytes())
+    place = data.index(b"laszip encoded") - 2 + 54 + 12  # of the size of a chunk
+    data[place : place + 4] = b"\0\0\0\xbf"  # 3 billion points, for which laspy would take memory
+    with pytest.raises(SpikeError, match="a LAZ header that is damaged"):
+        read_cloud(write(tmp_path / "b.laz", bytes(data)))
+
+
 def test_las_is_scaled_and_shifted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for length in (20, 34):
         found = points_of(write(tmp_path / "a.las", las(length=length)))

@@ -65,3 +65,14 @@ def test_images(tmp_path: Path) -> None:
     assert load_images(tmp_path, "cifar10", "test").fingerprint == before.fingerprint
     assert sets.verify(tmp_path, "cifar10")["splits"]["test"] == {"samples": 10, "sha256": before.fingerprint}
     assert sets.prepare(tmp_path, "cifar10", PrepareOptions(source))["reused"]
+
+
+def test_a_record_without_a_layout_is_reported_without_one(cli: Callable, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    given = ("data", "prepare", "shapes", "--points", 16, "--data-dir", data, "--json", "--quiet")
+    assert cli(*given).code == 0
+    record = json.loads((data / "shapes" / "prepared.json").read_text())
+    for entry in record["sets"].values():
+        del entry["layout"]
+    (data / "shapes" / "prepared.json").write_text(json.dumps(record))
+    assert cli(*given).document["layout"] is None

@@ -34,7 +34,8 @@ def formats(folder: Path) -> list[Format]:
         ("a.off", _offs(), 5.0, "OFF"), ("a.ply", _plys(), 8.0, "PLY"), ("a.pcd", _pcds(), 8.0, "PCD"),
         ("a.npy", _npys(), 5.0, "NPY"), ("cloud.txt", _texts(), 4.0, "TXT XYZ"), ("a.xyz", _texts(), 2.0, "TXT XYZ"),
         ("cloud.csv", _texts(), 2.0, "TXT XYZ"), ("a.obj", _objs(), 3.0, "OBJ"), ("a.stl", _stls(), 3.0, "STL"),
-        ("a.las", _lass(), 2.0, "LAS"), ("scan.bin", _scans(), 1.0, "scans"), ("cloud.npz", _npzs(), 3.0, "NPZ clouds"),
+        ("a.las", _lass(), 2.0, "LAS"), ("a.laz", _lazs(), 1.0, "LAS"),
+        ("scan.bin", _scans(), 1.0, "scans"), ("cloud.npz", _npzs(), 3.0, "NPZ clouds"),
     ]  # fmt: skip
     found = [Format(name, of_wholes(wholes), _draw, share, group) for name, wholes, share, group in clouds]
     return [*found, *_prepared(folder / "prepared"), *_modelnet(folder / "modelnet")]
@@ -118,6 +119,15 @@ def _lass() -> list[bytes]:
     head[96:111] = struct.pack("<IIBHI", 227, 0, 0, 20, 4)
     head[131:179] = struct.pack("<6d", 0.25, 0.25, 0.25, 1, 2, 3)
     return [bytes(head) + b"".join((row * 4).astype("<i4").tobytes().ljust(20, b"\1") for row in POINTS)]
+
+
+def _lazs() -> list[bytes]:
+    import laspy
+
+    whole, file = laspy.LasData(laspy.LasHeader(point_format=3, version="1.2")), io.BytesIO()
+    whole.x, whole.y, whole.z = np.tile(POINTS, (50, 1)).T
+    whole.write(file, do_compress=True)
+    return [file.getvalue()]
 
 
 def _scans() -> list[bytes]:

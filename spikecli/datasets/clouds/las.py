@@ -17,6 +17,12 @@ _LEAST = 227  # bytes of a header
 _SHORTEST = 20  # bytes of a point of the smallest format
 _COMPRESSED = 0x80  # set in the point format of LAZ
 _ROOM = 20  # bytes that unpacking takes for each point
+_LASZIP = 22204  # number of the record that says how LAZ is packed
+_LARGEST_CHUNK = 4_000_000  # points packed together; 50,000 by default
+_LAYERED = b"\3\0"  # the packing of LAS 1.4: layers of a chunk, each with its size
+_LAYERS = {10: 9, 11: 1, 12: 2, 13: 1}  # of an item by its type: points, colors, colors and near infrared, waves
+_BYTES = 14  # type of an item that has a layer for each byte
+_VARIABLE = 0xFFFFFFFF  # instead of a size: each chunk has its own
 
 
 def read_las(path: Path, data: bytes) -> Cloud:
@@ -32,7 +38,7 @@ def read_las(path: Path, data: bytes) -> Cloud:
     if kind & _COMPRESSED or path.suffix.lower() == ".laz":
         if count * _ROOM > allowed_bytes(path):
             raise _truncated(path, count, len(data))
-        whole = _unpacked(path, data)
+        whole = _unpacked(path, data, offset)
     else:
         if length < _SHORTEST or offset < _LEAST or offset + count * length > len(data):
             raise _truncated(path, count, len(data))
@@ -41,7 +47,43 @@ def read_las(path: Path, data: bytes) -> Cloud:
     return checked_cloud(path, whole * scales + shifts)
 
 
-def _unpacked(path: Path, data: bytes) -> np.ndarray:
+def _check_packing(path: Path, data: bytes, offset: int) -> None:
+    """Raise SpikeError if a LAZ file claims chunks that it cannot hold: laspy takes memory for them unchecked."""
+    record = _laszip_record(data)
+    chunk, items = struct.unpack_from("<I", record, 12)[0], struct.unpack_from("<H", record, 32)[0]
+    (table,) = struct.unpack_from("<q", data, offset)  # where the list of chunks begins; −1: behind the last point
+    inside = offset < table <= len(data) - 8
+    chunks = struct.unpack_from("<I", data, table + 4)[0] if inside else 0
+    sound = (inside or table == -1) and chunks <= len(data) and (chunk <= _LARGEST_CHUNK or chunk == _VARIABLE)
+    if sound and record[:2] == _LAYERED:
+        kinds = [struct.unpack_from("<HH", record, 34 + 6 * item) for item in range(items)]
+        layers = sum(size if kind == _BYTES else _LAYERS.get(kind, 0) for kind, size in kinds)
+        sound = _layers_fit(data, offset + 8, table if inside else len(data), layers)
+    if not sound:
+        raise SpikeError(f"{path} has a LAZ header that is damaged; export it again, or save it as .las")
+
+
+def _laszip_record(data: bytes) -> bytes:
+    """Return the record of a LAZ file that says how it is packed; raise ValueError if there is none."""
+    place, (records,) = struct.unpack_from("<H", data, 94)[0], struct.unpack_from("<I", data, 100)
+    for _ in range(min(records, 1 << 10)):
+        number, length = struct.unpack_from("<HH", data, place + 18)
+        if number == _LASZIP:
+            return data[place + 54 : place + 54 + length]
+        place += 54 + length
+    raise ValueError("no record of LASzip")
+
+
+def _layers_fit(data: bytes, place: int, end: int, layers: int) -> bool:
+    """Return whether the chunks from `place` to `end` are as long as the sizes of their layers say."""
+    (length,) = struct.unpack_from("<H", data, 105)  # of a point: each chunk begins with one, and a count of points
+    while place < end - length:
+        sizes = struct.unpack_from(f"<{layers}I", data, place + length + 4)
+        place += length + 4 + 4 * layers + sum(sizes)
+    return place <= end
+
+
+def _unpacked(path: Path, data: bytes, offset: int) -> np.ndarray:
     """Return the whole-number coordinates int32 (N, 3) of a LAZ file."""
     try:
         import laspy
@@ -50,6 +92,7 @@ def _unpacked(path: Path, data: bytes) -> np.ndarray:
             f"{path} is compressed (LAZ), and laspy is not installed; run `pip install 'laspy[lazrs]'`, "
             "or save it as .las"
         ) from None
+    _check_packing(path, data, offset)
     try:
         found = laspy.read(io.BytesIO(data))
     except laspy.LaspyException as error:
