@@ -7,6 +7,8 @@ from pathlib import Path
 
 from rooms import MAY_KNOW, ROOT
 
+from spikecli.datasets.sets import KINDS, kind_named
+
 PAGES = ("CONTRIBUTING.md", "docs/architecture.md", "examples/plugin/README.md")
 PATH = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|sh|toml|ipynb)|(?:[\w.-]+/)+)`")
 OF_USERS = {"my_parts.py", "dataset.toml"}  # files that a user writes
@@ -54,3 +56,13 @@ def _places(page: str) -> tuple[Path, ...]:
 
 def _exists(path: Path) -> bool:
     return path.exists()
+
+
+def test_the_table_of_formats_has_every_suffix_that_is_read() -> None:
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if "| `." in line]
+    for kind in KINDS:
+        told = {suffix for row in rows if row[0] == kind for suffix in re.findall(r"`(\.\w+)`", row[2])}
+        assert told == set(kind_named(kind).suffixes()), kind
+    options = {word for row in rows for word in re.findall(r"--[a-z-]+", row[5])}
+    assert options == {"--sensor", "--stream", "--time-unit", "--columns", "--up"}
