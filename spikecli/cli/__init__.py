@@ -17,6 +17,7 @@ from spikecli.cli import (
     ablate,
     bench,
     calibrate,
+    compare,
     config,
     doctor,
     eval,
@@ -89,6 +90,7 @@ app.command("eval")(eval.evaluate)
 app.command()(predict.predict)
 app.command()(calibrate.calibrate)
 app.command()(ablate.ablate)
+app.command()(compare.compare)
 app.command()(zeroshot.zeroshot)
 app.command()(fewshot.fewshot)
 app.command()(mini.mini)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Papers = Annotated[
     str, typer.Option(help="Papers, a row each; `ann` is the baseline.", autocompletion=complete.listed("paper"))
 ]
-Runs = Annotated[int, typer.Option(min=1, help="Training seeds a paper, from --seed on.")]
+Runs = Annotated[int, typer.Option(min=1, help="Trainings a paper, with seeds from --seed on.")]
 Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps to score at, a column each.")]
 TrainSteps = Annotated[int, typer.Option(min=1, help="Time steps in training (1 for the ANN).")]
 Split = Annotated[
@@ -151,6 +151,8 @@ def scores_of(outcomes: list[Outcome]) -> list[Score]:
 
 def show_table(outcomes: list[Outcome], scoring: Scoring, folder: Path, layers: bool, console: Console) -> None:
     """Print the table, with --layers also the layers, and the JSON document."""
+    from spikecli.cli.shown.tests import show_paper_tests
+    from spikecli.training.paired_papers import paper_tests
     from spikecli.training.scoring import summarized
 
     first = outcomes[0].trial.config
@@ -168,7 +170,6 @@ def show_table(outcomes: list[Outcome], scoring: Scoring, folder: Path, layers: 
     chosen = {paper: chosen[paper] for paper in table if paper in chosen}
     if layers:
         document["layers"] = {paper: [asdict(row) for row in one.layers] for paper, one in chosen.items()}
-    console.document(document)
     console.table(
         f"{first.dataset}, {scoring.split} split, {scores[0].samples} samples, trained {first.epochs} epochs",
         ("paper", *(f"T = {t}, %" for t in scoring.timesteps), "firing", "µJ", "|u − s|"),
@@ -178,6 +179,8 @@ def show_table(outcomes: list[Outcome], scoring: Scoring, folder: Path, layers: 
         "neurons that fire, energy of one sample (an addition 0.9 pJ, a multiply-add of real values 4.6 pJ), mean "
         "distance of membranes to their spikes; at every T in the CSV",
     )
+    tests = paper_tests(outcomes, scoring.timesteps, scoring.split)
+    console.document({**document, "paired": show_paper_tests(tests, console)})
     for paper, one in chosen.items():
         title = f"{paper}, seed {one.trial.config.seed}, one sample at T = {one.scores[-1].timesteps}"
         columns = ("layer", "firing", "additions", "multiply-adds", "energy", "quantization")

@@ -46,7 +46,7 @@ Data = Annotated[
 Split = Annotated[
     Literal["train", "val", "test"], typer.Option(help="Which split; val: the part of train held out in training.")
 ]
-Runs = Annotated[int, typer.Option(min=1, help="Repetitions with other perturbation seeds.")]
+Runs = Annotated[int, typer.Option(min=1, help="Seeds of the start noise, of one and the same training.")]
 Precision = Annotated[
     Literal["fp32", "bf16", "auto"],
     typer.Option(help="bf16: of products alone; auto: bf16 where the device multiplies it faster."),

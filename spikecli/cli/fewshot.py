@@ -25,7 +25,7 @@ Recordings = Annotated[
     str, typer.Argument(help="A prepared data set of event recordings.", autocompletion=complete.datasets)
 ]
 Shots = Annotated[int, typer.Option(min=1, help="Training recordings of each class.")]
-Runs = Annotated[int, typer.Option(min=1, help="Draws of shots.")]
+Runs = Annotated[int, typer.Option(min=1, help="Draws of shots, an adapter fitted to each.")]
 OfRelease = Annotated[
     Fidelity,
     typer.Option(help="released: as the authors' code; see `spikecli papers --paper neuroclip`."),

@@ -20,7 +20,7 @@ from spikecli.settings.networks import BY_DATA
 from spikecli.training import train
 from spikecli.training.interruption import Stop, stoppable
 from spikecli.training.runs import LAST, STATE, differences
-from spikecli.training.scoring import Layer, Score, Scoring, score
+from spikecli.training.scoring import Layer, Right, Score, Scoring, score
 from spikecli.training.settings import with_precision
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.trained import Trained
@@ -43,11 +43,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trial with its scores and its layers."""
+    """A trial with its scores, its layers, and which samples it gets right."""
 
     trial: Trial
     scores: tuple[Score, ...]
     layers: tuple[Layer, ...]
+    right: Right
 
 
 def trial(config: TrainConfig, out: Path) -> Trial:
@@ -140,20 +141,19 @@ def _score(
     model, samples = trained.network, evaluate.samples_for(trained, data_dir, None, scoring.split)
     steps, runs = list(distinct_steps(model, scoring.timesteps)), runs_of(model, scoring.perturbations)
     key = {"timesteps": steps, "split": scoring.split, "perturbations": runs, "data": samples.fingerprint}
-    if record.get("key") != key:
+    if record.get("key") != key or "right" not in record:
 
         def on_samples(count: int) -> None:
             if stop.asked:
                 raise Stopped("stopped while scoring")
 
         on_text("scoring")
-        scores, layers = score(trained, samples, scoring, on_samples)
+        scores, layers, right = score(trained, samples, scoring, on_samples)
         rows = {"scores": [asdict(row) for row in scores], "layers": [asdict(layer) for layer in layers]}
-        record = {"weights": record["weights"], "key": key, **rows}
+        record = {"weights": record["weights"], "key": key, **rows, "right": right}
         _write_record(one, record)
-    return Outcome(
-        one, tuple(Score(**row) for row in record["scores"]), tuple(Layer(**layer) for layer in record["layers"])
-    )
+    scored = tuple(Score(**row) for row in record["scores"])
+    return Outcome(one, scored, tuple(Layer(**layer) for layer in record["layers"]), record["right"])
 
 
 def _record(one: Trial) -> dict[str, Any]:

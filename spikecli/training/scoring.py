@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from torch import nn
 
 from spikecli.datasets.samples import Samples
-from spikecli.evaluation import evaluate
+from spikecli.evaluation import evaluate, metrics
 from spikecli.evaluation.energy import Operations, counted, energy_uj
 from spikecli.evaluation.how import How, OnSamples, silent
 from spikecli.evaluation.stopping import distinct_steps, runs_of
@@ -19,6 +19,7 @@ from spikecli.settings.config import TrainConfig
 from spikecli.training.membrane_loss import Quantization, quantization
 from spikecli.weights.trained import Trained
 
+Right = dict[str, str]  # by T: a 1 for each sample that is right with the first noise, a 0 for each other
 PERTURBATION_SEED = 0  # the first, as of `eval`
 
 
@@ -82,20 +83,25 @@ class PaperScores:
 
 def score(
     trained: Trained, samples: Samples, scoring: Scoring, on_samples: OnSamples = silent
-) -> tuple[list[Score], list[Layer]]:
-    """Return a network's scores at each T and its layers at the longest."""
+) -> tuple[list[Score], list[Layer], Right]:
+    """Return a network's scores at each T, its layers at the longest T, and which samples it gets right."""
     model, config = trained.network, trained.config
     steps, runs = distinct_steps(model, scoring.timesteps), runs_of(model, scoring.perturbations)
     precision = "bf16" if config.precision == "bf16" else "fp32"
     how = How(runs, PERTURBATION_SEED, trained.device, precision, on_samples)
     rows = evaluate.evaluate(model, samples, steps, how)
     scores: list[Score] = []
+    right: Right = {}
     count = len(samples.labels)
     for longest, shorter in sorted(evaluate.shared_passes(samples, steps).items()):
         with counted(model, longest) as operations, quantization(model, longest) as errors:
-            evaluate.logits_of(model, samples.inputs(longest), longest, how)
+            logits = evaluate.logits_of(model, samples.inputs(longest), longest, how)
+        predictions = metrics.cumulative_predictions(logits)
+        right |= {
+            str(t): "".join("01"[int(ok)] for ok in predictions[t - 1].numpy() == samples.labels) for t in shorter
+        }
         scores += [_score(config, scoring.split, count, row, errors) for row in rows if row.timesteps in shorter]
-    return scores, list(_layers(model, operations, errors, count))
+    return scores, list(_layers(model, operations, errors, count)), right
 
 
 def _score(config: TrainConfig, split: str, samples: int, row: evaluate.StepRow, errors: Quantization) -> Score:

@@ -117,7 +117,9 @@ Split = Annotated[
 ]
 
 
-Runs = Annotated[int, typer.Option(min=1, help="Seeds of the perturbation to evaluate with.", rich_help_panel=_RUNS)]
+Runs = Annotated[
+    int, typer.Option(min=1, help="Seeds of the start noise, of one and the same training.", rich_help_panel=_RUNS)
+]
 
 
 @dataclass(frozen=True)
