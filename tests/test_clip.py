@@ -206,7 +206,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, mini: Path) -> None:
     [
         ("RN51", None, r"open_clip knows no model 'RN51'; choose one of its names, such as"),
         ("RN50", "best", r"found no weights 'best' of RN50; wanted a file or one of openai,"),
-        (None, "gone.safetensors", r"found weights gone\.safetensors without a model; .* add --clip"),
+        (None, "gone.safetensors", r"found weights gone\.safetensors without a model; .* add clip"),
         ("RN50", "gone.safetensors", r"found no weights of RN50 at gone\.safetensors; check the path"),
     ],
 )
@@ -232,7 +232,7 @@ def test_without_a_network_one_line_says_which_file_to_fetch_and_where_to_put_it
     assert str(caught.value) == (
         f"found no weights of ViT-B-32 at {tmp_path}/clip/ViT-B-32-openai.safetensors (no network); fetch "
         "https://huggingface.co/timm/vit_base_patch32_clip_224.openai/resolve/main/open_clip_model.safetensors "
-        "and put it there, or give --weights FILE"
+        "and put it there, or give weights FILE"
     )
     assert list((tmp_path / "clip").glob("*")) == [] if (tmp_path / "clip").exists() else True
 

@@ -124,6 +124,6 @@ def test_hdf5_under_every_name(tmp_path: Path, members: dict[str, np.ndarray], s
 
 def test_whole_nanoseconds_are_a_question(tmp_path: Path) -> None:
     np.savez(tmp_path / "ns.npz", **{**COLUMNS, "t": T * 1000})
-    with pytest.raises(SpikeError, match="--time-unit ns"):
+    with pytest.raises(SpikeError, match="time_unit ns"):
         read_events(tmp_path / "ns.npz")
     assert is_whole(read_events(tmp_path / "ns.npz", options=ReadOptions(time_unit="ns")))

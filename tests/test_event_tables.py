@@ -61,9 +61,9 @@ def test_times_since_1970(tmp_path: Path) -> None:
 
 def test_absurd_rates_are_a_question(tmp_path: Path) -> None:
     for name, t, words in (
-        ("whole seconds", TABLE[:, 2] // 1_000_000, "--time-unit ms"),
-        ("whole ms", TABLE[:, 2] // 1_000, "--time-unit ms"),
-        ("ns", TABLE[:, 2] * 1000, "--time-unit ns"),
+        ("whole seconds", TABLE[:, 2] // 1_000_000, "time_unit ms"),
+        ("whole ms", TABLE[:, 2] // 1_000, "time_unit ms"),
+        ("ns", TABLE[:, 2] * 1000, "time_unit ns"),
     ):
         with pytest.raises(SpikeError, match=words):
             read_events(four(tmp_path / f"{name}.npz", t))

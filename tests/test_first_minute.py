@@ -65,7 +65,7 @@ def test_the_reference_weights_name_the_four_meshes(cli: Cli) -> None:
 def test_a_built_in_set_is_prepared_on_first_use(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from spikecli.datasets.clouds import shapes
 
-    monkeypatch.setattr(shapes.Recipe, "__init__", _few(shapes.Recipe.__init__))
+    monkeypatch.setattr(shapes.ShapeRecipe, "__init__", _few(shapes.ShapeRecipe.__init__))
     named = cli("predict", "shapes:test:0", "--data-dir", tmp_path, "--json")
     assert named.code == 0, named.err
     assert named.document[0]["file"] == "shapes:test:0"
@@ -107,11 +107,11 @@ def test_the_demo_is_the_commands_of_the_readme() -> None:
 def test_matplotlib_keeps_its_fonts_elsewhere_without_a_home(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     mine = {"HOME": str(tmp_path / "file" / "me")}  # below a file nothing can be made, whoever runs this
-    environment.prepare(mine)
+    environment.prepare_process(mine)
     assert Path(mine["MPLCONFIGDIR"]).is_dir() and os.access(mine["MPLCONFIGDIR"], os.W_OK)
     for given in ({"HOME": str(tmp_path)}, {"HOME": "/nowhere", "XDG_CONFIG_HOME": str(tmp_path)}):
-        environment.prepare(given)
+        environment.prepare_process(given)
         assert "MPLCONFIGDIR" not in given
     chosen = {"HOME": mine["HOME"], "MPLCONFIGDIR": "mine"}
-    environment.prepare(chosen)
+    environment.prepare_process(chosen)
     assert chosen["MPLCONFIGDIR"] == "mine"

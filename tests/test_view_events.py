@@ -478,8 +478,10 @@ def test_of_many_classes_the_likeliest_and_the_true_one_are_shown() -> None:
 
 
 def test_what_holds_events_is_told_from_what_holds_points(tmp_path: Path) -> None:
-    for name in ("a.bin", "a.DAT", "a.aedat4", "a.npz", "nmnist:test:3", "digits:test:0"):
-        assert kind_of(name) == "events"
+    for name in ("a.bin", "a.DAT", "a.aedat4", "a.npz"):
+        (tmp_path / name).touch()
+        assert kind_of(str(tmp_path / name)) == "events"
+    assert kind_of("nmnist:test:3") == kind_of("digits:test:0") == "events"
     np.save(tmp_path / "points.npy", np.zeros((5, 3)))
     np.save(tmp_path / "normals.npy", np.zeros((5, 6)))
     np.save(tmp_path / "table.npy", np.zeros((5, 4)))
@@ -511,7 +513,13 @@ def test_what_cannot_be_shown_is_one_line(
             "--show",
             "spiders",
         ): "which cannot show events; wanted --show clip, or",
-        (brightening, "--out", tmp_path / "a.gif", "--show", "clip"): r"found .*a\.gif; wanted a \.png",
+        (
+            brightening,
+            "--out",
+            tmp_path / "a.gif",
+            "--show",
+            "clip",
+        ): r"found .*a\.gif; .*a still picture: give --out FILE, with one of \.png",
         (brightening, "--out", png, "--show", "clip"): "found no class names for .*brightening.bin",
         (brightening, "--out", png, "--checkpoint", "reference"): "found --checkpoint and a recording to show",
         (brightening, "--out", png, "--color", "normal"): "found --color and a recording",

@@ -440,8 +440,11 @@ def test_a_cloud_of_a_data_set_comes_with_its_class(tmp_path: Path, monkeypatch:
             read_shape(wrong, tmp_path, None, 0)
 
 
-def test_what_is_no_source_is_told_what_would_be() -> None:
-    assert kind_of("a/chair.OFF") == kind_of("modelnet10:test:17") == "points"
+def test_what_is_no_source_is_told_what_would_be(tmp_path: Path) -> None:
+    (tmp_path / "chair.OFF").touch()
+    assert kind_of(str(tmp_path / "chair.OFF")) == kind_of("modelnet10:test:17") == "points"
+    with pytest.raises(SpikeError, match=r"found no file a/chair\.off; check the path"):
+        kind_of("a/chair.off")
     with pytest.raises(SpikeError, match=r"cannot tell what 'notes.docx' is; give a file \(.*\.off"):
         kind_of("notes.docx")
 
@@ -450,7 +453,7 @@ def test_bad_requests_are_refused_before_any_work(cli: Callable, cube: Path, tmp
     monkeypatch.setattr(flow, "read_shapes", lambda *given: pytest.fail("it began to work"))
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(SpikeError, match=r"cannot write .*cube.bmp.*\.png, \.html, \.gif, \.mp4"):
+    with pytest.raises(SpikeError, match=r"cannot write .*cube.bmp.*\.png, \.svg, \.pdf, \.html, \.gif, \.mp4"):
         look_at_points(look(tmp_path, str(cube), out=tmp_path / "cube.bmp"), lambda done: None)
     monkeypatch.setattr(window.sys, "platform", "linux")
     with pytest.raises(SpikeError, match=r"found no display.*give out"):

@@ -24,7 +24,7 @@ def mini(
 ) -> None:
     """Train mini, the small CLIP of ten digits that comes with the program; some minutes, resumed where it stopped.
 
-    Example: spikecli mini --out my-mini.safetensors, then spikecli zeroshot --clip mini --weights my-mini.safetensors
+    Example: spikecli mini --out my-mini.safetensors
     """
     import torch
 

@@ -90,7 +90,7 @@ def show_release(paper: str, out: Path | None, console: Console) -> None:
     rows, release = comparison(paper), entry_of(paper)
     about = {"paper": paper, "title": release.title, "arxiv": release.arxiv, "code": release.code}
     console.document({**about, "command": command_of(paper, release), "rows": [vars(row) for row in rows]})
-    title = f"{release.title} [arXiv {release.arxiv}], code: {release.code or 'none known'}"
+    title = f"{release.title} (arXiv {release.arxiv}), code: {release.code or 'none known'}"
     cells = [(row.setting, row.ours, row.released, row.why) for row in rows]
     console.table(title, COLUMNS, cells)
     if command := command_of(paper, release):

@@ -50,7 +50,9 @@ Recipe = Annotated[
 ]
 OfRelease = Annotated[
     Fidelity,
-    typer.Option(help="released: settings of the authors' code, where none are given; see `spikecli papers --paper`."),
+    typer.Option(
+        help="released: settings of the authors' code, where none are given; see `spikecli papers --paper NAME`."
+    ),
 ]
 Timesteps = Annotated[
     int | None, typer.Option("--timesteps", "-T", min=1, help="Time steps in training.", show_default="1")
