@@ -138,7 +138,7 @@ def test_a_missing_file_is_missing_and_not_broken(cli: Callable, tmp_path: Path)
     seen = cli("view", good, gone, "--out", tmp_path / "a.png")
     assert seen.code == 1 and seen.err.strip() == f"error: found no file {gone}; check the path"  # before any reading
     named = cli("predict", tmp_path / "nowhere")
-    assert named.code == 1 and f"found no checkpoint, file or folder {tmp_path / 'nowhere'}" in named.err
+    assert named.code == 1 and f"found no file, no run and no weights called {tmp_path / 'nowhere'}" in named.err
 
 
 def test_a_bad_file_of_several_names_the_way_past_it(cli: Callable, tmp_path: Path) -> None:

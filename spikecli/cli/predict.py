@@ -123,8 +123,6 @@ def _weights_and_files(
     if newest:
         console.note(f"the newest run: {path.parent}")
     if not given[named:]:
-        if not path.is_file():
-            raise SpikeError(f"found no checkpoint, file or folder {given[0]}; check the path")
         raise SpikeError(f"found {path} and no file to name; wanted spikecli predict {given[0]} chair.off")
     return path, list(map(str, given[named:]))
 
