@@ -34,7 +34,7 @@ def test_other_layouts_are_refused(tmp_path: Path) -> None:
     refused(tmp_path, "nmnist", tmp_path / "from", "each once", "3/00050")
     write(tmp_path / "from" / "Other" / "3" / "00050.bin", bin_bytes(some_events(30, 34, 34)))
     refused(tmp_path, "nmnist", tmp_path / "from", "neither a folder Train nor Test")
-    refused(tmp_path, "nmnist", None, "--from", offline=True)
+    refused(tmp_path, "nmnist", None, "source", offline=True)
     refused(tmp_path, "digits", source, "built in")
 
 
