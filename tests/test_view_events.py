@@ -521,7 +521,7 @@ def test_what_cannot_be_shown_is_one_line(
             "clip",
         ): r"found .*a\.gif; .*a still picture: give --out FILE, with one of \.png",
         (brightening, "--out", png, "--show", "clip"): "found no class names for .*brightening.bin",
-        (brightening, "--out", png, "--checkpoint", "reference"): "found --checkpoint and a recording to show",
+        (brightening, "--out", png, "--checkpoint", "reference"): "reference is no network on event frames",
         (brightening, "--out", png, "--color", "normal"): "found --color and a recording",
         (brightening, "--out", png, "--classes", "a,b"): "found options of CLIP's pictures; add --show clip",
         (brightening, "shapes:test:0", "--out", png): r"different kinds \(events, points\)",

@@ -28,6 +28,18 @@ from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import map_size
 
+FAR = 1.5  # factor on a side of the sensor from which a recording is said to be unlike the training data
+
+
+def unlike(width: int, height: int, sensor: tuple[int, int]) -> str:
+    """Return a note if a recording's sensor is far from that of the training data (width, height), else nothing."""
+    if not min(sensor) or all(1 / FAR < a / b < FAR for a, b in zip((width, height), sensor, strict=True)):
+        return ""
+    return (
+        f"its sensor of {width} × {height} pixels is far from the {sensor[0]} × {sensor[1]} of the recordings that the "
+        "network was trained on"
+    )
+
 
 class Recordings(Kind[EventFacts]):
     """Events of a camera; they are sliced into frames for each number of time steps."""
@@ -105,7 +117,10 @@ class Recordings(Kind[EventFacts]):
         reading: ReadOptions = AS_FOUND,
     ) -> np.ndarray:
         """Return the file's frames (T, 2, H, W) as a network takes them; raise SpikeError as `read_events` does."""
-        return Framing.of_config(config).of_recording(read_own(path, reading, facts), timesteps)
+        found = read_own(path, reading, facts)
+        if note := unlike(found.width, found.height, facts.sensor):
+            reading.on_note(path, (note,))
+        return Framing.of_config(config).of_recording(found, timesteps)
 
     def defaults(self, facts: EventFacts, model: str | None = None) -> Defaults:
         """Return ResNet-20 of LIF neurons; frames are mirrored where that keeps the class."""

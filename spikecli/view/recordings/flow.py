@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
+from spikecli.datasets.events.recording import read_own
 from spikecli.errors import SpikeError, named
 from spikecli.progress import Progress
 from spikecli.view.drawing.canvas import THEMES
@@ -16,6 +18,7 @@ from spikecli.view.look import ClipLook, Look, check_out, refuse_unused
 from spikecli.view.recordings.clip import look_through_clip, predictions_of
 from spikecli.view.recordings.clip_figure import clip_figure
 from spikecli.view.recordings.film import EventFilm
+from spikecli.view.recordings.network import check_takes_frames, look_through_network, network_figure, network_record
 from spikecli.view.recordings.page import event_panel, save_event_page
 from spikecli.view.recordings.picture import EventSheet
 from spikecli.view.recordings.take import NamedRecording, read_take, record_of
@@ -24,11 +27,16 @@ from spikecli.view.sources import told_apart
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from spikecli.datasets.events.facts import EventFacts
+    from spikecli.weights.trained import Trained
+
 Advance = Callable[..., None]  # steps, or a new text and a new total, for one bar
 
 
 def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
     """Draw recordings as `look` says; return `out` and a record for each source. Raise SpikeError as its parts do."""
+    if look.checkpoint is not None:
+        return _look_at_network(look, look.checkpoint, advance)
     check_out(look)
     refuse_unused(look, "checkpoint", "color", "points", "events", "clip", "reading")
     _check_options(look)
@@ -48,6 +56,27 @@ def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
         slices = look.events.slices(look.timesteps)
         _save(look, EventSheet(takes, slices, THEMES[look.theme], look.seed).figure())
     return {"out": look.out, "sources": [record_of(take) for take in takes]}
+
+
+def _look_at_network(look: Look, trained: Trained, advance: Advance) -> dict[str, Any]:
+    """Draw the frames that a network is given, its spikes and answers; raise SpikeError unless `out` is a picture."""
+    from spikecli.weights.provenance import facts_at_training
+
+    check_out(look, PICTURES)
+    refuse_unused(look, "checkpoint", "reading")
+    check_takes_frames(trained)
+    progress = _watching(advance)
+    takes = _read(look, progress)
+    _check_lengths(look, takes)
+    progress.on_phase("looking through the network", len(takes))
+    facts, views = cast("EventFacts", facts_at_training(trained)), []
+    for source, take in zip(look.sources, takes, strict=True):
+        if not take.dataset:  # a file, which the network's data set says how to read
+            take = replace(take, recording=read_own(Path(source), look.reading, facts))
+        views.append(look_through_network(take, trained, look.timesteps, look.seed))
+        progress.on_step(1)
+    _save(look, network_figure(views, THEMES[look.theme]))
+    return {"out": look.out, "sources": [network_record(seen) for seen in views]}
 
 
 def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
