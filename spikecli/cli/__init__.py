@@ -27,6 +27,7 @@ from spikecli.cli import (
     papers,
     predict,
     reparameterize,
+    runs,
     simulate,
     train,
     view,
@@ -95,6 +96,7 @@ app.command()(zeroshot.zeroshot)
 app.command()(fewshot.fewshot)
 app.command()(mini.mini)
 app.command()(view.view)
+app.command()(runs.runs)
 app.command()(watch.watch)
 app.command()(papers.papers)
 app.command()(reparameterize.reparameterize)
@@ -162,6 +164,8 @@ def _command() -> Any:
 def entry() -> None:
     """Run the command line of this process and exit with its code; SIGTERM ends it cleanly, like Ctrl-C."""
     signal.signal(signal.SIGTERM, _terminate)
+    if hasattr(signal, "SIGUSR1"):  # a batch system's warning: a training saves its state, anything else goes on
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     warnings.showwarning = _warn  # type: ignore[assignment]
     console.open_streams()
     sys.exit(console.close_streams(run()))

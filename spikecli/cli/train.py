@@ -6,13 +6,14 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand
 
 from spikecli.cli.options import common as options
 from spikecli.cli.options import training as shared
-from spikecli.cli.options.groups import with_settings
+from spikecli.cli.options.groups import with_groups, with_settings
 from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 from spikecli.errors import ChoiceError, SettingError, SpikeError
@@ -20,6 +21,7 @@ from spikecli.settings.config import TrainConfig
 from spikecli.settings.released import Fidelity
 
 if TYPE_CHECKING:
+    from spikecli.training.session import Session
     from spikecli.training.train import Trainer
 
 
@@ -38,10 +40,13 @@ class TrainCommand(TyperCommand):
 
 
 @with_settings
+@with_groups
 def train(
     parts: dict[str, Any],
     training: dict[str, Any],
     network: dict[str, Any],
+    following: shared.Following,
+    output: options.Output,
     dataset: shared.DatasetOrShapes = None,
     model: shared.Model = None,
     paper: shared.Paper = None,
@@ -60,9 +65,6 @@ def train(
     data_dir: options.DataDir = options.DATA_DIR,
     seed: shared.Seed = None,
     device: options.Device = "auto",
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    config: options.ConfigFile = None,
 ) -> None:
     """Train a network; weights, settings, learning curve and state are kept in a run folder.
 
@@ -72,8 +74,24 @@ def train(
     training |= {"start_from": start_from, "freeze": freeze}
     given = Given(dataset, paper, recipe, training, parts, {"name": model, **network}, data_dir, fidelity)
     settings, folder, goes_on = resolved(given, parse_resume(resume), like, out)
+    console = Console(output.as_json, output.quiet)
+    how = _session(following, training["epochs"], count, console)
     if not _in_processes(count, device):
-        _train(settings, folder, goes_on, data_dir, device, Console(as_json, quiet), accept_changed_data)
+        _train(settings, folder, goes_on, data_dir, device, console, accept_changed_data, how)
+
+
+def _session(following: shared.Following, most: int | None, count: int, console: Console) -> Session:
+    """Return how this training is followed; its clock begins now."""
+    from spikecli.training.budget import Budget, parse_time
+    from spikecli.training.logs import parse_logs
+    from spikecli.training.session import Session
+
+    logs = parse_logs(following.log)
+    if following.time is None:
+        return Session(logs)
+    if count > 1:
+        raise SettingError("time", "is measured in one process; with --processes give --epochs")
+    return Session(logs, Budget(parse_time(following.time), monotonic(), most), console.note)
 
 
 @dataclass(frozen=True)
@@ -149,13 +167,20 @@ def _in_processes(count: int, device: str) -> bool:
 
 
 def _train(
-    settings: TrainConfig, out: Path | None, resume: bool, data_dir: Path, device: str, console: Console, accepts: bool
+    settings: TrainConfig,
+    out: Path | None,
+    resume: bool,
+    data_dir: Path,
+    device: str,
+    console: Console,
+    accepts: bool,
+    how: Session,
 ) -> None:
-    from spikecli.training.train import opened
+    from spikecli.training.session import session
 
     with ExitStack() as stack:
         with phases(console) as progress:
-            loading = opened(settings, data_dir, out, resume, device, progress=progress, accept_changed=accepts)
+            loading = session(settings, data_dir, out, resume, device, how, progress, accepts)
             trainer = stack.enter_context(loading)
         _show(trainer, console)
 
@@ -191,6 +216,8 @@ def _show(trainer: Trainer, console: Console) -> None:
                 f"epoch {epoch.epoch:3d}/{config.epochs}  loss {epoch.loss:.4f}  accuracy {epoch.train_accuracy:.1%}"
                 f"{held_out}  {epoch.seconds:.1f} s  {epoch.clouds_per_second:.0f} {trainer.unit_name}/s"
             )
+    if trainer.steps_left:
+        console.warn(f"the time is up: {len(trainer.run.progress.epochs)} of {config.epochs} epochs; --resume goes on")
     summary = trainer.summary()
     console.document(summary)
     console.say(f"{summary['out']}: {summary['epochs']} epochs in {summary['seconds']:.0f} s of training")

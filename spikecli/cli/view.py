@@ -96,7 +96,7 @@ def view(
 
     With --checkpoint, the classes step by step and the points that decided them, its spikes or its membranes.
 
-    Run folders: learning curves, accuracy against time and energy, confusions and mistakes, as a PNG or a page.
+    Runs: learning curves, accuracy against T and energy, mistakes. An ablation's folder: its seeds as bands.
 
     Example: spikecli view shapes:test:0 --checkpoint checkpoints/demo --out demo.png
     """

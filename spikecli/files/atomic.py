@@ -151,6 +151,21 @@ def sole_writer(folder: Path, what: str, wait: bool = False) -> Iterator[None]:
         lock.release()
 
 
+def is_held(folder: Path) -> bool:
+    """Return whether a process is the sole writer of `folder` now."""
+    from filelock import FileLock, Timeout
+
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except (OSError, NotImplementedError):  # another's folder, or a disk without locks
+        return False
+
+
 def _holder(path: Path) -> str:
     """Return the process id in a lock file, waiting up to a second for it; "unknown" if none is written."""
     for _ in range(20):

@@ -1,8 +1,12 @@
-"""Ablation: papers × seeds as ordinary runs, each scored at every T; finished runs are not repeated."""
+"""Ablation: papers × settings × seeds as ordinary runs, each scored at every T; finished runs are not repeated.
+
+Several machines may work in one folder: each claims a run before it trains and scores it."""
 
 from __future__ import annotations
 
 import json
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -13,6 +17,7 @@ from spikecli.errors import SettingError, SpikeError, Stopped
 from spikecli.evaluation import evaluate
 from spikecli.evaluation.stopping import distinct_steps, runs_of
 from spikecli.files.atomic import write_text
+from spikecli.files.claims import claimed, holder_of
 from spikecli.files.gate import file_hash
 from spikecli.machine.device import choose_device
 from spikecli.settings.config import TrainConfig
@@ -23,9 +28,11 @@ from spikecli.training.runs import LAST, STATE, differences
 from spikecli.training.scoring import Layer, Right, Score, Scoring, score
 from spikecli.training.settings import with_precision
 from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.run_folder import SCORES as RECORD
 from spikecli.weights.trained import Trained
 
-RECORD = "ablation.json"  # beside a finished run: the checksum of its weights, and their scores
+CLAIM = "claim.json"  # in a run folder, while a process trains or scores the run
+POLL = 5.0  # seconds between two looks at runs that others have claimed
 OnProgress = Callable[[float, str], None]  # epochs done of all runs, what is under way
 
 
@@ -35,10 +42,11 @@ class Trial:
 
     config: TrainConfig
     folder: Path
+    label: str = ""  # what a sweep has set in it: "lr=0.001 epochs=10"
 
     @property
     def name(self) -> str:
-        return f"{self.config.paper}, seed {self.config.seed}"
+        return f"{', '.join(filter(None, (self.config.paper, self.label)))}, seed {self.config.seed}"
 
 
 @dataclass(frozen=True)
@@ -51,9 +59,10 @@ class Outcome:
     right: Right
 
 
-def trial(config: TrainConfig, out: Path) -> Trial:
-    """Return the trial of these settings, its folder PAPER-tT-seedS under `out`."""
-    return Trial(config, out / f"{config.paper}-t{config.timesteps}-seed{config.seed}")
+def trial(config: TrainConfig, out: Path, label: str = "") -> Trial:
+    """Return the trial of these settings, its folder PAPER-tT-seedS under `out`, with what a sweep has set."""
+    swept = "".join(f"-{part.replace('=', '-')}" for part in label.split())
+    return Trial(config, out / f"{config.paper}-t{config.timesteps}{swept}-seed{config.seed}", label)
 
 
 def epochs_done(one: Trial) -> int:
@@ -77,29 +86,63 @@ def epochs_done(one: Trial) -> int:
 
 
 def ablate(
-    trials: Sequence[Trial], scoring: Scoring, data_dir: Path, device: str, on_progress: OnProgress
+    trials: Sequence[Trial],
+    scoring: Scoring,
+    data_dir: Path,
+    device: str,
+    on_progress: OnProgress,
+    wait: bool = True,
 ) -> Iterator[Outcome]:
     """Yield each trial's outcome after training and scoring; raise Stopped on Ctrl-C, with nothing lost.
 
-    All folders are examined before the first step is made.
+    All folders are examined before the first step is made. A trial that another process has claimed comes last; with
+    `wait` False it is left out if the other has not ended by then.
     """
     place = choose_device(device)
     trials = [replace(one, config=with_precision(one.config, one.folder / STATE, place)) for one in trials]
     done = [float(epochs_done(one)) for one in trials]
     on_progress(sum(done), "")
+    left = deque(enumerate(trials))
+    elsewhere = 0  # claimed by others, one after another
     with stoppable() as stop:
-        for number, one in enumerate(trials):
+        while left and (wait or elsewhere < len(left)):
+            number, one = left.popleft()
             report = partial(_report, on_progress, sum(done) - done[number], one.name)
-            try:
-                if not _finished(one):
-                    _train(one, data_dir, device, report)
-                done[number] = float(one.config.epochs)
-                outcome = _score(one, scoring, data_dir, device, stop, partial(report, one.config.epochs))
-            except Stopped as stopped:
-                raise _stopped(one, stopped) from None
+            with claimed(one.folder / CLAIM) as mine:
+                outcome = _outcome(one, scoring, data_dir, device, stop, report) if mine else None
+            if outcome is None:
+                left.append((number, one))
+                elsewhere += 1
+                if wait and elsewhere >= len(left):
+                    _wait_for(left[0][1], stop, report)
+                    elsewhere = 0
+                continue
+            elsewhere = 0
+            done[number] = float(one.config.epochs)
             yield outcome
-            if stop.asked and number + 1 < len(trials):
-                raise _stopped(trials[number + 1], Stopped("stopped between two runs"))
+            if stop.asked and left:
+                raise _stopped(left[0][1], Stopped("stopped between two runs"))
+
+
+def _outcome(
+    one: Trial, scoring: Scoring, data_dir: Path, device: str, stop: Stop, report: Callable[[float, str], None]
+) -> Outcome:
+    """Train and score a trial that this process has claimed; raise Stopped on Ctrl-C."""
+    try:
+        if not _finished(one):
+            _train(one, data_dir, device, report)
+        return _score(one, scoring, data_dir, device, stop, partial(report, one.config.epochs))
+    except Stopped as stopped:
+        raise _stopped(one, stopped) from None
+
+
+def _wait_for(one: Trial, stop: Stop, report: Callable[[float, str], None]) -> None:
+    """Wait a while for the process that works on a trial; raise Stopped on Ctrl-C."""
+    report(0.0, f"waiting for {holder_of(one.folder / CLAIM) or 'another process'}")
+    for _ in range(int(POLL / 0.1)):
+        if stop.asked:
+            raise _stopped(one, Stopped("stopped while waiting"))
+        time.sleep(0.1)
 
 
 def _report(on_progress: OnProgress, before: float, name: str, epochs: float, text: str) -> None:
@@ -149,6 +192,7 @@ def _score(
 
         on_text("scoring")
         scores, layers, right = score(trained, samples, scoring, on_samples)
+        scores = [replace(row, settings=one.label) for row in scores]
         rows = {"scores": [asdict(row) for row in scores], "layers": [asdict(layer) for layer in layers]}
         record = {"weights": record["weights"], "key": key, **rows, "right": right}
         _write_record(one, record)

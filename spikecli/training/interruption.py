@@ -1,4 +1,4 @@
-"""Handle SIGINT and SIGTERM at a safe moment, between two steps."""
+"""Handle SIGINT, SIGTERM and SIGUSR1 at a safe moment, between two steps."""
 
 from __future__ import annotations
 
@@ -8,14 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+SAVE = getattr(signal, "SIGUSR1", None)  # a batch system's warning; Windows has none
+
 
 class Stop:
-    """A flag, set by SIGINT and SIGTERM, that the user wants to stop."""
+    """Flags: SIGINT and SIGTERM ask to stop, SIGUSR1 asks to save and go on."""
 
     asked = False
+    save_asked = False
 
     def ask(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
+
+    def ask_save(self, number: int, frame: FrameType | None) -> None:
+        self.save_asked = True
+
+    def take_save(self) -> bool:
+        """Return whether saving was asked for since the last call."""
+        asked, self.save_asked = self.save_asked, False
+        return asked
 
 
 @contextmanager
@@ -33,6 +44,8 @@ def stoppable() -> Iterator[Stop]:
         yield stop  # only the main thread may set signal handlers
         return
     former = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    if SAVE is not None:
+        former[SAVE] = signal.signal(SAVE, stop.ask_save)
     try:
         yield stop
     finally:

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 
 from spikecli.errors import SettingError, SpikeError, named
 from spikecli.files import tensors
-from spikecli.files.atomic import make_folder, unwritable, write_text
+from spikecli.files.atomic import write_rows, write_text
 from spikecli.files.gate import at_least, fits
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.papers import paper_of
+from spikecli.training.logs import Log, chart, numbers_of
 from spikecli.training.optimizer_state import MOMENTS, moments_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
-from spikecli.weights.run_folder import BEST, CURVE, LAST, SETTINGS, STATE, check_folder
+from spikecli.weights.run_folder import BEST, CURVE, LAST, RESULTS, SETTINGS, STATE, check_folder
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Run:
         self.calibration: list[dict[str, Any]] = []  # fitted to held-out samples at the end
         self.facts: dict[str, Any] = {}  # of the data set, as `facts_file.as_values` has them
         self.stance: dict[str, Any] = {}  # of its training samples, as `Kind.stance` has it
+        self.logs: tuple[Log, ...] = ()  # beside TensorBoard
         self.progress = RunState()
 
     def load_state(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -125,19 +127,6 @@ class Run:
                 values[f"optimizer/{name}/{key}"] = value
         self._write(STATE, values, {"progress": asdict(self.progress)})
 
-    def _chart(self, epoch: Epoch) -> None:
-        """Add an epoch to TensorBoard's curves; points beyond the last saved state are dropped."""
-        from torch.utils.tensorboard import SummaryWriter
-
-        folder = make_folder(self.folder / "tensorboard")
-        try:
-            with SummaryWriter(folder, purge_step=epoch.epoch) as writer:
-                for name, value in asdict(epoch).items():
-                    if value is not None and name != "epoch":
-                        writer.add_scalar(name, value, epoch.epoch)
-        except OSError as error:
-            raise unwritable(folder, error) from error
-
     def end_epoch(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: Epoch) -> None:
         """Note an epoch, save the state, and publish weights and curve."""
         self.progress.epochs.append(asdict(epoch))
@@ -145,7 +134,9 @@ class Run:
         self.progress.seen = 0
         self.save_state(model, optimizer)
         self.publish(model, self._improved())
-        self._chart(epoch)
+        chart(self.folder, epoch.epoch, asdict(epoch))
+        for log in self.logs:
+            log.add(numbers_of(asdict(epoch)))
 
     def publish(self, model: nn.Module, best: bool) -> None:
         """Write the weights (last, and best if they are) and the learning curve."""
@@ -161,6 +152,7 @@ class Run:
         write_text(self.folder / SETTINGS, self.config.model_dump_json(indent=2) + "\n")
         lines = [json.dumps(epoch) + "\n" for epoch in self.progress.epochs]
         write_text(self.folder / CURVE, "".join(lines))
+        write_rows(self.folder / RESULTS, self.progress.epochs)
 
     def _improved(self) -> bool:
         if not self.progress.epochs:

@@ -7,6 +7,7 @@ import io
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from torch import nn
 
@@ -52,6 +53,12 @@ class Score:
     synaptic_operations: float
     energy_uj: float
     quantization_error: float | None
+    settings: str = ""  # what a sweep has set: "lr=0.001 epochs=10"
+
+    @property
+    def row_name(self) -> str:
+        """The paper, with what a sweep has set."""
+        return ", ".join(filter(None, (self.paper, self.settings)))
 
 
 @dataclass(frozen=True)
@@ -132,10 +139,10 @@ def _layers(model: nn.Module, operations: Operations, errors: Quantization, samp
 
 
 def summarized(scores: Sequence[Score]) -> dict[str, list[PaperScores]]:
-    """Return each paper's cells by T, papers in the order of their first score."""
+    """Return the cells by T of each paper, or paper and settings of a sweep, in the order of their first score."""
     groups: dict[tuple[str, int], list[Score]] = {}
     for one in scores:
-        groups.setdefault((one.paper, one.timesteps), []).append(one)
+        groups.setdefault((one.row_name, one.timesteps), []).append(one)
     table: dict[str, list[PaperScores]] = {}
     for (paper, timesteps), group in groups.items():
         accuracies = [one.instance_accuracy for one in group]
@@ -159,10 +166,24 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return statistics.fmean(known) if known else None
 
 
+MEASURED = (
+    "instance_accuracy", "perturbation_std", "class_accuracy", "firing_rate", "synaptic_operations", "energy_uj",
+    "quantization_error",
+)  # fmt: skip
+
+
+def as_records(scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """Return the scores as records; those of a sweep say what it has set."""
+    swept = any(one.settings for one in scores)
+    return [{name: value for name, value in asdict(one).items() if swept or name != "settings"} for one in scores]
+
+
 def as_csv(scores: Sequence[Score]) -> str:
     """Return the scores as CSV with a header, a row each; None becomes an empty field."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Score)], lineterminator="\n")
+    records = as_records(scores)
+    names = list(records[0]) if records else [field.name for field in fields(Score) if field.name != "settings"]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(one) for one in scores)
+    writer.writerows(records)
     return text.getvalue()

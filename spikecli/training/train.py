@@ -13,9 +13,7 @@ import torch
 from torch import nn
 
 from spikecli import models
-from spikecli.datasets.facts_file import as_values
 from spikecli.datasets.samples import Samples, load_samples, stratified_split
-from spikecli.datasets.sets import find_facts, find_kind
 from spikecli.errors import SpikeError, Stopped, named
 from spikecli.evaluation import metrics
 from spikecli.evaluation.evaluate import step_logits
@@ -27,16 +25,17 @@ from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 from spikecli.training import evidence, schedule, starting
 from spikecli.training.batches import Batches, check_resampling, first_points
+from spikecli.training.budget import Budget, is_over
 from spikecli.training.captured import next_pace, runner
 from spikecli.training.feeds import feed
 from spikecli.training.frozen import begin_training, freeze
 from spikecli.training.interruption import Stop, stoppable
+from spikecli.training.noting import note_data
 from spikecli.training.offset_loss import offset_weight
 from spikecli.training.reestimation import REESTIMATION_CLOUDS, reestimate
 from spikecli.training.runs import STATE, Epoch, Run, default_folder
 from spikecli.training.settings import check_settings, fitted_to, with_precision
 from spikecli.training.step import ERROR, LOSS, RIGHT, SOUND, TrainStep
-from spikecli.weights import provenance
 from spikecli.weights.run_folder import RUNS, check_folder
 
 OnStep = Callable[[int, int, float, float, float], None]  # step of the epoch, steps, loss, accuracy, learning rate
@@ -66,21 +65,12 @@ def opened(
         with sole_writer(folder, "training") if processes.rank() == 0 else nullcontext():
             config = with_precision(config, folder / STATE, device)
             trainer = Trainer(config, samples, inputs, folder, device)
-            _note_data(trainer.run, data_dir, inputs, samples.labels)
+            note_data(trainer.run, data_dir, inputs, samples.labels)
             if resume:
                 starting.resume_run(trainer, accept_changed)
             else:
                 starting.begin_run(trainer)
             yield trainer
-
-
-def _note_data(run: Run, data_dir: Path, inputs: np.ndarray, labels: np.ndarray) -> None:
-    """Let a run's files say which data they are from, their facts, and how the samples stand."""
-    name = run.config.dataset
-    facts, kind = find_facts(name, data_dir), find_kind(name, data_dir)
-    run.data = provenance.fingerprints(data_dir, name)
-    run.facts = as_values(kind.as_prepared(facts, data_dir))
-    run.stance = kind.stance(inputs, labels)
 
 
 class Trainer:
@@ -110,6 +100,7 @@ class Trainer:
         self.step = TrainStep(config, self.model, self.optimizer, device)
         self._feed = feed(self.batches)
         self._runner = runner(lambda shape: self.step(*self._feed.make(shape)), self.step)
+        self.budget: Budget | None = None  # of time; an epoch that would end too late is not begun
         self._pace = 1  # steps before their sums are read
 
     @property
@@ -138,7 +129,9 @@ class Trainer:
         """Yield each remaining epoch after it is trained, scored and saved."""
         with stoppable() as stop:
             for number in range(self.run.progress.step // self.batches.steps, self.config.epochs):
-                yield self._epoch(number, on_step, stop)
+                yield (done := self._epoch(number, on_step, stop))
+                if is_over(self.budget, done.seconds):
+                    break
             if self.config.reestimate:
                 reestimate(self.model, self.batches.clean(0, REESTIMATION_CLOUDS), self.config, self.device)
             if processes.rank() == 0:
@@ -154,6 +147,8 @@ class Trainer:
             begun = time.perf_counter()
             rows = self.make_steps(number, step, min(self._pace, steps - step))
             self._count(rows, time.perf_counter() - begun, number, step, on_step)
+            if stop.take_save() and processes.rank() == 0:
+                self.run.save_state(self.model, self.optimizer)
             if progress.step < (number + 1) * steps and self._all_stop(stop):
                 self._stop_here(number, progress.step - number * steps)
         epoch = Epoch(

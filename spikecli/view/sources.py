@@ -27,9 +27,11 @@ def timesteps_of(kind: str) -> int:
 def kind_of(source: str, data_dir: Path = Path("data")) -> str:
     """Return the kind of `source`: "points", "events" or "runs"; raise SpikeError if it cannot be shown."""
     if Path(source).is_dir():
-        if is_run(Path(source)):
+        if is_run(Path(source)) or is_ablation(Path(source)):
             return RUNS
-        raise SpikeError(f"found no training run in the folder {source}; give one that `spikecli train` wrote")
+        raise SpikeError(
+            f"found no training run in the folder {source}; give one that `spikecli train` or `spikecli ablate` wrote"
+        )
     dataset = source.split(":")[0]
     names = known_names(data_dir)
     found = find_facts(dataset, data_dir).kind if dataset in names else kind_of_file(Path(source), viewable())
@@ -44,6 +46,11 @@ def kind_of(source: str, data_dir: Path = Path("data")) -> str:
         f"cannot tell what {source!r} is; {nearest_run(Path(source))}give a file ({files}), "
         f"DATASET:SPLIT:INDEX, such as shapes:test:0 or digits:test:0, or a run folder (data sets: {', '.join(names)})"
     )
+
+
+def is_ablation(folder: Path) -> bool:
+    """Return whether a folder is no run itself but holds some."""
+    return folder.is_dir() and not is_run(folder) and any(is_run(path) for path in folder.iterdir())
 
 
 def told_apart(names: Sequence[str], sources: Sequence[str]) -> list[str]:

@@ -13,6 +13,8 @@ from spikecli.files.gate import fits, read_json, read_lines, reading
 from spikecli.settings.config import TrainConfig, validated
 
 CURVE, STATE, SETTINGS = "metrics.jsonl", "state.safetensors", "config.json"
+RESULTS = "results.csv"  # the learning curve for a spreadsheet
+SCORES = "ablation.json"  # of a run of `ablate`: the checksum of its weights, and their scores
 LAST = "model.safetensors"  # the weights after the last epoch
 BEST = "best.safetensors"  # the weights that scored best on the validation part
 NOTHING = type(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,4 +106,29 @@ Freeze = Annotated[
     str | None,
     typer.Option("--freeze", help=help_of("freeze", _FIELDS["freeze"]), show_default="none", rich_help_panel=_BEGIN),
 ]
+LogTo = Annotated[
+    str | None,
+    typer.Option(
+        "--log",
+        help="Log each epoch to wandb or mlflow too, where installed; several with a comma. TensorBoard needs nothing.",
+        autocompletion=complete.among(("wandb", "mlflow")),
+    ),
+]
+TimeLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--time",
+        help="End within this time, such as 2h or 90m: as many epochs as fit, by the pace of the first steps.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Following:
+    """Options of how a training is followed, and how long it may take."""
+
+    log: LogTo = None
+    time: TimeLimit = None
+
+
 Processes = Annotated[int, typer.Option("--processes", min=1, help="Training processes on this machine.")]

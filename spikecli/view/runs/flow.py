@@ -13,7 +13,9 @@ from spikecli.view.drawing.report import REPORTS, Report, Section, Table, pictur
 from spikecli.view.drawing.window import show_picture
 from spikecli.view.look import Look, check_out, refuse_unused
 from spikecli.view.runs.curves import learning_curves
+from spikecli.view.runs.pooled import look_at_pools
 from spikecli.view.runs.scores import Scored, mistakes_sheet, scores_figure, tell_mistakes
+from spikecli.view.sources import is_ablation
 from spikecli.weights.run_folder import RunRecord, read_run
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
 
     `on_work(steps, total=…)` gets the samples evaluated. Raise SpikeError for a damaged run or if nothing can be drawn.
     """
+    if any(is_ablation(Path(source)) for source in look.sources):
+        return look_at_pools(look, on_work)
     check_out(look, REPORTS)
     refuse_unused(look, "split", "runs")
     records = [read_run(Path(source)) for source in look.sources]
