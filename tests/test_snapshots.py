@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -69,7 +71,7 @@ CASES = {
 }
 LEARNED = {"train", "ablate", "fewshot", "bench"}  # print what was trained, or measured, just now
 GOES_ON = {"ablate"}  # prints the table of a finished one without any training
-ALONE = {"data-remove", "bench", "doctor", "watch", "mini"}  # by the tests below
+ALONE = {"data-remove", "bench", "doctor", "watch", "mini", "runs"}  # by the tests below
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,14 @@ def test_output_of_data_remove(cli: Cli) -> None:
     for name in ("1", "2"):
         assert cli("data", "prepare", "pieces", "--from", "pieces", "--data-dir", f"data-remove-{name}").code == 0
     document(cli, "data-remove", "data remove pieces --data-dir OUT")
+
+
+def test_output_of_runs(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    for path in Path("clouds").iterdir():
+        os.utime(path, (1e9, 1e9))
+    document(cli, "runs", "runs clouds")
 
 
 def test_output_of_bench(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

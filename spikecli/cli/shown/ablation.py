@@ -61,9 +61,7 @@ def show_ablation(done: Finished, scoring: Scoring, layers: bool, console: Conso
         console.table(title, columns, [layer_cells(row) for row in one.layers])
     if done.missing:
         console.warn(f"under way in other processes: {'; '.join(done.missing)}")
-    console.say(
-        f"a row for each paper, seed and T: {done.folder / 'table.csv'}; the table: table.md and table.tex beside it"
-    )
+    console.say(f"a row for each paper, seed and T: {done.folder / 'table.csv'}")
 
 
 def scores_of(outcomes: Sequence[Outcome]) -> list[Score]:
