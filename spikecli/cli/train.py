@@ -21,7 +21,7 @@ from spikecli.settings.config import TrainConfig
 from spikecli.settings.released import Fidelity
 
 if TYPE_CHECKING:
-    from spikecli.training.session import Session
+    from spikecli.training.session import TrainCall
     from spikecli.training.train import Trainer
 
 
@@ -80,18 +80,18 @@ def train(
         _train(settings, folder, goes_on, data_dir, device, console, accept_changed_data, how)
 
 
-def _session(following: shared.Following, most: int | None, count: int, console: Console) -> Session:
+def _session(following: shared.Following, most: int | None, count: int, console: Console) -> TrainCall:
     """Return how this training is followed; its clock begins now."""
     from spikecli.training.budget import Budget, parse_time
     from spikecli.training.logs import parse_logs
-    from spikecli.training.session import Session
+    from spikecli.training.session import TrainCall
 
     logs = parse_logs(following.log)
     if following.time is None:
-        return Session(logs)
+        return TrainCall(logs)
     if count > 1:
         raise SettingError("time", "is measured in one process; with --processes give --epochs")
-    return Session(logs, Budget(parse_time(following.time), monotonic(), most), console.note)
+    return TrainCall(logs, Budget(parse_time(following.time), monotonic(), most), console.note)
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _train(
     device: str,
     console: Console,
     accepts: bool,
-    how: Session,
+    how: TrainCall,
 ) -> None:
     from spikecli.training.session import session
 

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from spikecli.errors import ChoiceError, SettingError, SpikeError
+from spikecli.errors import ChoiceError, SettingError, SpikeError, named
 from spikecli.files.atomic import make_folder, unwritable, write_text
 from spikecli.settings.choices import advice
 from spikecli.settings.config import TrainConfig
@@ -141,7 +141,7 @@ def _begun(name: str, folder: Path, config: TrainConfig, ident: str | None) -> L
         log: Log = LOGS[name](folder, config, ident)
     except Exception as error:
         reason = " ".join(str(error).split())
-        raise SpikeError(f"--log {name} cannot begin: {reason}; check its settings, or remove it") from error
+        raise SpikeError(f"{named('log')} {name} cannot begin: {reason}; check its settings, or remove it") from error
     return log
 
 

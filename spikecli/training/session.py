@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from spikecli.errors import SettingError
+from spikecli.errors import SettingError, named
 from spikecli.machine import processes
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
@@ -18,7 +18,7 @@ from spikecli.training.train import Trainer, opened
 
 
 @dataclass(frozen=True)
-class Session:
+class TrainCall:
     """How a training is called: where it logs to, how long it may take, and where notes go."""
 
     logs: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ def session(
     out: Path | None,
     resume: bool,
     device: str,
-    how: Session,
+    how: TrainCall,
     progress: Progress = Progress(),
     accept_changed: bool = False,
 ) -> Iterator[Trainer]:
@@ -59,7 +59,7 @@ def fitted_to_time(
     SettingError in several processes, or if not one epoch fits.
     """
     if processes.started_by_torchrun():
-        raise SettingError("time", "is measured in one process; with --processes give --epochs")
+        raise SettingError("time", f"is measured in one process; with several give {named('epochs')}")
     with TemporaryDirectory() as scratch, opened(config, data_dir, Path(scratch) / "run", False, device) as trainer:
         pace = measure(trainer)
     count = epochs_within(budget, pace)
