@@ -6,7 +6,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ from cloud_runs import fit, settings
 from conftest import Outcome
 
 from spikecli.evaluation.paired import bootstrap, mcnemar, paired, sign_flips
+from spikecli.settings.config import TrainConfig
+from spikecli.training.ablate import Trial
 from spikecli.training.paired_papers import paper_tests
 
 Cli = Callable[..., Outcome]
@@ -86,11 +88,10 @@ def test_single_networks_take_mcnemar_and_several_trainings_sign_flips() -> None
 # Papers of an ablation.
 
 
-def outcome(paper: str, seed: int, **right: str) -> Any:
-    config = SimpleNamespace(paper=paper, seed=seed)
-    return SimpleNamespace(
-        trial=SimpleNamespace(config=config), right={name.removeprefix("t"): marks for name, marks in right.items()}
-    )
+def outcome(paper: str, seed: int, label: str = "", val_fraction: float = 0.1, **right: str) -> Any:
+    config = SimpleNamespace(paper=paper, seed=seed, val_fraction=val_fraction)
+    marks = {name.removeprefix("t"): each for name, each in right.items()}
+    return SimpleNamespace(trial=Trial(cast(TrainConfig, config), Path(), label), right=marks)
 
 
 def test_papers_are_paired_over_the_seeds_that_both_have() -> None:
@@ -110,6 +111,16 @@ def test_held_out_samples_of_each_seed_are_samples_of_their_own() -> None:
     outcomes = [outcome(paper, seed, t1=marks) for paper, marks in (("a", "10"), ("b", "11")) for seed in (0, 1)]
     (found,) = paper_tests(outcomes, (1,), "val")
     assert (found.seeds, found.paired.test, found.paired.only_second) == (2, "McNemar", 2)
+
+
+def test_rows_of_a_sweep_are_paired_with_its_first_where_seeds_and_samples_are_the_same() -> None:
+    outcomes = [
+        outcome("lif", 0, "lr=0.1", t1="10"), outcome("lif", 0, "lr=0.2", t1="11"),
+        outcome("lif", 1, "lr=0.3", t1="11"), outcome("lif", 0, "val-fraction=0.5", 0.5, t1="1111"),
+    ]  # fmt: skip
+    assert [(one.paper, one.against) for one in paper_tests(outcomes, (1,), "val")] == [("lif, lr=0.2", "lif, lr=0.1")]
+    outcomes[-1].right["1"] = "00"  # split test is the same for all
+    assert [one.paper for one in paper_tests(outcomes, (1,), "test")] == ["lif, lr=0.2", "lif, val-fraction=0.5"]
 
 
 # The command.

@@ -45,8 +45,13 @@ class Trial:
     label: str = ""  # what a sweep has set in it: "lr=0.001 epochs=10"
 
     @property
+    def row_name(self) -> str:
+        """The paper, with what a sweep has set."""
+        return ", ".join(filter(None, (self.config.paper, self.label)))
+
+    @property
     def name(self) -> str:
-        return f"{', '.join(filter(None, (self.config.paper, self.label)))}, seed {self.config.seed}"
+        return f"{self.row_name}, seed {self.config.seed}"
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,9 @@ class Finished:
 
 def show_ablation(done: Finished, scoring: Scoring, layers: bool, console: Console) -> None:
     """Print the table, with `layers` also the layers, and the JSON document; write the tables."""
+    from spikecli.cli.shown.tests import show_paper_tests
     from spikecli.files.tables import write_table
+    from spikecli.training.paired_papers import paper_tests
     from spikecli.training.scoring import summarized
 
     if not done.outcomes:
@@ -50,9 +52,10 @@ def show_ablation(done: Finished, scoring: Scoring, layers: bool, console: Conso
     document = _document(done, scoring, cells)
     if layers:
         document["layers"] = {name: [asdict(row) for row in one.layers] for name, one in chosen.items()}
-    console.document(document)
     table = table_of(done.outcomes, scoring, cells)
     show_table(console, table, done.out)
+    tests = paper_tests(done.outcomes, scoring.timesteps, scoring.split)
+    console.document({**document, "paired": show_paper_tests(tests, console)})
     for ending in (".md", ".tex"):
         write_table(done.folder / f"table{ending}", table)
     for name, one in chosen.items():
@@ -70,7 +73,7 @@ def scores_of(outcomes: Sequence[Outcome]) -> list[Score]:
 
 
 def _row_name(outcome: Outcome) -> str:
-    return outcome.scores[0].row_name
+    return outcome.trial.row_name
 
 
 def _document(done: Finished, scoring: Scoring, cells: dict[str, list[PaperScores]]) -> dict[str, Any]:
