@@ -1,4 +1,4 @@
-"""Short trainings on the built-in shapes that can be stopped at a step."""
+"""Settings of short trainings on the built-in shapes, and trainings of any kind that can be stopped at a step."""
 
 from __future__ import annotations
 

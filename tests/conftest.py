@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,3 +66,14 @@ def shapes_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     assert run(["data", "prepare", "shapes", "--points", "64", "--data-dir", str(folder), "--quiet", "--json"]) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of files from public bug reports; the test is skipped where their archive is absent."""
+    if not (SHARED / "faults.tar.xz").is_file():
+        pytest.skip(f"no real data at {SHARED}")
+    folder = tmp_path_factory.mktemp("faults")
+    with tarfile.open(SHARED / "faults.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "faults"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,19 +10,6 @@ import pytest
 
 from spikecli.datasets.clouds.formats import Cloud, Mesh, read_cloud
 from spikecli.errors import SpikeError
-
-
-@pytest.fixture(scope="module")
-def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from conftest import SHARED
-
-    if not (SHARED / "faults.tar.xz").is_file():
-        pytest.skip(f"no real data at {SHARED}")
-    folder = tmp_path_factory.mktemp("faults")
-    with tarfile.open(SHARED / "faults.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "faults"
-
 
 TRUTH = np.random.default_rng(0).normal(size=(1500, 3)) * [1, 2, 3]  # the cloud behind most files
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +10,6 @@ import pytest
 from spikecli.datasets.events.recording import Recording, decode, read_events
 from spikecli.datasets.reading_options import ReadOptions
 from spikecli.errors import SpikeError
-
-
-@pytest.fixture(scope="module")
-def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from conftest import SHARED
-
-    if not (SHARED / "faults.tar.xz").is_file():
-        pytest.skip(f"no real data at {SHARED}")
-    folder = tmp_path_factory.mktemp("faults")
-    with tarfile.open(SHARED / "faults.tar.xz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "faults"
 
 
 def is_truth(recording: Recording, faults: Path, axes: str = "xytp") -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cloud_runs import fit
 from conftest import Outcome
 from event_runs import TEST, TRAIN, prepared, settings
 
@@ -23,11 +22,9 @@ from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluation import evaluate as flow
 from spikecli.evaluation.how import How
 from spikecli.models.inputs import to_network
-from spikecli.settings.config import TrainConfig
 from spikecli.settings.papers import PAPERS
 from spikecli.settings.recipes import train_settings
 from spikecli.settings.rules import refuse
-from spikecli.training.runs import Epoch
 from spikecli.training.settings import defaults
 from spikecli.training.train import opened
 from spikecli.weights.checkpoint import load
@@ -40,19 +37,6 @@ Cli = Callable[..., Outcome]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepared(tmp_path_factory.mktemp("spots"))
-
-
-def fit(config: TrainConfig, data: Path, out: Path, resume: bool = False, stop_at: int = 0) -> list[Epoch]:
-    seen = 0
-
-    def on_step(*_: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == stop_at:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with opened(config, data, out, resume, "cpu") as trainer:
-        return list(trainer.epochs(on_step))
 
 
 @pytest.mark.parametrize("paper", list(PAPERS))

@@ -8,20 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from event_bytes import write
+from own_scans import scans
 
 Cli = Callable[..., Any]
-
-
-def scans(folder: Path, count: int = 5) -> None:
-    rng = np.random.default_rng(0)
-    for label, name in enumerate(("bolt", "cup", "gear", "nut", "pipe")):
-        for number in range(count):
-            points = rng.normal(size=(40, 3)) * (1 + label, 1, 1)
-            head = "ply\nformat ascii 1.0\nelement vertex 40\nproperty float x\nproperty float y\nproperty float z\n"
-            lines = "\n".join(f"{x:.4f} {y:.4f} {z:.4f}" for x, y, z in points)
-            write(folder / name / f"{name}_{number}.ply", f"{head}end_header\n{lines}\n".encode())
 
 
 def test_lists_in_toml_groups_archives_and_nested_folders(cli: Cli, tmp_path: Path) -> None:
