@@ -23,6 +23,7 @@ from spikecli.cli import (
     eval,
     export,
     fewshot,
+    import_run,
     mini,
     papers,
     predict,
@@ -99,6 +100,7 @@ app.command()(view.view)
 app.command()(runs.runs)
 app.command()(watch.watch)
 app.command()(papers.papers)
+app.command("import")(import_run.import_run)
 app.command()(reparameterize.reparameterize)
 app.command()(export.export)
 app.command()(bench.bench)

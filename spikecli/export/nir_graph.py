@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from spikecli.errors import named
 from spikecli.export.formats import Refusal
 from spikecli.files.extras import needed
-from spikecli.models.convolution import AveragePool, Convolution, Edge, Entry
+from spikecli.models.convolution import AveragePool, Convolution, Edge, Entry, PixelScale
 from spikecli.models.plain import Linear
 from spikecli.models.resnet import Block, ResNet, Shortcut
 from spikecli.models.vgg import VGG
@@ -54,6 +54,9 @@ def drawn(network: nn.Module, size: tuple[int, int], inputs: int) -> Drawing:
         _refuse_parts(drawing, network)
         if not drawing.refused:
             drawing.refuse("the network", f"a {type(network).__name__} is none of the networks on maps: ResNets, VGG")
+        return drawing
+    if isinstance(network.pixels, PixelScale):
+        drawing.refuse("pixels", f"its input is scaled by channel first; train with {named('pixels')} half")
         return drawing
     nir = needed("nir")
     shape: Shape = (inputs, *size)

@@ -22,6 +22,7 @@ from spikecli.models.convolution import (
     Size,
     after,
     as_maps,
+    pixels_of,
     scaled,
 )
 from spikecli.models.map_norm import MEETING, norm_scale, with_norm_scope
@@ -105,6 +106,7 @@ class ResNet(nn.Module):
     def __init__(self, plan: Stages, neuron: NeuronFactory, config: ResNetConfig) -> None:
         super().__init__()
         size, channels = config.size, config.inputs
+        self.pixels = pixels_of(config.pixels)
         self.stem = nn.ModuleList()
         for outputs in (scaled(each, config.width) for each in plan.stem):
             conv = ConvNorm(channels, outputs, scale=norm_scale(config))
@@ -127,7 +129,7 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor, timesteps: int = 1) -> Tensor:
         """Return the logits of each step; for frames their own number of steps counts, not `timesteps`."""
         timesteps = timesteps if x.dim() == 4 else x.shape[0]
-        x = as_maps(x)  # an image stays (1, B, H, W, C) until a neuron has fired
+        x = as_maps(self.pixels(x))  # an image stays (1, B, H, W, C) until a neuron has fired
         for layer in self.stem:
             x = layer(x, timesteps)
         x = self.entry(x)

@@ -18,6 +18,7 @@ from spikecli.models.convolution import (
     NeuronFactory,
     after,
     as_maps,
+    pixels_of,
     scaled,
 )
 from spikecli.models.map_norm import norm_scale, with_norm_scope
@@ -32,6 +33,7 @@ class VGG(nn.Module):
     def __init__(self, neuron: NeuronFactory, config: MapConfig) -> None:
         super().__init__()
         size, channels = config.size, config.inputs
+        self.pixels = pixels_of(config.pixels)
         self.layers = nn.ModuleList()
         for stage, (wide, layers) in enumerate(STAGES):
             for number in range(layers):
@@ -46,7 +48,7 @@ class VGG(nn.Module):
     def forward(self, x: Tensor, timesteps: int = 1) -> Tensor:
         """Return the logits of each step; for frames their own number of steps counts, not `timesteps`."""
         timesteps = timesteps if x.dim() == 4 else x.shape[0]
-        x = as_maps(x)
+        x = as_maps(self.pixels(x))
         for layer in self.layers:
             x = layer(x, timesteps)
         return self.out(self.pool(x))

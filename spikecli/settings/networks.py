@@ -16,6 +16,7 @@ BatchNorm = Literal["plain", "tdbn", "step"]
 Exits = Literal["linear", "bottleneck"]
 ExitBias = Literal["own", "common"]
 Layout = Literal["released", "first"]
+Pixels = Literal["half", "cifar10", "cifar100"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Side = Annotated[int, Field(ge=1)]
 
@@ -100,6 +101,11 @@ class MapConfig(JointConfig):
     batch_norm: BatchNorm = Field(
         "plain",
         description="plain; tdbn: its scale begins at the threshold; step: statistics of each time step by itself.",
+    )
+    pixels: Pixels = Field(
+        "half",
+        description="Pixels of an image: half, (value/255 − ½)/¼; or less the mean and by the deviation of cifar10 or "
+        "cifar100, as released.",
     )
     inputs: Annotated[int, Field(ge=1)] = Field(3, description="Channels of a map; the data set decides.")
     size: tuple[Side, Side] = Field((32, 32), description="Height and width of a map; the data set decides.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from spikecli.errors import SettingError
 from spikecli.settings.config import TrainConfig
-from spikecli.settings.networks import NETWORKS, ModelConfig, PointNetConfig
+from spikecli.settings.networks import NETWORKS, MapConfig, ModelConfig, PointNetConfig
 
 # Each rule: what is refused, the setting to blame, and why.
 Rule = tuple[Callable[[ModelConfig], bool], str, str]
@@ -47,6 +47,11 @@ NETWORK_RULES: tuple[Rule, ...] = (
         lambda model: isinstance(model, PointNetConfig) and model.exits != "linear",
         "exits",
         "bottleneck is a convolution of maps, and pointnet has no earlier exits; take linear",
+    ),
+    (
+        lambda model: isinstance(model, MapConfig) and model.pixels != "half" and model.inputs != 3,
+        "pixels",
+        "is for images of three channels; take half",
     ),
     (
         lambda model: model.is_joint and model.neuron is None,
@@ -111,6 +116,8 @@ def _refuse_data(config: TrainConfig, kind: str, flips: bool, augments: Collecti
         raise SettingError("augment", f"flip-roll mirrors what is then no longer of its class in {dataset}; take roll")
     if config.resample and kind != "points":
         raise SettingError("resample", f"is for clouds of points, but {dataset} holds {kind}; remove it")
+    if isinstance(config.model, MapConfig) and config.model.pixels != "half" and kind != "images":
+        raise SettingError("pixels", f"{config.model.pixels} is for images, but {dataset} holds {kind}; take half")
     of_frames = {"slicing": config.slicing != "count", "size": config.size is not None}
     for setting, given in {**of_frames, "resize": config.resize != "bilinear"}.items():
         if given and kind != "events":
