@@ -58,13 +58,13 @@ def test_broken_files_are_refused_in_one_line(tmp_path: Path) -> None:
     refused(write(tmp_path / "out.bin", bin_bytes([(0, 33, 0, 0), (34, 0, 1, 0)])), "(34, 33)", size=(34, 34))
     refused(write(tmp_path / "wide.npy", b""), "no plain array")
     refused(write(tmp_path / "a.aedat", b"#!AER-DAT1.0\r\n"), "2.0, 3.1 or 4.0")
-    refused(write(tmp_path / "b.aedat", aedat2_bytes(SOME)[:-3]), "eight bytes")
+    refused(write(tmp_path / "b.aedat", aedat2_bytes([])[:-3]), "no events")
     refused(write(tmp_path / "c.aedat", aedat3_bytes(SOME, packet=250)[:300]), "cut off")
     refused(write(tmp_path / "e.aedat4", aedat4_bytes(SOME, packet=250)[:600]), "first packet cut off")
     refused(
         write(tmp_path / "f.aedat4", aedat4_bytes(SOME).replace(b"EVTS</attr>", b"FRME</attr>")), "no stream of events"
     )
-    refused(write(tmp_path / "g.dat", dat_bytes(SOME)[:-1]), "eight bytes")
+    refused(write(tmp_path / "g.dat", dat_bytes(SOME[:1])[:-1]), "no events")
     refused(write(tmp_path / "h.dat", dat_bytes(SOME, "")), "no header")
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
-from torture import downloads, fuzz, report
+from torture import cloud_specimens, downloads, event_specimens, fuzz, image_specimens, report
 from torture.formats import all_formats
 from torture.report import Tally, sound
+
+from spikecli.datasets.clouds.formats import READERS
+from spikecli.datasets.events.formats import DECODERS
+from spikecli.datasets.images.kind import KIND
+from spikecli.datasets.images.picture import read_picture
 
 SMALL = tuple(group for group in fuzz.GROUPS if not group.startswith("CLIP") and group != "adapters")
 
@@ -26,6 +33,19 @@ def test_the_shares_of_the_formats_add_up(tmp_path: Path) -> None:
     assert sum(one.share for one in formats) == pytest.approx(fuzz.SHARES)
     assert {one.group for one in formats} == set(fuzz.GROUPS)
     assert len({one.name for one in formats}) == len(formats)
+
+
+def test_every_reader_of_a_file_is_fuzzed(tmp_path: Path) -> None:
+    """A reader that is added to a kind's list of formats is tried with damaged files, or this fails."""
+    readers: tuple[tuple[ModuleType, Mapping[str, object]], ...] = (
+        (event_specimens, DECODERS), (cloud_specimens, READERS),
+        (image_specimens, dict.fromkeys(KIND.suffixes(), read_picture)),
+    )  # fmt: skip
+    for number, (specimens, by_suffix) in enumerate(readers):
+        tried = {
+            Path(one.name).suffix for one in specimens.formats(tmp_path / str(number)) if one.read is specimens.read
+        }
+        assert {by_suffix[suffix] for suffix in tried} == set(by_suffix.values())
 
 
 def test_what_must_not_be_is_seen(tmp_path: Path) -> None:

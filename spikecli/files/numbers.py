@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from spikecli.errors import SpikeError
 LARGEST = 1e30  # a coordinate beyond it is damage: its square does not fit into float32
 BLOCK = 4 << 20  # bytes of text that are parsed at once, so that no whole file lies in memory as float64
 _SPACE = b" \t\n\r\v\f"
+NOT_A_NUMBER = re.compile(rb"[-+]?(nan\([^\s)]*\)|1\.?#[a-z]+\d*)", re.IGNORECASE)  # as Windows and C write it
 
 
 def plain_lines(data: bytes) -> bytes:
@@ -33,6 +35,8 @@ def numbers(path: Path, text: bytes) -> np.ndarray:
         try:
             return np.fromstring(text, dtype=np.float64, sep=" ")
         except (DeprecationWarning, ValueError):
+            if NOT_A_NUMBER.search(text):
+                return numbers(path, NOT_A_NUMBER.sub(b"nan", text))
             bad = next((word for word in text.split() if not _is_number(word)), b"a control character")
             found = bad[:20].decode("utf-8", "replace")
             raise SpikeError(f"{path} holds {found!r} where a number was wanted; write the file again") from None

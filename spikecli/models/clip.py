@@ -19,6 +19,7 @@ from spikecli.errors import SpikeError, named
 from spikecli.files.gate import DAMAGE, reading, reason_of
 from spikecli.files.tensors import check
 from spikecli.machine.torchvision import import_torchvision
+from spikecli.models.clip_names import activation_beside, has_other_names, with_our_names
 from spikecli.models.clip_weights import Source, check_depth, file_sum, from_openai, locate, read_tensors
 
 if TYPE_CHECKING:
@@ -128,6 +129,9 @@ def load_clip(source: Source, device: torch.device, quick_gelu: bool | None = No
     checksum = file_sum(source.path)
     tensors = read_tensors(open_clip, source.path, checksum)
     known = quick_gelu if quick_gelu is not None else source.quick_gelu
+    if has_other_names(tensors):
+        tensors = with_our_names(tensors)
+        known = activation_beside(source.path) if known is None else known
     if known is None and from_openai(source.path, tensors):
         known = True
     _check_size(open_clip, source, tensors)

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 _CONFIG = "open_clip_config.json"
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
 _MODEL = {"embed_dim": at_least(1), "vision_cfg": dict, "text_cfg": dict}
-_PREFERRED = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+_PREFERRED = (
+    "open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin",
+)  # fmt: skip
 _PREPROCESSING: dict[str, Any] = {"mean": [float], "std": [float], "interpolation": str, "resize_mode": str}
 # OpenAI's own files carry these beside the weights; what open_clip saves does not.
 _OPENAI_KEYS = ("input_resolution", "context_length", "vocab_size")
 _OPENAI_FILE = re.compile(r"(?<![a-z])(openai|quickgelu)(?![a-z])")
-_OPENAI_FOLDER = re.compile(r"(^|[-_.])(openai|quickgelu)$")
+_OPENAI_FOLDER = re.compile(r"(^|[-_.])(openai|quickgelu)$|^(models--openai--)?clip-vit-(base|large)-patch\d+(-\d+)?$")
 
 
 @dataclass(frozen=True)

@@ -37,11 +37,12 @@ def formats(folder: Path) -> list[Format]:
         ("a.las", _lass(), 2.0, "LAS"), ("a.laz", _lazs(), 1.0, "LAS"),
         ("scan.bin", _scans(), 1.0, "scans"), ("cloud.npz", _npzs(), 3.0, "NPZ clouds"),
     ]  # fmt: skip
-    found = [Format(name, of_wholes(wholes), _draw, share, group) for name, wholes, share, group in clouds]
+    found = [Format(name, of_wholes(wholes), read, share, group) for name, wholes, share, group in clouds]
     return [*found, *_prepared(folder / "prepared"), *_modelnet(folder / "modelnet")]
 
 
-def _draw(path: Path) -> object:
+def read(path: Path) -> object:
+    """Return points of a cloud."""
     # Another way for each file, the same whenever it comes again.
     size = path.stat().st_size
     return load_points_of(path, 2 + size % 3, "fps" if size % 2 else "uniform", seed=0)
@@ -58,7 +59,8 @@ def _offs() -> list[bytes]:
 def _plys() -> list[bytes]:
     kinds = (("ascii", ""), ("binary_little_endian", "<"), ("binary_big_endian", ">"))
     mixed = ply("ascii", "").replace(b"element face 4", b"element face 5") + b"\n4 0 1 2 3 1"
-    return [ply(form, order, mesh) for form, order in kinds for mesh in (True, False)] + [mixed]
+    other = ply("binary_big_endian", ">").replace(b"vertex_indices", b"corners")
+    return [ply(form, order, mesh) for form, order in kinds for mesh in (True, False)] + [mixed, other]
 
 
 def _pcds() -> list[bytes]:
@@ -98,6 +100,7 @@ def _texts() -> list[bytes]:
         "\n".join(rows).encode(), b"# x y z\n1 2 3\n4 5 6\n7 8 9\n", b"1\t2\t3\r\n4\t5\t6\r\n0 0 1\r\n",
         b"3\n1 2 3\n4 5 6\n7 8 9\n", b"x;y;z;i\n1,5;2;3;4\n4;5,5;6;7\n0;0;1,5;2\n",
         b"//X Y Z\n1,5 2,5 3,5\n0,1 0,2 0,3\n",
+        b'id,"pos_x","pos_y","pos_z"\n1,"1","2","-nan(ind)"\n2,"3","4","5"\n3,6,7,8\n',
     ]  # fmt: skip
 
 

@@ -69,12 +69,12 @@ def formats(folder: Path) -> list[Format]:
         ("events.h5", [_hdf5()], 3.0, "HDF5"),
         ("metavision.h5", _metavision(folder), 3.0, "HDF5"),
     ]
-    found = [Format(name, of_wholes(wholes), _read, share, group) for name, wholes, share, group in whole]
+    found = [Format(name, of_wholes(wholes), read, share, group) for name, wholes, share, group in whole]
     return [
         *found,
-        Format("inner.aedat4", _inner_aedat4, _read, 4.0, "aedat 4"),
-        Format("a.npz", _npz, _read, 5.0, "NPZ"),
-        Format("events_made.h5", lambda rng: damaged_hdf5(_hdf5(), rng), _read, 4.0, "HDF5"),
+        Format("inner.aedat4", _inner_aedat4, read, 4.0, "aedat 4"),
+        Format("a.npz", _npz, read, 5.0, "NPZ"),
+        Format("events_made.h5", lambda rng: damaged_hdf5(_hdf5(), rng), read, 4.0, "HDF5"),
         *_prepared(folder / "prepared"),
         *_gestures(folder / "gestures"),
     ]  # fmt: skip
@@ -85,7 +85,8 @@ def _real(name: str) -> list[bytes]:
     return [path.read_bytes()[:4000]] if path.is_file() else []
 
 
-def _read(path: Path) -> object:
+def read(path: Path) -> object:
+    """Return the frames of a recording."""
     recording = read_events(path)
     size = path.stat().st_size
     kind = EqualTime if size % 2 else EqualCount
@@ -101,7 +102,12 @@ def _texts() -> list[bytes]:
     seconds = "\n".join(f"{t / 1e6:.6f} {x} {y} {p}" for x, y, t, p in SOME)
     commas = "\r\n".join(f"{x},{y},{p},{t}" for x, y, t, p in SOME)
     named = "\n".join(f"{t};{p};{x};{y}" for x, y, t, p in SOME)
-    return [f"128 128\n{seconds}\n".encode(), commas.encode(), f"\ufefft;p;x;y\n{named}\n".encode()]
+    quoted = "\n".join(f'"{number}","{t * 1000}","{x}","{y}","{bool(p)}"' for number, (x, y, t, p) in enumerate(SOME))
+    rows = "\n".join(f"({t}, {x}, {y}, {p})" for x, y, t, p in SOME)
+    return [
+        f"128 128\n{seconds}\n".encode(), commas.encode(), f"\ufefft;p;x;y\n{named}\n".encode(),
+        f',"time [ns]",x,y,p\n{quoted}\n'.encode(), f"# geometry: 128,128\n{rows}".encode(),
+    ]  # fmt: skip
 
 
 def _npys() -> list[bytes]:
@@ -118,6 +124,7 @@ def _hdf5() -> bytes:
     with h5py.File(out, "w") as file:
         for index, name in enumerate("xytp"):
             file.create_dataset(f"events/{name}", data=[event[index] for event in SOME], dtype="<i4")
+        file["events/resolution"], file["events"].attrs["sensor_size"] = [128, 128], "128x128"
         file["t_offset"] = 7
         file.attrs["width"], file.attrs["height"] = 128, 128
     return out.getvalue()

@@ -12,7 +12,10 @@ from spikecli.datasets.clouds.meshes import check_mesh, fans
 from spikecli.errors import SpikeError
 from spikecli.files.npy import npz_member, npz_shapes, plain_array
 
-_POINTS = ("points", "point_cloud", "pointcloud", "pc", "pts", "xyz", "pos", "coords", "coord", "vertices", "data")
+_POINTS = (
+    "points", "point_cloud", "pointcloud", "cloud", "pc", "pts", "xyz", "pos", "positions", "coords", "coord",
+    "vertices", "data",
+)  # fmt: skip
 _NORMALS = ("normals", "normal")
 _FACES = ("faces", "triangles")
 
@@ -30,6 +33,8 @@ def read_npz(path: Path, data: bytes) -> Cloud | Mesh:
     shapes = npz_shapes(path, data)
     lower = {name.lower(): name for name in shapes}
     name = next((lower[known] for known in _POINTS if known in lower), None)
+    if name is None and {"x", "y", "z"} <= lower.keys():
+        return cloud_of_table(path, np.stack([np.ravel(npz_member(path, data, lower[axis])) for axis in "xyz"], axis=1))
     if name is None:
         fitting = [one for one, shape in shapes.items() if len(shape) == 2 and shape[1] >= 3]
         if len(fitting) != 1:

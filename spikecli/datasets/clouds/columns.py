@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,13 @@ from spikecli.errors import SpikeError
 from spikecli.files.numbers import LARGEST
 
 POSITION = ("x", "y", "z")
-_NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"), ("normalx", "normaly", "normalz"))
+_NORMALS = (
+    ("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"), ("normalx", "normaly", "normalz"),
+    ("normals:0", "normals:1", "normals:2"), ("normals_0", "normals_1", "normals_2"),
+)  # fmt: skip
+_OF = r"(?:points?|pos|positions?|coords?|coordinates?|vert(?:ex|ices)|loc|location)"
+# Point_X, pos_x, coord-0 (ParaView: Points:0), x_coord, X_m
+_LONG_NAME = re.compile(rf"{_OF}[\s_:.-]*([xyz])|{_OF}[\s_:.-]+([012])|([xyz])[\s_.-]+(?:{_OF}|world|mm|cm|km|m)")
 _FAR = 1e4  # extents from the origin beyond which float32 would blur a shape
 _WIDEST = 64  # columns of a table of points
 _UNIT = 0.02  # how far the length of a normal may be from 1: some files round to two places
@@ -24,11 +31,19 @@ def name_columns(names: Sequence[str]) -> list[int] | None:
     Case, quotes, and what follows a name in brackets (`X [m]`) do not count. Names that come twice stand for nothing.
     """
     plain = [name.strip().strip("\"'").split("[")[0].split("(")[0].strip().lower() for name in names]
-    plain = [{"points:0": "x", "points:1": "y", "points:2": "z"}.get(name, name) for name in plain]
+    if not set(POSITION) & set(plain):
+        plain = [_axis_in(name) for name in plain]
     if any(plain.count(axis) != 1 for axis in POSITION):
         return None
     normals = next((three for three in _NORMALS if all(plain.count(name) == 1 for name in three)), ())
     return [plain.index(name) for name in (*POSITION, *normals)]
+
+
+def _axis_in(name: str) -> str:
+    """Return x, y or z if that is what a long name says, such as `pos_x` or `points:0`; else the name."""
+    match = _LONG_NAME.fullmatch(name)
+    letter = next((one for one in match.groups() if one), "") if match else ""
+    return "xyz"[int(letter)] if letter.isdigit() else letter or name
 
 
 def are_normals(values: np.ndarray) -> bool:
@@ -42,6 +57,10 @@ def choose_columns(sample: np.ndarray) -> tuple[list[int], str | None]:
     width = sample.shape[1]
     if width == 3:
         return [0, 1, 2], None
+    if _numbers_rows(sample[:, 0]):
+        chosen, note = choose_columns(sample[:, 1:])
+        said = "column 1 numbers the rows and is not read"
+        return [place + 1 for place in chosen], f"{said}; of the others, {note}" if note else said
     for start in sorted({3, width - 3} if width >= 6 else set()):
         if are_normals(sample[:, start : start + 3]):
             rest = width - 6
@@ -49,6 +68,11 @@ def choose_columns(sample: np.ndarray) -> tuple[list[int], str | None]:
             return [0, 1, 2, *range(start, start + 3)], note
     more = "column 4 is" if width == 4 else f"columns 4 to {width} are"
     return [0, 1, 2], f"{more} not read: no unit normals"
+
+
+def _numbers_rows(column: np.ndarray) -> bool:
+    """Return whether a column counts the rows from 0 or 1."""
+    return len(column) > 2 and column[0] in (0, 1) and bool((np.diff(column.astype(np.float64)) == 1).all())
 
 
 def cloud_of_table(path: Path, table: np.ndarray, notes: tuple[str, ...] = ()) -> Cloud:

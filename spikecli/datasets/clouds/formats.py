@@ -43,7 +43,7 @@ __all__ = [
     "sample_of",
 ]
 
-_READERS: dict[str, Callable[[Path, bytes], Mesh | Cloud]] = {
+READERS: dict[str, Callable[[Path, bytes], Mesh | Cloud]] = {
     ".npy": read_npy,
     ".off": read_off,
     ".pcd": read_pcd,
@@ -62,7 +62,7 @@ _READERS: dict[str, Callable[[Path, bytes], Mesh | Cloud]] = {
     ".xyzn": read_text,
     ".xyzrgb": read_text,
 }
-SUFFIXES = tuple(_READERS)
+SUFFIXES = tuple(READERS)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def read_cloud(path: Path, options: ReadOptions = AS_FOUND) -> Cloud | Mesh:
     `options.up` is the axis that points up in the file; the answer's is z. Its `notes` say what was guessed or left
     out. Raise SpikeError if the file is missing, damaged, or of another format.
     """
-    reader = _READERS.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise SpikeError(f"{path} has the suffix {path.suffix!r}; wanted one of {', '.join(SUFFIXES)}")
     # Damaged bytes make numbers that no cast can hold; what is not finite is looked for afterwards.

@@ -7,18 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.clouds.geometry import Mesh
+from spikecli.datasets.clouds.columns import checked_cloud
+from spikecli.datasets.clouds.geometry import Cloud, Mesh
 from spikecli.datasets.clouds.meshes import check_mesh
 from spikecli.errors import SpikeError
 from spikecli.files.numbers import numbers
 
 # Some ModelNet files run the keyword and the counts together (`OFF490 518 0`); others leave the edges out.
-_HEADER = re.compile(rb"\s*(?P<kind>[A-Z4n]*OFF)\s*(?P<vertices>\d+)\s+(?P<faces>\d+)[^\n]*(?:\n|$)")
+_HEADER = re.compile(rb"\s*(?P<kind>[A-Z4n]*OFF)\s*(?P<vertices>\d+)\s+(?P<faces>\d+)[^\n]*(?:\n|$)", re.IGNORECASE)
 _LEAST_VERTEX, _LEAST_FACE = len("0 0 0\n"), len("3 0 1 2\n")
 
 
-def read_off(path: Path, data: bytes) -> Mesh:
-    """Return the mesh of an OFF file's bytes; polygons become triangles. Raise SpikeError if it is no whole mesh."""
+def read_off(path: Path, data: bytes) -> Mesh | Cloud:
+    """Return the mesh of an OFF file's bytes, or its points if it has no faces; polygons become triangles.
+
+    Raise SpikeError if it is cut short or damaged.
+    """
     if data[:3] == b"\xef\xbb\xbf":
         data = data[3:]
     if b"#" in data:
@@ -27,12 +31,13 @@ def read_off(path: Path, data: bytes) -> Mesh:
     if header is None:
         raise SpikeError(f"{path} does not begin as an OFF file (`OFF`, then three counts); found {data[:20]!r}")
     vertices, faces = int(header["vertices"]), int(header["faces"])
-    if not vertices or not faces:
+    if not vertices:
         raise SpikeError(f"{path} holds {vertices} vertices and {faces} faces; wanted a mesh; remove the file")
     body = data[header.end() :]
     if vertices * _LEAST_VERTEX + faces * _LEAST_FACE > len(body) + 2:
         raise _truncated(path, f"{vertices} vertices and {faces} faces, found only {len(body)} bytes")
-    return check_mesh(path, *_plain(path, body, vertices, faces, header["kind"]))
+    points, triangles = _plain(path, body, vertices, faces, header["kind"].upper())
+    return check_mesh(path, points, triangles) if faces else checked_cloud(path, points)
 
 
 def _plain(path: Path, body: bytes, vertices: int, faces: int, kind: bytes) -> tuple[np.ndarray, np.ndarray]:

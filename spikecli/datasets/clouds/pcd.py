@@ -52,6 +52,7 @@ def _split_header(path: Path, data: bytes) -> tuple[dict[str, list[str]], bytes]
 
 def _row_type(path: Path, header: dict[str, list[str]]) -> np.dtype:
     fields = header.get("FIELDS", header.get("COLUMNS", []))
+    fields = fields if set(POSITION) & set(fields) else [name.lower() for name in fields]
     try:
         sizes, kinds = header["SIZE"], header["TYPE"]
         repeats = [int(word) for word in header.get("COUNT", ["1"] * len(fields))]

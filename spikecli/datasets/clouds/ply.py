@@ -25,7 +25,7 @@ def read_ply(path: Path, data: bytes) -> Mesh | Cloud:
         return _long_cloud(path, data, start, elements)
     found = _binary(path, data, start, elements, order) if order else _text(path, data, start, elements)
     vertex = _vertices(path, elements, found)
-    triangles = _triangles(found)
+    triangles = _triangles(path, found)
     if triangles is not None:
         return check_mesh(path, np.stack([vertex[name] for name in POSITION], axis=1).astype(np.float64), triangles)
     wanted = POSITION + _NORMAL if set(_NORMAL) <= set(vertex) else POSITION
@@ -76,19 +76,32 @@ def _parts(path: Path, data: bytes, start: int, elements: list[Element]) -> list
 def _vertices(path: Path, elements: list[Element], found: dict[str, Columns]) -> dict[str, np.ndarray]:
     """Return the vertices' properties of single numbers; raise SpikeError without x, y and z."""
     vertex = {name: column for name, column in found.get("vertex", {}).items() if isinstance(column, np.ndarray)}
+    if not set(POSITION) & set(vertex):
+        vertex = {name.lower(): column for name, column in vertex.items()}
     twice = {name for element in elements if element.name == "vertex" for name in doubled(element)}
     if not set(POSITION) <= set(vertex) or twice & {*POSITION, *_NORMAL}:
         raise SpikeError(f"{path} has no vertices with one x, y and z each; write the file again")
     return vertex
 
 
-def _triangles(found: dict[str, Columns]) -> np.ndarray | None:
-    """Return the triangles (F, 3) of faces and strips, None if there are neither."""
+def _triangles(path: Path, found: dict[str, Columns]) -> np.ndarray | None:
+    """Return the triangles (F, 3) of faces and strips, None if there are neither.
+
+    Raise SpikeError if it is not known which list holds the corners: a mesh is more than its vertices.
+    """
     triangles = []
-    for name, expand in (("face", polygon_fans), ("tristrips", _strips)):
-        lists = next((found[name][key] for key in _CORNERS if key in found.get(name, {})), None)
-        if isinstance(lists, tuple) and len(lists[0]):
-            triangles.append(expand(*lists))
+    for name, columns in found.items():
+        lists = {key: column for key, column in columns.items() if isinstance(column, tuple) and len(column[0])}
+        corners = next((lists[key] for key in _CORNERS if key in lists), None)
+        if name == "face" and corners is None and columns:
+            if len(lists) != 1:
+                raise SpikeError(f"{path} has faces without a list vertex_indices; wanted one; write the file again")
+            (corners,) = lists.values()
+        if corners is None or name == "vertex":
+            continue
+        if name not in _EXPAND:
+            raise SpikeError(f"{path} has a mesh of {name[:40]}; wanted face or tristrips; write the file again")
+        triangles.append(_EXPAND[name](*corners))
     return np.concatenate(triangles) if triangles else None
 
 
@@ -97,17 +110,24 @@ def _strips(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
     return np.concatenate([strip_triangles(part) for part in np.split(corners.astype(np.int64), ends)])
 
 
+_EXPAND = {"face": polygon_fans, "tristrips": _strips}
+
+
 def _is_long_cloud(elements: list[Element]) -> bool:
     """Return whether the file has only vertices of single numbers, so that it can be read in blocks."""
     first, *others = [element for element in elements if element.count] or [Element("", 0, ())]
     plain = first.name == "vertex" and not any(item.length for item in first.properties)
-    return plain and not any(element.name in ("face", "tristrips") for element in others)
+    meshes = [
+        element for element in others if element.name == "face" or any(item.length for item in element.properties)
+    ]
+    return plain and not meshes
 
 
 def _long_cloud(path: Path, data: bytes, start: int, elements: list[Element]) -> Cloud:
     """Return the points of a text file with only vertices, read in blocks to save memory."""
     element = next(element for element in elements if element.count)
     names = [item.name for item in element.properties]
+    names = names if set(POSITION) & set(names) else [name.lower() for name in names]
     _vertices(path, elements, {"vertex": {name: np.empty(0) for name in names}})
     wanted = POSITION + _NORMAL if set(_NORMAL) <= set(names) else POSITION
     table = number_table(path, data, start, element.count, len(names), [names.index(name) for name in wanted])

@@ -15,6 +15,7 @@ _TYPES = {
 }  # fmt: skip
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _LONGEST = 1 << 20  # bytes of a header
+_BEGIN = re.compile(rb"(\xef\xbb\xbf)?ply[ \t]*")
 _END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -72,9 +73,10 @@ def read_header(path: Path, data: bytes) -> tuple[str, list[Element], int]:
 
 def _lines(path: Path, data: bytes) -> tuple[list[str], int]:
     """Return the lines between `ply` and `end_header`, and where the line after that begins."""
-    position = len(data) if not data.startswith(b"ply") else 0
+    begin = _BEGIN.match(data)
+    position = begin.end() if begin else len(data)
     lines: list[str] = []
-    mark = _END.match(data, 3)
+    mark = _END.match(data, position)
     while mark is not None and position < min(len(data), _LONGEST):
         # A file ends its lines in one way: a byte of the body is no part of the header's last.
         end = data.find(mark[0], position)

@@ -11,11 +11,13 @@ import numpy as np
 from spikecli.datasets.clouds.columns import checked_cloud, choose_columns, name_columns, refuse_events
 from spikecli.datasets.clouds.geometry import Cloud
 from spikecli.errors import SpikeError
-from spikecli.files.numbers import blocks, numbers, plain_lines
+from spikecli.files.numbers import NOT_A_NUMBER, blocks, numbers, plain_lines
 
 _COMMENTS = (b"#", b"//", b"%", b"!")
 _HEAD = 50  # lines from which the separator is guessed
-_NUMBER = re.compile(rb"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)(inity)?", re.IGNORECASE)
+_NUMBER = re.compile(
+    rb"[-+]?(\d+[.,]?\d*|[.,]\d+)([eE][-+]?\d+)?|[-+]?(nan|inf)(inity)?|" + NOT_A_NUMBER.pattern, re.IGNORECASE
+)
 _DECIMAL_COMMA = re.compile(rb"[-+]?\d*,\d+([eE][-+]?\d+)?")
 
 
@@ -33,7 +35,7 @@ class _Head:
 
 def read_text(path: Path, data: bytes) -> Cloud:
     """Return the points of a text file, x y z first or named in a header; raise SpikeError if a line is no point."""
-    data = plain_lines(data)
+    data = _unquoted(path, plain_lines(data))
     head = _read_head(path, data)
     table = _read_body(path, data, head)
     refuse_events(path, table)
@@ -45,8 +47,19 @@ def read_text(path: Path, data: bytes) -> Cloud:
 
 def first_table(path: Path, data: bytes) -> np.ndarray:
     """Return the numbers float64 (N, k) of the first whole lines of a text file; raise SpikeError if it is no table."""
-    data = data[: data.rfind(b"\n") + 1] or data
+    data = _unquoted(path, data[: data.rfind(b"\n") + 1] or data)
     return _read_body(path, data, _read_head(path, data))
+
+
+def _unquoted(path: Path, data: bytes) -> bytes:
+    """Return text without quotes; raise SpikeError where a comma may end a number or part it."""
+    if b'"' not in data:
+        return data
+    if b";" not in data and b"\t" not in data and any(b"," in quoted for quoted in re.findall(rb'"[^"\n]*"', data)):
+        raise SpikeError(
+            f"{path} has a comma within quotes between commas; wanted decimal points; write the file again"
+        )
+    return data.replace(b'"', b"")
 
 
 def _choose(path: Path, table: np.ndarray, head: _Head) -> tuple[list[int], tuple[str, ...]]:
@@ -56,7 +69,7 @@ def _choose(path: Path, table: np.ndarray, head: _Head) -> tuple[list[int], tupl
         named = name_columns(names) if len(names) == width else None
         if named is not None:
             return named, (() if width == len(named) else (f"of the columns {' '.join(names)[:80]} x y z are read",))
-    if head.names and not _are_unnamed(head.names):
+    if head.names and (not _are_unnamed(head.names) or len(head.names) == width > 3):
         raise SpikeError(f"{path} has the columns {' '.join(head.names)[:80]}; wanted x, y and z of {width} columns")
     chosen, note = choose_columns(table)
     return chosen, (() if note is None else (note,))

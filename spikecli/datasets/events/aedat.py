@@ -9,7 +9,7 @@ import numpy as np
 
 from spikecli.datasets.events.aedat3 import read_aedat3
 from spikecli.datasets.events.aedat4 import read_aedat4
-from spikecli.datasets.events.columns import Columns, Size, broken, unwrapped
+from spikecli.datasets.events.columns import Columns, Size, broken, unwrapped, whole_words
 from spikecli.datasets.events.sensors import sensor_of_camera
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import named
@@ -46,14 +46,14 @@ def _read_aedat2(path: Path, data: bytes, options: ReadOptions) -> Columns:
         start = end + 1
         if last:  # the first event after it may begin with the byte of a #
             break
-    rest = (len(data) - start) % 8
-    if rest:
-        broken(path, f"{len(data) - start} bytes of events", "eight bytes an event")
-    words = np.frombuffer(data, ">u4", offset=start).reshape(-1, 2).astype(np.uint32)
+    count, cut = whole_words(data, start, 8)
+    words = np.frombuffer(data, ">u4", 2 * count, start).reshape(-1, 2).astype(np.uint32)
     camera = sensor_of_camera(data[:start].decode("latin-1"))
     if (camera or DVS128) != DVS128 or (len(words) and int(words[:, 0].max()) >> 16):
-        return _davis(path, words, options.sensor or camera)
-    return _dvs128(words)
+        columns = _davis(path, words, options.sensor or camera)
+    else:
+        columns = _dvs128(words)
+    return columns._replace(notes=(*cut, *columns.notes))
 
 
 def _dvs128(words: np.ndarray) -> Columns:

@@ -16,18 +16,18 @@ from spikecli.datasets.events.columns import Columns, Size, broken, one_stream, 
 from spikecli.datasets.events.sensors import sensor_of_camera
 from spikecli.datasets.reading_options import ReadOptions
 
-_END = b"#!END-HEADER\r\n"
+_END = re.compile(rb"#!END-HEADER\r?\n")
 _POLARITY = 1  # the type of packets that hold polarity events
 _PACKET = struct.Struct("<HHIIIIII")  # type, source, event size, time offset, overflows, capacity, number, valid
 
 
 def read_aedat3(path: Path, data: bytes, options: ReadOptions) -> Columns:
     """Return the valid polarity events of AEDAT 3.1; frames, motion and special events are skipped."""
-    start = data.find(_END)
-    if start < 0:
+    end = _END.search(data)
+    if end is None:
         broken(path, "no end of the header", "a line #!END-HEADER")
-    cameras = _cameras(data[:start].decode("latin-1"))
-    found, notes = _packets(path, data, start + len(_END))
+    cameras = _cameras(data[: end.start()].decode("latin-1"))
+    found, notes = _packets(path, data, end.end())
     streams = {source: f" ({cameras[source]})" if source in cameras else "" for source in found} or {0: ""}
     for source in one_stream(path, streams, options.stream):
         words, t = (np.concatenate(parts) for parts in found.get(source, _NOTHING))

@@ -102,7 +102,8 @@ def _packets(path: Path, data: bytes, position: int, end: int) -> tuple[_Places,
                 broken(path, "its first packet cut off at the end of the file", "whole packets")
             return places, (f"the last packet is cut off, as by a crash: read the {whole} whole packets before it",)
         position = begin + length
-        places.setdefault(number, []).append((begin, position))
+        if length:  # what follows on a disk that was prepared for more is zeros
+            places.setdefault(number, []).append((begin, position))
     return places, ()
 
 

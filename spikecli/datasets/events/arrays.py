@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.events.columns import Columns, Size, broken, claimed, one_stream, other_streams, sensor_of
-from spikecli.datasets.events.tables import checked_columns, columns_by_name, columns_of_table
+from spikecli.datasets.events.columns import Columns, broken, claimed, one_stream, other_streams
+from spikecli.datasets.events.names import columns_by_name, with_unit
+from spikecli.datasets.events.sensors import SENSOR_NAMES, sensor_among
+from spikecli.datasets.events.tables import checked_columns, columns_of_table
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.files.gate import DAMAGE, allowed_bytes, reason_of
@@ -22,6 +23,7 @@ from spikecli.files.npy import plain_array
 _GROUPS = ("", "events/", "CD/events/", "prophesee/left/", "prophesee/right/")  # DSEC, event_utils; M3ED
 # One array of events: v2e and others, Metavision, N-ImageNet, MVSEC with a camera left and right.
 _ARRAYS = ("events", "CD/events", "event_data", "data", "arr_0", "davis/left/events", "davis/right/events")
+_SMALL = 1 << 10  # bytes of an array that may name the sensor
 
 
 def read_npy(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
@@ -45,7 +47,9 @@ def read_npz(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
             def load(key: str) -> np.ndarray:
                 return plain_array(archive.read(members[key]))  # no more than the size that was looked at
 
-            return _from_keys(path, set(members), load, options)
+            columns, _ = _from_keys(path, set(members), load, options)
+            small = [name for name in members if members[name].file_size < _SMALL and name.lower() in SENSOR_NAMES]
+            return columns._replace(size=sensor_among(path, {name.lower(): load(name) for name in small}, columns))
     except DAMAGE as error:
         if isinstance(error, OSError) and error.errno:  # not to be opened, which says nothing of its contents
             raise
@@ -62,57 +66,65 @@ def read_h5(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
             claimed(path, math.prod(dataset.shape or ()))
             return file.values(dataset)
 
-        columns = _from_keys(path, keys, load, options)
-        offset = int(file.array("t_offset", "iu")) if "t_offset" in keys and file.file["t_offset"].shape == () else 0
-        return columns._replace(t=columns.t + offset, size=_sensor(file, columns))
+        columns, place = _from_keys(path, keys, load, options)
+        around = [place.rsplit("/", up)[0] if up else place for up in range(place.count("/") + 1)] + [""]
+        offset = _offset(
+            file, [f"{one}/t_offset".lstrip("/") for one in around if f"{one}/t_offset".lstrip("/") in keys]
+        )
+        sizes = (sensor_among(path, _beside(file, one, keys), columns) for one in around)
+        return columns._replace(t=columns.t + offset, size=next((size for size in sizes if size), None))
 
 
-def _sensor(file: Stored, columns: Columns) -> Size | None:
-    """Return the sensor that a file names by width and height, geometry, or sensor_resolution; else None."""
-    attributes = file.file.attrs
-    if {"width", "height"} <= set(attributes):
-        return sensor_of(file.path, str(file.number("width", 1, 1 << 15)), str(file.number("height", 1, 1 << 15)))
-    if isinstance(words := attributes.get("geometry"), str | bytes):  # Metavision: "1280x720"
-        text = words.decode("latin-1") if isinstance(words, bytes) else words
-        match = re.fullmatch(r"\s*(\d+)\s*[x×,]\s*(\d+)\s*", text)
-        return sensor_of(file.path, match[1], match[2]) if match else None
-    for name, rows_first in (("sensor_resolution", True), ("geometry", False), ("resolution", False)):
-        sides = np.ravel(np.asarray(attributes.get(name, ())))
-        if len(sides) in (2, 3) and sides.dtype.kind in "iuf" and (sides[:2] > 0).all():
-            return _sides(int(sides[0]), int(sides[1]), rows_first, columns)
-    return None
+def _offset(file: Stored, names: list[str]) -> int:
+    """Return the µs that DSEC adds to all times, 0 without them; raise ValueError if they are several numbers."""
+    return int(np.ravel(file.array(names[0], "iu")).item()) if names else 0
 
 
-def _sides(first: int, second: int, rows_first: bool, columns: Columns) -> Size | None:
-    """Return two sides as width and height: event_utils writes height first, some writers width."""
-    choices = [(second, first), (first, second)] if rows_first else [(first, second), (second, first)]
-    right, bottom = (int(axis.max(initial=0)) for axis in (columns.x, columns.y))
-    return next((size for size in choices if right < size[0] and bottom < size[1]), None)
+def _beside(file: Stored, place: str, keys: set[str]) -> dict[str, object]:
+    """Return what the group or data set at `place` says of the sensor, as attributes or small data sets, by name."""
+    attributes = (file.file[place] if place else file.file).attrs
+    found: dict[str, object] = {name.lower(): attributes[name] for name in attributes if name.lower() in SENSOR_NAMES}
+    for key in keys:
+        group, _, name = key.rpartition("/")
+        if group == place and name.lower() in SENSOR_NAMES and file.dataset(key, "fiuSO").size < 4:
+            found.setdefault(name.lower(), file.values(file.dataset(key, "fiuSO")))
+    return found
 
 
-def _from_keys(path: Path, keys: set[str], load: Callable[[str], np.ndarray], options: ReadOptions) -> Columns:
-    """Return the events of a file of named arrays: four arrays x, y, t, p, or one."""
+def _sources(keys: set[str]) -> list[tuple[str, dict[str, str]]]:
+    """Return where a file of named arrays has events: groups with the four arrays of each, and single arrays."""
     sources: list[tuple[str, dict[str, str]]] = []
-    for group in _GROUPS:
-        named = columns_by_name(tuple(key.removeprefix(group) for key in keys if key.startswith(group)))
+    for group in dict.fromkeys((*_GROUPS, *sorted(f"{key.rpartition('/')[0]}/".lstrip("/") for key in keys))):
+        inside = [key.removeprefix(group) for key in keys if key.startswith(group)]
+        named = columns_by_name([name for name in inside if "/" not in name])
         if len(named) == 4:
             sources.append((group.strip("/"), {axis: group + name for axis, name in named.items()}))
-    sources += [(key, {}) for key in _ARRAYS if key in keys]
+    others = sorted(key for key in keys if key.rpartition("/")[2] == "events")
+    return sources + [(key, {}) for key in dict.fromkeys((*_ARRAYS, *others)) if key in keys]
+
+
+def _from_keys(
+    path: Path, keys: set[str], load: Callable[[str], np.ndarray], options: ReadOptions
+) -> tuple[Columns, str]:
+    """Return the events of a file of named arrays, four arrays x, y, t, p, or one; and their group or array."""
+    sources = _sources(keys)
     if not sources:
         found = ", ".join(sorted(keys)[:8]) or "nothing"
         raise SpikeError(f"{path} has {found}; wanted arrays x, y, t (µs), p, or events; rename them")
     streams = {number: f" ({name})" if name else "" for number, (name, _) in enumerate(sources)}
     for chosen in one_stream(path, streams, options.stream):
         name, four = sources[chosen]
-        if name.startswith("CD/") or "t_offset" in keys:  # Metavision and DSEC, whose times are µs however slow
+        if name.startswith("CD/") or any(key.endswith("t_offset") for key in keys):  # Metavision and DSEC say µs
             options = replace(options, time_unit=options.time_unit or "us")
         if four:
-            columns = checked_columns(path, {axis: load(key) for axis, key in four.items()}, options)
+            columns = checked_columns(
+                path, {axis: load(key) for axis, key in four.items()}, with_unit(options, four["t"].rpartition("/")[2])
+            )
         else:
             columns = _from_array(path, load(name), options)
         if len(columns.t):
             break
-    return columns._replace(notes=(*columns.notes, *other_streams(streams, chosen, options.stream)))
+    return columns._replace(notes=(*columns.notes, *other_streams(streams, chosen, options.stream))), name
 
 
 def _from_array(path: Path, array: np.ndarray, options: ReadOptions) -> Columns:
@@ -121,4 +133,4 @@ def _from_array(path: Path, array: np.ndarray, options: ReadOptions) -> Columns:
     named = columns_by_name(array.dtype.names)
     if len(named) < 4:
         raise SpikeError(f"{path} has fields {', '.join(array.dtype.names)}; wanted x, y, t (µs), p; rename them")
-    return checked_columns(path, {axis: array[name] for axis, name in named.items()}, options)
+    return checked_columns(path, {axis: array[name] for axis, name in named.items()}, with_unit(options, named["t"]))

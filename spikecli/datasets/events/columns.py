@@ -70,6 +70,12 @@ def sensor_of(path: Path, width: str, height: str) -> Size | None:
     return int(width), int(height)
 
 
+def whole_words(data: bytes, start: int, width: int) -> tuple[int, tuple[str, ...]]:
+    """Return how many whole events of `width` bytes follow `start`, and a note if a crash has cut the last one."""
+    count, rest = divmod(len(data) - start, width)
+    return count, ("the last event is cut off, as by a crash: the whole ones before it are read",) if rest else ()
+
+
 def percent_header(path: Path, data: bytes) -> tuple[int, dict[str, str]]:
     """Return where the events of a Prophesee file begin, after lines of % NAME VALUE, and the values by lower name."""
     start, fields = 0, {}

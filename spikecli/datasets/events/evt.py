@@ -30,7 +30,10 @@ def read_raw(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     if version == "2":
         columns = decode_evt2(_words(data, start, "<u4"))
     elif version == "2.1":
-        columns = decode_evt21(_words(data, start, "<u8"), words.get("endianness", "").lower() == "legacy")
+        order = words.get("endianness", "").lower()
+        columns = decode_evt21(_words(data, start, "<u8"), order == "legacy")
+        if not order and not len(columns.t):  # old files do not say that their halves are swapped
+            columns = decode_evt21(_words(data, start, "<u8"), halves_swapped=True)
     else:
         columns = decode_evt3(_words(data, start, "<u2"))
     return columns._replace(size=size)

@@ -10,7 +10,14 @@ import numpy as np
 from spikecli.datasets.events.aedat import read_aedat
 from spikecli.datasets.events.aedat4 import read_aedat4
 from spikecli.datasets.events.arrays import read_h5, read_npy, read_npz
-from spikecli.datasets.events.columns import Columns, broken, percent_header, sensor_of, unwrapped
+from spikecli.datasets.events.columns import (
+    Columns,
+    broken,
+    percent_header,
+    sensor_of,
+    unwrapped,
+    whole_words,
+)
 from spikecli.datasets.events.evt import read_raw
 from spikecli.datasets.events.text import read_text
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
@@ -73,10 +80,8 @@ def read_dat(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     # Type 0 is the 2-D event of the old files, 12 the contrast-detection event of the new ones: the same 64 bits.
     if kind not in (0, 12) or step != 8:
         broken(path, f"events of type {kind} and {step} bytes", "type 0 or 12 and 8 bytes")
-    body = data[start + 2 :]
-    if len(body) % 8:
-        broken(path, f"{len(body)} bytes of events", "eight bytes an event")
-    words = np.frombuffer(body, "<u4").reshape(-1, 2)
+    count, cut = whole_words(data, start + 2, 8)
+    words = np.frombuffer(data, "<u4", 2 * count, start + 2).reshape(-1, 2)
     address, note = words[:, 1], ""
     version = fields.get("version", "")
     if version.isascii() and version.isdecimal():
@@ -88,7 +93,7 @@ def read_dat(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     x, y = address & ((1 << x_bits) - 1), (address >> x_bits) & ((1 << y_bits) - 1)
     p = ((address >> p_bit) & 1).astype(np.uint8)
     size = sensor_of(path, fields.get("width", ""), fields.get("height", ""))
-    x, y, notes = x.astype(np.uint16), y.astype(np.uint16), (note,) if note else ()
+    x, y, notes = x.astype(np.uint16), y.astype(np.uint16), (*cut, note) if note else cut
     return Columns(x, y, unwrapped(words[:, 0], 32), p, size, notes)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from spikecli.datasets.events.columns import LARGEST_SIDE, Size
+import numpy as np
+
+from spikecli.datasets.events.columns import LARGEST_SIDE, Columns, Size, sensor_of
 from spikecli.errors import SpikeError, named
 
 # The sensors in the field, smallest first: a file that does not name its own gets the first that holds every event.
@@ -29,6 +32,57 @@ _CAMERAS: tuple[tuple[str, Size], ...] = (
 def sensor_of_camera(text: str) -> Size | None:
     """Return the sensor of the camera that `text` names, None for one that is not known."""
     return next((size for name, size in _CAMERAS if re.search(name, text, re.IGNORECASE)), None)
+
+
+# Names under which files of arrays keep both sides. event_utils writes the height first, others the width.
+_SIDES: dict[str, bool] = {
+    "sensor_resolution": True, "geometry": False, "resolution": False, "sensor_size": False, "sensor": False,
+}  # fmt: skip
+SENSOR_NAMES = frozenset({"width", "height", *_SIDES})
+
+
+def sensor_among(path: Path, values: Mapping[str, object], columns: Columns) -> Size | None:
+    """Return the sensor that `values` name by width and height, or by one of `SENSOR_NAMES`; None without them.
+
+    Both sides are an array of two or three numbers, or text such as 1280x720. Raise SpikeError if they are no size.
+    """
+    if {"width", "height"} <= set(values):
+        width, height = (str(_one(values[name])) for name in ("width", "height"))
+        return sensor_of(path, width, height)
+    for name, rows_first in _SIDES.items():
+        found = _one(values.get(name, ()))
+        if isinstance(found, str):
+            return sensor_in_words(path, f"{name} {found}")
+        sides = np.ravel(np.asarray(found))
+        if len(sides) in (2, 3) and sides.dtype.kind in "iuf" and (sides[:2] > 0).all():
+            return _that_holds(int(sides[0]), int(sides[1]), rows_first, columns)
+    return None
+
+
+def _one(value: object) -> object:
+    """Return text of bytes, the value of an array of one, or else the value."""
+    array = np.asarray(value)
+    value = array.reshape(-1)[0] if array.size == 1 else value
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value) if isinstance(value, str) else value
+
+
+def _that_holds(first: int, second: int, rows_first: bool, columns: Columns) -> Size | None:
+    """Return two sides as width and height: as a known sensor has them, or in the usual order, if all events fit."""
+    choices = [(second, first), (first, second)] if rows_first else [(first, second), (second, first)]
+    right, bottom = (int(axis.max(initial=0)) for axis in (columns.x, columns.y))
+    fitting = [size for size in choices if right < size[0] and bottom < size[1]]
+    return next((size for size in fitting if size in SENSORS), fitting[0] if fitting else None)
+
+
+def sensor_in_words(path: Path, text: str) -> Size | None:
+    """Return the sensor that a line names, such as `geometry:1280,720` or `width=346 height=260`; else None.
+
+    Raise SpikeError if it is no size.
+    """
+    both = re.search(r"(?:geometry|resolution|sensor\w*|size)\W{0,3}(\d+)\s*[x×*,; ]\s*(\d+)", text, re.IGNORECASE)
+    each = re.search(r"width\W{0,3}(\d+)\D{1,9}height\W{0,3}(\d+)", text, re.IGNORECASE)
+    match = both or each
+    return sensor_of(path, match[1], match[2]) if match else None
 
 
 def sensor_around(right: int, bottom: int, path: Path) -> tuple[Size, str]:

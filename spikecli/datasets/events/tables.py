@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -12,23 +13,10 @@ from spikecli.datasets.events.units import in_microseconds
 from spikecli.datasets.reading_options import ReadOptions, TimeUnit
 from spikecli.errors import SpikeError, named
 
-NAMES = {
-    "x": ("x", "xs", "x_pos", "col"),
-    "y": ("y", "ys", "y_pos", "row"),
-    "t": ("t", "ts", "timestamp", "timestamps", "time", "t_us", "time_us"),
-    "p": ("p", "ps", "pol", "polarity", "polarities", "on"),
-}
 # The orders in use, those of tools and data sets before those of single users.
 _USUAL = (("xytp", "txyp", "xypt"), ("tpxy", "ptxy", "pxyt", "txpy", "xtyp"))
 _LARGEST = 2.0**62  # of a number that becomes an int64
 _SIDE = 1 << 14  # pixels
-
-
-def columns_by_name(names: tuple[str, ...]) -> dict[str, str]:
-    """Return which of `names` are x, y, t and p, ignoring case; missing ones are left out."""
-    lowered = {name.strip().lower(): name for name in reversed(names)}
-    found = {axis: next((lowered[n] for n in known if n in lowered), "") for axis, known in NAMES.items()}
-    return {axis: name for axis, name in found.items() if name}
 
 
 def columns_of_table(path: Path, table: np.ndarray, options: ReadOptions) -> Columns:
@@ -132,6 +120,9 @@ def checked_columns(
     Raise SpikeError for other values.
     """
     arrays = {axis: np.ravel(array) for axis, array in found.items()}
+    if arrays["t"].dtype.kind in "mM":  # numpy's own times know their unit
+        arrays["t"] = arrays["t"].astype(f"{arrays['t'].dtype.kind}8[us]").astype(np.int64)
+        options = replace(options, time_unit="us")
     lengths = {len(array) for array in arrays.values()}
     if len(lengths) != 1:
         broken(path, f"columns of {' and '.join(map(str, sorted(lengths)))} values", "x, y, t, p of equal length")

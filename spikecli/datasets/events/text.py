@@ -6,15 +6,22 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from spikecli.datasets.events.columns import Columns, Size, sensor_of
-from spikecli.datasets.events.tables import checked_columns, columns_by_name, columns_of_table
+from spikecli.datasets.events.names import columns_by_name, names_in, with_unit
+from spikecli.datasets.events.sensors import sensor_in_words
+from spikecli.datasets.events.tables import checked_columns, columns_of_table
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.files.numbers import numbers, plain_lines
 
-_SEPARATORS = bytes.maketrans(b",;\t\"'", b"     ")
+_SEPARATORS = bytes.maketrans(b",;\t\"'|()[]", b" " * 10)
 _DECIMAL_COMMA = re.compile(rb"[-+]?\d+,\d+([eE][-+]?\d+)?")
-_WORDS = {b"true": b"1", b"on": b"1", b"false": b"0", b"off": b"0"}  # polarities as words
+_WORDS = {
+    **dict.fromkeys((b"true", b"on", b"pos", b"positive"), b"1"),
+    **dict.fromkeys((b"false", b"off", b"neg", b"negative"), b"0"),
+}  # polarities as words
 _COMMENTS = (b"#", b"%", b"//")
 _LONGEST_HEAD = 200  # lines before the first event
 
@@ -31,13 +38,14 @@ class _Head(NamedTuple):
 def read_text(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     """Return the events of a text file, separated by spaces, tabs, commas or semicolons.
 
-    Before them may come comments, the names of the columns, and a line with width and height of the sensor. A fifth
-    column, as v2e adds one, is not read. Numbers may have a decimal comma between semicolons or tabs. Raise SpikeError
-    if lines differ or a word is no number.
+    Before them may come comments, the names of the columns, and width and height of the sensor. A fifth column, as v2e
+    adds one, is not read, nor a first that numbers the rows. Numbers may have a decimal comma between semicolons or
+    tabs. Of a file that a crash has cut, the whole lines are read. Raise SpikeError if lines differ or a word is no
+    number.
     """
     data = _with_points(plain_lines(path.read_bytes()))
     head = _head(path, data)
-    body = _numbers_alone(data[head.start :]).translate(_SEPARATORS)
+    body, cut = _whole_lines(_numbers_alone(data[head.start :]).translate(_SEPARATORS), head.width)
     values = numbers(path, body)
     if values.size % head.width or values.size // head.width != _lines(body):
         raise SpikeError(
@@ -48,10 +56,25 @@ def read_text(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     named = columns_by_name(head.names) if len(head.names) == head.width else {}
     if len(named) == 4 and options.columns is None:
         found = {axis: table[:, head.names.index(name)] for axis, name in named.items()}
-        columns = checked_columns(path, found, options)
+        columns = checked_columns(path, found, with_unit(options, named["t"]))
     else:
-        columns = columns_of_table(path, table[:, :4], options)
-    return columns._replace(size=head.size)
+        columns = columns_of_table(path, _without_numbers(table)[:, :4], options)
+    return columns._replace(size=head.size, notes=(*cut, *columns.notes))
+
+
+def _whole_lines(body: bytes, width: int) -> tuple[bytes, tuple[str, ...]]:
+    """Return lines without a last one that has no end and fewer than `width` words, and a note if there was one."""
+    start = body.rfind(b"\n") + 1
+    if start == 0 or not 0 < len(body[start:].split()) < width:
+        return body, ()
+    return body[:start], ("the last line is cut off, as by a crash: the whole ones before it are read",)
+
+
+def _without_numbers(table: np.ndarray) -> np.ndarray:
+    """Return a table of five columns without the first if that only numbers the rows."""
+    first = table[:, 0]
+    is_count = table.shape[1] == 5 and len(table) > 2 and bool((np.diff(first) == 1).all()) and first[0] in (0, 1)
+    return table[:, 1:] if is_count else table
 
 
 def _with_points(data: bytes) -> bytes:
@@ -69,7 +92,7 @@ def _numbers_alone(body: bytes) -> bytes:
         body = b"\n".join(line for line in body.split(b"\n") if not line.lstrip().startswith(_COMMENTS))
     first = body[:64].split(b"\n")[0].lower()
     if re.search(rb"[a-df-z]", first):  # words, not only exponents
-        pattern = re.compile(rb"\b(true|false|on|off)\b", re.IGNORECASE)
+        pattern = re.compile(rb"\b(" + b"|".join(_WORDS) + rb")\b", re.IGNORECASE)
         body = pattern.sub(lambda found: _WORDS[found[0].lower()], body)
     return body
 
@@ -91,9 +114,10 @@ def _head(path: Path, data: bytes) -> _Head:
             else:
                 break
         elif words:
-            comment = line.startswith(_COMMENTS)
-            found = _names(line.decode("utf-8", "replace"))
-            names = names if comment and len(columns_by_name(tuple(found))) < 4 else tuple(found)
+            comment, text = line.startswith(_COMMENTS), line.decode("utf-8", "replace")
+            found = names_in(text)
+            names = names if comment and len(columns_by_name(found)) < 4 else tuple(found)
+            size = size or (sensor_in_words(path, text) if comment else None)
         start = end + 1
         if start > len(data):
             break
@@ -102,12 +126,6 @@ def _head(path: Path, data: bytes) -> _Head:
         f"{path} has the line {found_here.decode('utf-8', 'replace')!r}; wanted events, four numbers a line such as "
         "t x y p or x,y,p,t; points have three"
     )
-
-
-def _names(line: str) -> list[str]:
-    """Return the names of columns in a line; the first is empty where a table has its numbers of rows without one."""
-    found = re.findall(r"\w+", line)
-    return ["", *found] if re.match(r"\s*(\"\")?[,;\t]", line) else found
 
 
 def _is_value(word: bytes) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from spikecli.errors import SpikeError
+from spikecli.files.gate import reading
+
+_MOST_PIXELS = 1 << 26  # 200 MB as colors; a small file may claim any number
 
 
 def picture_size(path: Path) -> tuple[int, int]:
@@ -22,14 +26,17 @@ def read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
     """
     from PIL import Image, UnidentifiedImageError
 
-    try:
-        with Image.open(path) as picture:
+    cure = "give a .png or .jpg"
+    with reading(path, cure, Image.DecompressionBombError), warnings.catch_warnings(action="ignore"):
+        try:
+            picture = Image.open(path)
+        except UnidentifiedImageError:
+            raise SpikeError(f"{path} is no picture that can be read here; {cure}") from None
+        with picture:
+            if picture.width * picture.height > _MOST_PIXELS:
+                raise SpikeError(f"{path} claims {picture.width} x {picture.height} pixels; wanted fewer; {cure}")
             colors = picture.convert("RGB")
             if size is not None:
                 colors = colors.resize((size[1], size[0]), Image.Resampling.BILINEAR)
             pixels = np.asarray(colors)
-    except UnidentifiedImageError:
-        raise SpikeError(f"{path} is no picture that can be read here; give a .png or .jpg") from None
-    except OSError as error:
-        raise SpikeError(f"cannot read {path} ({error.strerror or error}); check the path") from None
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
