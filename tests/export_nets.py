@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,8 +10,10 @@ import torch
 from spikecli import models
 from spikecli.datasets.events.facts import EVENT_SETS
 from spikecli.export.subject import Subject
+from spikecli.live.watcher import NetworkStepper
 from spikecli.settings.recipes import train_settings
 from spikecli.weights.reparameterize import reparameterize
+from spikecli.weights.trained import Trained
 
 
 def thin(
@@ -28,3 +31,12 @@ def thin(
             buffer.uniform_(0.3, 1)
     facts = EVENT_SETS["nmnist"]
     return Subject(reparameterize(network).float(), network, facts.classnames, "events", name, config, facts)
+
+
+def thin_stepper(keep: int = 8) -> NetworkStepper:
+    """Return a thin VGG-16 on frames of 16 × 16 that answers after each window of a stream."""
+    subject = thin("vgg16", size=(16, 16))
+    assert subject.config is not None
+    place = torch.device("cpu")
+    network = Trained(subject.network, subject.config, subject.classnames, Path(), Path(), "thin", place, {})
+    return NetworkStepper(network, keep)

@@ -9,7 +9,7 @@ from rooms import MAY_KNOW, ROOT
 
 from spikecli.datasets.sets import KINDS, kind_named
 
-PAGES = ("CONTRIBUTING.md", "docs/architecture.md", "examples/plugin/README.md")
+PAGES = ("CONTRIBUTING.md", "docs/architecture.md", "docs/reliability.md", "examples/plugin/README.md")
 PATH = re.compile(r"`((?:[\w.-]+/)*[\w.-]+\.(?:py|md|sh|toml|ipynb)|(?:[\w.-]+/)+)`")
 OF_USERS = {"my_parts.py", "dataset.toml"}  # files that a user writes
 
@@ -50,7 +50,7 @@ def test_the_picture_of_the_rooms_is_that_of_the_rules() -> None:
 def _places(page: str) -> tuple[Path, ...]:
     """Return the folders that names may be relative to: the checkout, the package, and the page's own."""
     parents = [(ROOT / page).parent]
-    formats = [ROOT / "spikecli" / "datasets" / kind for kind in ("clouds", "events")]  # "formats.py beside it"
+    formats = [ROOT / "spikecli" / each for each in ("datasets/clouds", "datasets/events", "neurons")]  # "beside it"
     return (ROOT, ROOT / "spikecli", *parents, *formats)
 
 

@@ -137,7 +137,7 @@ SMALLER = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(SMALLER))
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.ipynb")))
 def test_notebooks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notebook = json.loads((EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8"))
     monkeypatch.chdir(tmp_path)
@@ -146,7 +146,7 @@ def test_notebooks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert len(cells) >= 4 and not any(cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code")
     for source in cells:
-        for words, fewer in SMALLER[name]:
+        for words, fewer in SMALLER.get(name, []):
             source = source.replace(words, fewer)
         exec(compile(source, f"{name}.ipynb", "exec"), namespace)
     assert isinstance(namespace["network"], spikecli.Model)

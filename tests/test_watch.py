@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Outcome
-from export_nets import thin
+from export_nets import thin_stepper
 
 from spikecli.datasets.events.recording import EVENT
 from spikecli.errors import ChoiceError, SpikeError
@@ -22,18 +22,9 @@ from spikecli.evaluation.stopping import StopRule
 from spikecli.export.probes import made_recording
 from spikecli.live import sources, watcher, wire
 from spikecli.live.windows import EventWindow, window_of
-from spikecli.weights.trained import Trained
 
 Cli = Callable[..., Outcome]
 SENSOR = (34, 34)
-
-
-def trained(keep: int = 8) -> watcher.NetworkStepper:
-    subject = thin("vgg16", size=(16, 16))
-    assert subject.config is not None
-    place = torch.device("cpu")
-    network = Trained(subject.network, subject.config, subject.classnames, Path(), Path(), "thin", place, {})
-    return watcher.NetworkStepper(network, keep)
 
 
 def stream_of(parts: list[np.ndarray], losses: wire.Losses | None = None) -> sources.Stream:
@@ -46,14 +37,14 @@ def events(count: int, seed: int = 0) -> np.ndarray:
 
 
 def answered(stream: sources.Stream, window: EventWindow, keep: int = 8) -> list[watcher.LiveAnswer]:
-    return list(watcher.answers(trained(keep), stream, window, SENSOR, StopRule()))
+    return list(watcher.answers(thin_stepper(keep), stream, window, SENSOR, StopRule()))
 
 
 def test_a_stream_has_the_answers_of_one_pass_over_all_its_windows() -> None:
     """Windows of N/T events are the slices of the file, and carried membranes are those of one pass of T steps."""
     given = events(4000)
     found = answered(stream_of(np.array_split(given, 37)), EventWindow(1000, 1000, False))
-    stepper = trained()
+    stepper = thin_stepper()
     frames = np.stack([watcher._counted(part, *SENSOR) for part in np.split(given, 4)])
     whole = torch.from_numpy(stepper.framing.of(frames[:, None])).float()
     with torch.no_grad():
@@ -68,7 +59,7 @@ def test_a_real_gesture_through_udp_gets_the_answers_of_the_file(shared_data: Pa
     file = sources.opened(str(path), 0, 1)
     assert file.sensor == (128, 128)
     window = window_of("100ms")
-    from_file = list(watcher.answers(trained(), file, window, (128, 128), StopRule()))
+    from_file = list(watcher.answers(thin_stepper(), file, window, (128, 128), StopRule()))
     bound = sources.listening("udp://127.0.0.1:0")
     port = bound.getsockname()[1]
     bound.close()
@@ -83,7 +74,7 @@ def test_a_real_gesture_through_udp_gets_the_answers_of_the_file(shared_data: Pa
 
     threading.Thread(target=play, daemon=True).start()
     first.set()
-    from_wire = list(watcher.answers(trained(), live, window, (128, 128), StopRule()))
+    from_wire = list(watcher.answers(thin_stepper(), live, window, (128, 128), StopRule()))
     assert len(from_wire) == len(from_file) >= 10
     assert [each.probabilities for each in from_wire] == [each.probabilities for each in from_file]
     assert from_wire[-1].lost_datagrams == from_wire[-1].dropped_events == 0
@@ -185,7 +176,7 @@ def test_the_command_prints_a_line_a_window_and_a_film(
     from spikecli.cli import watch
     from spikecli.datasets.events.facts import EVENT_SETS
 
-    monkeypatch.setattr(watch, "_opened", lambda *given: watch._Watched(trained(), EVENT_SETS["nmnist"]))
+    monkeypatch.setattr(watch, "_opened", lambda *given: watch._Watched(thin_stepper(), EVENT_SETS["nmnist"]))
     path, film = tmp_path / "camera.rows", tmp_path / "film.gif"
     path.write_bytes(events(300).tobytes())
     words = ["watch", "run", path, "--window", 100, "--idle", 0.05]
