@@ -37,7 +37,7 @@ LINES = {
     "config show": "config show spiking-pointnet",
     "data info": "data info modelnet10 --data-dir data",
     "data list": "data list --data-dir data",
-    "data prepare": "data prepare shapes --points 16 --dry-run --data-dir new",
+    "data prepare": "data prepare pieces --from pieces --points 16 --data-dir new",
     "data simulate": "data simulate pictures --fps 100 --out a.npz",
     "data verify": "data verify modelnet10 --data-dir data",
     "doctor": "doctor --data-dir data",
@@ -93,6 +93,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pictures").mkdir()
     for number in range(2):
         Image.new("L", (16, 12), 40 + 150 * number).save(folder / "pictures" / f"{number}.png")
+    for name in ("cube", "rod"):
+        (folder / "pieces" / name).mkdir(parents=True)
+        for number in range(5):
+            rows = (f"{x} {y} {z + number}\n" for x in (0, 1) for y in (0, 1) for z in range(4))
+            (folder / "pieces" / name / f"{number}.xyz").write_text("".join(rows))
     return folder
 
 

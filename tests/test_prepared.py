@@ -20,8 +20,8 @@ from spikecli.datasets.sets import describe as describe_points
 from spikecli.datasets.sets import prepare as prepare_points
 from spikecli.datasets.sets import verify as verify_points
 from spikecli.errors import SpikeError
-from spikecli.files import hdf5
 from spikecli.files.atomic import sole_writer
+from spikecli.files.sink import Sink
 
 COUNTS = {"train": 3, "test": 2}
 
@@ -183,13 +183,13 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
                 raise OSError(errno.ENOSPC, "No space left on device")
             return super().write(data[: room - self.tell()])
 
-    begin, disks = hdf5._Sink.__init__, []
+    begin, disks = Sink.__init__, []
 
-    def begin_on_full(self: hdf5._Sink, raw: io.FileIO) -> None:
+    def begin_on_full(self: Sink, raw: io.FileIO) -> None:
         disks.append(Full(raw.name, "w+b"))
         begin(self, disks[-1])
 
-    monkeypatch.setattr(hdf5._Sink, "__init__", begin_on_full)
+    monkeypatch.setattr(Sink, "__init__", begin_on_full)
     with pytest.raises(SpikeError, match=r"cannot write .*train-.*h5: the disk is full"):
         prepare_points(data_dir, "modelnet10", order(tree))
     assert [path.name for path in (data_dir / "modelnet10").iterdir()] == [".lock"]
@@ -205,7 +205,7 @@ def test_hdf5_reads_again_what_the_disk_did_not_take(tmp_path: Path) -> None:
             return super().write(data[:2])
 
     with Full(tmp_path / "a.h5", "w+b") as disk:
-        sink = hdf5._Sink(disk)
+        sink = Sink(disk)
         assert sink.write(memoryview(b"abcdef")) == 6 and sink.failure is not None
         sink.seek(4)
         assert sink.write(memoryview(b"EFG")) == 3

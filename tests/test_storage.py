@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
 from spikecli.errors import SpikeError
+from spikecli.files import sink
 from spikecli.files.atomic import LOCK, UNFINISHED, atomic_path, sole_writer, write_text
+from spikecli.files.hdf5 import atomic_hdf5
+from spikecli.files.sink import Sink
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -113,3 +121,47 @@ def test_a_second_writer_is_told_who_the_first_is_and_a_dead_one_leaves_no_lock(
     assert subprocess.run([sys.executable, "-c", killed, str(tmp_path)], check=False).returncode == -9
     with sole_writer(tmp_path, "training"):
         assert (tmp_path / ".lock").read_text() == str(os.getpid())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("call", [1, 4, 7])
+def test_an_interruption_while_hdf5_writes_is_heard_a_moment_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int, number: signal.Signals
+) -> None:
+    """Raised inside HDF5 it would become "Can't decrement id ref count", and a file that cannot be closed."""
+    calls, real, loose = [], Sink.write, []
+
+    def write(self: Sink, data: memoryview) -> int:
+        calls.append(1)
+        if len(calls) == call:
+            os.kill(os.getpid(), number)
+        return real(self, data)
+
+    def ended(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Sink, "write", write)
+    monkeypatch.setattr(sink, "_INSIDE", {*sink._INSIDE, write.__code__})
+    monkeypatch.setattr(sys, "unraisablehook", loose.append)
+    before = signal.signal(number, ended)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            with atomic_hdf5(tmp_path / "a.h5") as file:
+                for name in "abc":
+                    file[name] = np.arange(2000.0)
+            time.sleep(5)
+    finally:
+        signal.signal(number, before)
+    gc.collect()
+    assert len(calls) >= call and not loose and not list(tmp_path.glob(".unfinished*"))
+    if (tmp_path / "a.h5").exists():
+        with h5py.File(tmp_path / "a.h5") as file:
+            assert file["c"][-1] == 1999
+
+
+def test_hdf5_asks_nothing_of_a_file_that_is_closed(tmp_path: Path) -> None:
+    with (tmp_path / "a").open("w+b", buffering=0) as raw:
+        place = Sink(raw)
+    buffer = bytearray(b"12")
+    assert place.write(memoryview(b"abc")) == 3 and place.readinto(memoryview(buffer)) == 2 and buffer == b"\0\0"
+    assert (place.seek(4), place.truncate(9), place.failure) == (0, 9, None)

@@ -54,7 +54,7 @@ def compare(
 
     Example: spikecli compare checkpoints/lif-seed0 checkpoints/mpbn-seed0 --timesteps 1,4
     """
-    from spikecli.evaluation.compare import answers, compared
+    from spikecli.evaluation.compare import answers, compared, demand_same_samples
     from spikecli.evaluation.how import How
     from spikecli.weights.trained import Trained
 
@@ -63,6 +63,7 @@ def compare(
     console, steps = Console(as_json, quiet), parse_steps(timesteps)
     opened = [Trained.open(run, device) for run in runs]
     data = data or (None if split == "val" else opened[0].config.dataset)
+    demand_same_samples(opened, data_dir, data, split)
     with console.progress("comparing", total=len(opened), unit="networks") as advance:
         given = []
         for one in opened:

@@ -30,7 +30,10 @@ OfRelease = Annotated[
     Fidelity,
     typer.Option(help="released: as the authors' code; see `spikecli papers --paper neuroclip`."),
 ]
-Out = Annotated[Path | None, typer.Option(help="Keep the first run's adapter in this .safetensors file.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(callback=options.check_weights, help="Keep the first run's adapter in this .safetensors file."),
+]
 
 
 @with_groups
@@ -54,7 +57,6 @@ def fewshot(
     Example: spikecli fewshot digits --shots 16 --runs 3
     """
     from spikecli.neuroclip import fewshot as flow
-    from spikecli.neuroclip import zeroshot
     from spikecli.neuroclip.backbone import open_backbone
     from spikecli.neuroclip.fitting import Fitting
 
@@ -66,7 +68,7 @@ def fewshot(
     question = _asked(console, dataset, look, words)
     viewing = _viewing(dataset, look)
     with phases(console) as progress:
-        train, test = (zeroshot.open_split(look.data_dir, dataset, split, progress) for split in ("train", "test"))
+        train, test = flow.open_splits(look.data_dir, dataset, shots, progress)
         model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, progress)
         console.note(model.description)
         task = flow.Task(train, test, model, viewing, question, look.data_dir, limit)

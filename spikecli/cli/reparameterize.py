@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from spikecli.evaluation.proof import Comparison, Folded
 
 Checkpoint = Annotated[Path, typer.Argument(help="A run folder or weights file.", autocompletion=complete.runs)]
-Out = Annotated[Path, typer.Option(help="The weights file to write, such as RUN/folded.safetensors.")]
+Out = Annotated[
+    Path,
+    typer.Option(callback=options.check_weights, help="The weights file to write, such as RUN/folded.safetensors."),
+]
 Data = Annotated[
     str | None,
     typer.Option(

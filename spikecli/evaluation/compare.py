@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spikecli.datasets.kind import Samples
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.evaluate import logits_of, samples_for, shared_passes
@@ -51,13 +52,33 @@ def answers(
 ) -> Answers:
     """Return which samples of a split a network gets right; raise SpikeError as `samples_for` does."""
     samples = samples_for(trained, data_dir, data, split)
-    places = getattr(samples, "places", np.arange(len(samples.labels)))
     right: dict[int, np.ndarray] = {}
     for longest, shorter in shared_passes(samples, distinct_steps(trained.network, timesteps)).items():
         logits = logits_of(trained.network, samples.inputs(longest), longest, how)
         predictions = metrics.cumulative_predictions(logits)
         right |= {t: predictions[t - 1].numpy() == samples.labels for t in shorter}
-    return Answers(trained, f"{samples.dataset}:{split} {samples.fingerprint} {places.tolist()}", right)
+    return Answers(trained, _words_of(samples, split), right)
+
+
+def _words_of(samples: Samples, split: str) -> str:
+    """Return what tells samples from others: data set, split, content, and which of them."""
+    places = getattr(samples, "places", np.arange(len(samples.labels)))
+    return f"{samples.dataset}:{split} {samples.fingerprint} {places.tolist()}"
+
+
+def demand_same_samples(given: Sequence[Trained], data_dir: Path, data: str | None, split: str) -> None:
+    """Raise SpikeError if the networks cannot be asked about the same samples; none is asked yet."""
+    found = [_words_of(samples_for(one, data_dir, data, split), split) for one in given]
+    for one, words in zip(given, found, strict=True):
+        _demand_same(one, words, given[0], found[0])
+
+
+def _demand_same(one: Trained, words: str, first: Trained, wanted: str) -> None:
+    if words != wanted:
+        raise SpikeError(
+            f"{one.name} and {first.name} were scored on other samples, so no test is paired; "
+            "take split test, or one data set for all"
+        )
 
 
 def grouped(given: Sequence[Answers]) -> dict[str, list[Answers]]:
@@ -83,11 +104,7 @@ def compared(given: Sequence[Answers], seed: int = 0) -> list[ComparedRow]:
     Raise SpikeError if two runs were not asked about the same samples.
     """
     for one in given[1:]:
-        if one.samples != given[0].samples:
-            raise SpikeError(
-                f"{one.trained.name} and {given[0].trained.name} were scored on other samples, so no test is paired; "
-                "take split test, or one data set for all"
-            )
+        _demand_same(one.trained, one.samples, given[0].trained, given[0].samples)
     groups = grouped(given)
     base = next(iter(groups.values()))
     rows = []

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from spikecli.errors import ChoiceError, SpikeError
 from spikecli.export.subject import Subject
+from spikecli.files.atomic import demand_place
 
 GROUP = "spikecli.exports"
 
@@ -122,9 +123,13 @@ def named(name: str) -> Format:
 def export(subject: Subject, wanted: Wanted, path: Path) -> Exported:
     """Write a network to `path` in the format of its suffix, checked; raise SpikeError if it cannot be said or differs.
 
-    A refused network leaves no file, and no new folder.
+    A refused network leaves no file, and no new folder. The place and the files to check it on are looked at first.
     """
+    from spikecli.export.probes import demand_files
+
     form = named(path.suffix.removeprefix("."))
+    demand_place(path)
+    demand_files(subject, wanted)
     if refused := form.refusals(subject, wanted):
         more = f" (and {len(refused) - 1} more; `spikecli export --check` lists them)" if len(refused) > 1 else ""
         raise SpikeError(f"{path.suffix} cannot say {refused[0].node}: {refused[0].reason}{more}")

@@ -54,6 +54,16 @@ def probe(subject: Subject, wanted: Wanted) -> CheckSamples:
     return CheckSamples(source, cases, logits.mean(0).argmax(-1))
 
 
+def demand_files(subject: Subject, wanted: Wanted) -> None:
+    """Raise SpikeError if a file that an export is to be checked on cannot be read."""
+    if subject.kind == "clip":
+        for path in wanted.files:
+            read_own(path)
+    elif wanted.files:
+        assert subject.facts is not None and subject.config is not None
+        files_for(subject.facts, subject.config, wanted.files, wanted.timesteps, wanted.seed)
+
+
 def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[Recording] | None]:
     """Return where the samples are from, the network's input (S, ...), and for events the recordings.
 

@@ -61,6 +61,14 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+def demand_place(path: Path) -> None:
+    """Raise SpikeError if no file can be written at `path`, before the work that it is for; nothing is created."""
+    above = next(folder for folder in path.absolute().parents if folder.exists() or folder.is_symlink())
+    number = errno.EISDIR if path.is_dir() else errno.ENOTDIR if not above.is_dir() else 0
+    if number or not os.access(above, os.W_OK | os.X_OK):
+        raise unwritable(path, OSError(number or errno.EACCES, "permission is denied"))
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it becomes `path` when the block ends well and vanishes when it does not.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from spikecli.errors import SpikeError
 from spikecli.files import ecf
 from spikecli.files.atomic import atomic_path
 from spikecli.files.gate import allowed_bytes, reading
+from spikecli.files.sink import Sink, signals_wait
 
 if TYPE_CHECKING:
     import h5py  # at run time in the functions: whoever reads no such file need not wait for it
@@ -153,9 +153,6 @@ def check_labels(path: Path, labels: np.ndarray, classes: int) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-READ_AGAIN = 2**20  # bytes: HDF5 reads again what describes its data, which comes in small pieces; never the data
-
-
 @contextmanager
 def atomic_hdf5(path: Path) -> Iterator[Any]:
     """Yield an h5py.File open for writing that becomes `path` when the block ends well.
@@ -165,59 +162,18 @@ def atomic_hdf5(path: Path) -> Iterator[Any]:
     import h5py
 
     with atomic_path(path) as temporary, temporary.open("w+b", buffering=0) as raw:
-        sink = _Sink(raw)
-        try:
-            with h5py.File(sink, "w", libver="latest") as file:
-                yield file
-        except (OSError, RuntimeError):
-            if sink.failure is None:
-                raise
+        sink = Sink(raw)
+        with signals_wait(sink):
+            try:
+                file = h5py.File(sink, "w", libver="latest")
+                try:
+                    sink.busy = False
+                    yield file
+                finally:
+                    sink.busy = True
+                    file.close()
+            except (OSError, RuntimeError):
+                if sink.failure is None:
+                    raise
         if sink.failure is not None:
             raise sink.failure
-
-
-class _Sink:
-    """A file for HDF5, which cannot close what it could not write: the first failure is kept and raised later.
-
-    What comes after it reaches the disk no more, but HDF5 can still read it: over other bytes than its own it crashes.
-    """
-
-    def __init__(self, raw: io.FileIO) -> None:
-        self.raw = raw
-        self.failure: OSError | None = None
-        self.lost: list[tuple[int, bytes]] = []  # offset and bytes that the disk did not take, the oldest first
-
-    def write(self, data: memoryview) -> int:
-        """Write all of `data`; keep the first failure."""
-        start, done = self.raw.tell(), 0
-        try:
-            while self.failure is None and done < len(data):
-                done += self.raw.write(data[done:]) or 0
-        except OSError as error:
-            self.failure = error
-        if 0 < len(data) - done <= READ_AGAIN:
-            self.lost.append((start + done, bytes(data[done:])))
-        return len(data)
-
-    def readinto(self, buffer: memoryview) -> int:
-        """Fill the whole buffer with what was written at this place, and with zeros where nothing was."""
-        start, size = self.raw.tell(), len(buffer)
-        done = self.raw.readinto(buffer) or 0
-        buffer[done:] = bytes(size - done)
-        for offset, data in self.lost:
-            first, last = max(offset, start), min(offset + len(data), start + size)
-            if first < last:
-                buffer[first - start : last - start] = data[first - offset : last - offset]
-        return size
-
-    def truncate(self, size: int) -> int:
-        """Cut or grow the file to `size` bytes, as HDF5 does on closing; keep the first failure."""
-        try:
-            if self.failure is None:
-                self.raw.truncate(size)
-        except OSError as error:
-            self.failure = error
-        return size
-
-    def __getattr__(self, name: str) -> Any:  # seek and the rest
-        return getattr(self.raw, name)

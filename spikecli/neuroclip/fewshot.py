@@ -23,7 +23,14 @@ from spikecli.neuroclip.adapter_file import FORMAT
 from spikecli.neuroclip.backbone import open_backbone
 from spikecli.neuroclip.features import FeatureStore, Twist, Viewing, encode_file
 from spikecli.neuroclip.fitting import Fitting, accuracy, adapted_logits, build_adapter, fit, select, selection_epochs
-from spikecli.neuroclip.zeroshot import Question, facts_of_recordings, spread, text_features, zero_shot_logits
+from spikecli.neuroclip.zeroshot import (
+    Question,
+    facts_of_recordings,
+    open_split,
+    spread,
+    text_features,
+    zero_shot_logits,
+)
 from spikecli.progress import Progress
 
 _FITTING = {"adapter": str, "epochs": at_least(1), "blend": float}  # later fields have defaults
@@ -64,17 +71,29 @@ class FewshotRun:
     adapter: nn.Module
 
 
+def open_splits(
+    data_dir: Path, dataset: str, shots: int, progress: Progress = Progress()
+) -> tuple[EventSplit, EventSplit]:
+    """Return the prepared splits train and test; raise SpikeError if one is missing or a class has fewer shots."""
+    train, test = (open_split(data_dir, dataset, split, progress) for split in ("train", "test"))
+    demand_shots(train.labels, shots)
+    return train, test
+
+
 def draw_shots(labels: np.ndarray, shots: int, generator: np.random.Generator) -> np.ndarray:
     """Return the indices of `shots` recordings of each class, class by class; raise SpikeError if a class has fewer."""
-    drawn = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        if len(members) < shots:
+    demand_shots(labels, shots)
+    members = (np.flatnonzero(labels == label) for label in np.unique(labels))
+    return np.concatenate([np.sort(generator.permutation(some)[:shots]) for some in members])
+
+
+def demand_shots(labels: np.ndarray, shots: int) -> None:
+    """Raise SpikeError if a class has fewer than `shots` recordings."""
+    for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
+        if count < shots:
             raise SpikeError(
-                f"found {len(members)} training recordings of class {label}; wanted {shots}; lower {named('shots')}"
+                f"found {count} training recordings of class {label}; wanted {shots}; lower {named('shots')}"
             )
-        drawn.append(np.sort(generator.permutation(members)[:shots]))
-    return np.concatenate(drawn)
 
 
 def draws(

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from spikecli.datasets.samples import load_samples
 from spikecli.errors import SettingError, SpikeError, Stopped
 from spikecli.evaluation import evaluate
 from spikecli.evaluation.stopping import distinct_steps, runs_of
@@ -100,11 +101,14 @@ def ablate(
 ) -> Iterator[Outcome]:
     """Yield each trial's outcome after training and scoring; raise Stopped on Ctrl-C, with nothing lost.
 
-    All folders are examined before the first step is made. A trial that another process has claimed comes last; with
-    `wait` False it is left out if the other has not ended by then.
+    All folders, and the split to score on, are examined before the first step is made. A trial that another process has
+    claimed comes last; with `wait` False it is left out if the other has not ended by then.
     """
     place = choose_device(device)
     trials = [replace(one, config=with_precision(one.config, one.folder / STATE, place)) for one in trials]
+    if scoring.split != "val":  # training opens the rest
+        for config in {one.config.dataset: one.config for one in trials}.values():
+            load_samples(data_dir, config.dataset, scoring.split, config)
     done = [float(epochs_done(one)) for one in trials]
     on_progress(sum(done), "")
     left = deque(enumerate(trials))

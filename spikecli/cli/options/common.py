@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from spikecli.cli.options import common as options
-from spikecli.errors import SpikeError
+from spikecli.errors import ChoiceError, SpikeError
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -42,9 +42,22 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
 def _check_table(path: Path | None) -> Path | None:
     """Return the file of a table; raise ChoiceError, before any work, if its ending is of none."""
     if path is not None:
+        from spikecli.files.atomic import demand_place
         from spikecli.files.tables import check_table
 
         check_table(path)
+        demand_place(path)
+    return path
+
+
+def check_weights(path: Path | None) -> Path | None:
+    """Return the weights file to write; raise an error, before any work, if it has another ending or no place."""
+    if path is not None:
+        from spikecli.files.atomic import demand_place
+
+        if path.suffix != ".safetensors":
+            raise ChoiceError("out", f"cannot be {path}: its ending is {path.suffix!r}; name a .safetensors file")
+        demand_place(path)
     return path
 
 

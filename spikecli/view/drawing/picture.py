@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikecli.errors import SpikeError
-from spikecli.files.atomic import atomic_path
+from spikecli.files.atomic import atomic_path, demand_place
 from spikecli.view.drawing.canvas import Sheet, pixels
 
 if TYPE_CHECKING:
@@ -21,11 +21,14 @@ STYLE: Any = {"svg.hashsalt": "spikecli", "pdf.fonttype": 42}  # 42: letters tha
 
 
 def check_picture(path: Path | None, endings: Iterable[str] = PICTURES) -> None:
-    """Raise SpikeError unless `path` is None or its ending is that of a picture."""
-    if path is not None and path.suffix.lower() not in endings:
+    """Raise SpikeError unless `path` is None, or its ending is that of a picture and it can be written there."""
+    if path is None:
+        return
+    if path.suffix.lower() not in endings:
         raise SpikeError(
             f"cannot write {path}: its suffix is {path.suffix!r}; name a file that ends in one of {', '.join(endings)}"
         )
+    demand_place(path)
 
 
 def save_picture(sheet: Sheet, path: Path) -> None:
