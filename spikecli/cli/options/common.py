@@ -55,9 +55,9 @@ def check_weights(path: Path | None) -> Path | None:
     if path is not None:
         from spikecli.files.atomic import demand_place
 
+        demand_place(path)
         if path.suffix != ".safetensors":
             raise ChoiceError("out", f"cannot be {path}: its ending is {path.suffix!r}; name a .safetensors file")
-        demand_place(path)
     return path
 
 
