@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from spikecli.datasets import sets
-from spikecli.datasets.clouds.geometry import Cloud, draw_points
+from spikecli.datasets.clouds.geometry import Cloud, points_as_given
 from spikecli.datasets.events.recording import Recording
 from spikecli.datasets.events.samples import Framing
 from spikecli.datasets.prepare_options import PrepareOptions
@@ -214,7 +214,7 @@ def _inputs(trained: Trained, source: Source, timesteps: int, seed: int) -> np.n
         return Framing.of_config(config).of_recording(source, timesteps)
     if isinstance(source, np.ndarray) and kind == "points" and source.ndim == 2 and source.shape[1] in (3, 6):
         cloud = Cloud(source.astype(np.float32))
-        return draw_points(cloud, config.points, "uniform", np.random.default_rng(seed))
+        return points_as_given(cloud, config.points, "uniform", np.random.default_rng(seed))
     found = f"an array {source.shape}" if isinstance(source, np.ndarray) else f"a {type(source).__name__}"
     wanted = {"points": "points (N, 3)", "events": "a Recording"}.get(kind, "a picture's file")
     raise SpikeError(f"found {found} for a network that was trained on {kind}; wanted a file, or {wanted}")

@@ -16,6 +16,7 @@ from spikecli.datasets.clouds.geometry import (
     draw_points,
     few_points,
     normalize_unit_sphere,
+    points_as_given,
     turned,
 )
 from spikecli.datasets.clouds.kitti import looks_like_scan, read_scan
@@ -99,15 +100,21 @@ def read_sample(
     """
     shape = read_cloud(path, options)
     try:
-        return sample_of(shape, count, sampling, np.random.default_rng(seed))
+        return sample_of(shape, count, sampling, np.random.default_rng(seed), points_as_given)
     except SpikeError as problem:
         raise SpikeError(f"{path}: {problem}") from None
 
 
-def sample_of(shape: Cloud | Mesh, count: int, sampling: Sampling, generator: np.random.Generator) -> Sample:
-    """Return `count` points of a shape as `draw_points` does, with the shape's notes, and one where it has fewer."""
+def sample_of(
+    shape: Cloud | Mesh,
+    count: int,
+    sampling: Sampling,
+    generator: np.random.Generator,
+    draw: Callable[[Mesh | Cloud, int, Sampling, np.random.Generator], np.ndarray] = draw_points,
+) -> Sample:
+    """Return `count` points of a shape, drawn by `draw`, with the shape's notes, and one where it has fewer."""
     few = few_points(shape, count)
-    points = draw_points(shape, count, sampling, generator)
+    points = draw(shape, count, sampling, generator)
     return Sample(points, (*shape.notes, *([few] if few else [])))
 
 

@@ -126,6 +126,16 @@ def draw_points(shape: Mesh | Cloud, count: int, sampling: Sampling, generator: 
     return draw_facing(shape, count, sampling, generator)[0]
 
 
+def points_as_given(shape: Mesh | Cloud, count: int, sampling: Sampling, generator: np.random.Generator) -> np.ndarray:
+    """Return points as `draw_points` does; a cloud of just `count` points keeps its order, and nothing is drawn.
+
+    So a sample of a prepared data set, written to a file, is what it was: DeLA begins with its first point.
+    """
+    if isinstance(shape, Cloud) and len(shape.points) == count and sampling == "uniform":
+        return normalize_unit_sphere(shape.points[:, :3])
+    return draw_points(shape, count, sampling, generator)
+
+
 def draw_facing(
     shape: Mesh | Cloud, count: int, sampling: Sampling, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray | None]:
