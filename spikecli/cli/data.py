@@ -136,8 +136,18 @@ def _show_found(console: Console, report: dict[str, Any]) -> None:
 def _tell(console: Console, report: dict[str, Any], dry: bool) -> None:
     if "kind" in report:
         _show_found(console, report)
-    if not dry:
+    if dry:
+        console.say(f"nothing is written; without --dry-run the data set goes to {report['folder']}")
+    else:
         _tell_done(console, report)
+    for line in report.get("notes", []):
+        console.warn(line)
+    skipped = report.get("skipped", [])
+    for line in skipped[:_LISTED]:
+        console.warn(f"left out: {line}")
+    if len(skipped) > _LISTED:
+        there = "with --json all are named" if dry else f"`spikecli data info {report['dataset']}` names them"
+        console.warn(f"left out {len(skipped) - _LISTED} more; {there}")
 
 
 def _tell_done(console: Console, report: dict[str, Any]) -> None:
@@ -147,13 +157,6 @@ def _tell_done(console: Console, report: dict[str, Any]) -> None:
     if not report.get("official", True):
         whole = ", ".join(f"{count:,} {split}" for split, count in report["whole_set"].items())
         console.warn(f"this is not the whole of {report['dataset']}, which has {whole}")
-    for line in report.get("notes", []):
-        console.warn(line)
-    skipped = report.get("skipped", [])
-    for line in skipped[:_LISTED]:
-        console.warn(f"left out: {line}")
-    if len(skipped) > _LISTED:
-        console.warn(f"left out {len(skipped) - _LISTED} more; `spikecli data info {report['dataset']}` names them")
 
 
 def _state(line: dict[str, Any]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,6 +12,7 @@ from spikecli.cli.options import common as options
 from spikecli.cli.options import complete
 from spikecli.cli.options.evaluation import ByClass, DamageOptions, DialOptions, EvalOptions, parse_dial, parse_steps
 from spikecli.cli.options.groups import with_groups
+from spikecli.cli.shown.classes import show_classes
 from spikecli.cli.shown.newest import opened
 from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
@@ -127,7 +126,7 @@ def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: D
     rows, records = [_cells(row) for row in scores.all_rows], [_with_classes(row) for row in results]
     show_table(console, ResultTable(title, COLUMNS, rows, caption, records), asked.out)
     if asked.by_class:
-        console.table(f"{title}, by class", *_by_class(scores, samples.classnames))
+        show_classes(console, title, results, samples, asked.split, asked.out)
 
 
 def _draw(console: Console, scores: StepScores, turned: DialOptions) -> None:
@@ -147,17 +146,8 @@ def _draw(console: Console, scores: StepScores, turned: DialOptions) -> None:
 
 def _with_classes(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of the CSV: the accuracy of each class in a column of its own."""
+    row = {name: value for name, value in row.items() if name != "confusions"}
     return {**row, **{f"accuracy of {name}": share for name, share in row.get("by_class", {}).items()}}
-
-
-def _by_class(scores: StepScores, classnames: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-    """Return columns and rows: each class's accuracy at each number of steps."""
-    shares = zip(*(row.by_class for row in scores.all_rows), strict=True)
-    rows = [
-        [name, *("–" if math.isnan(share) else f"{share:.1%}" for share in row)]
-        for name, row in zip(classnames, shares, strict=True)
-    ]
-    return ["class", *(f"T = {row.timesteps}" for row in scores.all_rows)], rows
 
 
 def _caption(asked: EvalOptions, runs: int, draws: bool, scores: StepScores, unit_name: str) -> str:

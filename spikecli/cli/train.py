@@ -185,10 +185,15 @@ def _train(
         _show(trainer, console)
 
 
-def _not_split(trainer: Trainer) -> list[str]:
-    """Return the classes with a single sample, which is trained on while other classes have samples held out."""
-    held = set(trainer.held_out.labels.tolist())
-    return [trainer.run.classnames[label] for label in sorted(set(trainer.batches.labels.tolist()) - held) if held]
+def _few(trainer: Trainer) -> list[str]:
+    """Return a line on classes of which nothing is held out, on classes with few samples, and on few held-out ones."""
+    from spikecli.datasets.few import class_counts, few_held_out, few_to_train
+
+    names = trainer.run.classnames
+    learned, held = class_counts(trainer.batches.labels, names), class_counts(trainer.held_out.labels, names)
+    whole = [name for name in names if learned[name] and not held[name] and any(held.values())]
+    lines = [f"nothing is held out of {', '.join(whole)}: there is one sample of each"] if whole else []
+    return [*lines, *few_to_train(learned), *few_held_out(held)]
 
 
 def _show(trainer: Trainer, console: Console) -> None:
@@ -201,8 +206,8 @@ def _show(trainer: Trainer, console: Console) -> None:
     config = trainer.config
     shares = f"{len(trainer.batches.labels)} {trainer.unit_name} to train on, {len(trainer.held_out.labels)} held out"
     console.note(f"{config.dataset}: {shares}")
-    if whole := _not_split(trainer):
-        console.warn(f"nothing is held out of {', '.join(whole)}: there is one sample of each")
+    for line in _few(trainer):
+        console.warn(line)
     if not trainer.steps_left:
         console.note(f"all {config.epochs} epochs are done; a larger --epochs would go on")
     with console.progress("training", total=trainer.steps_left, unit="steps") as advance:

@@ -34,7 +34,8 @@ GPU_BATCH, GPU_VALUES = 256, 2**22  # on a GPU: at most so many samples at once,
 class StepRow:
     """Scores at one number of time steps: accuracies and rates in 0…1, operations and energy of one sample.
 
-    `by_class` holds the share of right samples of each class. The deviation of a single run is not known: None.
+    `by_class` holds the share of right samples of each class, `confusions` the mistakes of the first seed as (class,
+    predicted class, samples), the most frequent first. The deviation of a single run is not known: None.
     """
 
     timesteps: int
@@ -48,6 +49,7 @@ class StepRow:
     by_class: tuple[float, ...]
     ece: float | None = None  # expected calibration error in 0…1, with the first seed, as is the next
     reliability: Reliability | None = None
+    confusions: tuple[tuple[int, int, int], ...] = ()
 
 
 def step_logits(
@@ -164,6 +166,7 @@ def _row(timesteps: int, predictions: list[Tensor], samples: Samples, counts: Op
         counts.energy_uj(timesteps) / len(labels),
         seconds,
         mean_by_class(predictions, samples),
+        confusions=metrics.confusions(predictions[0], labels),
     )
 
 

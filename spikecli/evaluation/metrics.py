@@ -31,3 +31,14 @@ def accuracy_by_class(predictions: Tensor, labels: Tensor, classes: int) -> Tens
     """Return each class's share of right samples (classes,), in 0…1; NaN for a class without samples."""
     right = torch.bincount(labels, (predictions == labels).double(), classes)
     return right / torch.bincount(labels, minlength=classes)
+
+
+def confusions(predictions: Tensor, labels: Tensor) -> tuple[tuple[int, int, int], ...]:
+    """Return (class, predicted class, samples) of the wrong predictions (S,), the most frequent first."""
+    wrong = predictions != labels
+    pairs = torch.stack([labels[wrong], predictions[wrong]], 1)
+    if not len(pairs):
+        return ()
+    found, counts = pairs.unique(dim=0, return_counts=True)
+    rows = [(int(label), int(given), int(count)) for (label, given), count in zip(found, counts, strict=True)]
+    return tuple(sorted(rows, key=lambda row: (-row[2], row)))

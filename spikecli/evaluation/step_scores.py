@@ -115,7 +115,7 @@ def reliabilities(scores: StepScores) -> list[Reliability]:
 
 
 def results(scores: StepScores, classnames: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Return the rows for `spikecli eval --json`, with `by_class` by name if `classnames` are given."""
+    """Return the rows for `spikecli eval --json`; with `classnames` also `by_class` and `confusions`, by name."""
     rows = [asdict(row) for row in scores.all_rows]
     for row, confidence in zip(rows, scores.confidences, strict=False):
         row["mean_confidence"] = confidence
@@ -123,8 +123,13 @@ def results(scores: StepScores, classnames: Sequence[str] = ()) -> list[dict[str
         rows[-1]["saved"] = asdict(scores.saved)
     for row in rows:
         row.pop("reliability", None)
-        shares = row.pop("by_class")
+        shares, confusions = row.pop("by_class"), row.pop("confusions", None)
         if classnames:
+            if confusions is not None:
+                row["confusions"] = [
+                    {"class": classnames[label], "predicted": classnames[given], "samples": count}
+                    for label, given, count in confusions
+                ]
             told = (None if math.isnan(share) else share for share in shares)  # no sample is of that class
             row["by_class"] = dict(zip(classnames, told, strict=True))
     return rows

@@ -13,6 +13,7 @@ from typing import Any
 
 from spikecli.datasets.facts import Facts
 from spikecli.datasets.facts_file import FILE, write_facts
+from spikecli.datasets.few import few_to_score, few_to_train
 from spikecli.datasets.kind import Kind
 from spikecli.datasets.own import split as splits
 from spikecli.datasets.own.find import LISTS, find_samples, listed_samples, main_kind, source_files
@@ -168,21 +169,24 @@ def report_of(found: Found, place: Path) -> dict[str, Any]:
     sizes = [one.count for one in found.inspected]
     notes = Counter(note for one in found.inspected for note in one.notes)
     seconds = [one.seconds for one in found.inspected if one.seconds is not None]
+    classes = {
+        name: {split: counts[folder, split] for split in ("train", "test")}
+        for folder, name in zip(found.facts.folders, found.facts.classnames, strict=True)
+    }
+    few = few_to_train({name: parts["train"] for name, parts in classes.items()})
+    few += few_to_score({name: parts["test"] for name, parts in classes.items()})
     return {
         "dataset": found.facts.name,
         "kind": found.kind.name,
         "folder": str(place),
         "samples": dict(sorted(Counter(str(one.split) for one in found.samples).items(), reverse=True)),
-        "classes": {
-            name: {split: counts[folder, split] for split in ("train", "test")}
-            for folder, name in zip(found.facts.folders, found.facts.classnames, strict=True)
-        },
+        "classes": classes,
         "bytes_read": sum(one.path.stat().st_size for one in found.samples),
         "count": {"least": min(sizes), "median": int(median(sizes)), "most": max(sizes)},
         "sizes": sorted({one.size for one in found.inspected if one.size}),
         "seconds": {"least": min(seconds), "most": max(seconds)} if seconds else None,
         "skipped": [*found.skipped, *found.bad],
         "bad": len(found.bad),
-        "notes": [*found.notes, *(f"{note} ({count} files)" for note, count in notes.most_common(5))],
+        "notes": [*found.notes, *(f"{note} ({count} files)" for note, count in notes.most_common(5)), *few],
         "reused": False,
     }
