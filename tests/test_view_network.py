@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from event_bytes import bin_bytes, some_events, write
 
-from spikecli.datasets.events.kind import unlike
+from spikecli.datasets.events.likeness import rate_of, rates_of, unlike, unlike_rate
 
 Cli = Callable[..., Any]
 
@@ -54,3 +54,36 @@ def test_a_recording_of_another_sensor_is_noted(cli: Cli, letters: Path, tmp_pat
     file = write(tmp_path / "big.bin", bin_bytes(some_events(300, 200, 180, 1)))
     answer = cli("predict", letters / "run", file, "--sensor", "200x180", "--json", "--quiet").document[0]
     assert "far from the 30 × 24" in answer["notes"][0]
+
+
+def test_a_recording_of_another_rate_is_noted(cli: Cli, letters: Path, tmp_path: Path) -> None:
+    from spikecli.datasets.events.recording import read_events
+    from spikecli.datasets.events.split import load_events
+    from spikecli.weights.provenance import facts_at_training
+    from spikecli.weights.trained import Trained
+
+    assert unlike_rate(None, (1.0, 2.0)) == unlike_rate(5.0, (0.0, 0.0)) == unlike_rate(5.9, (1.0, 2.0)) == ""
+    assert "far above the 1 to 2" in unlike_rate(6.1, (1.0, 2.0)) and "far below" in unlike_rate(0.3, (1.0, 2.0))
+    split = load_events(letters / "data", "letters", "train")
+    every = [rate_of(split.recording(place)) for place in range(len(split))]
+    assert rates_of(split) == pytest.approx((min(every), max(every)), rel=1e-3)
+    facts = facts_at_training(Trained.open(letters / "run", "cpu"))
+    assert facts.rates == rates_of(split)
+    known = read_events(letters / "from" / "A" / "0.bin").events.copy()
+    same = cli("predict", letters / "run", letters / "from" / "A" / "0.bin", "--json", "--quiet").document[0]
+    assert not any("events a second" in note for note in same.get("notes", []))
+    known["t"] *= 20
+    file = write(tmp_path / "slow.bin", bin_bytes(known))
+    slow = cli("predict", letters / "run", file, "--sensor", "30x24", "--json", "--quiet").document[0]
+    assert any("events a second are far below" in note for note in slow["notes"])
+
+
+def test_the_run_page_shows_the_mistakes_of_recordings(cli: Cli, letters: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run.html"
+    shown = cli("view", letters / "run", "-T", 2, "--out", out, "--json", "--data-dir", letters / "data")
+    (run,) = shown.document["runs"]
+    assert run["mistakes"], "a network of one epoch on two classes makes mistakes; choose another seed"
+    first = run["mistakes"][0]
+    assert f"All {len(run['mistakes'])} mistakes at T = 2" in out.read_text()
+    assert first["class"] in "AB" and first["predicted"] != first["class"]
+    assert not any("not drawn" in line for line in shown.document["warnings"])

@@ -31,7 +31,8 @@ from spikecli.view.look import Look
 from spikecli.view.runs import flow
 from spikecli.view.runs.curves import learning_curves
 from spikecli.view.runs.flow import look_at_runs
-from spikecli.view.runs.scores import Scored, mistakes_sheet, scores_figure
+from spikecli.view.runs.mistakes import mistakes_figure, mistakes_sheet
+from spikecli.view.runs.scores import Scored, scores_figure
 from spikecli.view.sources import kind_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.run_folder import RunRecord, read_run
@@ -428,11 +429,13 @@ class Recordings:
     classnames = ("one", "two", "three", "four")
     dataset, unit_name, static, fingerprint = "digits", "recordings", False, ""
 
-    def inputs(self, timesteps: int) -> np.ndarray:
-        return np.zeros((3, timesteps, 2, 5, 5), np.float32)
+    def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
+        frames = np.zeros((3, timesteps, 2, 5, 5), np.float32)
+        frames[:, 0, 1, 2, 3] = 1
+        return frames if chosen is None else frames[chosen]
 
 
-def test_recordings_are_sliced_anew_for_each_number_of_steps_and_their_mistakes_only_counted(
+def test_recordings_are_sliced_anew_for_each_number_of_steps_and_their_mistakes_drawn(
     runs: dict[str, Path],
 ) -> None:
     done: list[int] = []
@@ -443,5 +446,12 @@ def test_recordings_are_sliced_anew_for_each_number_of_steps_and_their_mistakes_
     assert predictions.classes.tolist() == [[[0, 0, 0], [1, 1, 1], [2, 2, 2]]] and sum(done) == 9
     assert predictions.accuracies.tolist() == [[0, pytest.approx(1 / 3), pytest.approx(2 / 3)]]
     one = Scored(0, read_run(runs["first"]), evaluation, predictions)
-    assert mistakes_sheet(one, LIGHT) is None
+    figure = mistakes_figure(one, LIGHT)
+    assert figure is not None and len(figure.axes) == 1  # of the three one is wrong after three steps
+    assert [text.get_text().split(" ")[0] for text in figure.texts] == ["three", "is"]
+    (drawn,) = figure.axes[0].images
+    lit = np.argwhere(np.abs(np.asarray(drawn.get_array()) - 1).sum(-1) > 0.1)
+    assert lit.tolist() == [[2, 3]]
+    right = replace(predictions, labels=predictions.classes[0, -1])
+    assert mistakes_figure(replace(one, predictions=right), LIGHT) is None
     assert scores_figure([one], LIGHT).axes[1].get_xlabel() == "energy of one recording, µJ"

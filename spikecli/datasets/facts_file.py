@@ -69,6 +69,12 @@ _KEYS = {
         at_least(0), "a whole number from 0", "a pixel of CLIP's picture is drawn where more events fell", ("events",)
     ),
     "frame_size": _Key(at_least(8), "a whole number from 8", "side of the frames of networks", ("events",)),
+    "rates": _Key(
+        lambda value: fits(value, [float]) and len(value) == 2 and 0 <= value[0] <= value[1],
+        "[slowest, fastest] in events a second",
+        "events a second of the training recordings, from the slowest to the fastest",
+        ("events",),
+    ),
     "size": _Key(_is_size, "[height, width] in pixels", "height and width of the images; prepare again", ("images",)),
 }
 
@@ -112,7 +118,7 @@ def as_values(facts: Facts) -> dict[str, Any]:
     values: dict[str, Any] = {"kind": facts.kind}
     for name, key in _KEYS.items():
         value = getattr(facts, name, None)
-        if facts.kind in key.kinds and value not in (None, ()):
+        if facts.kind in key.kinds and value not in (None, (), (0.0, 0.0)):
             values[name] = list(value) if isinstance(value, tuple) else value
     return values
 

@@ -51,6 +51,7 @@ class EventFacts(Facts):
     turned: tuple[str, ...] = ()  # formats whose files were filmed with the camera on its side
     split_order: SplitOrder = "number"  # of file names, where the first 90 % of each class train
     frame_size: int | None = None  # side that networks are shown its frames at; None: the sensor's size
+    rates: tuple[float, float] = (0.0, 0.0)  # events a second of the slowest and fastest that a network learned from
 
     kind: ClassVar[str] = "events"
 

@@ -15,6 +15,7 @@ from spikecli.datasets.events.damage import EVENT_CORRUPTIONS, corrupt_recording
 from spikecli.datasets.events.describe import describe_events, verify_events
 from spikecli.datasets.events.facts import EVENT_SETS, EventFacts
 from spikecli.datasets.events.formats import DECODERS
+from spikecli.datasets.events.likeness import rate_of, rates_of, unlike, unlike_rate
 from spikecli.datasets.events.prepare import prepare_events, write_own
 from spikecli.datasets.events.recording import read_own
 from spikecli.datasets.events.samples import EventSamples, Framing
@@ -27,18 +28,6 @@ from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import map_size
-
-FAR = 1.5  # factor on a side of the sensor from which a recording is said to be unlike the training data
-
-
-def unlike(width: int, height: int, sensor: tuple[int, int]) -> str:
-    """Return a note if a recording's sensor is far from that of the training data (width, height), else nothing."""
-    if not min(sensor) or all(1 / FAR < a / b < FAR for a, b in zip((width, height), sensor, strict=True)):
-        return ""
-    return (
-        f"its sensor of {width} × {height} pixels is far from the {sensor[0]} × {sensor[1]} of the recordings that the "
-        "network was trained on"
-    )
 
 
 class Recordings(Kind[EventFacts]):
@@ -93,6 +82,10 @@ class Recordings(Kind[EventFacts]):
         """Return facts and what is prepared; raise SpikeError if the record is damaged."""
         return describe_events(facts, data_dir)
 
+    def as_prepared(self, facts: EventFacts, data_dir: Path) -> EventFacts:
+        """Return the facts with the rates of the training recordings; raise SpikeError as `load_events` does."""
+        return replace(facts, rates=rates_of(load_events(data_dir, facts.name, "train")))
+
     def verify(self, facts: EventFacts, data_dir: Path, progress: Progress) -> dict[str, Any]:
         """Return the checksums; raise SpikeError as `verify_events` does."""
         return verify_events(facts, data_dir, progress)
@@ -118,8 +111,9 @@ class Recordings(Kind[EventFacts]):
     ) -> np.ndarray:
         """Return the file's frames (T, 2, H, W) as a network takes them; raise SpikeError as `read_events` does."""
         found = read_own(path, reading, facts)
-        if note := unlike(found.width, found.height, facts.sensor):
-            reading.on_note(path, (note,))
+        notes = unlike(found.width, found.height, facts.sensor), unlike_rate(rate_of(found), facts.rates)
+        if told := tuple(note for note in notes if note):
+            reading.on_note(path, told)
         return Framing.of_config(config).of_recording(found, timesteps)
 
     def defaults(self, facts: EventFacts, model: str | None = None) -> Defaults:

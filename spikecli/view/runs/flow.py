@@ -13,8 +13,9 @@ from spikecli.view.drawing.report import REPORTS, Report, Section, Table, pictur
 from spikecli.view.drawing.window import show_picture
 from spikecli.view.look import Look, check_out, refuse_unused
 from spikecli.view.runs.curves import learning_curves
+from spikecli.view.runs.mistakes import mistakes_figure, tell_mistakes
 from spikecli.view.runs.pooled import look_at_pools
-from spikecli.view.runs.scores import Scored, mistakes_sheet, scores_figure, tell_mistakes
+from spikecli.view.runs.scores import Scored, scores_figure
 from spikecli.view.sources import is_ablation
 from spikecli.weights.run_folder import RunRecord, read_run
 
@@ -40,7 +41,6 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     scored = _score(look, records, warnings, on_work)
     if not scored and not any(record.epochs for record in records):
         raise SpikeError(warnings[-1])
-    warnings += [f"what {one.record.name} gets wrong is not drawn" for one in scored[:1] if one.unit_name != "cloud"]
     report = build_report(records, scored, look)
     if look.out is None:
         show_picture(picture(report), report.title)
@@ -83,9 +83,9 @@ def build_report(records: Sequence[RunRecord], scored: Sequence[Scored], look: L
         sections.append(
             Section("Evaluation", _told(scored, look), scores_figure(scored, theme), _scores(scored), headed=True)
         )
-        sheet = mistakes_sheet(scored[0], theme)
-        if sheet is not None:
-            sections.append(Section(*tell_mistakes(scored[0]), sheet.figure(), flat=True, headed=True))
+        wrong = mistakes_figure(scored[0], theme)
+        if wrong is not None:
+            sections.append(Section(*tell_mistakes(scored[0]), wrong, flat=True, headed=True))
     sections.append(Section("Settings", table=_settings(records)))
     return Report(" · ".join(record.name for record in records), _summary(records), theme, tuple(sections))
 

@@ -1,16 +1,14 @@
-"""Scores of runs: accuracy against time steps and energy, the confusion matrix, and misclassified clouds."""
+"""Scores of runs: accuracy against time steps and energy, and the confusion matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikecli.view.clouds.panels import cloud_panel
-from spikecli.view.clouds.shape import Shape
-from spikecli.view.drawing.canvas import WIDTH, Sheet, Theme
+from spikecli.view.drawing.canvas import WIDTH, Theme
 from spikecli.view.drawing.chart import (
     LABEL,
     TICK,
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
 
     from spikecli.evaluation.predictions import Evaluation, Predictions
 
-COLUMNS = 6  # of small clouds
-MISTAKES = 2 * COLUMNS  # at most, of a run, that are drawn
 COUNTED = 20  # classes, at most, whose confusions are written out
 SIDE = 3.95  # inches of the matrix
 
@@ -141,31 +137,3 @@ def _readable(ground: Sequence[float]) -> str:
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in ground]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#ffffff" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#000000"
-
-
-def mistakes_sheet(one: Scored, theme: Theme) -> Sheet | None:
-    """Return small pictures of misclassified clouds, the most confident mistakes first; None if there are none."""
-    wrong, samples, panels = one.predictions.mistakes[:MISTAKES], one.evaluation.samples, []
-    if not len(wrong) or one.unit_name != "cloud":
-        return None
-    points, labels = samples.inputs(one.predictions.timesteps), one.predictions.labels
-    for sample in wrong:
-        given = one.predictions.classes[0, -1, sample]
-        said = f"{samples.classnames[given]} {one.predictions.probabilities[sample, given]:.0%}"
-        note = f"is {samples.classnames[labels[sample]]} · {one.evaluation.places[sample]}"
-        panels.append(replace(cloud_panel(Shape("", points[sample])), title=said, note=note))
-    sheet = Sheet(panels, theme, COLUMNS)
-    sheet.side = WIDTH / COLUMNS
-    sheet.frames = [(middle, 1.1 * half) for middle, half in sheet.frames]
-    return sheet
-
-
-def tell_mistakes(one: Scored) -> tuple[str, str]:
-    """Return the heading above the misclassified clouds, and an explanation of their labels."""
-    count = len(one.predictions.mistakes)
-    heading = f"The {MISTAKES} most confident of {count} mistakes" if count > MISTAKES else f"All {count} mistakes"
-    return (
-        f"{heading} at T = {one.predictions.timesteps}",
-        f"bold: what {one.record.name} says, how surely · below: what the cloud is, its place in "
-        f"{one.evaluation.samples.dataset}:{one.evaluation.stored}",
-    )
