@@ -187,13 +187,14 @@ def _train(
 
 def _few(trainer: Trainer) -> list[str]:
     """Return a line on classes of which nothing is held out, on classes with few samples, and on few held-out ones."""
-    from spikecli.datasets.few import class_counts, few_held_out, few_to_train
+    from spikecli.datasets.few import CURES, class_counts, few_held_out, few_to_train
 
     names = trainer.run.classnames
     learned, held = class_counts(trainer.batches.labels, names), class_counts(trainer.held_out.labels, names)
     whole = [name for name in names if learned[name] and not held[name] and any(held.values())]
     lines = [f"nothing is held out of {', '.join(whole)}: there is one sample of each"] if whole else []
-    return [*lines, *few_to_train(learned), *few_held_out(held)]
+    cures = [one for one in CURES if not getattr(trainer.config, one)]
+    return [*lines, *few_to_train(learned, cures), *few_held_out(held)]
 
 
 def _show(trainer: Trainer, console: Console) -> None:

@@ -11,6 +11,7 @@ from spikecli.errors import named
 POINTS = 5.0  # of a class's accuracy, at most, that one sample should be worth
 FEW_SCORED = int(100 / POINTS)  # samples of a class; with fewer, one is worth more
 FEW_TRAINED = 10  # samples of a class to learn from
+CURES = ("start_from", "balance")  # settings that help where samples are few
 _NAMED = 3  # further classes that are named
 
 
@@ -33,13 +34,20 @@ def few_to_score(counts: Mapping[str, int], part: str = "test") -> list[str]:
     return [f"class {name} has {what}: {value} of its accuracy{_others(few[1:], FEW_SCORED)}"]
 
 
-def few_to_train(counts: Mapping[str, int]) -> list[str]:
-    """Return one line on the classes with fewer than FEW_TRAINED samples to learn from, with a cure, or no line."""
+def few_to_train(counts: Mapping[str, int], cures: Sequence[str] = CURES) -> list[str]:
+    """Return one line on the classes with fewer than FEW_TRAINED samples to learn from, or no line.
+
+    `cures` are those of CURES that are not in use yet.
+    """
     few = _fewest({name: count for name, count in counts.items() if count < FEW_TRAINED})
     if not few:
         return []
     name, count = few[0]
-    cure = f"add some, start from other weights ({named('start_from')}) or balance the batches ({named('balance')})"
+    what = {
+        "start_from": f"start from other weights ({named('start_from')})",
+        "balance": f"balance the batches ({named('balance')})",
+    }
+    cure = " or ".join(["add some", *(what[one] for one in cures)])
     return [
         f"class {name} has {count} training sample{'s' * (count != 1)}, which is few: {cure}"
         f"{_others(few[1:], FEW_TRAINED)}"

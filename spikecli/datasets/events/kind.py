@@ -15,7 +15,7 @@ from spikecli.datasets.events.damage import EVENT_CORRUPTIONS, corrupt_recording
 from spikecli.datasets.events.describe import describe_events, verify_events
 from spikecli.datasets.events.facts import EVENT_SETS, EventFacts
 from spikecli.datasets.events.formats import DECODERS
-from spikecli.datasets.events.likeness import rate_of, rates_of, unlike, unlike_rate
+from spikecli.datasets.events.likeness import far_notes, rates_of
 from spikecli.datasets.events.prepare import prepare_events, write_own
 from spikecli.datasets.events.recording import read_own
 from spikecli.datasets.events.samples import EventSamples, Framing
@@ -111,8 +111,7 @@ class Recordings(Kind[EventFacts]):
     ) -> np.ndarray:
         """Return the file's frames (T, 2, H, W) as a network takes them; raise SpikeError as `read_events` does."""
         found = read_own(path, reading, facts)
-        notes = unlike(found.width, found.height, facts.sensor), unlike_rate(rate_of(found), facts.rates)
-        if told := tuple(note for note in notes if note):
+        if told := far_notes(found, facts):
             reading.on_note(path, told)
         return Framing.of_config(config).of_recording(found, timesteps)
 

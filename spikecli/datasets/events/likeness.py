@@ -6,12 +6,19 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.recording import Recording
 from spikecli.datasets.events.split import EventSplit
 
 FAR = 1.5  # factor on a side of the sensor from which a recording is said to be unlike the training data
 FAR_RATE = 3.0  # factor beyond the slowest or fastest of them, in events a second
 _LOOKED_AT = 200  # recordings of a split, spread over it
+
+
+def far_notes(recording: Recording, facts: EventFacts) -> tuple[str, ...]:
+    """Return the notes on a recording for a network trained on the data set of `facts`; none if it is like them."""
+    notes = unlike(recording.width, recording.height, facts.sensor), unlike_rate(rate_of(recording), facts.rates)
+    return tuple(note for note in notes if note)
 
 
 def unlike(width: int, height: int, sensor: tuple[int, int]) -> str:

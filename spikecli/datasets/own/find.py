@@ -23,6 +23,8 @@ _SPLITS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 
+_NO_SAMPLES = ("readme", "license", "licence", "notes", "about", "changelog")
+
 
 def find_samples(files: Sequence[Path], root: Path, class_pattern: str | None, group: str | None) -> list[OwnSample]:
     """Return a sample for each of the `files` under `root`, by its folders or by patterns of its path.
@@ -81,6 +83,15 @@ def listed_samples(path: Path, group: str | None) -> list[OwnSample]:
 def source_files(root: Path) -> list[Path]:
     """Return the files of a source in a fixed order, without clutter; raise SpikeError as `walk` does."""
     return walk(root)
+
+
+def beside_the_classes(files: Sequence[Path]) -> list[Path]:
+    """Return the files that may be no samples: those above all class folders, and those with a name such as readme."""
+    if not files:
+        return []
+    top = Path(commonpath([str(path.parent) for path in files]))
+    above = {path for path in files if path.parent == top} if any(path.parent != top for path in files) else set()
+    return [path for path in files if path in above or path.stem.lower() in _NO_SAMPLES]
 
 
 def main_kind(found: Mapping[Path, str | None], source: Path) -> str:

@@ -15,8 +15,16 @@ from spikecli.datasets.facts import Facts
 from spikecli.datasets.facts_file import FILE, write_facts
 from spikecli.datasets.few import few_to_score, few_to_train
 from spikecli.datasets.kind import Kind
+from spikecli.datasets.notes import summed_notes
 from spikecli.datasets.own import split as splits
-from spikecli.datasets.own.find import LISTS, find_samples, listed_samples, main_kind, source_files
+from spikecli.datasets.own.find import (
+    LISTS,
+    beside_the_classes,
+    find_samples,
+    listed_samples,
+    main_kind,
+    source_files,
+)
 from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options, refuse_split_order
 from spikecli.datasets.record import read_record, settings_key, write_record
@@ -96,19 +104,32 @@ def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, progres
     if kind.name != "points":
         refuse_point_options(name, kind.name, options)
     usable = [path for path in files if kinds[path] == kind.name]
-    samples = (
-        [one for one in listed if kinds[one.path] == kind.name]
-        if root.is_file()
-        else find_samples(usable, root, options.class_pattern, options.group)
-    )
     others = Counter(path.suffix.lower() or path.name for path in files if kinds[path] != kind.name)
     skipped = [f"{count} files {suffix}, which hold no {kind.name}" for suffix, count in sorted(others.items())]
+    if root.is_file():
+        samples = [one for one in listed if kinds[one.path] == kind.name]
+    else:
+        no_samples = _unreadable(kind, beside_the_classes(usable), options)
+        skipped += [f"{path}, which is no sample: {problem}" for path, problem in no_samples.items()]
+        usable = [path for path in usable if path not in no_samples]
+        samples = find_samples(usable, root, options.class_pattern, options.group)
     samples, inspected, bad = _inspected(kind, samples, options, progress)
     done, notes = splits.with_splits(
         samples, options.test_fraction, options.seed, splits.read_splits(data_dir / name / splits.FILE)
     )
     facts = _facts(data_dir, name, kind, done, inspected, options)
     return Found(kind, facts, tuple(done), tuple(inspected), tuple(skipped), tuple(bad), tuple(notes))
+
+
+def _unreadable(kind: Kind[Any], files: Sequence[Path], options: PrepareOptions) -> dict[Path, str]:
+    """Return why each of the files that cannot be read as samples cannot."""
+    problems = {}
+    for path in files:
+        try:
+            kind.inspect(path, options.reading)
+        except SpikeError as problem:
+            problems[path] = str(problem).removeprefix(f"{path}: ").removeprefix(f"{path} ")
+    return problems
 
 
 def _inspected(
@@ -160,14 +181,20 @@ def _write(place: Path, found: Found, root: Path, options: PrepareOptions, progr
     write_facts(place / FILE, found.facts)
     splits.write_splits(place / splits.FILE, found.samples)
     report = report_of(found, place)
-    return {**report, "notes": [*report["notes"], *notes], "reused": reused, "settings": entry["settings"]}
+    return {
+        **report,
+        "notes": list(dict.fromkeys([*report["notes"], *notes])),
+        "reused": reused,
+        "settings": entry["settings"],
+    }
 
 
 def report_of(found: Found, place: Path) -> dict[str, Any]:
     """Return the report of the samples for JSON."""
     counts = Counter((one.folder, str(one.split)) for one in found.samples)
     sizes = [one.count for one in found.inspected]
-    notes = Counter(note for one in found.inspected for note in one.notes)
+    files = zip(found.samples, found.inspected, strict=True)
+    notes = summed_notes([f"{one.path}: {note}" for one, seen in files for note in seen.notes])
     seconds = [one.seconds for one in found.inspected if one.seconds is not None]
     classes = {
         name: {split: counts[folder, split] for split in ("train", "test")}
@@ -187,6 +214,6 @@ def report_of(found: Found, place: Path) -> dict[str, Any]:
         "seconds": {"least": min(seconds), "most": max(seconds)} if seconds else None,
         "skipped": [*found.skipped, *found.bad],
         "bad": len(found.bad),
-        "notes": [*found.notes, *(f"{note} ({count} files)" for note, count in notes.most_common(5)), *few],
+        "notes": [*found.notes, *notes, *few],
         "reused": False,
     }

@@ -11,7 +11,7 @@ from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.errors import SpikeError, named
 from spikecli.settings import networks
 from spikecli.view.clouds.panels import CloudAnswer, sheet_of
-from spikecli.view.clouds.shape import Shape, read_shapes
+from spikecli.view.clouds.shape import Shape, as_trained, read_shapes
 from spikecli.view.drawing.canvas import AZIMUTH, THEMES, Sheet
 from spikecli.view.drawing.film import AZIMUTHS, FILMS, turn
 from spikecli.view.drawing.page import save_page
@@ -34,7 +34,8 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     _check_options(look)
     refuse_unused(look, "checkpoint", "points", "color", "reading")
     points = _count(look)
-    shapes = read_shapes(look.sources, look.data_dir, points, look.seed, look.reading)
+    reading = as_trained(look.reading, look.checkpoint)
+    shapes = read_shapes(look.sources, look.data_dir, points, look.seed, reading)
     on_step(len(shapes))
     seen = []
     if look.checkpoint:

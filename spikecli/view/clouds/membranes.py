@@ -11,7 +11,7 @@ import numpy as np
 
 from spikecli.errors import SpikeError, named
 from spikecli.view.clouds.flow import needs_network, sees_clouds
-from spikecli.view.clouds.shape import read_shape
+from spikecli.view.clouds.shape import as_trained, read_shape
 from spikecli.view.drawing.canvas import THEMES, WIDTH, Theme
 from spikecli.view.drawing.chart import TICK, blank, color_of, dress, in_percent, legend, place
 from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
@@ -54,7 +54,8 @@ def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any
         probe.demand_spikes(trained)
         sees_clouds(trained)
         count = look.points or trained.config.points
-        shapes = [read_shape(source, look.data_dir, count, look.seed, look.reading) for source in look.sources]
+        reading = as_trained(look.reading, trained)
+        shapes = [read_shape(source, look.data_dir, count, look.seed, reading) for source in look.sources]
         sizes = {len(shape.points) for shape in shapes}
         if len(sizes) > 1:
             raise SpikeError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.sets import ensure_prepared, find_facts
 from spikecli.errors import SpikeError
 from spikecli.view.sources import split_source, told_apart
+
+if TYPE_CHECKING:
+    from spikecli.weights.trained import Trained
 
 MESH_POINTS = 4096  # drawn on a mesh by default
 
@@ -37,6 +41,17 @@ def read_shape(source: str, data_dir: Path, points: int | None, seed: int, readi
     if Path(source).suffix.lower() in SUFFIXES:
         return _of_file(Path(source), points, seed, reading)
     return _of_dataset(source, data_dir, points)
+
+
+def as_trained(reading: ReadOptions, trained: Trained | None) -> ReadOptions:
+    """Return how to read files for a network: with the axis up that its data set has, unless the user says another."""
+    from spikecli.datasets.clouds.facts import CloudFacts
+    from spikecli.weights.provenance import facts_at_training
+
+    if trained is None or reading.up is not None:
+        return reading
+    facts = facts_at_training(trained)
+    return replace(reading, up=facts.up) if isinstance(facts, CloudFacts) else reading
 
 
 def read_shapes(

@@ -10,7 +10,7 @@ import numpy as np
 
 from spikecli.view.clouds.flow import needs_network, sees_clouds
 from spikecli.view.clouds.panels import cloud_panel
-from spikecli.view.clouds.shape import Shape, read_shapes
+from spikecli.view.clouds.shape import Shape, as_trained, read_shapes
 from spikecli.view.drawing.canvas import AZIMUTH, THEMES, WIDTH, Theme, draw_cloud, frame
 from spikecli.view.drawing.chart import LABEL, TICK, TITLE, blank, color_of, dress, in_percent, place
 from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
@@ -51,7 +51,7 @@ def look_at_spikes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     sees_clouds(trained)
     fired = []
     for shape in read_shapes(
-        look.sources, look.data_dir, look.points or trained.config.points, look.seed, look.reading
+        look.sources, look.data_dir, look.points or trained.config.points, look.seed, as_trained(look.reading, trained)
     ):
         layers = probe.firing(trained.network, shape.points, look.timesteps, look.seed)
         fired.append(Fired(shape, layers, _said(look, trained, shape)))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from spikecli.datasets.events.likeness import far_notes
 from spikecli.datasets.events.recording import read_own
 from spikecli.errors import SpikeError, named
 from spikecli.progress import Progress
@@ -73,6 +74,8 @@ def _look_at_network(look: Look, trained: Trained, advance: Advance) -> dict[str
     for source, take in zip(look.sources, takes, strict=True):
         if not take.dataset:  # a file, which the network's data set says how to read
             take = replace(take, recording=read_own(Path(source), look.reading, facts))
+            if told := far_notes(take.recording, facts):
+                look.reading.on_note(Path(source), told)
         views.append(look_through_network(take, trained, look.timesteps, look.seed))
         progress.on_step(1)
     _save(look, network_figure(views, THEMES[look.theme]))

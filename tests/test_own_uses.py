@@ -1,0 +1,115 @@
+"""Own data in every command: scans, recordings and pictures, seen, damaged, folded, asked by CLIP, on another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from event_bytes import bin_bytes, some_events, write
+from own_scans import scans
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with five classes of scans, y up, a readme beside them, and a network trained for an epoch."""
+    from spikecli.cli import run
+
+    folder = tmp_path_factory.mktemp("parts")
+    scans(folder / "scans")
+    write(folder / "scans" / "readme.txt", b"scanned in May\n")
+    write(folder / "scans" / "cup" / "NOTES.txt", b"the handle is missing\n")
+    place = ["--points", "32", "--data-dir", str(folder / "data"), "--quiet"]
+    assert run(["data", "prepare", "parts", "--from", str(folder / "scans"), "--up", "y", *place]) == 0
+    how = ["--epochs", "1", "--batch-size", "8", "--val-fraction", "0", "--out", str(folder / "run")]
+    assert run(["train", "parts", *how, *place]) == 0
+    return folder
+
+
+def test_what_is_no_sample_is_left_out_with_a_reason(cli: Cli, parts: Path) -> None:
+    asked = ("data", "prepare", "more", "--from", parts / "scans", "--dry-run", "--json", "--data-dir", parts / "data")
+    skipped = cli(*asked).document["skipped"]
+    assert len(skipped) == 2 and all("which is no sample" in line for line in skipped)
+    write(parts / "scans" / "stray.xyz", b"0 0 0\n1 1 1\n2 0 1\n" * 20)
+    refused = cli(*asked)
+    (parts / "scans" / "stray.xyz").unlink()
+    assert refused.code == 1 and "stray.xyz in no folder of a class" in refused.err
+
+
+def test_view_shows_what_predict_answers_of_files_with_another_axis_up(cli: Cli, parts: Path, tmp_path: Path) -> None:
+    file = parts / "scans" / "cup" / "cup_0.ply"
+    told = cli("predict", parts / "run", file, "-T", 2, "--json", "--quiet").document[0]["predictions"][0]
+    shown = cli("view", file, "--checkpoint", parts / "run", "-T", 2, "--out", tmp_path / "x.png", "--json", "--quiet")
+    last = shown.document["sources"][0]["predictions"][-1]
+    assert last["class"] == told["class"] and last["probability"] == pytest.approx(told["probability"], abs=1e-5)
+    other = ("--up", "z", "--out", tmp_path / "x.png", "--json", "--quiet")
+    turned = cli("view", file, "--checkpoint", parts / "run", "-T", 2, *other).document["sources"][0]["predictions"][-1]
+    assert turned["probability"] != pytest.approx(last["probability"], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "view parts:test:0 --checkpoint RUN --out x.png",
+        "view RUN -T 2 --out x.pdf",
+        "view parts:test:0 --checkpoint RUN --show membranes --out x.svg",
+        "eval RUN -T 1 --corrupt jitter --severities 3 --runs 1 --out x.csv",
+        "reparameterize RUN --out x.safetensors --samples 2",
+        "ablate parts --papers lif,ann --epochs 1 --batch-size 8 --points 32 -T 1 --runs 1 --out x",
+        "compare RUN RUN --out x.md",
+    ],
+)
+def test_scans_of_ones_own_are_known_to_every_command(
+    line: str, cli: Cli, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = line.replace("RUN", str(parts / "run")).split()
+    ended = cli(*words, "--data-dir", parts / "data", "--quiet")
+    assert ended.code == 0, ended.err
+    assert next(tmp_path.glob("x*")).exists()
+
+
+def test_recordings_of_ones_own_and_clip(cli: Cli, tmp_path: Path) -> None:
+    for letter in ("zero", "one"):
+        for number in range(5):
+            write(tmp_path / "from" / letter / f"{number}.bin", bin_bytes(some_events(200, 34, 34, number)))
+    place = ("--data-dir", tmp_path / "data", "--quiet")
+    assert cli("data", "prepare", "mine", "--from", tmp_path / "from", "--sensor", "34x34", *place).code == 0
+    facts = tmp_path / "data" / "mine" / "dataset.toml"
+    facts.write_text(facts.read_text().replace("A low quality point cloud image of {}.", "the digit {}"))
+    asked = cli("zeroshot", "mine", "-T", 2, "--json", *place)
+    assert asked.code == 0 and asked.document["templates"] == ["the digit {}"], asked.err
+    assert asked.document["samples"] == 2
+    few = cli("fewshot", "mine", "--shots", 2, "--runs", 1, "-T", 2, "--json", *place)
+    assert few.code == 0 and few.document["shots"] == 2, few.err
+    facts.write_text(facts.read_text().replace('"zero"', '"wombat"', 1))
+    never = cli("zeroshot", "mine", "-T", 2, *place)
+    assert never.code == 1 and "wombat" in never.err
+
+
+def test_pictures_of_ones_own_are_scored_folded_and_on_the_run_page(cli: Cli, tmp_path: Path) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(1)
+    for name in ("leaf", "bark"):
+        for number in range(5):
+            path = tmp_path / "from" / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
+    place = ("--data-dir", tmp_path / "data", "--quiet")
+    assert cli("data", "prepare", "trees", "--from", tmp_path / "from", *place).code == 0
+    run = tmp_path / "run"
+    assert cli("train", "trees", "--epochs", 1, "--width", 0.1, "--batch-size", 4, "--out", run, *place).code == 0
+    shown = cli("view", run, "-T", 1, "--split", "train", "--out", tmp_path / "run.html", "--json", *place)
+    assert shown.code == 0 and shown.document["warnings"] == [], shown.err
+    assert shown.document["runs"][0]["mistakes"] and "mistakes at T = 1" in (tmp_path / "run.html").read_text()
+    folded = cli("reparameterize", run, "--out", tmp_path / "folded.safetensors", "--samples", 2, *place)
+    assert folded.code == 0, folded.err
+    assert cli("eval", run, "-T", 1, "--by-class", "--json", *place).document["results"][0]["by_class"].keys() == {
+        "bark",
+        "leaf",
+    }
