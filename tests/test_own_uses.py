@@ -1,4 +1,4 @@
-"""Own data in every command: scans, recordings and pictures, seen, damaged, folded, asked by CLIP, on another machine."""
+"""Own data in every command: scans, recordings and pictures; seen, damaged, folded, asked by CLIP."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ def few_to_train(counts: Mapping[str, int], cures: Sequence[str] = CURES) -> lis
         "start_from": f"start from other weights ({named('start_from')})",
         "balance": f"balance the batches ({named('balance')})",
     }
-    cure = " or ".join(["add some", *(what[one] for one in cures)])
+    *first, last = ["add some", *(what[one] for one in cures)]
+    cure = f"{', '.join(first)} or {last}" if first else last
     return [
         f"class {name} has {count} training sample{'s' * (count != 1)}, which is few: {cure}"
         f"{_others(few[1:], FEW_TRAINED)}"
