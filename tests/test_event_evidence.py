@@ -13,6 +13,7 @@ import pytest
 from event_bytes import aedat2_bytes, aedat3_bytes, aedat4_bytes, dat_bytes, davis_bytes, some_events, write
 from prophesee_bytes import evt21_bytes
 
+from spikecli.datasets.clouds.sniff import holds_points
 from spikecli.datasets.events.names import columns_by_name, names_in, split_unit
 from spikecli.datasets.events.recording import Recording, read_events
 from spikecli.errors import SpikeError
@@ -166,3 +167,26 @@ def test_marks_that_writers_differ_in(tmp_path: Path) -> None:
     empty = struct.pack("<HHIIIIII", 1, 1, 8, 4, 0, 0, 0, 0)
     first = aedat3_bytes(SOME).replace(b"#!END-HEADER\r\n", b"#!END-HEADER\r\n" + empty)
     assert is_whole(read_events(write(tmp_path / "b.aedat", first)))
+
+
+@pytest.mark.parametrize(
+    ("head", "form"),
+    [
+        ("", "({t}, {x}, {y}, {p})"), ("", "{t}|{x}|{y}|{p}"), ("t,x,y,on\n", "{t},{x},{y},{b}"),
+        ("", "{s} {x} {y} {p} 1"),
+        (",t,x,y,p\n", "{i},{t},{x},{y},{p}"), ('"t";"x";"y";"p"\n', '"{t}";"{x}";"{y}";"{p}"'),
+    ],
+)  # fmt: skip
+def test_events_in_text_are_not_taken_for_points(tmp_path: Path, head: str, form: str) -> None:
+    rows = [form.format(i=i, t=t, s=t / 1e6, x=x, y=y, p=p, b=bool(p)) for i, (x, y, t, p) in enumerate(SOME)]
+    path = write(tmp_path / "a.csv", (head + "\n".join(rows) + "\n").encode())
+    assert not holds_points(path) and is_whole(read_events(path))
+
+
+def test_points_in_text_are_not_taken_for_events(tmp_path: Path) -> None:
+    points = np.random.default_rng(0).normal(size=(50, 3)).round(3).tolist()
+    for head, form in (
+        ('"x","y","z"\n', '"{}","{}","{}"'), ("", "{} {} {} 7 1"), ("x,y,z,i,on\n", "{},{},{},0.5,1"), ("", "{};{};{}"),
+    ):  # fmt: skip
+        path = write(tmp_path / "a.csv", (head + "\n".join(form.format(*row) for row in points) + "\n").encode())
+        assert holds_points(path)

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from event_bytes import bin_bytes, some_events
+from first_version import unpack
 
 from spikecli import models
+from spikecli.cli import fewshot
 from spikecli.cli.data import _flat
+from spikecli.console import Console
 from spikecli.datasets.clouds.store import load_points
 from spikecli.datasets.samples import stratified_split
 from spikecli.evaluation.evaluate import StepRow
@@ -148,3 +151,30 @@ def test_a_bad_file_of_several_names_the_way_past_it(cli: Callable, tmp_path: Pa
     assert several.code == 1 and "holds 'dog' where a number was wanted" in several.err and "--skip-bad" in several.err
     alone = cli("predict", tmp_path / "classes.txt", "-T", 1)
     assert alone.code == 1 and "--skip-bad" not in alone.err
+
+
+def test_resuming_with_another_part_names_that_part_alone(cli: Callable, tmp_path: Path) -> None:
+    folder = unpack(tmp_path)
+    line = ("train", "modelnet10", "--resume", "--out", folder / "clouds", "--data-dir", folder / "data")
+    said = cli(*line, "--fire", "ternary").err
+    assert "--fire cannot be ternary" in said and "was started with binary" in said
+    assert "{" not in said and said.count("\n") == 1
+
+
+def test_files_that_never_became_sure_are_not_called_sure(cli: Callable, tmp_path: Path) -> None:
+    folder = unpack(tmp_path)
+    asked = ("predict", folder / "clouds", folder / "chair_0005.off", "-T", "auto", "--most", 2, "--confidence", 0.999)
+    printed = " ".join(cli(*asked).out.split())
+    assert "2.00 of at most 2 time steps on average, 0% of the steps saved" in printed
+    assert " sure" not in printed
+
+
+def test_one_draw_has_no_spread(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = {
+        "shots": 1, "dataset": "d", "samples": 2, "clip": "mini", "adapter": "spiking", "adapter_parameters": 3,
+        "zero_shot_accuracy": 0.1, "instance_accuracy": 0.2, "instance_accuracy_std": None, "seconds": 1, "seed": 0,
+        "runs": 1,
+    }  # fmt: skip
+    fewshot._show(Console(), shown, None)
+    printed = capsys.readouterr().out
+    assert "one draw, seed 0" in printed and "±" not in printed and "std" not in printed

@@ -33,7 +33,9 @@ class Ended:
         if self.hung:
             return "hang: no end"
         if "Traceback" in self.words:
-            return "traceback: " + self.words.strip().splitlines()[-1][:200]
+            places = re.findall(r'File "(?:.*/)?(.+)", line (\d+), in (.+)', self.words)
+            where = "; ".join(f"{file}:{line} {name}" for file, line, name in places[-3:])
+            return f"traceback: {self.words.strip().splitlines()[-1][:200]} [{where}]"
         return f"wrong: left {self.orphans} processes behind" if self.orphans else ""
 
     @property
