@@ -21,6 +21,7 @@ import released_pointnet as released
 import torch
 
 from spikecli.machine.device import choose_device
+from spikecli.models.work import necessary
 from spikecli.speed.bench import (
     DTYPES,
     INFERENCE,
@@ -32,7 +33,7 @@ from spikecli.speed.bench import (
     timed,
     train_once,
 )
-from spikecli.speed.floor import Floor, necessary
+from spikecli.speed.floor import Floor
 from spikecli.speed.peak import peak_above_imports
 
 RELEASED, RELEASED_ANN, JELLY, TORCH = "released structure", "released structure, ANN", "SpikingJelly", "snnTorch"

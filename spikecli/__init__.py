@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'spikecli' has no attribute {name!r}")
     library = import_module("spikecli.library")
-    import_module("spikecli.plugins").load_for_library()
+    import_module("spikecli.settings.plugins").load_for_library()
     return getattr(library, name)
 
 

@@ -20,18 +20,19 @@ from spikecli.datasets.clouds.geometry import Cloud, points_as_given
 from spikecli.datasets.events.recording import Recording
 from spikecli.datasets.events.samples import Framing
 from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.provenance import facts_at_training
 from spikecli.datasets.samples import files_for
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import StepRow, probabilities, samples_for
 from spikecli.evaluation.evaluate import evaluate as rows_of
 from spikecli.evaluation.how import How
 from spikecli.evaluation.stopping import StopRule, distinct_steps, runs_of, sure_probabilities
+from spikecli.files.extras import saying_extras
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.neuron import NeuronConfig
 from spikecli.training import train as training
 from spikecli.training.runs import Epoch
 from spikecli.training.settings import settings_of
-from spikecli.weights.provenance import facts_at_training
 from spikecli.weights.reference import NAME
 from spikecli.weights.trained import Trained
 
@@ -72,6 +73,7 @@ class Model(Trained):
         """Return the classes' probabilities of one file, cloud or recording; see `predict_all`."""
         return self.predict_all([source], timesteps, seed=seed, confidence=confidence, most=most)[0]
 
+    @saying_extras()
     def predict_all(
         self, sources: Sequence[Source], timesteps: Steps = 4, *, seed: int = 0, confidence: float = 0.9, most: int = 8
     ) -> list[Answer]:
@@ -91,6 +93,7 @@ class Model(Trained):
             for row, steps in zip(found.tolist(), taken, strict=True)
         ]
 
+    @saying_extras()
     def export(
         self, path: str | Path, timesteps: int = 4, *, samples: Sequence[str | Path] = (), **form: Any
     ) -> Exported:
@@ -105,6 +108,7 @@ class Model(Trained):
         return formats.export(subject.of(self), wanted, Path(path))
 
 
+@saying_extras()
 def load(given: str | Path | None = NAME, device: str = "auto") -> Model:
     """Return the network of a weights file, a run folder, "reference", or (None) the newest run in checkpoints.
 
@@ -113,6 +117,7 @@ def load(given: str | Path | None = NAME, device: str = "auto") -> Model:
     return Model.open(given, device)
 
 
+@saying_extras()
 def predict(source: Source, network: Trained | str | Path = NAME, timesteps: Steps = 4, seed: int = 0) -> Answer:
     """Return a network's prediction, by default with the reference weights, for a file, cloud (N, 3) or recording."""
     return _opened(network).predict(source, timesteps, seed=seed)
@@ -136,6 +141,7 @@ def settings(dataset: str = "shapes", *, data_dir: str | Path = "data", **change
     return settings_of(dataset, paper, recipe, *given, data_dir=Path(data_dir), fidelity=fidelity or "default")
 
 
+@saying_extras()
 def prepare(
     dataset: str = "shapes", data_dir: str | Path = "data", source: str | Path | None = None, points: int | None = None
 ) -> dict[str, Any]:
@@ -146,6 +152,7 @@ def prepare(
     return sets.prepare(Path(data_dir), dataset, PrepareOptions(None if source is None else Path(source), points))
 
 
+@saying_extras()
 def train(
     dataset: str = "shapes",
     *,
@@ -169,6 +176,7 @@ def train(
     return Model.open(trainer.run.folder, device)
 
 
+@saying_extras()
 def evaluate(
     network: Trained | str | Path,
     dataset: str | None = None,

@@ -10,8 +10,8 @@ from event_bytes import bin_bytes, some_events
 from event_layouts import prepare_events
 from safetensors.torch import save_file
 
-from spikecli.models.clip import build, import_open_clip
-from spikecli.models.clip_weights import Source
+from spikecli.neuroclip.clip import build, import_open_clip
+from spikecli.neuroclip.clip_weights import Source
 
 
 def random_mini(path: Path, seed: int = 0) -> Source:

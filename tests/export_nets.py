@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,12 @@ def thin(
         elif place.endswith("running_var"):
             buffer.uniform_(0.3, 1)
     facts = EVENT_SETS["nmnist"]
-    return Subject(reparameterize(network).float(), network, facts.classnames, "events", name, config, facts)
+    trained = Trained(network, facts.classnames, Path(), Path(), name, torch.device("cpu"), config, {})
+    return Subject(reparameterize(network).float(), network, facts.classnames, "events", name, trained, facts)
 
 
 def thin_stepper(keep: int = 8) -> NetworkStepper:
     """Return a thin VGG-16 on frames of 16 × 16 that answers after each window of a stream."""
     subject = thin("vgg16", size=(16, 16))
-    assert subject.config is not None
-    place = torch.device("cpu")
-    network = Trained(subject.network, subject.config, subject.classnames, Path(), Path(), "thin", place, {})
-    return NetworkStepper(network, keep)
+    assert subject.trained is not None
+    return NetworkStepper(replace(subject.trained, network=subject.network), keep)

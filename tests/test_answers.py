@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from spikecli import neurons
 from spikecli.errors import SpikeError
 from spikecli.evaluation.energy import counted
-from spikecli.neurons.answers import Step, levels_of, multiplying, steps_of, thresholds_of, through
+from spikecli.models.work import multiplying, necessary
+from spikecli.neurons.answers import Step, levels_of, steps_of, thresholds_of, through
 from spikecli.neurons.folded import Staircase, moved
 from spikecli.neurons.norm import MembraneBatchNorm
 from spikecli.settings.config import NeuronConfig
-from spikecli.speed.floor import necessary
 
 
 class Three(nn.Module):

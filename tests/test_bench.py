@@ -13,11 +13,12 @@ from torch import nn
 
 from spikecli import models
 from spikecli.models.layers import FireThenMax, LinearNorm, MaxThenNorm, NormThenMax, PointLinearNorm
+from spikecli.models.work import Product, multiply_adds, necessary
 from spikecli.neurons import ReLU
 from spikecli.settings.config import network_settings
 from spikecli.settings.papers import neuron_of
 from spikecli.speed import bench
-from spikecli.speed.floor import Floor, Product, multiply_adds, necessary
+from spikecli.speed.floor import Floor
 from spikecli.speed.peak import peak_above_imports
 
 CPU = torch.device("cpu")

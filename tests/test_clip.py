@@ -13,9 +13,8 @@ from clip_files import random_mini
 from safetensors.torch import load_file, save_file
 
 from spikecli.errors import SpikeError
-from spikecli.models import clip_weights
-from spikecli.models.clip import ClipModel, build, find_weights, import_open_clip, load_clip
-from spikecli.neuroclip import backbone
+from spikecli.neuroclip import backbone, clip_weights
+from spikecli.neuroclip.clip import ClipModel, build, find_weights, import_open_clip, load_clip
 
 CPU = torch.device("cpu")
 

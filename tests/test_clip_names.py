@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from spikecli.errors import SpikeError
-from spikecli.models.clip import ClipModel, build, find_weights, import_open_clip, load_clip
+from spikecli.neuroclip.clip import ClipModel, build, find_weights, import_open_clip, load_clip
 
 CONFIG = {
     "embed_dim": 24,

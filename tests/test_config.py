@@ -191,3 +191,13 @@ def test_a_run_like_another_takes_the_other_networks_defaults() -> None:
     fresh = settings_of("digits", "lif", None, {"augment": None}, {}, vgg)
     assert like.model.batch_norm == fresh.model.batch_norm == "tdbn"
     assert clouds.model.neuron != like.model.neuron == fresh.model.neuron
+
+
+def test_a_wrong_boolean_in_a_file_or_a_sweep_names_the_nearest(cli: Cli, tmp_path: Path, trained: list[Any]) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('resample = "treu"')
+    for words in (("train", "shapes", "--config", file), ("ablate", "shapes", "--set", "resample=treu")):
+        said = cli(*words)
+        assert said.code == 2 and "'treu': did you mean true? choose one of true, false" in said.err
+    file.write_text("resample = true")
+    assert cli("train", "shapes", "--config", file).code == 0 and trained[0][0].resample

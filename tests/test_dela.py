@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from spikecli import models
 from spikecli.evaluation.energy import counted
-from spikecli.evaluation.evaluate import step_logits
 from spikecli.evaluation.proof import compare
 from spikecli.models.dela import Dela
 from spikecli.models.neighbours import Neighborhood, farthest_first
 from spikecli.models.offsets import OffsetTask
+from spikecli.models.running import step_logits
+from spikecli.models.work import multiply_adds, necessary
 from spikecli.neurons import layers
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import network_settings
 from spikecli.settings.papers import PAPERS, neuron_of
-from spikecli.speed.floor import multiply_adds, necessary
 from spikecli.training.offset_loss import OffsetLoss, offset_weight
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.reparameterize import reparameterize

@@ -13,9 +13,10 @@ import pytest
 import torch
 from probes import chatter, crash, hang, leave, own_cure, process, raise_error, remark
 
-from spikecli import doctor
-from spikecli.doctor import PROBES, Finding, Probe, examine
-from spikecli.machine import environment, graphics
+from spikecli.cli import doctor as command
+from spikecli.cli.doctor import all_probes
+from spikecli.machine import doctor, environment, graphics
+from spikecli.machine.doctor import PROBES, Finding, Probe, examine
 from spikecli.machine.precision import reason
 
 
@@ -145,7 +146,7 @@ def test_what_a_check_prints_is_not_seen(tmp_path: Path, capfd: pytest.CaptureFi
 
 
 def test_prepared_data_sets_are_named(tmp_path: Path) -> None:
-    probe = PROBES["data sets"]
+    probe = all_probes(False)["data sets"]
     assert probe.run(tmp_path) == ("note", f"none prepared in {tmp_path}")
     for name in ("shapes", "modelnet10"):
         (tmp_path / name).mkdir()
@@ -162,12 +163,13 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_every_check_has_a_cure() -> None:
-    assert all(len(probe.cure) > 10 for probe in PROBES.values())
+    assert all(len(probe.cure) > 10 for probe in all_probes(True).values())
+    assert list(all_probes(True))[-3:] == ["data sets", "disk", "open_clip, loaded"]
 
 
 def test_the_command_exits_0_unless_strict(cli: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     probes = {"fine": Probe(chatter, "no need"), "broken": Probe(raise_error, "apt-get install libgl1")}
-    monkeypatch.setattr(doctor, "PROBES", probes)
+    monkeypatch.setattr(command, "all_probes", lambda thorough: probes)
     plain = cli("doctor", "--data-dir", tmp_path)
     assert plain.code == 0
     assert "FAILED" in plain.out and "for broken: apt-get install libgl1" in plain.out

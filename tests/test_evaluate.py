@@ -16,11 +16,12 @@ from spikecli.datasets.clouds.store import PointClouds
 from spikecli.errors import SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import counted
-from spikecli.evaluation.evaluate import evaluate, probabilities, step_logits
+from spikecli.evaluation.evaluate import evaluate, probabilities
 from spikecli.evaluation.how import How
 from spikecli.evaluation.probe import critical_points, point_spikes
 from spikecli.files.tensors import read, write
 from spikecli.models.pointnet import PointNet
+from spikecli.models.running import step_logits
 from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.weights import checkpoint as checkpoints

@@ -22,6 +22,7 @@ from spikecli.errors import SpikeError, Stopped
 from spikecli.evaluation import evaluate as flow
 from spikecli.evaluation.how import How
 from spikecli.models.inputs import to_network
+from spikecli.models.running import step_logits
 from spikecli.settings.papers import PAPERS
 from spikecli.settings.recipes import train_settings
 from spikecli.settings.rules import refuse
@@ -119,7 +120,7 @@ def test_one_set_of_weights_answers_at_every_t_from_frames_of_that_t(data: Path,
     assert [row.timesteps for row in rows] == [1, 4]
     labels = samples.labels
     for row in rows:
-        logits = flow.step_logits(model, samples.inputs(row.timesteps), row.timesteps, CPU, "fp32", 0)
+        logits = step_logits(model, samples.inputs(row.timesteps), row.timesteps, CPU, "fp32", 0)
         assert logits.shape == (row.timesteps, 10 * TEST, 10)
         assert row.instance_accuracy == pytest.approx((logits.mean(0).argmax(-1).numpy() == labels).mean())
     assert rows[0].instance_accuracy > 0.25  # chance is 0.1
@@ -140,7 +141,7 @@ def test_the_command_line_trains_scores_and_predicts(cli: Cli, data: Path, tmp_p
     (answer,) = cli("predict", tmp_path / "run", recording, "--timesteps", 2, "--json").document
     trained = Trained.open(tmp_path / "run" / "model.safetensors", "cpu")
     model, samples = trained.network, flow.samples_for(trained, data)
-    logits = flow.step_logits(model, samples.inputs(2)[:1], 2, CPU, "fp32", 0).mean(0).softmax(-1)
+    logits = step_logits(model, samples.inputs(2)[:1], 2, CPU, "fp32", 0).mean(0).softmax(-1)
     assert answer["predictions"][0]["probability"] == pytest.approx(logits.max().item(), rel=1e-4)
 
 

@@ -20,9 +20,10 @@ from clip_files import random_mini
 from first_version import unpack
 from PIL import Image
 
-from spikecli import console, doctor
+from spikecli import console
 from spikecli.cli import app, run
-from spikecli.doctor import Finding
+from spikecli.machine import doctor
+from spikecli.machine.doctor import Finding
 from spikecli.speed import bench
 
 HERE = "--data-dir data --device cpu"

@@ -80,3 +80,20 @@ def test_every_package_of_the_table_is_in_its_extra_and_in_no_dependency() -> No
     assert not core & set(EXTRAS)
     named = Requirement(extras["all"][0]).extras
     assert named == set(extras) - {"all", "dev", "docs", "peers"}
+
+
+def test_the_library_says_the_command_too(tmp_path: Path) -> None:
+    code = (
+        "import json, sys\n"
+        "sys.modules.update(dict.fromkeys(json.loads(sys.argv[1])))\n"
+        "import spikecli\n"
+        "for call in (lambda: spikecli.prepare('digits'), lambda: spikecli.load().export('net.onnx')):\n"
+        "    try:\n"
+        "        call()\n"
+        "    except spikecli.SpikeError as error:\n"
+        "        print(error)"
+    )
+    line = [sys.executable, "-c", code, json.dumps(sorted(EXTRAS))]
+    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    digits, onnx = ended.stdout.splitlines()
+    assert digits.endswith("run pip install 'spikecli[events]'") and onnx.endswith("run pip install 'spikecli[export]'")

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from spikecli import models, neurons
 from spikecli.evaluation.energy import AC_PJ, MAC_PJ, Operations, counted
-from spikecli.evaluation.evaluate import step_logits
 from spikecli.models.layers import FireThenMax
 from spikecli.models.plain import Maximum
+from spikecli.models.running import step_logits
 from spikecli.neurons.surrogate import Arctan, Rectangle, Tanh
 from spikecli.settings import networks
 from spikecli.settings.config import NeuronConfig, TrainConfig, validated

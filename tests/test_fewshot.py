@@ -15,14 +15,17 @@ from torch.nn import functional
 
 from spikecli.datasets.events.split import load_events
 from spikecli.errors import SpikeError
-from spikecli.models.clip import load_clip
+from spikecli.files import tensors
 from spikecli.neuroclip import fewshot, fitting
-from spikecli.neuroclip.adapter_file import is_adapter
+from spikecli.neuroclip.adapted import classify, open_adapter, open_any
+from spikecli.neuroclip.clip import load_clip
 from spikecli.neuroclip.features import Viewing
-from spikecli.neuroclip.fewshot import Task, draw_shots, draws, load_adapter, mean_and_std, save_adapter
+from spikecli.neuroclip.fewshot import Task, draw_shots, draws, mean_and_std, save_adapter
 from spikecli.neuroclip.fitting import Fitting, accuracy, fit, select, zero_shot_accuracy
 from spikecli.neuroclip.zeroshot import ask_about
 from spikecli.progress import Progress
+from spikecli.weights.adapted import Adapted
+from spikecli.weights.checkpoint import read
 
 Cli = Callable[..., Any]
 SHORT = Fitting(epochs=30)
@@ -141,12 +144,13 @@ def test_an_adapter_is_kept_and_used_again(task: Task, data_dir: Path, tmp_path:
     (run,) = draws(task, replace(SHORT, epochs=2), shots=2, runs=1, views=0)
     path = tmp_path / "adapter.safetensors"
     save_adapter(path, run, task, "mini", str(data_dir / "mini.safetensors"))
-    assert is_adapter(path) and not is_adapter(data_dir / "mini.safetensors")
-    adapted = load_adapter(path, data_dir, "cpu")
+    assert read(path).is_adapter and not read(data_dir / "mini.safetensors").is_adapter
+    adapted = open_any(path, "cpu", data_dir)
+    assert isinstance(adapted, Adapted)
     for name, value in run.adapter.state_dict().items():
-        assert torch.equal(adapted.adapter.state_dict()[name], value)
+        assert torch.equal(adapted.network.state_dict()[name], value)
     recording = data_dir / "N-MNIST" / "Test" / "3" / "00000.bin"
-    ((_, shares),) = adapted.classify([recording])
+    ((_, shares),) = classify(adapted, [recording])
     assert sum(shares) == pytest.approx(1.0) and len(shares) == 10
     features = task.features(task.test, np.array([6]), Progress())
     texts = fewshot.text_features(task.clip, task.question)
@@ -159,12 +163,32 @@ def test_an_adapter_of_other_weights_is_refused(task: Task, data_dir: Path, tmp_
     path = tmp_path / "adapter.safetensors"
     save_adapter(path, run, task, "mini", str(random_mini(tmp_path / "other.safetensors", seed=1).path))
     with pytest.raises(SpikeError, match="was fitted to other weights than those of mini"):
-        load_adapter(path, data_dir, "cpu")
+        open_any(path, "cpu", data_dir)
     with pytest.raises(SpikeError, match="is no adapter"):
-        load_adapter(data_dir / "mini.safetensors", data_dir)
+        open_adapter(read(data_dir / "mini.safetensors"), "cpu", data_dir)
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(SpikeError, match="is damaged, cut short or of another kind"):
-        load_adapter(path, data_dir)
+        open_any(path, "cpu", data_dir)
+
+
+@pytest.mark.parametrize("line", ["predict ADAPTER FILE", "watch ADAPTER FILE", "export ADAPTER --check onnx --raw"])
+def test_a_command_reads_an_adapter_and_its_clip_once(
+    cli: Cli, task: Task, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    (run,) = draws(task, replace(SHORT, epochs=1), shots=1, runs=1, views=0)
+    path, weights = tmp_path / "adapter.safetensors", data_dir / "mini.safetensors"
+    save_adapter(path, run, task, "mini", str(weights))
+    reads, whole = [], tensors.read
+
+    def counted(path: Path) -> object:
+        reads.append(path)
+        return whole(path)
+
+    monkeypatch.setattr(tensors, "read", counted)
+    named = {"ADAPTER": path, "FILE": data_dir / "N-MNIST" / "Test" / "3" / "00000.bin"}
+    done = cli(*(str(named.get(word, word)) for word in line.split()), "--data-dir", data_dir, "--json")
+    assert done.code == 0, done.err
+    assert reads.count(path) == 1 and reads.count(weights) <= 1
 
 
 def options(data_dir: Path) -> list[object]:
@@ -183,7 +207,7 @@ def test_the_command(cli: Cli, data_dir: Path, tmp_path: Path) -> None:
     assert (document["samples"], document["shots"], document["runs"]) == (20, 2, 2)
     assert document["adapter_parameters"] == 67_264
     assert document["instance_accuracy"] == pytest.approx(np.mean(document["accuracies"]))
-    assert is_adapter(tmp_path / "adapter.safetensors")
+    assert read(tmp_path / "adapter.safetensors").is_adapter
     recording, place = data_dir / "N-MNIST" / "Test" / "3" / "00000.bin", ("--data-dir", data_dir, "--device", "cpu")
     (named,) = cli("predict", tmp_path / "adapter.safetensors", recording, "--top", 10, *place, "--json").document
     assert named["file"] == str(recording) and len({each["class"] for each in named["predictions"]}) == 10

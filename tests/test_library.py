@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 from conftest import Outcome
 from furniture import chair
+from hypothesis import HealthCheck, given, settings, strategies
 
 import spikecli
 from spikecli.datasets.clouds.formats import load_points_of
+from spikecli.settings.papers import PAPERS
+from spikecli.settings.recipes import RECIPES
 from spikecli.weights.trained import Trained
 
 Cli = Callable[..., Outcome]
@@ -81,7 +84,7 @@ def test_it_evaluates_as_the_command_line(cli: Cli, shapes_dir: Path, network: s
     done = cli("eval", network.path.parent, "--timesteps", "1,2", "--runs", 2, *place).document
     rows = spikecli.evaluate(network.path.parent, timesteps=(2, 1), runs=2, data_dir=shapes_dir)
     for row, said in zip(rows, done["results"], strict=True):
-        other = ("seconds", "by_class", "reliability", "confusions")  # measured, or shown on request
+        other = ("seconds", "by_class", "calibration", "confusions")  # measured, or shown on request
         ours = {name: value for name, value in asdict(row).items() if name not in other}
         assert ours == pytest.approx({name: said[name] for name in ours})
 
@@ -92,11 +95,37 @@ def test_settings_have_the_defaults_of_the_command_line(
 ) -> None:
     from spikecli.cli import train as command
 
-    given = []
-    monkeypatch.setattr(command, "_train", lambda settings, *rest: given.append(settings))
+    trained = []
+    monkeypatch.setattr(command, "_train", lambda settings, *rest: trained.append(settings))
     assert cli("train", dataset).code == 0
-    assert cli("train", dataset, "--epochs", 7, "--fire", "ternary", "--model", given[0].model.name).code == 0
-    assert [spikecli.settings(dataset), spikecli.settings(dataset, epochs=7, fire="ternary")] == given
+    assert cli("train", dataset, "--epochs", 7, "--fire", "ternary", "--model", trained[0].model.name).code == 0
+    assert [spikecli.settings(dataset), spikecli.settings(dataset, epochs=7, fire="ternary")] == trained
+
+
+MODELS = {"shapes": ("pointnet", "dela"), "digits": ("resnet20", "vgg16"), "cifar10": ("resnet18", "resnet19")}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=strategies.data())
+def test_settings_of_any_preset_are_those_of_the_command_line(
+    data: strategies.DataObject, monkeypatch: pytest.MonkeyPatch, cli: Cli
+) -> None:
+    from spikecli.cli import train as command
+
+    found: list[object] = []
+    monkeypatch.setattr(command, "_train", lambda settings, *rest: found.append(settings))
+    dataset = data.draw(strategies.sampled_from(sorted(MODELS)))
+    paper = data.draw(strategies.sampled_from(sorted(PAPERS)))
+    model = data.draw(strategies.sampled_from([None, *MODELS[dataset]]))
+    recipe = data.draw(strategies.sampled_from([None, *RECIPES]))
+    chosen = {"paper": paper, "model": model, "recipe": recipe}
+    words = [word for name, value in chosen.items() if value for word in (f"--{name}", value)]
+    code = cli("train", dataset, *words).code
+    if code:  # such a combination is refused by both
+        with pytest.raises(spikecli.SpikeError):
+            spikecli.settings(dataset, **chosen)
+    else:
+        assert [spikecli.settings(dataset, **chosen)] == found
 
 
 def test_settings_are_refused_in_values() -> None:

@@ -10,12 +10,12 @@ import torch
 
 from spikecli.datasets.events.digits import CLIP_IMAGES, RECORDED, digit_pictures
 from spikecli.errors import SpikeError
-from spikecli.models import mini
-from spikecli.models.clip import load_clip
-from spikecli.models.mini import DigitPictures, MiniRecipe, ensure_mini, mini_source, picture_accuracy
-from spikecli.models.mini_lessons import NAMES, Variation, caption, plain_pictures
+from spikecli.neuroclip import mini
 from spikecli.neuroclip.backbone import open_backbone
+from spikecli.neuroclip.clip import load_clip
 from spikecli.neuroclip.learned import demand_learned, never_learned
+from spikecli.neuroclip.mini import DigitPictures, MiniRecipe, ensure_mini, mini_source, picture_accuracy
+from spikecli.neuroclip.mini_lessons import NAMES, Variation, caption, plain_pictures
 from spikecli.progress import Progress
 
 TINY = MiniRecipe(steps=2, batch_size=8, caption_steps=1, warmup=1)

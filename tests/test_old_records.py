@@ -14,8 +14,8 @@ from spikecli.datasets import sets
 from spikecli.datasets.events.split import load_events
 from spikecli.datasets.images.prepare import load_images
 from spikecli.datasets.prepare_options import PrepareOptions
+from spikecli.datasets.sets import fingerprints
 from spikecli.errors import SpikeError
-from spikecli.weights.provenance import fingerprints
 
 
 def make_old(place: Path, with_sums: bool) -> None:

@@ -18,9 +18,9 @@ from spikecli import neurons
 from spikecli.errors import SpikeError
 from spikecli.evaluation.comparison import compare, demand_equality
 from spikecli.evaluation.energy import counted
-from spikecli.evaluation.evaluate import step_logits
 from spikecli.evaluation.probe import membranes
 from spikecli.models.pointnet import PointNet
+from spikecli.models.running import step_logits
 from spikecli.neurons.answers import Step
 from spikecli.neurons.fire import Binary
 from spikecli.neurons.folded import Staircase, Upper, moved

@@ -15,9 +15,9 @@ import pytest
 import torch
 from conftest import Outcome
 
-from spikecli import neurons, plugins
+from spikecli import neurons
 from spikecli.errors import SpikeError
-from spikecli.settings import choices, networks
+from spikecli.settings import choices, networks, plugins
 from spikecli.settings.config import NeuronConfig, TrainConfig
 from spikecli.settings.outside import Origin, coming_from, origin_of
 from spikecli.weights import checkpoint as checkpoints
@@ -64,7 +64,7 @@ def lines(*given: tuple[object, ...], site: Path | None = None) -> list[Outcome]
     """Run several command lines in one new process, which has the packages of `site` installed."""
     code = (
         "import contextlib, io, json, sys\n"
-        "from spikecli.plugins import load_plugins\n"
+        "from spikecli.settings.plugins import load_plugins\n"
         "load_plugins([])  # options of networks from outside are made when the command line is\n"
         "from spikecli.cli import run\n"
         "for line in json.loads(sys.argv[1]):\n"

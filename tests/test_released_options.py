@@ -21,15 +21,13 @@ from spikecli.datasets.events.prepare import prepare_events
 from spikecli.datasets.events.samples import Framing
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.errors import SpikeError
-from spikecli.models.adapter import InterTimestepAdapter
+from spikecli.models.adapter import InterTimestepAdapter, growing_logits
 from spikecli.models.exits import Bottleneck
 from spikecli.models.joint import Joint, ordinary
 from spikecli.models.map_norm import MapNorm
 from spikecli.models.resnet import ResNet
 from spikecli.neuroclip.fitting import Fitting, fit
-from spikecli.neuroclip.zeroshot import growing_logits
 from spikecli.settings.config import TrainConfig, network_settings
-from spikecli.settings.rules import refuse_network
 from spikecli.training.schedule import optimizer
 
 # F3: NeuroCLIP's few-shot fitting (2306.12073).
@@ -195,8 +193,8 @@ def test_the_ordinary_network_has_the_common_bias_of_the_end() -> None:
 def test_small_maps_and_networks_without_maps_have_no_bottlenecks() -> None:
     with pytest.raises(SpikeError, match="an exit of 8 × 8 patches meets maps of 4 × 4"):
         Bottleneck(2, 8, 3, 8, lambda width: nn.Identity())(torch.zeros(1, 1, 4, 4, 2))
-    with pytest.raises(SpikeError, match="pointnet has no earlier exits"):
-        refuse_network(network_settings("pointnet", joint=True, exits="bottleneck"))
+    with pytest.raises(SpikeError, match="exits cannot be 'bottleneck': choose one of linear"):
+        network_settings("pointnet", joint=True, exits="bottleneck")
 
 
 # F10: CIFAR10-DVS.

@@ -19,12 +19,12 @@ from spikecli import models, neurons
 from spikecli.errors import SpikeError
 from spikecli.evaluation.comparison import Comparison, compare, demand_equality
 from spikecli.evaluation.energy import Operations, counted
-from spikecli.evaluation.evaluate import step_logits
 from spikecli.evaluation.probe import critical_points
 from spikecli.models.adapter import InterTimestepAdapter
 from spikecli.models.convolution import Convolution
 from spikecli.models.layers import BatchNorm, FireThenMax, MaxThenNorm
 from spikecli.models.pointnet import PointNet
+from spikecli.models.running import step_logits
 from spikecli.models.unshared import UnsharedConvolution
 from spikecli.neurons import Amplitude, Neuron
 from spikecli.neurons.answers import Leaves

@@ -23,11 +23,12 @@ from spikecli.datasets.events.samples import EventSamples, Framing
 from spikecli.datasets.events.split import load_events
 from spikecli.datasets.images.prepare import Images
 from spikecli.errors import SpikeError
-from spikecli.evaluation.evaluate import evaluate, step_logits
+from spikecli.evaluation.evaluate import evaluate
 from spikecli.evaluation.how import How
 from spikecli.evaluation.robustness import Battery, DamageCell, corruptions_of, means, robustness
-from spikecli.models.clip import load_clip
 from spikecli.models.pointnet import PointNet
+from spikecli.models.running import step_logits
+from spikecli.neuroclip.clip import load_clip
 from spikecli.neuroclip.event_robustness import zero_shot_robustness
 from spikecli.neuroclip.features import FeatureStore, Viewing, encode_frames
 from spikecli.neuroclip.zeroshot import ask_about, text_features, zero_shot_logits

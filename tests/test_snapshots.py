@@ -20,9 +20,9 @@ from conftest import Outcome
 from first_version import unpack
 from PIL import Image
 
-from spikecli import doctor
 from spikecli.cli import app
-from spikecli.doctor import Finding
+from spikecli.machine import doctor
+from spikecli.machine.doctor import Finding
 from spikecli.neuroclip import backbone
 from spikecli.speed import bench
 

@@ -12,8 +12,8 @@ from cloud_runs import fit, settings
 from spikecli.datasets.clouds.facts import MODELNET10
 from spikecli.datasets.clouds.stance import built_in_stances, proportions, stance_from, stance_of
 from spikecli.datasets.clouds.store import load_points
+from spikecli.datasets.provenance import facts_at_training
 from spikecli.errors import SpikeError, naming_options
-from spikecli.weights.provenance import facts_at_training
 from spikecli.weights.trained import Trained
 
 

@@ -17,9 +17,8 @@ from torch import nn
 from spikecli import models
 from spikecli.datasets.clouds.store import PointClouds, load_points
 from spikecli.errors import SpikeError
-from spikecli.evaluation import evaluate as evaluation
 from spikecli.evaluation import metrics, stopping
-from spikecli.evaluation.evaluate import evaluate, step_logits
+from spikecli.evaluation.evaluate import evaluate
 from spikecli.evaluation.how import How
 from spikecli.evaluation.step_scores import (
     StepScores,
@@ -30,8 +29,10 @@ from spikecli.evaluation.step_scores import (
     stopped,
 )
 from spikecli.evaluation.stopping import StopRule, answers, carried, runs_of, sure_probabilities
+from spikecli.models import running
 from spikecli.models.layers import BatchNorm
 from spikecli.models.pointnet import PointNet
+from spikecli.models.running import step_logits
 from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS
 from spikecli.view.runs.steps import save_steps, steps_figure
@@ -243,7 +244,7 @@ def test_stopping_and_fixed_steps_pass_as_many_samples_at_once(monkeypatch: pyte
     points = np.random.default_rng(0).normal(size=(7, 16, 3)).astype(np.float32)
     model = network("spiking-pointnet", classes=4).eval()
     for size in (3, 7):
-        for module in (evaluation, stopping):
+        for module in (running, stopping):
             monkeypatch.setattr(module, "samples_at_a_time", lambda inputs, device, size=size: size)
         fixed = step_logits(model, points, 3, CPU, "fp32", 5).mean(0)
         never = answers(model, points, StopRule(1.0, 3), How(seed=5))[0]

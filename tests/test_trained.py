@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from conftest import Outcome
+from rooms import ROOT
 
 from spikecli import models
 from spikecli.cli import run as command
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import probabilities
 from spikecli.files import tensors
+from spikecli.settings.config import validated
 from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights import run_folder
 from spikecli.weights.trained import Trained
 
 Cli = Callable[..., Outcome]
@@ -38,10 +44,11 @@ def files(shapes_dir: Path) -> list[Path]:
 
 
 class Counts:
-    """How often each weights file was read, and how many networks were built for good (not to check shapes)."""
+    """How often each weights file and settings were read, and networks built for good (not to check shapes)."""
 
     def __init__(self) -> None:
         self.reads: dict[Path, int] = {}
+        self.settings = 0
         self.built = 0
 
 
@@ -58,6 +65,12 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
         found.built += next(model.parameters()).device.type != "meta"
         return model
 
+    def counting_settings(kind: type[Any], values: dict[str, Any]) -> object:
+        found.settings += 1
+        return validated(kind, values)
+
+    for module in (checkpoints, run_folder):
+        monkeypatch.setattr(module, "validated", counting_settings)
     monkeypatch.setattr(tensors, "read", counting_read)
     monkeypatch.setattr(models, "build", counting_build)
     return found
@@ -72,6 +85,7 @@ LINES: dict[str, list[str]] = {
     "view of a cloud": ["view", "FILE", "--checkpoint", "RUN", "-T", "1", "--out", "OUT.png"],
     "view of three": ["view", "FILES", "--checkpoint", "RUN", "-T", "2", "--color", "spikes", "--out", "OUT.html"],
     "view of spikes": ["view", "FILES", "--checkpoint", "RUN", "-T", "1", "--show", "spikes", "--out", "OUT.html"],
+    "eval of damage": ["eval", "RUN", "-T", "1", "--runs", "1", "--corrupt", "jitter", "--severities", "1"],
     "view of a run": ["view", "RUN", "-T", "1", "--runs", "1", "--out", "OUT.html"],
     "reparameterize": ["reparameterize", "RUN", "--samples", "2", "--out", "OUT.safetensors"],
 }
@@ -93,6 +107,7 @@ def test_a_command_reads_its_weights_once(
     done = cli(*filled(LINES[name], runs[0], files, shapes_dir, tmp_path / "out"))
     assert done.code == 0, done.err
     assert counts.reads == {runs[0] / "model.safetensors": 1}
+    assert counts.settings == 1
     # What was folded is built once more, as it was written, to prove that it reads back as the same network.
     assert counts.built == (2 if name == "reparameterize" else 1)
 
@@ -168,3 +183,10 @@ def test_half_precision_and_folded_networks_answer_alike(
     folded.network.load_state_dict({name: each.half() for name, each in folded.network.state_dict().items()})
     np.testing.assert_allclose(probabilities(half, points, 2), probabilities(folded, points, 2), atol=1e-6)
     assert not np.array_equal(probabilities(half, points, 2), whole)
+
+
+def test_the_walk_through_predict_is_no_longer_than_the_page_says(files: list[Path]) -> None:
+    steps = runpy.run_path(str(ROOT / "scripts" / "walk.py"))["walk"](["predict", str(files[0])])
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    said = re.search(r"\| now \| (\d+) \| (\d+) \| (\d+) \|", page)
+    assert said and [int(number) for number in said.groups()] == [len(steps.files), len(steps.steps), steps.turns]

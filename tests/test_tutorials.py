@@ -13,9 +13,10 @@ from conftest import Outcome
 from page_commands import commands_of
 from rooms import ROOT
 
-from spikecli import neurons, plugins
+from spikecli import neurons
 from spikecli.cli import run
 from spikecli.datasets.events import digits
+from spikecli.settings import plugins
 
 Cli = Callable[..., Outcome]
 DOCS = ROOT / "docs"

@@ -36,12 +36,12 @@ from spikecli.datasets.events.layouts import EventItem
 from spikecli.datasets.images import prepare as images
 from spikecli.datasets.own_sample import Inspected
 from spikecli.datasets.prepare_options import PrepareOptions
-from spikecli.doctor import PROBES
 from spikecli.errors import SpikeError
 from spikecli.evaluation.comparison import Comparison
 from spikecli.files import archive
 from spikecli.files.atomic import in_words
 from spikecli.machine import workers
+from spikecli.machine.doctor import PROBES
 from spikecli.neurons.start import Position
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.recipes import train_settings

@@ -19,8 +19,8 @@ from spikecli.datasets.events import formats as event_formats
 from spikecli.datasets.events.frames import EqualCount, EqualTime, to_frames, to_images
 from spikecli.datasets.events.recording import EVENT, Recording, read_events
 from spikecli.errors import SpikeError
-from spikecli.models.clip import ClipModel
 from spikecli.neuroclip import backbone
+from spikecli.neuroclip.clip import ClipModel
 from spikecli.view.drawing import window
 from spikecli.view.drawing.canvas import THEMES, pixels
 from spikecli.view.drawing.film import save_gif

@@ -59,7 +59,7 @@ def test_a_recording_of_another_sensor_is_noted(cli: Cli, letters: Path, tmp_pat
 def test_a_recording_of_another_rate_is_noted(cli: Cli, letters: Path, tmp_path: Path) -> None:
     from spikecli.datasets.events.recording import read_events
     from spikecli.datasets.events.split import load_events
-    from spikecli.weights.provenance import facts_at_training
+    from spikecli.datasets.provenance import facts_at_training
     from spikecli.weights.trained import Trained
 
     assert unlike_rate(None, (1.0, 2.0)) == unlike_rate(5.0, (0.0, 0.0)) == unlike_rate(5.9, (1.0, 2.0)) == ""

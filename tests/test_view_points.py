@@ -56,7 +56,7 @@ def look(tmp_path: Path, *sources: str, **changes: object) -> Look:
 def stand_in(model: ModelConfig) -> Trained:
     """Return the settings of a network that was trained with 60 points, without the network."""
     path, config = Path("w.safetensors"), TrainConfig(points=60, model=model)
-    return Trained(nn.Identity(), config, CLASSES, path, path, "w", torch.device("cpu"), {})
+    return Trained(nn.Identity(), CLASSES, path, path, "w", torch.device("cpu"), config, {})
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from spikecli import models
 from spikecli.errors import SpikeError
 from spikecli.evaluation import probe
 from spikecli.evaluation.energy import counted
-from spikecli.evaluation.evaluate import step_logits
+from spikecli.models.running import step_logits
 from spikecli.neurons import layers
 from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import neuron_of

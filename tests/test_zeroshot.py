@@ -16,7 +16,8 @@ from clip_files import one_recording, prepare_recordings, random_mini, unit
 from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.split import EventSplit, load_events
 from spikecli.errors import SpikeError
-from spikecli.models.clip import ClipModel, load_clip
+from spikecli.models.adapter import growing_logits
+from spikecli.neuroclip.clip import ClipModel, load_clip
 from spikecli.neuroclip.features import FeatureStore, Twist, Viewing, encode_file
 from spikecli.neuroclip.zeroshot import (
     Question,
@@ -24,7 +25,6 @@ from spikecli.neuroclip.zeroshot import (
     ask_of_files,
     classify_files,
     classify_split,
-    growing_logits,
     open_split,
     read_classes,
     read_words,

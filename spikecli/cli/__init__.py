@@ -40,7 +40,7 @@ from spikecli.cli.options.fields import refreshed
 from spikecli.cli.shown.first import say_first_steps
 from spikecli.cli.shown.nearest import NearestGroup
 from spikecli.errors import ChoiceError, SpikeError, Stopped, naming_options
-from spikecli.plugins import load_plugins
+from spikecli.settings.plugins import load_plugins
 
 app = typer.Typer(
     name="spikecli",

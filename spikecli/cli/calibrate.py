@@ -9,6 +9,7 @@ import typer
 
 from spikecli.cli.options import common as options
 from spikecli.cli.options import complete
+from spikecli.cli.options.groups import with_groups
 from spikecli.console import Console
 
 Given = Annotated[
@@ -19,15 +20,13 @@ Timesteps = Annotated[
 ]
 
 
+@with_groups
 def calibrate(
     checkpoint: Given,
     timesteps: Timesteps = "1,2,3,4",
-    data_dir: options.DataDir = options.DATA_DIR,
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    config: options.ConfigFile = None,
+    *,
+    where: options.Where,
+    output: options.Output,
 ) -> None:
     """Fit a temperature and a threshold to held-out samples, and keep them in the weights file, for predict --reject.
 
@@ -42,10 +41,10 @@ def calibrate(
     from spikecli.evaluation.how import How
     from spikecli.weights.trained import Trained
 
-    console = Console(as_json, quiet)
-    trained = Trained.open(checkpoint, device)
+    console = Console(output.as_json, output.quiet)
+    trained = Trained.open(checkpoint, where.device)
     steps = parse_steps(timesteps)
-    found = calibrate_file(trained, data_dir, steps, How(seed=seed, device=trained.device))
+    found = calibrate_file(trained, where.data_dir, steps, How(seed=where.seed, device=trained.device))
     console.document({"checkpoint": str(trained.path), "calibration": [asdict(one) for one in found]})
     rows = [
         (one.timesteps, f"{one.temperature:.3f}", f"{one.threshold:.1%}", f"{one.ece_before:.1%}", f"{one.ece:.1%}")

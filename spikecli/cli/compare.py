@@ -10,6 +10,7 @@ import typer
 from spikecli.cli.options import common as options
 from spikecli.cli.options import complete
 from spikecli.cli.options.evaluation import parse_steps
+from spikecli.cli.options.groups import with_groups
 from spikecli.cli.shown import tests
 from spikecli.cli.shown.tests import caption_of, cells_of, record_of
 from spikecli.console import Console
@@ -35,18 +36,16 @@ Split = Annotated[Literal["train", "val", "test"], typer.Option(help="Which spli
 COLUMNS = ("network", "seeds", "T", "accuracy", *tests.COLUMNS)
 
 
+@with_groups
 def compare(
     runs: Networks,
     timesteps: Steps = "1",
     data: Data = None,
     split: Split = "test",
     out: options.TableOut = None,
-    data_dir: options.DataDir = options.DATA_DIR,
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    config: options.ConfigFile = None,
+    *,
+    where: options.Where,
+    output: options.Output,
 ) -> None:
     """Compare networks with the first on the same samples: difference, interval, and a paired test.
 
@@ -60,18 +59,18 @@ def compare(
 
     if len(runs) < 2:
         raise SpikeError(f"found one run, {runs[0]}; wanted two or more to compare")
-    console, steps = Console(as_json, quiet), parse_steps(timesteps)
-    opened = [Trained.open(run, device) for run in runs]
+    console, steps = Console(output.as_json, output.quiet), parse_steps(timesteps)
+    opened = [Trained.open(run, where.device) for run in runs]
     data = data or (None if split == "val" else opened[0].config.dataset)
-    demand_same_samples(opened, data_dir, data, split)
+    demand_same_samples(opened, where.data_dir, data, split)
     with console.progress("comparing", total=len(opened), unit="networks") as advance:
         given = []
         for one in opened:
-            given.append(answers(one, steps, data_dir, data, split, How(seed=seed, device=one.device)))
+            given.append(answers(one, steps, where.data_dir, data, split, How(seed=where.seed, device=one.device)))
             advance(1)
     name = data or opened[0].config.dataset
-    about = {"dataset": name, "split": split, "samples": len(next(iter(given[0].right.values()))), "seed": seed}
-    _show(compared(given, seed), about, out, console)
+    about = {"dataset": name, "split": split, "samples": len(next(iter(given[0].right.values()))), "seed": where.seed}
+    _show(compared(given, where.seed), about, out, console)
 
 
 def _show(rows: list[ComparedRow], about: dict[str, Any], out: Path | None, console: Console) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet
 from spikecli.console import Console
 from spikecli.errors import SpikeError
+
+if TYPE_CHECKING:
+    from spikecli.machine.doctor import Probe
 
 _MARKS = {"ok": "ok", "note": "note", "failed": "FAILED"}
 
@@ -29,12 +32,12 @@ def doctor(
     """
     from dataclasses import asdict
 
-    from spikecli.doctor import PROBES, THOROUGH, examine
+    from spikecli.machine import doctor as checks
 
     console = Console(as_json=as_json, quiet=quiet)
-    probes = {**PROBES, **(THOROUGH if thorough else {})}
+    probes = all_probes(thorough)
     with console.progress("checking", total=len(probes), unit="checks") as advance:
-        findings = examine(data_dir, advance, probes)
+        findings = checks.examine(data_dir, advance, probes)
     console.document([asdict(finding) for finding in findings])
     rows = [(finding.check, _MARKS[finding.status], finding.detail) for finding in findings]
     console.table("", ("check", "", "found"), rows)
@@ -44,3 +47,13 @@ def doctor(
     failed = [finding.check for finding in findings if finding.status == "failed"]
     if failed and strict:
         raise SpikeError(f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}; the cures are above")
+
+
+def all_probes(thorough: bool) -> dict[str, Probe]:
+    """Return the checks of the machine and of the data sets, in the order in which they are shown."""
+    from spikecli.datasets.health import prepared_sets
+    from spikecli.machine.doctor import PROBES, THOROUGH, Probe
+
+    probes = {**PROBES, "data sets": Probe(prepared_sets, "spikecli data prepare shapes", "light")}
+    probes["disk"] = probes.pop("disk")
+    return {**probes, **(THOROUGH if thorough else {})}

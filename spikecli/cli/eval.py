@@ -65,12 +65,9 @@ def evaluate(
     precision: Precision = "fp32",
     out: options.TableOut = None,
     by_class: ByClass = False,
-    data_dir: options.DataDir = options.DATA_DIR,
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    config: options.ConfigFile = None,
+    *,
+    where: options.Where,
+    output: options.Output,
 ) -> None:
     """Score a network at each number of time steps: accuracy, firing rate, operations, energy.
 
@@ -78,8 +75,10 @@ def evaluate(
 
     Example: spikecli eval checkpoints/demo --timesteps 1,2,3,4
     """
-    console = Console(as_json, quiet)
-    asked = EvalOptions(checkpoint, data, split, runs, precision, data_dir, seed, device, out, by_class)
+    console = Console(output.as_json, output.quiet)
+    asked = EvalOptions(
+        checkpoint, data, split, runs, precision, where.data_dir, where.seed, where.device, out, by_class
+    )
     if damage.corrupt is not None:
         from spikecli.cli.shown.damage import show_damage
 
@@ -173,7 +172,7 @@ def _caption(asked: EvalOptions, runs: int, draws: bool, scores: StepScores, uni
 
 def _warn(console: Console, trained: Trained, data_dir: Path, data: str | None) -> None:
     """Warn of splits that have changed since training."""
-    from spikecli.weights import provenance
+    from spikecli.datasets import provenance
 
     for line in provenance.changes(trained, data_dir, data):
         console.warn(f"{line}; these scores are not of the data it was trained for")

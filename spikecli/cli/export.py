@@ -62,13 +62,14 @@ def export(
     Example: spikecli export checkpoints/my-run --out net.onnx, or spikecli export reference --check nir
     """
     from spikecli.export import formats, subject
+    from spikecli.neuroclip.adapted import open_any
 
     if (out is None) == (check is None):
         raise ChoiceError("out", "and --check are two ways: give --out net.onnx to write, or --check onnx to ask")
     console = Console(speech.as_json, speech.quiet)
     wanted = formats.Wanted(timesteps, raw, step, noise, samples, tuple(sample or ()), size_of(sensor), seed, data_dir)
     form = formats.named(check if check is not None else (out or Path()).suffix.removeprefix("."))
-    what = subject.opened(checkpoint, data_dir)
+    what = subject.of(open_any(checkpoint, "cpu", data_dir))
     if check is not None:
         _say_refusals(console, check, what, form.refusals(what, wanted))
         return

@@ -29,8 +29,8 @@ def mini(
     import torch
 
     from spikecli.files import tensors
-    from spikecli.models.mini import MiniRecipe
     from spikecli.neuroclip.backbone import train_here
+    from spikecli.neuroclip.mini import MiniRecipe
 
     console = Console(as_json, quiet)
     with phases(console) as progress:

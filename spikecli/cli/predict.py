@@ -14,7 +14,7 @@ from spikecli.cli.options import complete
 from spikecli.cli.options.evaluation import Confidence, Most, parse_dial
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.reading import ReadingOptions, SkipBad
-from spikecli.cli.shown.adapter import AnswerOptions, is_adapter_file, through_adapter
+from spikecli.cli.shown.adapter import AnswerOptions, through_adapter
 from spikecli.cli.shown.guesses import NONE, end_with_bad, show_guesses
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.console import Console
@@ -23,6 +23,7 @@ from spikecli.errors import SpikeError
 if TYPE_CHECKING:
     from spikecli.evaluation.own_files import FileAnswer, PredictOptions
     from spikecli.files.rows import RowFile
+    from spikecli.weights.checkpoint import WeightsFile
     from spikecli.weights.trained import Trained
 
 Given = Annotated[
@@ -87,31 +88,30 @@ def predict(
     """
     from spikecli.evaluation.own_files import PredictOptions
     from spikecli.evaluation.stopping import StopRule
-    from spikecli.files.sources import expand
     from spikecli.weights.trained import Trained
 
     steps = _one_dial(timesteps)
     console = Console(output.as_json, output.quiet)
     how = reading.options(heard := FileNotes(console))
     shown = AnswerOptions(top, out, heard, reject)
-    path, files = _weights_and_files(console, given, reference, newest, data_dir)
+    file, sources = _weights_and_sources(console, given, reference, newest, data_dir)
     asked = PredictOptions(steps or StopRule(confidence, most), seed, data_dir, how, out is not None, skip_bad)
-    if is_adapter_file(path):
-        through_adapter(console, path, files, asked, shown, device)
+    if file.is_adapter:
+        through_adapter(console, file, sources, asked, shown, device)
     else:
-        trained = Trained.open(path, device)
+        trained = Trained.of_file(file, device)
         asked = _rejecting(console, trained, asked, reject)
-        _name_files(console, trained, expand(files, _suffixes(trained)), asked, shown)
+        _name_files(console, trained, sources, asked, shown)
 
 
-def _weights_and_files(
+def _weights_and_sources(
     console: Console, given: list[Path], reference: str, newest: bool, data_dir: Path
-) -> tuple[Path, list[str]]:
-    """Return the weights file, named first or the reference weights or the newest run's, and what is to be named.
+) -> tuple[WeightsFile, list[str]]:
+    """Return the weights, named first or the reference weights or the newest run's, and what is to be named.
 
-    Raise SpikeError if there is nothing to name, or a usage error if a checkpoint is named beside --newest.
+    Raise SpikeError if there is nothing to name, or a usage error if weights are named beside --newest.
     """
-    from spikecli.weights import checkpoint as checkpoints
+    from spikecli.weights import checkpoint
     from spikecli.weights.reference import BY_SET, is_checkpoint, is_name
 
     named = is_checkpoint(given[0])
@@ -119,12 +119,12 @@ def _weights_and_files(
         raise typer.BadParameter(f"goes without a checkpoint, and {given[0]} is one", param_hint="--newest")
     if named and len(given) == 1 and not given[0].exists() and not is_name(given[0]):
         raise SpikeError(_no_such(given[0], data_dir))
-    path = checkpoints.resolve(given[0] if named else None if newest else Path(BY_SET[reference]))
+    file = checkpoint.read(given[0] if named else None if newest else Path(BY_SET[reference]))
     if newest:
-        console.note(f"the newest run: {path.parent}")
+        console.note(f"the newest run: {file.path.parent}")
     if not given[named:]:
-        raise SpikeError(f"found {path} and no file to name; wanted spikecli predict {given[0]} chair.off")
-    return path, list(map(str, given[named:]))
+        raise SpikeError(f"found {file.path} and no file to name; wanted spikecli predict {given[0]} chair.off")
+    return file, list(map(str, given[named:]))
 
 
 def _no_such(given: Path, data_dir: Path) -> str:
@@ -163,12 +163,13 @@ def _rejecting(console: Console, trained: Trained, asked: PredictOptions, reject
 
 
 def _name_files(
-    console: Console, trained: Trained, sources: list[str], asked: PredictOptions, shown: AnswerOptions
+    console: Console, trained: Trained, given: list[str], asked: PredictOptions, shown: AnswerOptions
 ) -> None:
     """Show the prediction for each source; exit with code 1 if a bad one was left out."""
     from spikecli.evaluation.own_files import answer_files
-    from spikecli.files.sources import missing
+    from spikecli.files.sources import expand, missing
 
+    sources = expand(given, _suffixes(trained))
     if not asked.skip_bad and (lost := missing(sources)):
         raise SpikeError(f"found no file {lost[0]}; check the path, or set --skip-bad")
     table = _table_of(trained, shown.out)
@@ -230,7 +231,7 @@ def _show(
 
 def _suffixes(trained: Trained) -> tuple[str, ...]:
     """Return the suffixes of files that a network of this kind can read."""
+    from spikecli.datasets.provenance import facts_at_training
     from spikecli.datasets.sets import kind_named
-    from spikecli.weights.provenance import facts_at_training
 
     return kind_named(facts_at_training(trained).kind).suffixes()

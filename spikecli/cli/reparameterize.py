@@ -9,6 +9,7 @@ import typer
 
 from spikecli.cli.options import common as options
 from spikecli.cli.options import complete
+from spikecli.cli.options.groups import with_groups
 from spikecli.console import Console
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ Samples = Annotated[int, typer.Option(min=1, help="Samples that the two networks
 Half = Annotated[bool, typer.Option("--half", help="Write float16: half the size; reports what rounding changes.")]
 
 
+@with_groups
 def reparameterize(
     checkpoint: Checkpoint,
     out: Out,
@@ -37,12 +39,9 @@ def reparameterize(
     split: Split = "test",
     samples: Samples = 32,
     half: Half = False,
-    data_dir: options.DataDir = options.DATA_DIR,
-    seed: options.Seed = 0,
-    device: options.Device = "auto",
-    as_json: options.AsJson = False,
-    quiet: options.Quiet = False,
-    config: options.ConfigFile = None,
+    *,
+    where: options.Where,
+    output: options.Output,
 ) -> None:
     """Fold norms into weights and thresholds and amplitudes into the next layers: only 0 and ±1 are emitted.
 
@@ -57,16 +56,16 @@ def reparameterize(
     from spikecli.evaluation.proof import TIMESTEPS, fold
     from spikecli.weights.trained import Trained
 
-    console = Console(as_json, quiet)
-    trained, kind = Trained.open(checkpoint, device), torch.float16 if half else torch.float32
+    console = Console(output.as_json, output.quiet)
+    trained, kind = Trained.open(checkpoint, where.device), torch.float16 if half else torch.float32
     with console.progress("comparing", total=2 * len(TIMESTEPS) * samples, unit="samples") as advance:
-        how = How(seed=seed, device=trained.device, on_samples=advance)
-        done = fold(trained, out, data_dir, data, split, samples, how, kind)
-    console.document({**_document(done), "timesteps": TIMESTEPS, "seed": seed})
+        how = How(seed=where.seed, device=trained.device, on_samples=advance)
+        done = fold(trained, out, where.data_dir, data, split, samples, how, kind)
+    console.document({**_document(done), "timesteps": TIMESTEPS, "seed": where.seed})
     rows = [(each.name, each.part, f"{each.place} of {', '.join(each.into)}") for each in done.folds]
     console.table(f"{trained.path} → {out}", ("folded", "was", "is now in"), rows)
     steps = " and ".join(map(str, TIMESTEPS))
-    console.say(f"{done.samples} samples of {done.dataset}, {split} split, at T = {steps}, seed {seed}")
+    console.say(f"{done.samples} samples of {done.dataset}, {split} split, at T = {steps}, seed {where.seed}")
     console.say(f"float64: {_said(done.float64)}")
     console.say(f"{done.stored}, as written: {_said(done.written)}")
 

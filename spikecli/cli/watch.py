@@ -113,18 +113,14 @@ def _show(console: Console, found: Iterator[LiveAnswer], classnames: tuple[str, 
 
 def _opened(run: Path, keep: int, data_dir: Path, device: str) -> _Watched:
     """Return what answers; raise SpikeError if the run is not of recordings."""
+    from spikecli.datasets.provenance import facts_at_training
     from spikecli.live.watcher import ClipStepper, NetworkStepper
-    from spikecli.neuroclip.adapter_file import is_adapter
-    from spikecli.weights.checkpoint import resolve
-    from spikecli.weights.provenance import facts_at_training
-    from spikecli.weights.trained import Trained
+    from spikecli.neuroclip.adapted import open_any
+    from spikecli.weights.adapted import Adapted
 
-    path = resolve(run)
-    if is_adapter(path):
-        from spikecli.neuroclip.fewshot import load_adapter
-
-        return _Watched(ClipStepper(load_adapter(path, data_dir, device), keep), None)
-    trained = Trained.open(run, device)
+    trained = open_any(run, device, data_dir)
+    if isinstance(trained, Adapted):
+        return _Watched(ClipStepper(trained, keep), None)
     facts: Any = facts_at_training(trained)
     if facts.kind != "events":
         raise SpikeError(

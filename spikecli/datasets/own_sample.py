@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,3 +26,10 @@ class Inspected:
     size: tuple[int, int] | None = None
     seconds: float | None = None
     notes: tuple[str, ...] = ()
+
+
+def by_split(samples: Sequence[OwnSample], folders: Sequence[str]) -> Iterator[tuple[str, list[OwnSample], list[int]]]:
+    """Yield each split with its samples and their labels, places in the class names' `folders`."""
+    for split in ("train", "test"):
+        chosen = [one for one in samples if one.split == split]
+        yield split, chosen, [folders.index(one.folder) for one in chosen]

@@ -16,7 +16,7 @@ from spikecli.errors import SpikeError, named
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 
-__all__ = ["Part", "Samples", "files_for", "held_out", "load_samples", "stratified_split"]
+__all__ = ["Part", "Samples", "files_for", "held_out", "load_samples", "spread", "stratified_split"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,11 @@ def held_out(samples: Samples, config: TrainConfig) -> Part:
             f"nothing was held out in training ({named('val_fraction')} 0), so there is no split val; take test"
         )
     return Part(samples, stratified_split(samples.labels, config.val_fraction, config.seed)[1])
+
+
+def spread(samples: Samples, most: int) -> Part:
+    """Return at most `most` samples, evenly over a split, whose samples are sorted by class."""
+    return Part(samples, np.unique(np.linspace(0, len(samples.labels) - 1, most).astype(int)))
 
 
 def files_for(

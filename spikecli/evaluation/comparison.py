@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
-from spikecli.evaluation.evaluate import step_logits
 from spikecli.evaluation.how import OnSamples, silent
 from spikecli.evaluation.thresholds import threshold_differences
+from spikecli.models.running import step_logits
 from spikecli.neurons import layers
 from spikecli.neurons.answers import levels_of
 

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.evaluation.readings import Readings
-from spikecli.models.work import products_of
+from spikecli.models.work import multiplying, products_of
 from spikecli.neurons import layers
-from spikecli.neurons.answers import multiplying
 
 MAC_PJ = 4.6  # a 32-bit multiply and add, Horowitz, ISSCC 2014
 AC_PJ = 0.9  # a 32-bit add

@@ -14,20 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli.datasets.samples import Samples, held_out, load_samples
+from spikecli.datasets.provenance import facts_at_training
+from spikecli.datasets.samples import Samples, held_out, load_samples, spread
 from spikecli.datasets.sets import find_facts
 from spikecli.errors import SettingError, SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
-from spikecli.evaluation.how import How, OnSamples
+from spikecli.evaluation.how import How
 from spikecli.evaluation.reliability import Reliability, reliability
-from spikecli.machine.device import autocast
-from spikecli.models.inputs import to_network
-from spikecli.weights.provenance import facts_at_training
+from spikecli.models.running import samples_at_a_time, step_logits
 from spikecli.weights.trained import Trained
-
-BATCH = 32
-GPU_BATCH, GPU_VALUES = 256, 2**22  # on a GPU: at most so many samples at once, or numbers in their inputs
 
 
 @dataclass(frozen=True)
@@ -48,51 +44,18 @@ class StepRow:
     seconds: float
     by_class: tuple[float, ...]
     ece: float | None = None  # expected calibration error in 0…1, with the first seed, as is the next
-    reliability: Reliability | None = None
+    calibration: Reliability | None = None  # as `eval --json` names it
     confusions: tuple[tuple[int, int, int], ...] = ()
 
 
-def step_logits(
-    model: nn.Module,
-    inputs: np.ndarray,
-    timesteps: int,
-    device: torch.device,
-    precision: str,
-    seed: int,
-    on_samples: OnSamples = lambda samples: None,
-) -> Tensor:
-    """Return each step's logits (T, S, K), float32 on the CPU, of points, images or frames (S, ...).
-
-    The membrane carries on from step to step and no step looks ahead: the first t rows are what a run of t gives.
-    """
-    was_training = model.training
-    model.eval()
-    kind = next(model.parameters()).dtype
-    parts = []
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
-        torch.manual_seed(seed)
-        size = samples_at_a_time(inputs, device)
-        for start in range(0, len(inputs), size):
-            part = inputs[start : start + size]
-            with autocast(device, precision):
-                parts.append(model(to_network(part, device, kind), timesteps).float())
-            on_samples(len(part))
-    model.train(was_training)
-    return torch.cat(parts, 1).cpu()  # once, at the end: a GPU's host waits for it
-
-
-def samples_at_a_time(inputs: np.ndarray, device: torch.device) -> int:
-    """Return the batch size of samples (S, ...): BATCH, or on a GPU as many as fill it."""
-    if device.type != "cuda":
-        return BATCH
-    return max(BATCH, min(GPU_BATCH, GPU_VALUES // inputs[0].size)) if len(inputs) else BATCH
-
-
-def samples_for(trained: Trained, data_dir: Path, dataset: str | None = None, split: str = "test") -> Samples:
+def samples_for(
+    trained: Trained, data_dir: Path, dataset: str | None = None, split: str = "test", most: int | None = None
+) -> Samples:
     """Return a split of `dataset` (None: the one that the network was trained on) as network input.
 
-    Split val is the part of the training split that its run held out. Raise SpikeError if the split is not prepared, or
-    if the data set is of another kind or has other classes than the network.
+    With `most`, so many samples of it, evenly over the split. Split val is the part of the training split that its run
+    held out. Raise SpikeError if the split is not prepared, or if the data set is of another kind or has other classes
+    than the network.
     """
     config = trained.config
     if split == "val" and dataset not in (None, config.dataset):
@@ -114,7 +77,7 @@ def samples_for(trained: Trained, data_dir: Path, dataset: str | None = None, sp
             f"cannot be {name}, which has the classes {', '.join(samples.classnames)}: {trained.path} knows "
             f"{', '.join(trained.classnames)}; give the data set it was trained on, {config.dataset}",
         )
-    return samples
+    return samples if most is None else spread(samples, most)
 
 
 def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: How) -> list[StepRow]:
@@ -171,7 +134,7 @@ def _row(timesteps: int, predictions: list[Tensor], samples: Samples, counts: Op
 
 
 def _sure(found: Reliability) -> dict[str, Any]:
-    return {"ece": found.ece, "reliability": found}
+    return {"ece": found.ece, "calibration": found}
 
 
 def mean_by_class(predictions: Sequence[Tensor], samples: Samples) -> tuple[float, ...]:

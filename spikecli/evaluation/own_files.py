@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from spikecli.datasets.provenance import facts_at_training
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.samples import files_for, load_samples
 from spikecli.datasets.sets import kind_named
 from spikecli.errors import SpikeError, named
 from spikecli.evaluation.energy import counted
-from spikecli.evaluation.evaluate import BATCH, GPU_BATCH, probabilities, step_logits
+from spikecli.evaluation.evaluate import probabilities
 from spikecli.evaluation.rejecting import Rejecting
 from spikecli.evaluation.stopping import StopRule, sure_probabilities
-from spikecli.weights.provenance import facts_at_training
+from spikecli.models.running import BATCH, GPU_BATCH, step_logits
 from spikecli.weights.trained import Trained
 
 _KEPT = 128 << 20  # bytes of inputs that are kept from the first look at all files

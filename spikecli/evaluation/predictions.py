@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from spikecli.datasets import provenance
 from spikecli.datasets.samples import Part, Samples
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
 from spikecli.evaluation.evaluate import logits_of, samples_for, shared_passes
 from spikecli.evaluation.how import How
 from spikecli.evaluation.stopping import runs_of
-from spikecli.weights import provenance
 from spikecli.weights.trained import Trained
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
-from spikecli.evaluation.evaluate import step_logits
+from spikecli.evaluation.evaluate import probabilities
+from spikecli.models.running import step_logits
 from spikecli.neurons import layers
 from spikecli.neurons.answers import point_network, thresholds_of
 from spikecli.neurons.watch import watched
@@ -46,6 +47,20 @@ def firing(model: nn.Module, cloud: np.ndarray, timesteps: int, seed: int) -> di
     with watched(model, on_fire):
         step_logits(model, cloud[None], timesteps, _device(model), "fp32", seed)
     return {name: found[name] for name in layers(model) if name in found}
+
+
+def layer_rates(
+    trained: Trained, sample: np.ndarray, timesteps: int, seed: int
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return by layer the share of neurons that fire (T,) for one sample, and probabilities (T, K) after each step."""
+    rates: dict[str, list[float]] = {}
+
+    def on_fire(layer: str, step: int, u: Tensor, spikes: Tensor) -> None:
+        rates.setdefault(layer, []).append((spikes != 0).double().mean().item())
+
+    with watched(trained.network, on_fire):
+        shares = probabilities(trained, sample[None], timesteps, seed)[:, 0]
+    return {layer: np.array(values) for layer, values in rates.items()}, shares
 
 
 @dataclass

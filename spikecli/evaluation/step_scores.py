@@ -16,11 +16,12 @@ from torch import Tensor, nn
 from spikecli.datasets.samples import Samples
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import MAC_PJ, counted
-from spikecli.evaluation.evaluate import BATCH, StepRow, evaluate, logits_of, mean_by_class, step_logits
+from spikecli.evaluation.evaluate import StepRow, evaluate, logits_of, mean_by_class
 from spikecli.evaluation.evaluate import shared_passes as passes_of
 from spikecli.evaluation.how import How, silent
 from spikecli.evaluation.reliability import Reliability, reliability
 from spikecli.evaluation.stopping import StopRule, answers
+from spikecli.models.running import BATCH, step_logits
 
 TIMED = 4 * BATCH  # samples that the seconds are measured on, spread over the split
 
@@ -111,7 +112,7 @@ def _with_most(timesteps: Sequence[int], stop: StopRule | None) -> list[int]:
 
 def reliabilities(scores: StepScores) -> list[Reliability]:
     """Return the reliability curve of each fixed number of time steps."""
-    return [row.reliability for row in scores.rows if row.reliability is not None]
+    return [row.calibration for row in scores.rows if row.calibration is not None]
 
 
 def results(scores: StepScores, classnames: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -122,7 +123,7 @@ def results(scores: StepScores, classnames: Sequence[str] = ()) -> list[dict[str
     if scores.saved is not None:
         rows[-1]["saved"] = asdict(scores.saved)
     for row in rows:
-        row.pop("reliability", None)
+        row.pop("calibration", None)
         shares, confusions = row.pop("by_class"), row.pop("confusions", None)
         if classnames:
             if confusions is not None:

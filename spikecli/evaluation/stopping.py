@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError
-from spikecli.evaluation.evaluate import samples_at_a_time
 from spikecli.evaluation.how import How
-from spikecli.machine.device import autocast
 from spikecli.models.inputs import to_network
+from spikecli.models.running import inference, samples_at_a_time
 from spikecli.neurons import Neuron
 from spikecli.neurons.start import Perturbed
 from spikecli.weights.trained import Trained
@@ -128,12 +127,11 @@ def answers(model: nn.Module, inputs: np.ndarray, stop: StopRule, how: How, run:
         raise SpikeError("an ANN has no time steps, found timesteps auto; give a number, or a spiking network")
     device, kind = how.device, next(model.parameters()).dtype
     parts = []
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.inference_mode():
-        torch.manual_seed(how.seed + run)
+    with inference(device, how.precision, how.seed + run):
         size = samples_at_a_time(inputs, device)  # as with fixed steps: a start draws the same for both
         for start in range(0, len(inputs), size):
             part = inputs[start : start + size]
-            with carried(model) as membranes, autocast(device, how.precision):
+            with carried(model) as membranes:
                 parts.append(_answer(model, to_network(part, device, kind), stop, membranes))
             how.on_samples(len(part))
     means, steps = zip(*parts, strict=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from spikecli.neuroclip.zeroshot import text_features
+from spikecli.weights.adapted import Adapted
 
 
 class ClipHead(nn.Module):
@@ -21,14 +19,14 @@ class ClipHead(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, adapter: nn.Module, adapted: Any) -> None:
+    def __init__(self, adapter: nn.Module, adapted: Adapted) -> None:
         super().__init__()
         clip = adapted.clip
         self.adapter, self.tower = adapter, clip.module.visual
-        self.scale = clip.logit_scale
+        self.scale = adapted.scale
         paper = adapted.viewing.normalization == "paper"
         ones = (1.0,) * len(clip.std)
-        self.register_buffer("texts", text_features(clip, adapted.question).clone())
+        self.register_buffer("texts", adapted.texts.clone())
         self.register_buffer("mean", torch.tensor((0.5,) * 3 if paper else clip.mean)[:, None, None])
         self.register_buffer("std", torch.tensor(ones if paper else clip.std)[:, None, None])
 

@@ -147,8 +147,8 @@ def _points(subject: Subject, wanted: Wanted) -> Shown:
 
 
 def _frames(subject: Subject, wanted: Wanted) -> Shown:
-    config, sensor = subject.config, getattr(subject.facts, "sensor", (0, 0))
-    assert config is not None
+    assert subject.trained is not None
+    config, sensor = subject.trained.config, getattr(subject.facts, "sensor", (0, 0))
     size, steps = getattr(config.model, "size"), 1 if wanted.step else wanted.timesteps  # noqa: B009
     counts = "counts of events, channel 0 darker and 1 brighter"
     if wanted.raw:
@@ -174,8 +174,8 @@ def _events(sensor: tuple[int, int], steps: int) -> Input:
 
 
 def _images(subject: Subject, wanted: Wanted) -> Shown:
-    assert subject.config is not None
-    shape = (BATCH, getattr(subject.config.model, "inputs"), *getattr(subject.config.model, "size"))  # noqa: B009
+    model: Any = subject.trained and subject.trained.config.model
+    shape = (BATCH, model.inputs, *model.size)
     if wanted.raw:
         return Shown(Raw(), Input("images", torch.zeros(shape), {0: "batch"}, "(value/255 - 0.5)/0.25"), "none")
     pixels = Input("pixels", torch.zeros(shape, dtype=torch.uint8), {0: "batch"}, "red, green, blue in 0 ... 255")
@@ -183,6 +183,7 @@ def _images(subject: Subject, wanted: Wanted) -> Shown:
 
 
 def _clip(subject: Subject, wanted: Wanted) -> Shown:
+    assert subject.adapted is not None
     viewing, clip = subject.adapted.viewing, subject.adapted.clip
     steps = 1 if wanted.step else viewing.timesteps
     if wanted.raw:

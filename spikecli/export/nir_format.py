@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 from functools import partial
@@ -64,8 +65,8 @@ NIR = NirFormat()
 
 
 def _drawing(subject: Subject) -> Drawing:
-    size = getattr(subject.config.model, "size", (1, 1)) if subject.config else (1, 1)
-    return drawn(subject.network, size, getattr(subject.config.model, "inputs", 1) if subject.config else 1)
+    model = subject.trained.config.model if subject.trained else None
+    return drawn(subject.network, getattr(model, "size", (1, 1)), getattr(model, "inputs", 1))
 
 
 def check(graph: Any, subject: Subject, wanted: Wanted) -> Checked:
@@ -74,13 +75,12 @@ def check(graph: Any, subject: Subject, wanted: Wanted) -> Checked:
     Raise SpikeError if a spike or an answer differs, or a logit by more than 1e-5.
     """
     source, inputs, _ = inputs_of(subject, wanted)
-    network = subject.network.double()
+    network = copy.deepcopy(subject.network).double()
     membranes.quiet(network)
     x = to_network(inputs, torch.device("cpu"), torch.float64)
     ours: dict[str, list[Tensor]] = {}
     with torch.no_grad(), watched(network, lambda name, step, u, s: ours.setdefault(name, []).append(s)):
         logits = network(x, wanted.timesteps).mean(0)
-    subject.network.float()
     frames = x if x.dim() == 5 else x.expand(wanted.timesteps, *x.shape)
     theirs, found = simulate(graph, frames)
     flipped = spikes = 0

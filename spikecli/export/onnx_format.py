@@ -20,10 +20,11 @@ from spikecli.export.probes import probe
 from spikecli.export.proof import compare
 from spikecli.export.subject import Subject
 from spikecli.files.atomic import atomic_path
-from spikecli.files.extras import needed
+from spikecli.files.extras import MissingExtra, needed
 from spikecli.models.tracing import traced
 
 OPSET = 20
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 class OnnxFormat:
@@ -39,7 +40,7 @@ class OnnxFormat:
 
     def write(self, subject: Subject, wanted: Wanted, path: Path) -> Exported:
         """Write the graph to `path` after onnxruntime gave the network's answers; raise SpikeError if it does not."""
-        for package in ("onnx", "onnxscript", "onnxruntime"):
+        for package in PACKAGES:
             needed(package)  # before any work
         graph = graph_of(subject, wanted)
         model = traced_model(graph)
@@ -54,6 +55,14 @@ class OnnxFormat:
 
 
 ONNX = OnnxFormat()
+
+
+def is_installed() -> bool:
+    """Return whether the packages of the extra `export` that ONNX needs are installed."""
+    try:
+        return all(needed(package) for package in PACKAGES)
+    except MissingExtra:
+        return False
 
 
 def traced_model(graph: Graph) -> Any:
@@ -108,11 +117,13 @@ def session(content: bytes, graph: Graph, threads: int = 0) -> Session:
 
 def facts(subject: Subject, graph: Graph, wanted: Wanted, checked: Checked) -> dict[str, str]:
     """Return the metadata of a file: strings, the longer ones JSON."""
-    steps = subject.adapted.viewing.timesteps if subject.adapted else wanted.timesteps
+    adapted, trained = subject.adapted, subject.trained
+    steps = adapted.viewing.timesteps if adapted else wanted.timesteps
+    network = trained.config.model.name if trained else f"CLIP {adapted.clip.name}" if adapted else subject.name
     return {
         "spikecli.version": __version__,
         "spikecli.form": "step" if wanted.step else "whole",
-        "spikecli.network": subject.config.model.name if subject.config else f"CLIP {subject.adapted.clip.name}",
+        "spikecli.network": network,
         "spikecli.kind": subject.kind,
         "spikecli.classes": json.dumps(subject.classnames),
         "spikecli.timesteps": str(1 if wanted.step else steps),

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from spikecli.datasets.events.frames import SLICINGS, to_frames
+from spikecli.datasets.events.frames import SLICINGS, to_frames, to_images
 from spikecli.datasets.events.recording import EVENT, Recording, read_own
 from spikecli.datasets.events.samples import EventSamples, Framing
-from spikecli.datasets.samples import files_for, load_samples
+from spikecli.datasets.samples import files_for, load_samples, spread
 from spikecli.datasets.sets import find_facts, kind_named
 from spikecli.errors import SpikeError, named
-from spikecli.evaluation.evaluate import step_logits
 from spikecli.export import membranes
 from spikecli.export.formats import Wanted
 from spikecli.export.subject import Subject
 from spikecli.models.inputs import as_network_input
-from spikecli.settings.networks import map_size
+from spikecli.models.running import step_logits
+from spikecli.weights.adapted import Adapted
 
 MADE_EVENTS = 4000  # in a made recording
 
@@ -40,15 +39,15 @@ class CheckSamples:
 
 def probe(subject: Subject, wanted: Wanted) -> CheckSamples:
     """Return the samples to check an export of `subject` on; raise SpikeError if a file cannot be read."""
-    if subject.kind == "clip":
-        return _of_clip(subject, wanted)
+    if subject.adapted is not None:
+        return _of_clip(subject.adapted, wanted)
     source, inputs, recordings = inputs_of(subject, wanted)
     network = copy.deepcopy(subject.original)
     membranes.quiet(network)
     logits = step_logits(network, inputs, wanted.timesteps, torch.device("cpu"), "fp32", wanted.seed)
     if subject.kind == "events" and not wanted.raw:
-        assert recordings is not None and subject.config is not None
-        cases = [_events(each, subject.config.slicing, wanted) for each in recordings]
+        assert recordings is not None and subject.trained is not None
+        cases = [_events(each, subject.trained.config.slicing, wanted) for each in recordings]
     else:
         cases = [_steps(subject, part, wanted) for part in (inputs[:1], inputs[1:]) if len(part)]
     return CheckSamples(source, cases, logits.mean(0).argmax(-1))
@@ -60,8 +59,8 @@ def demand_files(subject: Subject, wanted: Wanted) -> None:
         for path in wanted.files:
             read_own(path)
     elif wanted.files:
-        assert subject.facts is not None and subject.config is not None
-        files_for(subject.facts, subject.config, wanted.files, wanted.timesteps, wanted.seed)
+        assert subject.facts is not None and subject.trained is not None
+        files_for(subject.facts, subject.trained.config, wanted.files, wanted.timesteps, wanted.seed)
 
 
 def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[Recording] | None]:
@@ -69,8 +68,8 @@ def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[R
 
     Raise SpikeError if a file cannot be read.
     """
-    config, facts = subject.config, subject.facts
-    assert config is not None and facts is not None
+    assert subject.trained is not None and subject.facts is not None
+    config, facts = subject.trained.config, subject.facts
     steps, recordings = wanted.timesteps, None
     if wanted.files:
         inputs = files_for(facts, config, wanted.files, steps, wanted.seed)
@@ -78,22 +77,21 @@ def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[R
             recordings = [read_own(path, facts=facts) for path in wanted.files]  # type: ignore[arg-type]
         return f"{len(inputs)} files", inputs, recordings
     if _is_prepared(subject, wanted):
-        samples: Any = load_samples(wanted.data_dir, config.dataset, "test", config, fixed=True)
-        chosen = np.unique(np.linspace(0, len(samples.labels) - 1, wanted.samples).astype(int))
-        if isinstance(samples, EventSamples):
-            recordings = [samples.source.recording(int(index)) for index in chosen]
-        return f"{config.dataset}, test split", samples.inputs(steps, chosen), recordings
+        samples = spread(load_samples(wanted.data_dir, config.dataset, "test", config, fixed=True), wanted.samples)
+        if isinstance(samples.whole, EventSamples):
+            recordings = [samples.whole.source.recording(int(index)) for index in samples.places]
+        return f"{config.dataset}, test split", samples.inputs(steps), recordings
     rng = np.random.default_rng(wanted.seed)
     made = f"made samples, seed {wanted.seed} (no test split of {config.dataset} is prepared)"
     if subject.kind == "points":
         clouds = rng.normal(size=(wanted.samples, config.points, 3))
         return made, (clouds / np.sqrt(np.square(clouds).sum(-1).max(-1))[:, None, None]).astype(np.float32), None
-    size = map_size(config.model)
+    framing = Framing.of_config(config)
+    size = framing.size
     if subject.kind == "images":
         return made, rng.integers(0, 256, (wanted.samples, 3, *size), dtype=np.uint8), None
     sensor = getattr(facts, "sensor", size[::-1])
     recordings = [made_recording(sensor, rng) for _ in range(wanted.samples)]
-    framing = Framing(config.slicing, size, config.timesteps)
     return made, np.stack([framing.of_recording(each, steps) for each in recordings]), recordings
 
 
@@ -109,8 +107,8 @@ def made_recording(sensor: tuple[int, int], rng: np.random.Generator) -> Recordi
 
 
 def _is_prepared(subject: Subject, wanted: Wanted) -> bool:
-    assert subject.config is not None and subject.facts is not None
-    name = subject.config.dataset
+    assert subject.trained is not None and subject.facts is not None
+    name = subject.trained.config.dataset
     try:
         found = find_facts(name, wanted.data_dir)
         kind = kind_named(found.kind)
@@ -139,30 +137,23 @@ def _events(recording: Recording, slicing: str, wanted: Wanted) -> list[Tensor]:
     return [table[place == step] for step in range(wanted.timesteps)]
 
 
-def _of_clip(subject: Subject, wanted: Wanted) -> CheckSamples:
-    from spikecli.datasets.events.frames import to_images
-    from spikecli.neuroclip.features import encode_frames
-    from spikecli.neuroclip.fitting import adapted_logits
-    from spikecli.neuroclip.zeroshot import text_features
-
-    adapted = subject.adapted
-    viewing, clip, rng = adapted.viewing, adapted.clip, np.random.default_rng(wanted.seed)
+def _of_clip(adapted: Adapted, wanted: Wanted) -> CheckSamples:
+    viewing, rng = adapted.viewing, np.random.default_rng(wanted.seed)
     recordings = [read_own(path) for path in wanted.files]
     source = f"{len(recordings)} files" if recordings else f"made recordings, seed {wanted.seed}"
     recordings = recordings or [made_recording(wanted.sensor or (128, 128), rng) for _ in range(wanted.samples)]
-    texts, cases, answers = text_features(clip, adapted.question), [], []
+    cases, answers = [], []
     for recording in recordings:
         if wanted.sensor and not wanted.raw and wanted.sensor != (recording.width, recording.height):
             raise SpikeError(
                 f"found a recording of {recording.width} x {recording.height} pixels beside {named('sensor')} "
                 f"{wanted.sensor[0]}x{wanted.sensor[1]}; give the sensor of the recordings"
             )
-        frames = to_frames(recording, viewing.slices)
-        logits = adapted_logits(adapted.adapter, encode_frames(clip, viewing, frames[None]), texts, clip.logit_scale)
-        answers.append(logits.mean(0)[0].argmax())
-        pictures = to_images(frames, viewing.preset, clip.size, viewing.threshold)[:, None]
+        pictures = to_images(to_frames(recording, viewing.slices), viewing.preset, adapted.clip.size, viewing.threshold)
+        answers.append(adapted.logits(adapted.encode(pictures)[None]).mean(0)[0].argmax())
+        shown = pictures[:, None]
         if wanted.raw:
-            cases.append(list(pictures[:, None].unbind(0)) if wanted.step else [pictures])
+            cases.append(list(shown[:, None].unbind(0)) if wanted.step else [shown])
         else:
             cases.append(_events(recording, viewing.slicing, wanted))
     return CheckSamples(source, cases, torch.stack(answers))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 
@@ -34,21 +36,41 @@ class MissingExtra(SpikeError):
     """A package of an extra is not installed; the line says the command."""
 
 
-def needed(name: str) -> ModuleType:
-    """Return the package `name`, imported; raise MissingExtra, with the command that installs it, if it is missing."""
+def needed(name: str, what: str = "this", otherwise: str = "") -> ModuleType:
+    """Return the package `name`, imported; raise MissingExtra, with the command that installs it, if it is missing.
+
+    `what` needs it; `otherwise` is another way out, such as "or name a .gif".
+    """
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
-        problem = explained(error)
+        problem = explained(error, what, otherwise)
         if problem is None:
             raise
         raise problem from error
 
 
-def explained(error: ModuleNotFoundError) -> MissingExtra | None:
+def explained(error: ModuleNotFoundError, what: str = "this", otherwise: str = "") -> MissingExtra | None:
     """Return the line for an import that failed for want of a package of an extra; None for any other, a bug."""
     package = (error.name or "").split(".")[0]
-    extra = EXTRAS.get(package)
-    if extra is None:
+    if package not in EXTRAS:
         return None
-    return MissingExtra(f"this needs {package}, which is not installed; run pip install 'spikecli[{extra}]'")
+    more = f", {otherwise}" if otherwise else ""
+    return MissingExtra(f"{what} needs {package}, which is not installed; run {command(package)}{more}")
+
+
+def command(package: str) -> str:
+    """Return the command that installs a package of an extra."""
+    return f"pip install 'spikecli[{EXTRAS[package]}]'"
+
+
+@contextmanager
+def saying_extras() -> Iterator[None]:
+    """Raise MissingExtra for an import in the block that fails for want of a package of an extra; also a decorator."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        problem = explained(error)
+        if problem is None:
+            raise
+        raise problem from error

@@ -14,6 +14,7 @@ import numpy as np
 from spikecli.errors import SpikeError
 from spikecli.files import ecf
 from spikecli.files.atomic import atomic_path
+from spikecli.files.extras import command
 from spikecli.files.gate import allowed_bytes, reading
 from spikecli.files.sink import Sink, signals_wait
 
@@ -71,7 +72,7 @@ class Stored:
         if missing:
             raise SpikeError(
                 f"{self.path} is compressed by the HDF5 filter {missing[0]}, which is not installed here; wanted it or "
-                "a file without; pip install hdf5plugin brings Blosc, Zstandard, LZ4 and more"
+                f"a file without; {command('hdf5plugin')} brings Blosc, Zstandard, LZ4 and more"
             )
         return np.asarray(dataset[()])
 

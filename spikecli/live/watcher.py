@@ -19,7 +19,7 @@ from spikecli.errors import SpikeError
 from spikecli.evaluation.stopping import StopRule, carried, spikes
 from spikecli.live.sources import Sensor, Stream
 from spikecli.live.windows import EventWindow
-from spikecli.settings.networks import map_size
+from spikecli.weights.adapted import Adapted
 from spikecli.weights.trained import Trained
 
 
@@ -59,9 +59,8 @@ class NetworkStepper:
     def __init__(self, trained: Trained, keep: int) -> None:
         if not spikes(trained.network):
             raise SpikeError(f"{trained.name} is an ANN, which remembers nothing from one window to the next")
-        config = trained.config
         self.trained, self.classnames = trained, trained.classnames
-        self.framing = Framing(config.slicing, map_size(config.model), config.timesteps)
+        self.framing = Framing.of_config(trained.config)
         self.kept: deque[Tensor] = deque(maxlen=keep)
 
     def carrying(self) -> AbstractContextManager[Any]:
@@ -85,28 +84,25 @@ class ClipStepper:
     Over the last `keep` steps the logits are exp(s)·Σ⟨F_t, g⟩/√(Σ‖F_t‖²), as `predict` has them over all (2306.12073).
     """
 
-    def __init__(self, adapted: Any, keep: int) -> None:
-        from spikecli.neuroclip.zeroshot import text_features
-
-        self.adapted, self.classnames = adapted, adapted.question.classnames
-        self.texts = text_features(adapted.clip, adapted.question)
+    def __init__(self, adapted: Adapted, keep: int) -> None:
+        self.adapted, self.classnames = adapted, adapted.classnames
         self.kept: deque[Tensor] = deque(maxlen=keep)
 
     def carrying(self) -> AbstractContextManager[Any]:
         """Return the membranes of the adapter's neurons, none without spikes."""
-        adapter = self.adapted.adapter
+        adapter = self.adapted.network
         return carried(adapter) if spikes(adapter) else nullcontext([])
 
     def step(self, counts: np.ndarray, membranes: Any) -> Tensor:
         """Return the logits (K,)."""
-        clip, viewing = self.adapted.clip, self.adapted.viewing
-        image = to_images(counts[None], viewing.preset, clip.size, viewing.threshold)
-        feature = self.adapted.adapter(clip.encode_images(image, viewing.normalization)[None])[0, 0]
+        adapted, viewing = self.adapted, self.adapted.viewing
+        image = to_images(counts[None], viewing.preset, adapted.clip.size, viewing.threshold)
+        feature = adapted.network(adapted.encode(image)[None])[0, 0]
         for membrane in membranes:
             membrane.go_on(torch.ones(1, dtype=torch.bool, device=feature.device))
         self.kept.append(feature)
         features = torch.stack(list(self.kept))
-        logits: Tensor = clip.logit_scale * (features @ self.texts.T).sum(0) / features.square().sum().sqrt()
+        logits: Tensor = adapted.scale * (features @ adapted.texts.T).sum(0) / features.square().sum().sqrt()
         return logits.float().cpu()
 
 

@@ -71,6 +71,17 @@ def _running(norm: nn.Module) -> tuple[Tensor, Tensor]:
     return scale, norm.bias - scale * norm.running_mean
 
 
+def growing_logits(features: Tensor, texts: Tensor, scale: float) -> Tensor:
+    """Return logits (T, B, K) whose mean over T is exp(s)·⟨F/‖F‖, (g, …, g)⟩, F being all steps' features in a row.
+
+    The paper concatenates the T features (T, B, D), normalizes, and repeats the text features (K, D) T times. The
+    inner product of the two is a sum over t, so neither is built. With features of length 1, ‖F‖ = √T, and the logits
+    are exp(s)·√T·mean_t ⟨f_t, g_k⟩.
+    """
+    length = features.square().sum(dim=(0, 2), keepdim=True).sqrt()  # (1, B, 1)
+    return scale * len(features) * (features @ texts.T) / length
+
+
 def parameter_count(dim: int) -> int:
     """Return the number of parameters of an adapter for features of size `dim`: 265,600 for 1,024, 67,264 for 512."""
     return sum(parameter.numel() for parameter in InterTimestepAdapter(dim).parameters())

@@ -15,7 +15,7 @@ from spikecli.models import work
 from spikecli.models.map_norm import MapNorm
 from spikecli.models.plain import Linear
 from spikecli.models.unshared import UnsharedConvolution
-from spikecli.neurons.answers import Product
+from spikecli.models.work import Product
 
 Size = tuple[int, int]  # height, width
 NeuronFactory = Callable[[int, Size], nn.Module]

@@ -15,7 +15,7 @@ from spikecli.models.moments import input_moments
 from spikecli.models.plain import CoordinateLinear, Linear, LinearMax, Maximum, MaxThenFire, SignedLinearMax
 from spikecli.models.pooled import linear_max, linear_winners
 from spikecli.models.tracing import is_traced
-from spikecli.neurons.answers import Product
+from spikecli.models.work import Product
 
 
 def normed(weight: Tensor, norm: BatchNorm) -> tuple[Tensor, Tensor]:

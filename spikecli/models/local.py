@@ -13,7 +13,7 @@ from spikecli.models.layers import BatchNorm
 from spikecli.models.neighbours import Neighborhood, neighbor_max, running_max
 from spikecli.models.plain import Linear
 from spikecli.models.tracing import is_traced
-from spikecli.neurons.answers import Product
+from spikecli.models.work import Product
 
 WEIGHT_DEVIATION = 0.02  # of fresh weights, normal and cut off at two deviations
 TILE = 4096  # rows of a product on a CPU that stay in cache until their maximum is taken

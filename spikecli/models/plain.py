@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from spikecli.errors import SpikeError
 from spikecli.models import work
 from spikecli.models.pooled import linear_max, linear_winners
-from spikecli.neurons.answers import Product
+from spikecli.models.work import Product
 
 
 @runtime_checkable

@@ -20,7 +20,7 @@ from spikecli.models.layers import (
     PointLinearNorm,
 )
 from spikecli.models.plain import Linear, MatrixLinear, MaxThenFire, TransformLinear
-from spikecli.neurons.answers import Product
+from spikecli.models.work import Product
 from spikecli.settings.networks import PointNetConfig
 
 NeuronFactory = Callable[[int], nn.Module]

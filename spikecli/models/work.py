@@ -1,13 +1,117 @@
-"""The work of a layer: the number of products its inputs enter, and the matrix products that compute them."""
+"""The work of a layer: the number of products its inputs enter, and the matrix products that compute them.
+
+Each layer is asked; one with weights that does not say is refused by its name.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
 from spikecli.errors import SpikeError
-from spikecli.neurons.answers import Matrices, Multiplies, Product, called
+from spikecli.neurons.answers import Spiking, called
+
+
+@runtime_checkable
+class Multiplies(Protocol):
+    """A layer that multiplies its input by weights."""
+
+    def products(self, amounts: Tensor) -> Tensor:
+        """Return by step (T,) in float64, on the CPU, the sum over inputs of amount · products that an input enters.
+
+        `amounts` (T, B, ..., inputs) marks the inputs that take part: with 1 each it counts the multiply-adds, with
+        the spikes' sizes the additions.
+        """
+
+
+@dataclass(frozen=True)
+class Product:
+    """`count` products, one after the other, of (rows, inner) and (inner, columns)."""
+
+    rows: int
+    inner: int
+    columns: int
+    count: int = 1
+    over_samples: bool = False  # the sum runs over the batch, as in a weight's gradient
+
+    @property
+    def multiply_adds(self) -> int:
+        """Return how many multiply-adds these products take."""
+        return self.count * self.rows * self.inner * self.columns
+
+
+@runtime_checkable
+class Matrices(Protocol):
+    """A layer that reports the matrix products that a pass needs at least."""
+
+    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
+        """Return the products of a pass from x to `output`; with those of the backward pass if gradients are on."""
+
+
+def multiplying(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers that multiply, by name; raise SpikeError for one with weights that cannot say its products.
+
+    Modules inside a layer that answers, or inside a neuron, are not asked.
+    """
+    return _answering(model, Multiplies, "products(amounts)")
+
+
+def factored(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers that multiply, by name; raise SpikeError for one with weights that cannot say its matrices."""
+    return _answering(model, Matrices, "matrices(x, output)")
+
+
+def _answering(model: nn.Module, question: type, method: str) -> dict[str, nn.Module]:
+    found: dict[str, nn.Module] = {}
+    closed: list[str] = []  # beginnings of names that were answered for
+    for name, module in model.named_modules():
+        if any(name.startswith(each) for each in closed):
+            continue
+        # Torch's own linear layer has no such method: `products_of` and `matrices_of` know it.
+        answers, is_neuron = isinstance(module, question) or type(module) is nn.Linear, isinstance(module, Spiking)
+        if answers or is_neuron:
+            closed.append(f"{name}." if name else "")
+            found |= {name: module} if answers else {}
+        elif any(parameter.dim() > 1 for parameter in module.parameters(recurse=False)):
+            raise SpikeError(
+                f"the layer {called(module, name)} has weights and does not say its operations; give its class a "
+                f"method {method}"
+            )
+    return found
+
+
+@contextmanager
+def necessary(model: nn.Module) -> Iterator[list[Product]]:
+    """Yield a list that holds, after one forward pass in the block, the products that this pass needs at least.
+
+    Where gradients are recorded, those of the backward pass are in it: two for a layer, its weight's and its input's,
+    the latter where the input has a gradient. A layer whose output ends in a maximum over points needs neither: the
+    gradient reaches the winning points alone. Where its norm acts before the maximum, the two products that the
+    covariance of the inputs takes remain (C_in · C_in a point). Raise SpikeError for a layer that cannot say its
+    products.
+    """
+    products: list[Product] = []
+
+    def on_layer(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        products.extend(matrices_of(module, inputs[0], output))
+
+    handles = [module.register_forward_hook(on_layer) for module in factored(model).values()]
+    try:
+        yield products
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def multiply_adds(products: Sequence[Product]) -> int:
+    """Return the sum of the products' multiply-adds."""
+    return sum(product.multiply_adds for product in products)
 
 
 def products_of(layer: nn.Module, amounts: Tensor) -> Tensor:

@@ -12,9 +12,9 @@ from spikecli.errors import SpikeError
 from spikecli.files.download import Fetching, fetch_first
 from spikecli.files.remote import Remote
 from spikecli.machine.device import choose_device
-from spikecli.models.clip import ClipModel, find_weights, load_clip
-from spikecli.models.clip_weights import Source
-from spikecli.models.mini import DigitPictures, MiniRecipe, ensure_mini, mini_source, picture_accuracy, shipped_mini
+from spikecli.neuroclip.clip import ClipModel, find_weights, load_clip
+from spikecli.neuroclip.clip_weights import Source
+from spikecli.neuroclip.mini import DigitPictures, MiniRecipe, ensure_mini, mini_source, picture_accuracy, shipped_mini
 from spikecli.progress import Progress
 
 

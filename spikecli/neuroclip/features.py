@@ -21,7 +21,8 @@ from spikecli.errors import SpikeError, named
 from spikecli.files.atomic import make_folder, sole_writer, write_text
 from spikecli.files.gate import read_json
 from spikecli.files.hdf5 import atomic_hdf5, stored
-from spikecli.models.clip import NORMALIZATIONS, ClipModel
+from spikecli.neuroclip.clip import NORMALIZATIONS, ClipModel
+from spikecli.weights.adapted import Encoder, Viewed
 
 _FORMAT = 1
 _PART = 64  # recordings in a file: what an interruption can lose
@@ -78,7 +79,7 @@ class Twist:
 
 
 def encode_frames(
-    clip: ClipModel, viewing: Viewing, frames: np.ndarray, twist: Callable[[Tensor], Tensor] | None = None
+    clip: Encoder, viewing: Viewed, frames: np.ndarray, twist: Callable[[Tensor], Tensor] | None = None
 ) -> Tensor:
     """Return the features (S, T, D), as CLIP gives them, of frames (S, T, 2, H, W)."""
     images = to_images(frames, viewing.preset, clip.size, viewing.threshold)
@@ -87,7 +88,7 @@ def encode_frames(
     return clip.encode_images(images.flatten(0, 1), viewing.normalization).unflatten(0, frames.shape[:2])
 
 
-def encode_file(clip: ClipModel, viewing: Viewing, path: Path, reading: ReadOptions = AS_FOUND) -> Tensor:
+def encode_file(clip: Encoder, viewing: Viewed, path: Path, reading: ReadOptions = AS_FOUND) -> Tensor:
     """Return the features (1, T, D) of the recording in `path`; raise SpikeError if it cannot be read or sliced."""
     recording = _read(path, viewing.timesteps, reading)
     return encode_frames(clip, viewing, to_frames(recording, viewing.slices)[None])

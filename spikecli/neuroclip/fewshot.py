@@ -13,16 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.datasets.events.split import EventSplit
-from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError, named
 from spikecli.evaluation.metrics import instance_accuracy
 from spikecli.files import tensors
-from spikecli.files.gate import at_least, fits, reading
-from spikecli.models.clip import ClipModel
-from spikecli.neuroclip.adapter_file import FORMAT
-from spikecli.neuroclip.backbone import open_backbone
-from spikecli.neuroclip.features import FeatureStore, Twist, Viewing, encode_file
-from spikecli.neuroclip.fitting import Fitting, accuracy, adapted_logits, build_adapter, fit, select, selection_epochs
+from spikecli.neuroclip.clip import ClipModel
+from spikecli.neuroclip.features import FeatureStore, Twist, Viewing
+from spikecli.neuroclip.fitting import Fitting, accuracy, fit, select, selection_epochs
 from spikecli.neuroclip.zeroshot import (
     Question,
     facts_of_recordings,
@@ -32,10 +28,7 @@ from spikecli.neuroclip.zeroshot import (
     zero_shot_logits,
 )
 from spikecli.progress import Progress
-
-_FITTING = {"adapter": str, "epochs": at_least(1), "blend": float}  # later fields have defaults
-_VIEWING = {"timesteps": at_least(1), "slicing": str, "preset": str, "normalization": str, "threshold": at_least(0)}
-_ABOUT = {"fitting": _FITTING, "viewing": _VIEWING, "classnames": [str], "templates": [str], "clip": list}
+from spikecli.weights.checkpoint import ADAPTER
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +165,7 @@ def summary(task: Task, runs: Sequence[FewshotRun], shots: int, seed: int, secon
 def save_adapter(path: Path, run: FewshotRun, task: Task, clip: str | None, weights: str | None) -> None:
     """Write an adapter and all that it needs except CLIP, of which only the names `clip` and `weights` are saved."""
     about = {
-        "format": FORMAT,
+        "format": ADAPTER,
         "fitting": json.dumps(asdict(run.fitting)),
         "viewing": json.dumps(asdict(task.viewing)),
         "classnames": json.dumps(task.question.classnames),
@@ -180,47 +173,3 @@ def save_adapter(path: Path, run: FewshotRun, task: Task, clip: str | None, weig
         "clip": json.dumps([clip, weights, task.clip.quick_gelu, task.clip.identity, task.clip.dim]),
     }
     tensors.write(path, run.adapter.state_dict(), about)
-
-
-@dataclass(frozen=True, eq=False)
-class Adapted:
-    """A saved adapter and the CLIP that it was fitted to."""
-
-    adapter: nn.Module
-    clip: ClipModel
-    viewing: Viewing
-    question: Question
-    fitting: Fitting
-
-    def classify(self, paths: Sequence[Path], reading: ReadOptions = AS_FOUND) -> Iterator[tuple[Path, list[float]]]:
-        """Yield each recording's path and the probabilities (K,) of the classes."""
-        texts = text_features(self.clip, self.question)
-        scale = self.fitting.scaled(self.clip.logit_scale, self.viewing.timesteps)
-        for path in paths:
-            features = encode_file(self.clip, self.viewing, path, reading)
-            logits = adapted_logits(self.adapter, features, texts, scale)
-            yield path, logits.mean(dim=0)[0].softmax(dim=0).tolist()
-
-
-def load_adapter(path: Path, data_dir: Path, device: str = "auto", progress: Progress = Progress()) -> Adapted:
-    """Return a saved adapter; raise SpikeError if it is damaged or was fitted to other CLIP weights."""
-    found, about = tensors.read(path)
-    if about.get("format") != FORMAT:
-        raise SpikeError(f"{path} is no adapter; give a .safetensors file of `spikecli fewshot --out`")
-    with reading(path, "copy it again, or fit it again"):
-        words = {name: json.loads(about[name]) for name in ("fitting", "viewing", "classnames", "templates", "clip")}
-        if not fits(words, _ABOUT):
-            raise ValueError("its settings do not add up")
-        fitting, viewing = Fitting(**words["fitting"]), Viewing(**words["viewing"])
-        question = Question(tuple(words["classnames"]), tuple(words["templates"]))
-        name, weights, quick_gelu, identity, dim = words["clip"]
-    clip = open_backbone(name, weights, data_dir, device, quick_gelu, identity=identity, progress=progress)
-    if clip.identity != identity or clip.dim != dim:
-        raise SpikeError(
-            f"{path} was fitted to other weights than those of {clip.name} ({clip.weights}) that are here; fetch "
-            "those, or fit an adapter to these with `spikecli fewshot --out`"
-        )
-    adapter = build_adapter(fitting, dim)
-    tensors.check(path, found, adapter.state_dict())
-    adapter.load_state_dict({key: found[key] for key in adapter.state_dict()})
-    return Adapted(adapter.to(clip.device).eval(), clip, viewing, question, fitting)

@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from spikecli.errors import SpikeError, named
 from spikecli.evaluation.metrics import instance_accuracy
-from spikecli.models.adapter import NEURONS, InterTimestepAdapter
-from spikecli.neuroclip.zeroshot import growing_logits, zero_shot_logits
+from spikecli.models.adapter import NEURONS, InterTimestepAdapter, growing_logits
+from spikecli.neuroclip.zeroshot import zero_shot_logits
 from spikecli.settings.fewshot import Norms, Smoothed, TextLength
 
 _WARMUP_RATE = 1e-5  # of the first epoch

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from spikecli.errors import SpikeError
-from spikecli.models.mini_lessons import NAMES
+from spikecli.neuroclip.mini_lessons import NAMES
 
 _SHOWN = 3  # names in a message
 

@@ -21,7 +21,8 @@ from spikecli.datasets.sets import ensure_prepared, find_facts, known_names
 from spikecli.errors import SpikeError, named
 from spikecli.evaluation.metrics import class_accuracy, cumulative_predictions, instance_accuracy
 from spikecli.files.gate import read_lines
-from spikecli.models.clip import ClipModel
+from spikecli.models.adapter import growing_logits
+from spikecli.neuroclip.clip import ClipModel
 from spikecli.neuroclip.features import FeatureStore, Viewing, encode_file
 from spikecli.progress import Progress
 
@@ -131,17 +132,6 @@ def text_features(clip: ClipModel, question: Question) -> Tensor:
     sentences = [template.replace("{}", name) for name in question.classnames for template in question.templates]
     features = clip.encode_texts(sentences).unflatten(0, (len(question.classnames), len(question.templates)))
     return functional.normalize(features.mean(dim=1), dim=-1)
-
-
-def growing_logits(features: Tensor, texts: Tensor, scale: float) -> Tensor:
-    """Return logits (T, B, K) whose mean over T is exp(s)·⟨F/‖F‖, (g, …, g)⟩, F being all steps' features in a row.
-
-    The paper concatenates the T features (T, B, D), normalizes, and repeats the text features (K, D) T times. The
-    inner product of the two is a sum over t, so neither is built. With features of length 1, ‖F‖ = √T, and the logits
-    are exp(s)·√T·mean_t ⟨f_t, g_k⟩.
-    """
-    length = features.square().sum(dim=(0, 2), keepdim=True).sqrt()  # (1, B, 1)
-    return scale * len(features) * (features @ texts.T) / length
 
 
 def zero_shot_logits(features: Tensor, texts: Tensor, scale: float) -> Tensor:

@@ -1,6 +1,7 @@
-"""Questions to the parts of a neuron and to layers: levels, thresholds, fold, products. No table lists the parts.
+"""Questions to the parts of a neuron and to layers: levels, thresholds, fold. No table lists the parts.
 
-A part that cannot answer is refused by name when asked, so it is never counted wrong.
+A part that cannot answer is refused by name when asked, so it is never counted wrong. `models.work` asks
+a layer for its operations.
 """
 
 from __future__ import annotations
@@ -165,74 +166,6 @@ def thresholds_of(fire: nn.Module, name: str = "") -> Sequence[float]:
 def called(part: nn.Module, name: str) -> str:
     """Return a part's name for errors: its place in the network, if it has one, and its type."""
     return f"{name} ({type(part).__name__})" if name else type(part).__name__
-
-
-@runtime_checkable
-class Multiplies(Protocol):
-    """A layer that multiplies its input by weights."""
-
-    def products(self, amounts: Tensor) -> Tensor:
-        """Return by step (T,) in float64, on the CPU, the sum over inputs of amount · products that an input enters.
-
-        `amounts` (T, B, ..., inputs) marks the inputs that take part: with 1 each it counts the multiply-adds, with
-        the spikes' sizes the additions.
-        """
-
-
-@dataclass(frozen=True)
-class Product:
-    """`count` products, one after the other, of (rows, inner) and (inner, columns)."""
-
-    rows: int
-    inner: int
-    columns: int
-    count: int = 1
-    over_samples: bool = False  # the sum runs over the batch, as in a weight's gradient
-
-    @property
-    def multiply_adds(self) -> int:
-        """Return how many multiply-adds these products take."""
-        return self.count * self.rows * self.inner * self.columns
-
-
-@runtime_checkable
-class Matrices(Protocol):
-    """A layer that reports the matrix products that a pass needs at least."""
-
-    def matrices(self, x: Tensor, output: Tensor) -> list[Product]:
-        """Return the products of a pass from x to `output`; with those of the backward pass if gradients are on."""
-
-
-def multiplying(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the layers that multiply, by name; raise SpikeError for one with weights that cannot say its products.
-
-    Modules inside a layer that answers, or inside a neuron, are not asked.
-    """
-    return _answering(model, Multiplies, "products(amounts)")
-
-
-def factored(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the layers that multiply, by name; raise SpikeError for one with weights that cannot say its matrices."""
-    return _answering(model, Matrices, "matrices(x, output)")
-
-
-def _answering(model: nn.Module, question: type, method: str) -> dict[str, nn.Module]:
-    found: dict[str, nn.Module] = {}
-    closed: list[str] = []  # beginnings of names that were answered for
-    for name, module in model.named_modules():
-        if any(name.startswith(each) for each in closed):
-            continue
-        # Torch's own linear layer has no such method: `models.work` counts its operations.
-        answers, is_neuron = isinstance(module, question) or type(module) is nn.Linear, isinstance(module, Spiking)
-        if answers or is_neuron:
-            closed.append(f"{name}." if name else "")
-            found |= {name: module} if answers else {}
-        elif any(parameter.dim() > 1 for parameter in module.parameters(recurse=False)):
-            raise SpikeError(
-                f"the layer {called(module, name)} has weights and does not say its operations; give its class a "
-                f"method {method}"
-            )
-    return found
 
 
 def point_network(model: nn.Module) -> PointNetwork:

@@ -110,6 +110,9 @@ def names(slot: str) -> tuple[str, ...]:
     return tuple(described(slot))
 
 
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}  # as people write them
+
+
 def advice(value: object, known: Iterable[object]) -> str:
     """Return advice on a wrong value: the nearest valid name, if one is near, and all valid names."""
     listed = [str(name) for name in known]

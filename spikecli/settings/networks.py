@@ -77,6 +77,7 @@ class PointNetConfig(JointConfig):
     """PointNet (1612.00593), as Spiking PointNet has it."""
 
     name: Annotated[str, choices.Choice("model")] = Field("pointnet", description="Network.")
+    exits: Literal["linear"] = Field("linear", description="Exits of joint: linear; there is one, at the end.")
     tnet: TNet = Field("none", description="T-Nets: pooled (maximum, then firing), paper (firing first) or none.")
     dropout: Share = Field(0.4, description="Share of a layer of the head that is dropped in training.")
 

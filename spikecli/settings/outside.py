@@ -1,7 +1,7 @@
 """Where names from outside come from (an installed package, or a file of `--import`), and how their parts are fetched.
 
-`plugins.py` fills this, `choices.add` notes here what is added, and `neurons` and `models` fetch a builder when one is
-needed: a package with torch in it is imported no earlier.
+`settings/plugins.py` fills this, `choices.add` notes here what is added, and `neurons` and `models` fetch a builder
+when one is needed: a package with torch in it is imported no earlier.
 """
 
 from __future__ import annotations

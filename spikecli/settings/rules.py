@@ -7,7 +7,7 @@ from typing import Any
 
 from spikecli.errors import SettingError
 from spikecli.settings.config import TrainConfig
-from spikecli.settings.networks import NETWORKS, MapConfig, ModelConfig, PointNetConfig
+from spikecli.settings.networks import NETWORKS, ModelConfig
 
 # Each rule: what is refused, the setting to blame, and why.
 Rule = tuple[Callable[[ModelConfig], bool], str, str]
@@ -17,9 +17,9 @@ def _of_points(model: ModelConfig) -> bool:
     return "points" in model.takes
 
 
-def _has(model: ModelConfig, **fields: Any) -> bool:
-    """Return whether a network has all these fields with these values."""
-    return all(getattr(model, name, None) == value for name, value in fields.items())
+def _has(model: ModelConfig, value: Any, field: str, without: bool = True) -> bool:
+    """Return whether a network's field has a value; `without` is the answer of a network that lacks the field."""
+    return bool(getattr(model, field) == value) if field in type(model).model_fields else without
 
 
 NETWORK_RULES: tuple[Rule, ...] = (
@@ -34,22 +34,17 @@ NETWORK_RULES: tuple[Rule, ...] = (
         "mpbn-element has one norm per pixel; point clouds have no pixels and no order; take mpbn",
     ),
     (
-        lambda model: model.neuron is None and _has(model, batch_norm="tdbn"),
+        lambda model: model.neuron is None and _has(model, "tdbn", "batch_norm", False),
         "batch_norm",
         "tdbn scales by the threshold, but the ANN has none; take plain",
     ),
     (
-        lambda model: model.is_joint and isinstance(model, PointNetConfig) and model.tnet != "none",
+        lambda model: model.is_joint and not _has(model, "none", "tnet"),
         "paper",
         "joint has no penalty on the transforms of two networks, without which T-Nets fail; take tnet none",
     ),
     (
-        lambda model: isinstance(model, PointNetConfig) and model.exits != "linear",
-        "exits",
-        "bottleneck is a convolution of maps, and pointnet has no earlier exits; take linear",
-    ),
-    (
-        lambda model: isinstance(model, MapConfig) and model.pixels != "half" and model.inputs != 3,
+        lambda model: not _has(model, "half", "pixels") and not _has(model, 3, "inputs"),
         "pixels",
         "is for images of three channels; take half",
     ),
@@ -116,8 +111,8 @@ def _refuse_data(config: TrainConfig, kind: str, flips: bool, augments: Collecti
         raise SettingError("augment", f"flip-roll mirrors what is then no longer of its class in {dataset}; take roll")
     if config.resample and kind != "points":
         raise SettingError("resample", f"is for clouds of points, but {dataset} holds {kind}; remove it")
-    if isinstance(config.model, MapConfig) and config.model.pixels != "half" and kind != "images":
-        raise SettingError("pixels", f"{config.model.pixels} is for images, but {dataset} holds {kind}; take half")
+    if not _has(config.model, "half", "pixels") and kind != "images":
+        raise SettingError("pixels", f"is for images, but {dataset} holds {kind}; take half")
     of_frames = {"slicing": config.slicing != "count", "size": config.size is not None}
     for setting, given in {**of_frames, "resize": config.resize != "bilinear"}.items():
         if given and kind != "events":

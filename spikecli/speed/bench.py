@@ -15,9 +15,10 @@ from torch import Tensor
 from spikecli import models
 from spikecli.machine.device import autocast
 from spikecli.machine.precision import best
+from spikecli.models.work import multiply_adds, necessary
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.papers import neuron_of
-from spikecli.speed.floor import Floor, multiply_adds, necessary
+from spikecli.speed.floor import Floor
 from spikecli.speed.peak import peak_above_imports
 from spikecli.training import schedule
 from spikecli.training.batches import Batches

@@ -2,42 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from spikecli.models.work import matrices_of
-from spikecli.neurons.answers import Product, factored
-
-
-@contextmanager
-def necessary(model: nn.Module) -> Iterator[list[Product]]:
-    """Yield a list that holds, after one forward pass in the block, the products that this pass needs at least.
-
-    Where gradients are recorded, those of the backward pass are in it: two for a layer, its weight's and its input's,
-    the latter where the input has a gradient. A layer whose output ends in a maximum over points needs neither: the
-    gradient reaches the winning points alone. Where its norm acts before the maximum, the two products that the
-    covariance of the inputs takes remain (C_in · C_in a point). Raise SpikeError for a layer that cannot say its
-    products.
-    """
-    products: list[Product] = []
-
-    def on_layer(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        products.extend(matrices_of(module, inputs[0], output))
-
-    handles = [module.register_forward_hook(on_layer) for module in factored(model).values()]
-    try:
-        yield products
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def multiply_adds(products: Sequence[Product]) -> int:
-    """Return the sum of the products' multiply-adds."""
-    return sum(product.multiply_adds for product in products)
+from spikecli.models.work import Product
 
 
 class Floor:

@@ -11,17 +11,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spikecli.datasets.samples import Part
 from spikecli.errors import SpikeError
-from spikecli.evaluation.evaluate import samples_for, step_logits
+from spikecli.evaluation.evaluate import samples_for
 from spikecli.evaluation.how import How
 from spikecli.evaluation.step_scores import evaluate_steps
 from spikecli.evaluation.stopping import StopRule, spikes, sure_probabilities
 from spikecli.export import formats, subject
 from spikecli.export.graphs import graph_of
-from spikecli.export.onnx_format import session, traced_model
+from spikecli.export.onnx_format import is_installed, session, traced_model
 from spikecli.export.probes import inputs_of
-from spikecli.files.extras import MissingExtra, needed
+from spikecli.models.running import step_logits
 from spikecli.speed.peak import peak_above_imports
 from spikecli.weights.trained import Trained
 
@@ -97,20 +96,17 @@ def _scores(
 ) -> tuple[str, dict[str, StepCost]]:
     """Return scores by number of steps, on the test split if it is prepared, else none."""
     try:
-        whole = samples_for(trained, asked.data_dir)
+        samples = samples_for(trained, asked.data_dir, most=asked.samples)
     except SpikeError:
         return f"made samples, seed {asked.seed}: no test split is prepared", {}
-    places = np.unique(np.linspace(0, len(whole.labels) - 1, asked.samples).astype(int))
-    found = evaluate_steps(
-        trained.network, Part(whole, places), steps, stop, False, How(seed=asked.seed, device=trained.device)
-    )
+    found = evaluate_steps(trained.network, samples, steps, stop, False, How(seed=asked.seed, device=trained.device))
     scores = {
         str(row.timesteps): StepCost(row.instance_accuracy, row.energy_uj, float(row.timesteps)) for row in found.rows
     }
     if found.auto is not None:
         auto = found.auto
         scores["auto"] = StepCost(auto.instance_accuracy, auto.energy_uj, auto.mean_timesteps)
-    return f"{len(places)} samples of the test split of {whole.dataset}", scores
+    return f"{len(samples.labels)} samples of the test split of {samples.dataset}", scores
 
 
 def _torch_rows(
@@ -151,10 +147,7 @@ def _onnx_rows(
     what: subject.Subject, steps: Sequence[int], scores: dict[str, StepCost], asked: LatencyPlan, on_done: OnDone
 ) -> Iterator[LatencyRow]:
     """Yield a row a number of steps and batch; none where the extra is not installed or the network cannot be said."""
-    try:
-        for package in ("onnx", "onnxscript", "onnxruntime"):
-            needed(package)
-    except MissingExtra:
+    if not is_installed():
         return
     for t in steps:
         wanted = formats.Wanted(t, raw=True, seed=asked.seed, data_dir=asked.data_dir)

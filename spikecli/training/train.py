@@ -16,11 +16,11 @@ from spikecli import models
 from spikecli.datasets.samples import Samples, load_samples, stratified_split
 from spikecli.errors import SpikeError, Stopped, named
 from spikecli.evaluation import metrics
-from spikecli.evaluation.evaluate import step_logits
 from spikecli.files.atomic import sole_writer
 from spikecli.machine import processes
 from spikecli.machine.device import choose_device, peak_memory, return_freed_memory, storage_type
 from spikecli.models.joint import Joint
+from spikecli.models.running import step_logits
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 from spikecli.training import evidence, schedule, starting

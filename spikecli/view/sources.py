@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spikecli.datasets.sets import KINDS, find_facts, kind_named, kind_of_file, known_names
-from spikecli.errors import ChoiceError, SpikeError
-from spikecli.settings.choices import advice
+from spikecli.errors import SpikeError
 from spikecli.weights.run_folder import is_run, nearest_run
 
 RUNS = "runs"
@@ -40,7 +39,7 @@ def kind_of(source: str, data_dir: Path = Path("data")) -> str:
     if found in viewable():
         return str(found)
     if source.count(":") == 2 and dataset not in names:
-        raise ChoiceError("dataset", f"cannot be {dataset!r}: {advice(dataset, names)}")
+        find_facts(dataset, data_dir)  # raises, and names the nearest
     files = "; ".join(f"{', '.join(kind_named(kind).suffixes())} of {kind}" for kind in viewable())
     raise SpikeError(
         f"cannot tell what {source!r} is; {nearest_run(Path(source))}give a file ({files}), "

@@ -17,11 +17,12 @@ from spikecli.files.gate import at_least, fits, reading
 from spikecli.models import joint
 from spikecli.settings.config import TrainConfig, validated
 from spikecli.weights.needs import SHAPE, demand, needs
-from spikecli.weights.reference import is_name, reference
+from spikecli.weights.reference import is_name, reference, title_of
 from spikecli.weights.reparameterize import reparameterize
 from spikecli.weights.run_folder import LAST, RUNS, nearest_run
 
 FORMAT = "spikecli-1"
+ADAPTER = "spikecli-adapter-1"  # what `fewshot` writes
 _NOTES: dict[str, Any] = {
     "data": {str: str},
     "progress": {"epochs": [dict]},
@@ -64,15 +65,48 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     tensors.write(path, checkpoint.tensors, metadata)
 
 
+@dataclass(frozen=True)
+class WeightsFile:
+    """The contents of a weights file, read once: `given` is the user's argument, which `path` was found by.
+
+    `name` is what titles call it.
+    """
+
+    path: Path
+    given: Path
+    name: str
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether it holds an adapter that `fewshot` saved."""
+        return self.metadata.get("format") == ADAPTER
+
+
+def read(given: Path | None = None) -> WeightsFile:
+    """Return what a weights file, a run folder, `reference`, or (None) the newest run holds.
+
+    Raise SpikeError if it is missing, damaged or a pickle.
+    """
+    path = resolve(given)
+    name = title_of(path)
+    if not path.is_file():
+        near = nearest_run(path.parent if path.name == LAST else path)
+        raise SpikeError(
+            f"found no checkpoint at {path}; {near}give a .safetensors file or a run folder, or train one first"
+        )
+    return WeightsFile(path, given or path, name, *tensors.read(path))
+
+
 def load(path: Path) -> Checkpoint:
     """Return the checkpoint in `path`; raise SpikeError if it is missing, damaged, a pickle or of another program."""
-    if not path.is_file():
-        given = path.parent if path.name == LAST else path
-        raise SpikeError(
-            f"found no checkpoint at {path}; {nearest_run(given)}give a .safetensors file or a run folder, or train "
-            "one first"
-        )
-    found, metadata = tensors.read(path)
+    return checkpoint_in(read(path))
+
+
+def checkpoint_in(file: WeightsFile) -> Checkpoint:
+    """Return the checkpoint that a file holds; raise SpikeError if it is damaged or of another program."""
+    path, metadata = file.path, file.metadata
     if metadata.get("format") != FORMAT:
         raise SpikeError(f"{path} holds weights that spikecli did not write; give a checkpoint of `spikecli train`")
     with reading(path, cure := "the file is damaged, copy it again"):
@@ -83,7 +117,7 @@ def load(path: Path) -> Checkpoint:
     demand(notes.get("needs", []), str(path))
     with reading(path, cure):
         config = validated(TrainConfig, json.loads(metadata["config"]))
-    return Checkpoint(found, config, tuple(classnames), notes)
+    return Checkpoint(file.tensors, config, tuple(classnames), notes)
 
 
 def network(checkpoint: Checkpoint, path: Path) -> nn.Module:
@@ -110,6 +144,12 @@ def network(checkpoint: Checkpoint, path: Path) -> nn.Module:
     found = joint.ordinary(checkpoint.tensors, model) if config.is_joint else checkpoint.tensors
     model.load_state_dict({name: found[name] for name in model.state_dict()})
     return model.eval()
+
+
+def opened(file: WeightsFile) -> tuple[Checkpoint, nn.Module]:
+    """Return the checkpoint of a file and its network in evaluation mode; raise SpikeError as both do."""
+    found = checkpoint_in(file)
+    return found, network(found, file.path)
 
 
 def _values(found: dict[str, Tensor]) -> int:

@@ -67,10 +67,13 @@ def nearest_run(given: Path) -> str:
     return f"did you mean {known[near[0]]}? " if near else ""
 
 
-def read_run(folder: Path) -> RunRecord:
-    """Return the run in a folder; it may have no finished epoch yet. Raise SpikeError if the folder is damaged."""
+def read_run(folder: Path, config: TrainConfig | None = None) -> RunRecord:
+    """Return the run in a folder; it may have no finished epoch yet. Raise SpikeError if the folder is damaged.
+
+    `config` are its settings if they have been read, with its weights.
+    """
     weights = folder / LAST
-    config, noted = _settings(folder)
+    config, noted = _settings(folder) if config is None else (config, ())
     epochs = _epochs(folder / CURVE) if (folder / CURVE).is_file() else noted
     name = folder.resolve().name
     return RunRecord(name, folder, config, epochs, weights if weights.is_file() else None)

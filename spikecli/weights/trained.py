@@ -14,24 +14,30 @@ from torch import nn
 from spikecli.machine.device import choose_device
 from spikecli.settings.config import TrainConfig
 from spikecli.weights import checkpoint as checkpoints
-from spikecli.weights import reference
+from spikecli.weights.checkpoint import WeightsFile
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
-    """A network in evaluation mode on `device`, with the settings and notes of its weights file.
+class Opened:
+    """A network in evaluation mode on `device`, with the classes of its weights file.
 
     `path` is the weights file, `given` the user's argument (a run folder, a file, `reference`), and `name` what titles
-    call it. `notes` are what else the file holds.
+    call it.
     """
 
     network: nn.Module
-    config: TrainConfig
     classnames: tuple[str, ...]
     path: Path
     given: Path
     name: str
     device: torch.device
+
+
+@dataclass(frozen=True, eq=False)
+class Trained(Opened):
+    """A network that `train` or `reparameterize` wrote, with its settings; `notes` are what else the file holds."""
+
+    config: TrainConfig
     notes: Mapping[str, Any]
 
     @classmethod
@@ -40,12 +46,15 @@ class Trained:
 
         The file is read once. Raise SpikeError if it is missing or damaged, or if the device cannot be used.
         """
-        asked = None if given is None else Path(given)
-        path, place = checkpoints.resolve(asked), choose_device(device)
-        stored = checkpoints.load(path)
-        network = checkpoints.network(stored, path).to(place)
-        name = reference.title_of(path)
-        return cls(network, stored.config, stored.classnames, path, asked or path, name, place, stored.notes)
+        return cls.of_file(checkpoints.read(None if given is None else Path(given)), device)
+
+    @classmethod
+    def of_file(cls, file: WeightsFile, device: str = "auto") -> Self:
+        """Return the network of a weights file that has been read; raise SpikeError as `open` does."""
+        place = choose_device(device)
+        stored, network = checkpoints.opened(file)
+        found = (network.to(place), stored.classnames, file.path, file.given, file.name, place)
+        return cls(*found, stored.config, stored.notes)
 
     @property
     def fingerprints(self) -> dict[str, str]:

@@ -17,8 +17,9 @@ from clip_files import random_mini
 from spikecli import models
 from spikecli.datasets.events.split import EventSplit
 from spikecli.errors import SpikeError
-from spikecli.models.clip import MINI_CONFIG, find_weights, load_clip
 from spikecli.neuroclip import fewshot
+from spikecli.neuroclip.adapted import open_any
+from spikecli.neuroclip.clip import MINI_CONFIG, find_weights, load_clip
 from spikecli.neuroclip.features import FeatureStore, Viewing
 from spikecli.neuroclip.fitting import Fitting, build_adapter
 from spikecli.settings.config import TrainConfig
@@ -142,7 +143,7 @@ def _clip(folder: Path) -> list[Format]:
         return load_clip(find_weights(None, str(place), folder), CPU)
 
     def read_adapter(path: Path) -> object:
-        return fewshot.load_adapter(path, folder, "cpu")
+        return open_any(path, "cpu", folder)
 
     def made_settings(rng: Rng) -> bytes:
         return json_bytes(damaged_json(settings, rng), rng)

@@ -11,6 +11,7 @@ import typer
 
 from spikecli.cli.options import common as options
 from spikecli.errors import ChoiceError, SpikeError
+from spikecli.settings.choices import BOOLEANS, advice
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -32,6 +33,10 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
     if unknown:
         known = ", ".join(sorted(names))
         raise SpikeError(f"{path} sets {unknown[0]!r}, which is no option of this command; its options are {known}")
+    switches = {parameter.name for parameter in context.command.params if getattr(parameter, "is_flag", False)}
+    for key, value in settings.items():
+        if names[key.replace("_", "-")] in switches and str(value).casefold() not in BOOLEANS:
+            raise ChoiceError(key.replace("-", "_"), f"cannot be {value!r}: {advice(value, ('true', 'false'))}")
     context.default_map = {
         **(context.default_map or {}),
         **{names[key.replace("_", "-")]: value for key, value in settings.items()},
@@ -97,3 +102,12 @@ class Output:
     as_json: options.AsJson = False
     quiet: options.Quiet = False
     config: options.ConfigFile = None
+
+
+@dataclass(frozen=True)
+class Where:
+    """Options of where data sets lie and where the network runs, and the seed."""
+
+    data_dir: options.DataDir = DATA_DIR
+    seed: options.Seed = 0
+    device: options.Device = "auto"

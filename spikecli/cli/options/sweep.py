@@ -10,7 +10,7 @@ import typer
 
 from spikecli.cli.options.fields import network_fields, neuron_fields, plain_type, training_fields
 from spikecli.errors import ChoiceError
-from spikecli.settings.choices import advice
+from spikecli.settings.choices import BOOLEANS, advice
 from spikecli.settings.config import TrainConfig
 
 Sets = Annotated[
@@ -27,7 +27,6 @@ ELSEWHERE = {
     "paper": "give the papers with --papers",
     "seed": "give the first seed with --seed, and how many with --runs",
 }
-_BOOLEAN = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def settable() -> dict[str, type]:
@@ -63,7 +62,9 @@ def parse_sets(texts: Sequence[str] | None) -> list[dict[str, Any]]:
 def _value(name: str, kind: type, text: str) -> Any:
     word = text.strip()
     try:
-        return _BOOLEAN[word.casefold()] if kind is bool else kind(word)
-    except (KeyError, ValueError):
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        return BOOLEANS[word.casefold()] if kind is bool else kind(word)
+    except KeyError:
+        raise ChoiceError("set", f"cannot give {name} the value {word!r}: {advice(word, ('true', 'false'))}") from None
+    except ValueError:
+        wanted = {int: "a whole number", float: "a number"}[kind]
         raise ChoiceError("set", f"cannot give {name} the value {word!r}: wanted {wanted}") from None

@@ -13,6 +13,7 @@ from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
     from spikecli.evaluation.own_files import PredictOptions
+    from spikecli.weights.checkpoint import WeightsFile
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,16 @@ class AnswerOptions:
     reject: str | None = None  # below which calibrated probability the answer is "none of these"
 
 
-def is_adapter_file(path: Path) -> bool:
-    """Return whether `path` holds an adapter that `fewshot` saved."""
-    from spikecli.neuroclip.adapter_file import is_adapter
-
-    return path.suffix == ".safetensors" and path.is_file() and is_adapter(path)
-
-
 def through_adapter(
-    console: Console, path: Path, files: list[str], asked: PredictOptions, shown: AnswerOptions, device: str
+    console: Console, file: WeightsFile, files: list[str], asked: PredictOptions, shown: AnswerOptions, device: str
 ) -> None:
-    """Show the answers of the adapter in `path` for recordings; raise SpikeError for options that it cannot take."""
+    """Show the answers of the adapter in `file` for recordings; raise SpikeError for options that it cannot take."""
     from spikecli.datasets.events.formats import DECODERS
     from spikecli.files.sources import expand
-    from spikecli.neuroclip import fewshot
+    from spikecli.neuroclip.adapted import classify, open_adapter
     from spikecli.neuroclip.features import readable
 
+    path = file.path
     if not isinstance(asked.when, int):
         raise SpikeError(f"{path} is an adapter, which sees all the slices it was fitted on; remove auto")
     if shown.out is not None:
@@ -49,7 +44,7 @@ def through_adapter(
         raise SpikeError(f"{path} is an adapter, which holds no calibration; remove --reject")
     sources = expand(files, tuple(DECODERS))
     recordings, bad = readable([Path(one) for one in sources], 1, asked.reading, asked.skip_bad)
-    adapted = fewshot.load_adapter(path, asked.data_dir, device)
-    guesses = adapted.classify(recordings, asked.reading)
-    show_guesses(console, str(path), adapted.question.classnames, guesses, shown.top, notes=shown.heard.of, bad=bad)
+    adapted = open_adapter(file, device, asked.data_dir)
+    guesses = classify(adapted, recordings, asked.reading)
+    show_guesses(console, str(path), adapted.classnames, guesses, shown.top, notes=shown.heard.of, bad=bad)
     end_with_bad(console, bad, len(sources))

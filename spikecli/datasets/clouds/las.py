@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spikecli.datasets.clouds.columns import checked_cloud
 from spikecli.datasets.clouds.geometry import Cloud
 from spikecli.errors import SpikeError
+from spikecli.files.extras import needed
 from spikecli.files.gate import allowed_bytes
 
 _LEAST = 227  # bytes of a header
@@ -85,13 +87,7 @@ def _layers_fit(data: bytes, place: int, end: int, layers: int) -> bool:
 
 def _unpacked(path: Path, data: bytes, offset: int) -> np.ndarray:
     """Return the whole-number coordinates int32 (N, 3) of a LAZ file."""
-    try:
-        import laspy
-    except ImportError:
-        raise SpikeError(
-            f"{path} is compressed (LAZ), and laspy is not installed; run `pip install 'laspy[lazrs]'`, "
-            "or save it as .las"
-        ) from None
+    laspy: Any = needed("laspy", f"{path}, which is compressed (LAZ),", "or save it as .las")
     _check_packing(path, data, offset)
     try:
         found = laspy.read(io.BytesIO(data))

@@ -16,6 +16,7 @@ from spikecli.datasets.clouds.items import Draw, Drawn, Item, draw_all
 from spikecli.datasets.clouds.layouts import list_items
 from spikecli.datasets.clouds.shapes import ShapeRecipe, write_shapes
 from spikecli.datasets.clouds.store import FORMAT, RECORD, PointClouds, clouds_hash, write_split
+from spikecli.datasets.described import described
 from spikecli.datasets.notes import summed_notes
 from spikecli.datasets.own_sample import OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_split_order
@@ -98,27 +99,10 @@ def as_prepared(facts: CloudFacts, data_dir: Path) -> CloudFacts:
 
 
 def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
-    """Return the facts of a data set and, if it is prepared, its clouds a split, settings and size."""
-    place = data_dir / facts.name
-    record = read_record(place, RECORD)
-    entry: Entry = record["sets"][record["current"]] if record else {"splits": {}, "settings": None, "skipped": []}
-    return {
-        "dataset": facts.name,
-        "description": facts.title,
-        "classes": len(facts.classnames),
-        "classnames": list(facts.classnames),
-        "up": as_prepared(facts, data_dir).up,
-        "whole_set": dict(facts.sizes),
-        "terms": facts.terms,
-        "prepared": record is not None,
-        "folder": str(place),
-        "samples": {split: part["samples"] for split, part in entry["splits"].items()},
-        "bytes": sum(part["bytes"] for part in entry["splits"].values()),
-        "settings": entry["settings"],
-        "skipped": entry["skipped"],
-        "urls": [url for remote in facts.remotes for url in remote.urls],
-        "variants": [_in_words(kept["settings"]) for kept in record["sets"].values()] if record else [],
-    }
+    """Return the facts of a data set and its prepared clouds; raise SpikeError if the record is damaged."""
+    told = described(facts, data_dir, RECORD, {"up": as_prepared(facts, data_dir).up})
+    record = read_record(data_dir / facts.name, RECORD)
+    return {**told, "variants": [_in_words(kept["settings"]) for kept in record["sets"].values()] if record else []}
 
 
 def _identity(facts: CloudFacts, options: PrepareOptions) -> str | None:

@@ -5,43 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from spikecli.datasets.described import described
 from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.split import load_events, split_hash
 from spikecli.datasets.events.store import RECORD
-from spikecli.datasets.record import Entry, check_file, current_entry, read_record
+from spikecli.datasets.record import Entry, check_file, current_entry
 from spikecli.errors import SpikeError
 from spikecli.progress import Progress
 
 
 def describe_events(facts: EventFacts, data_dir: Path) -> dict[str, Any]:
-    """Return the facts of a data set and, if it is prepared, its recordings and events a split."""
-    place = data_dir / facts.name
-    record = read_record(place, RECORD)
-    entry: Entry = record["sets"][record["current"]] if record else {"splits": {}, "settings": None, "skipped": []}
-    splits = entry["splits"]
-    samples = {split: part["samples"] for split, part in splits.items()}
-    files = [place / part["file"] for part in splits.values()]
-    return {
-        "dataset": facts.name,
-        "description": facts.title,
-        "classes": len(facts.classnames),
-        "classnames": list(facts.classnames),
+    """Return the facts of a data set and its prepared recordings; raise SpikeError if the record is damaged."""
+    more = {
         "sensor": list(facts.sensor),
         "templates": list(facts.templates),
         "threshold": facts.threshold,
         "split_rule": facts.split_rule,
-        "whole_set": dict(facts.sizes),
-        "terms": facts.terms,
-        "prepared": record is not None,
-        "folder": str(place),
-        "samples": samples,
-        "official": sum(samples.values()) == sum(count for _, count in facts.sizes),
-        "events": {split: part["events"] for split, part in splits.items()},
-        "bytes": sum(path.stat().st_size for path in files if path.is_file()),
-        "settings": entry["settings"],
-        "skipped": entry["skipped"],
-        "urls": [url for remote in facts.remotes for url in remote.urls],
     }
+
+    def counted(entry: Entry) -> dict[str, Any]:
+        parts = entry["splits"]
+        official = sum(part["samples"] for part in parts.values()) == sum(count for _, count in facts.sizes)
+        return {"official": official, "events": {split: part["events"] for split, part in parts.items()}}
+
+    return described(facts, data_dir, RECORD, more, counted)
 
 
 def verify_events(facts: EventFacts, data_dir: Path, progress: Progress = Progress()) -> dict[str, Any]:

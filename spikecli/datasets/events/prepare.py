@@ -24,7 +24,7 @@ from spikecli.datasets.events.layouts import (
 )
 from spikecli.datasets.events.store import FORMAT, RECORD, write_split
 from spikecli.datasets.notes import summed_notes
-from spikecli.datasets.own_sample import OwnSample
+from spikecli.datasets.own_sample import OwnSample, by_split
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options
 from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.datasets.record import Entry, settings_key, standing, write_record
@@ -98,9 +98,7 @@ def write_own(
         "source": source,
     }
     splits = {}
-    for split in SPLITS:
-        chosen = [one for one in samples if one.split == split]
-        labels = [facts.folders.index(one.folder) for one in chosen]
+    for split, chosen, labels in by_split(samples, facts.folders):
         items = [EventItem(one.path, label, split, one.name) for one, label in zip(chosen, labels, strict=True)]
         how = Decoding(options=replace(asked, sensor=facts.sensor, on_note=AS_FOUND.on_note))
         batches = decode_all(items, facts.sensor, progress.on_step, None, how)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spikecli.datasets.events.recording import EVENT
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import atomic_path
+from spikecli.files.extras import needed
 from spikecli.files.gate import reading
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
@@ -61,10 +63,7 @@ def _gif(path: Path, fps: float | None) -> Iterator[Frame]:
 
 
 def _video(path: Path, fps: float | None) -> Iterator[Frame]:
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        raise SpikeError("a video needs imageio-ffmpeg; run pip install 'spikecli[video]', or give a folder") from None
+    imageio_ffmpeg: Any = needed("imageio_ffmpeg", "a video", "or give a folder of pictures")
     with reading(path, "check that ffmpeg plays it, or give a folder of pictures"):
         frames = imageio_ffmpeg.read_frames(str(path), pix_fmt="gray", bits_per_pixel=8)
         about = next(frames)

@@ -11,9 +11,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from spikecli.datasets.described import described
 from spikecli.datasets.images.facts import ImageFacts
 from spikecli.datasets.images.picture import read_picture
-from spikecli.datasets.own_sample import OwnSample
+from spikecli.datasets.own_sample import OwnSample, by_split
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options, refuse_split_order
 from spikecli.datasets.record import (
     Entry,
@@ -23,7 +24,6 @@ from spikecli.datasets.record import (
     current_entry,
     current_part,
     part_of,
-    read_record,
     settings_key,
     standing,
     write_record,
@@ -137,38 +137,20 @@ def write_own(facts: ImageFacts, place: Path, samples: Sequence[OwnSample], sour
     """Return the record's entry of a user's pictures after writing them; raise SpikeError if one cannot be read."""
     settings = {"dataset": facts.name, "format": _FORMAT, "size": list(facts.size), "source": source}
     splits = {}
-    for split in ("train", "test"):
-        chosen = [one for one in samples if one.split == split]
+    for split, chosen, labels in by_split(samples, facts.folders):
         images = np.stack([read_picture(one.path, facts.size) for one in chosen])
-        labels = np.array([facts.folders.index(one.folder) for one in chosen], np.int64)
-        splits[split] = _write_arrays(facts, split, images, labels, place, settings)
+        splits[split] = _write_arrays(facts, split, images, np.array(labels, np.int64), place, settings)
         progress.on_step(len(chosen))
     return {"settings": settings, "skipped": [], "splits": splits}
 
 
 def describe_images(facts: ImageFacts, data_dir: Path) -> dict[str, Any]:
-    """Return the facts of a data set and, if it is prepared, its images a split."""
-    place = data_dir / facts.name
-    record = read_record(place, RECORD)
-    entry: Entry = record["sets"][record["current"]] if record else {"splits": {}, "settings": None}
-    splits = entry["splits"]
-    samples = {split: part["samples"] for split, part in splits.items()}
-    files = [place / part["file"] for part in splits.values()]
-    return {
-        "dataset": facts.name,
-        "description": facts.title,
-        "classes": len(facts.classnames),
-        "classnames": list(facts.classnames),
-        "whole_set": dict(facts.sizes),
-        "terms": facts.terms,
-        "prepared": record is not None,
-        "folder": str(place),
-        "samples": samples,
-        "official": samples == dict(facts.sizes),
-        "bytes": sum(path.stat().st_size for path in files if path.is_file()),
-        "settings": entry["settings"],
-        "urls": [url for remote in facts.remotes for url in remote.urls],
-    }
+    """Return the facts of a data set and its prepared images; raise SpikeError if the record is damaged."""
+
+    def counted(entry: Entry) -> dict[str, Any]:
+        return {"official": {split: part["samples"] for split, part in entry["splits"].items()} == dict(facts.sizes)}
+
+    return described(facts, data_dir, RECORD, {}, counted)
 
 
 def verify_images(facts: ImageFacts, data_dir: Path, progress: Progress = Progress()) -> dict[str, Any]:

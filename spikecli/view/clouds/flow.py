@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.errors import SpikeError, named
-from spikecli.settings import networks
 from spikecli.view.clouds.panels import CloudAnswer, sheet_of
 from spikecli.view.clouds.shape import Shape, as_trained, read_shapes
 from spikecli.view.drawing.canvas import AZIMUTH, THEMES, Sheet
@@ -67,9 +66,9 @@ def needs_network(look: Look, what: str) -> Trained:
 
 def sees_clouds(trained: Trained) -> None:
     """Raise SpikeError if a network takes images or frames."""
-    model = trained.config.model.name
-    if "points" not in networks.settings_class(model).takes:
-        raise SpikeError(f"{trained.given} is a {model}, which sees no clouds; give a pointnet")
+    model = trained.config.model
+    if "points" not in model.takes:
+        raise SpikeError(f"{trained.given} is a {model.name}, which sees no clouds; give a pointnet")
 
 
 def _check_options(look: Look) -> None:

@@ -46,7 +46,7 @@ def read_shape(source: str, data_dir: Path, points: int | None, seed: int, readi
 def as_trained(reading: ReadOptions, trained: Trained | None) -> ReadOptions:
     """Return how to read files for a network: with the axis up that its data set has, unless the user says another."""
     from spikecli.datasets.clouds.facts import CloudFacts
-    from spikecli.weights.provenance import facts_at_training
+    from spikecli.datasets.provenance import facts_at_training
 
     if trained is None or reading.up is not None:
         return reading

@@ -14,6 +14,7 @@ import numpy as np
 
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import atomic_path
+from spikecli.files.extras import MissingExtra, needed
 from spikecli.view.drawing.canvas import AZIMUTH, Sheet, pixels
 
 if TYPE_CHECKING:
@@ -98,13 +99,11 @@ def save_mp4(images: Iterable[Image], path: Path, rate: float = RATE, sample: Im
 def ffmpeg() -> str:
     """Return the path of an ffmpeg program, of the package or the system; raise SpikeError if there is neither."""
     try:
-        from imageio_ffmpeg import get_ffmpeg_exe
-    except ImportError:
-        found = shutil.which("ffmpeg")
-        if found:
+        return str(needed("imageio_ffmpeg", "MP4", "or name a .gif").get_ffmpeg_exe())
+    except MissingExtra:
+        if found := shutil.which("ffmpeg"):
             return found
-        raise SpikeError("found no ffmpeg to write MP4; run `pip install imageio-ffmpeg`, or name a .gif") from None
-    return str(get_ffmpeg_exe())
+        raise
 
 
 FILMS = {".gif": save_gif, ".mp4": save_mp4}

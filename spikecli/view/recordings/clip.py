@@ -13,7 +13,7 @@ from spikecli.progress import Progress
 from spikecli.view.recordings.take import NamedRecording
 
 if TYPE_CHECKING:
-    from spikecli.models.clip import ClipModel
+    from spikecli.neuroclip.clip import ClipModel
     from spikecli.neuroclip.features import Viewing
     from spikecli.neuroclip.zeroshot import Question
     from spikecli.view.look import Look

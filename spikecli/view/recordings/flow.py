@@ -61,7 +61,7 @@ def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
 
 def _look_at_network(look: Look, trained: Trained, advance: Advance) -> dict[str, Any]:
     """Draw the frames that a network is given, its spikes and answers; raise SpikeError unless `out` is a picture."""
-    from spikecli.weights.provenance import facts_at_training
+    from spikecli.datasets.provenance import facts_at_training
 
     check_out(look, PICTURES)
     refuse_unused(look, "checkpoint", "reading")

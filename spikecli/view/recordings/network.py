@@ -17,7 +17,6 @@ from spikecli.view.recordings.take import NamedRecording, record_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from torch import Tensor
 
     from spikecli.weights.trained import Trained
 
@@ -40,35 +39,18 @@ class NetworkView:
 def check_takes_frames(trained: Trained) -> None:
     """Raise SpikeError unless the network was trained on frames of events."""
     model = trained.config.model
-    if model.name not in _of_frames() or getattr(model, "inputs", 2) != 2:
+    if "events" not in model.takes or getattr(model, "inputs", 2) != 2:
         raise SpikeError(f"{trained.given} is no network on event frames; give one that was trained on recordings")
 
 
 def look_through_network(take: NamedRecording, trained: Trained, timesteps: int, seed: int) -> NetworkView:
     """Return what a network on frames sees of a recording; raise SpikeError if the events are too few."""
     from spikecli.datasets.events.samples import Framing
-    from spikecli.evaluation.evaluate import step_logits
-    from spikecli.evaluation.metrics import cumulative_mean
-    from spikecli.neurons.watch import watched
+    from spikecli.evaluation.probe import layer_rates
 
-    config = trained.config
-    frames = Framing.of_config(config).of_recording(take.recording, timesteps)
-    rates: dict[str, list[float]] = {}
-
-    def on_fire(layer: str, step: int, u: Tensor, spikes: Tensor) -> None:
-        rates.setdefault(layer, []).append((spikes != 0).double().mean().item())
-
-    with watched(trained.network, on_fire):
-        logits = step_logits(trained.network, frames[None], timesteps, trained.device, "fp32", seed)
-    shares = cumulative_mean(logits).softmax(-1)[:, 0].numpy()
-    found = {layer: np.array(values) for layer, values in rates.items()}
-    return NetworkView(take, frames, found, shares, trained.classnames, trained.name)
-
-
-def _of_frames() -> list[str]:
-    from spikecli.settings.networks import NETWORKS
-
-    return [name for name, kind in NETWORKS.items() if "events" in kind.takes]
+    frames = Framing.of_config(trained.config).of_recording(take.recording, timesteps)
+    rates, shares = layer_rates(trained, frames, timesteps, seed)
+    return NetworkView(take, frames, rates, shares, trained.classnames, trained.name)
 
 
 def network_record(seen: NetworkView) -> dict[str, Any]:

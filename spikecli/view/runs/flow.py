@@ -17,10 +17,11 @@ from spikecli.view.runs.mistakes import mistakes_figure, tell_mistakes
 from spikecli.view.runs.pooled import look_at_pools
 from spikecli.view.runs.scores import Scored, scores_figure
 from spikecli.view.sources import is_ablation
-from spikecli.weights.run_folder import RunRecord, read_run
+from spikecli.weights.run_folder import LAST, RunRecord, read_run
 
 if TYPE_CHECKING:
     from spikecli.evaluation.predictions import Evaluation
+    from spikecli.weights.trained import Trained
 
 SCORES = ("run", "T", "accuracy", "± std", "firing rate", "energy of one")
 
@@ -34,11 +35,12 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
         return look_at_pools(look, on_work)
     check_out(look, REPORTS)
     refuse_unused(look, "split", "runs")
-    records = [read_run(Path(source)) for source in look.sources]
+    opened = [_opened(Path(source)) for source in look.sources]
+    records = [record for record, _ in opened]
     if len({record.name for record in records}) < len(records):
         records = [replace(record, name=str(record.folder)) for record in records]
     warnings = [f"{record.name} has no epoch yet: no curves" for record in records if not record.epochs]
-    scored = _score(look, records, warnings, on_work)
+    scored = _score(look, records, [network for _, network in opened], warnings, on_work)
     if not scored and not any(record.epochs for record in records):
         raise SpikeError(warnings[-1])
     report = build_report(records, scored, look)
@@ -50,19 +52,37 @@ def look_at_runs(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     return {"out": look.out, "runs": _record(records, scored), "warnings": warnings}
 
 
-def _score(look: Look, records: Sequence[RunRecord], warnings: list[str], on_work: Callable[..., None]) -> list[Scored]:
+def _opened(folder: Path) -> tuple[RunRecord, Trained | SpikeError]:
+    """Return a run with its network, whose file says its settings too; or with the reason why it has none."""
+    from spikecli.weights.trained import Trained
+
+    try:
+        if not (folder / LAST).is_file():
+            raise SpikeError(f"found no weights in {folder} yet")
+        trained = Trained.open(folder / LAST)
+    except SpikeError as problem:
+        return read_run(folder), problem
+    return read_run(folder, trained.config), trained
+
+
+def _score(
+    look: Look,
+    records: Sequence[RunRecord],
+    networks: Sequence[Trained | SpikeError],
+    warnings: list[str],
+    on_work: Callable[..., None],
+) -> list[Scored]:
     """Return the networks' predictions on the split; add to `warnings` the reason for any that cannot be evaluated."""
     from spikecli.evaluation.how import How
     from spikecli.evaluation.predictions import evaluate_each, open_evaluation
-    from spikecli.weights.trained import Trained
 
     how = How(look.runs, look.seed, on_samples=on_work)
     asked: list[tuple[int, RunRecord, Evaluation]] = []
-    for index, record in enumerate(records):
+    for index, (record, network) in enumerate(zip(records, networks, strict=True)):
         try:
-            if record.weights is None:
-                raise SpikeError(f"found no weights in {record.folder} yet")
-            evaluation = open_evaluation(Trained.open(record.weights), look.data_dir, look.split, how)
+            if isinstance(network, SpikeError):
+                raise network
+            evaluation = open_evaluation(network, look.data_dir, look.split, how)
             asked.append((index, record, evaluation))
             warnings += [f"{record.name}: {change}" for change in evaluation.changes]
         except SpikeError as problem:

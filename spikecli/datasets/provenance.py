@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from spikecli.datasets.facts import Facts
 from spikecli.datasets.sets import facts_from, find_facts, fingerprints
-from spikecli.weights.trained import Trained
-
-__all__ = ["changes", "facts_at_training", "fingerprints"]
+from spikecli.settings.config import TrainConfig
 
 
-def facts_at_training(trained: Trained) -> Facts:
+class Learned(Protocol):
+    """A network with its settings and what its weights file notes; `weights.trained.Trained` is one."""
+
+    @property
+    def config(self) -> TrainConfig: ...
+    @property
+    def notes(self) -> Mapping[str, Any]: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def fingerprints(self) -> dict[str, str]: ...
+
+
+def facts_at_training(trained: Learned) -> Facts:
     """Return the facts, at the time of training, of the data set that a network was trained on.
 
     Old checkpoints do not hold them; then they are those of the built-in data set of that name. Raise
@@ -24,7 +36,7 @@ def facts_at_training(trained: Trained) -> Facts:
     return find_facts(trained.config.dataset, Path())
 
 
-def changes(trained: Trained, data_dir: Path, dataset: str | None = None) -> list[str]:
+def changes(trained: Learned, data_dir: Path, dataset: str | None = None) -> list[str]:
     """Return a line on each split that has changed since the network was trained on it.
 
     Return no lines for another `dataset`, or if the weights file records no fingerprints.

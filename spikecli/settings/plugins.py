@@ -21,6 +21,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
@@ -51,6 +52,12 @@ def load_plugins(words: Sequence[str] = ()) -> tuple[list[str], tuple[str, ...]]
         if problem := _imported(Path(file).absolute()):
             raise SpikeError(problem)
     return kept, broken
+
+
+def load_first(words: Sequence[str]) -> None:
+    """Register the same for a command line that is not built yet; it meets an error again, and says it."""
+    with suppress(SpikeError):
+        load_plugins(words)
 
 
 def load_for_library() -> None:

@@ -19,10 +19,10 @@ from spikecli.files import tensors
 from spikecli.files.atomic import sole_writer
 from spikecli.files.gate import file_hash
 from spikecli.files.shipped import shipped_folders
-from spikecli.models.clip import MINI_CONFIG, ClipModel, build, import_open_clip
-from spikecli.models.clip_weights import Source
-from spikecli.models.mini_lessons import NAMES, Variation, caption, plain_pictures
-from spikecli.models.mini_state import SAVED_EVERY, MiniState
+from spikecli.neuroclip.clip import MINI_CONFIG, ClipModel, build, import_open_clip
+from spikecli.neuroclip.clip_weights import Source
+from spikecli.neuroclip.mini_lessons import NAMES, Variation, caption, plain_pictures
+from spikecli.neuroclip.mini_state import SAVED_EVERY, MiniState
 
 _CLASSES = len(NAMES)
 _CONFIG = json.loads(MINI_CONFIG.read_text(encoding="utf-8"))

@@ -19,8 +19,8 @@ from spikecli.errors import SpikeError, named
 from spikecli.files.gate import DAMAGE, reading, reason_of
 from spikecli.files.tensors import check
 from spikecli.machine.torchvision import import_torchvision
-from spikecli.models.clip_names import activation_beside, has_other_names, with_our_names
-from spikecli.models.clip_weights import Source, check_depth, file_sum, from_openai, locate, read_tensors
+from spikecli.neuroclip.clip_names import activation_beside, has_other_names, with_our_names
+from spikecli.neuroclip.clip_weights import Source, check_depth, file_sum, from_openai, locate, read_tensors
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -125,9 +125,11 @@ def _open_clip(data_dir: Path) -> str:
 
 
 def _open_clip_loaded(data_dir: Path) -> str:
-    from spikecli.models.clip import import_open_clip
+    from spikecli.machine.torchvision import import_torchvision
 
-    open_clip = import_open_clip()  # with the cure for a torchvision that does not fit torch
+    import_torchvision()  # with the cure for one that does not fit torch; open_clip imports it
+    import open_clip
+
     tokens = int((open_clip.get_tokenizer("ViT-B-32")(["a chair"]) > 0).sum())
     if tokens != 4:
         raise RuntimeError(f"'a chair' became {tokens} tokens, wanted 4")
@@ -159,17 +161,6 @@ def _h5py(data_dir: Path) -> str:
     return f"{h5py.__version__}, a file written and read"
 
 
-def _data_sets(data_dir: Path) -> Answer:
-    from spikecli.datasets.sets import broken_plug_ins
-
-    if broken := broken_plug_ins():
-        return "note", "; ".join(broken), "reinstall that package, or remove it"
-    prepared = sorted(path.parent.name for path in data_dir.glob("*/prepared.json"))
-    if not prepared:
-        return "note", f"none prepared in {data_dir}"
-    return f"{', '.join(prepared)} in {data_dir}"
-
-
 def _disk(data_dir: Path) -> str:
     place = data_dir.resolve()
     while not place.exists():
@@ -198,7 +189,6 @@ PROBES: dict[str, Probe] = {
     "open_clip": Probe(_open_clip, _REINSTALL, "light"),
     "tonic": Probe(_tonic, _REINSTALL, "torch"),
     "h5py": Probe(_h5py, _REINSTALL, "light"),
-    "data sets": Probe(_data_sets, "spikecli data prepare shapes", "light"),
     "disk": Probe(_disk, "free some space, or choose another folder with --data-dir or SPIKECLI_DATA_DIR", "light"),
 }
 THOROUGH: dict[str, Probe] = {"open_clip, loaded": Probe(_open_clip_loaded, _REINSTALL, "torch")}
