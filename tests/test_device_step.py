@@ -223,12 +223,14 @@ def test_replayed_steps_are_the_eager_ones_to_the_bit(monkeypatch: pytest.Monkey
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     monkeypatch.setattr(replayed, "_capture", refuse)
-    monkeypatch.setattr(captured, "_end_capture", lambda device: None)
+    ended: list[torch.device] = []
+    monkeypatch.setattr(captured, "_end_capture", ended.append)
     replayed._graphs.clear()
     with pytest.warns(UserWarning, match="without CUDA graphs, and slower: operation not permitted when stream is"):
         second = replayed(graphs.feed.load(2, 0), 5)
     assert torch.equal(plain.run(plain.feed.load(2, 0), 5), second)
     replayed(graphs.feed.load(2, 1), 6)  # says so once
+    assert ended == [graphs.step.device]  # the generator waits for no recording any more
 
 
 def test_a_feed_on_the_device_hands_out_the_hosts_samples(tmp_path: Path) -> None:

@@ -99,11 +99,10 @@ def differences(model: nn.Module, inputs: np.ndarray = CLOUDS, steps: tuple[int,
 def test_every_combination_of_parts_folds_exactly(tnet: str) -> None:
     starts = names("start") if tnet == "none" else ("perturbed",)  # from zeros, less can go wrong
     norms, amplitudes = ("none", "mpbn", "rectifier"), ("none", "scalar", "channel")
-    product = itertools.product(starts, names("charge"), norms, names("fire"), names("reset"), amplitudes)
+    product = itertools.product(names("charge"), norms, names("fire"), names("reset"), amplitudes)
     every = 1 if tnet == "none" else 5  # the whole product once; of T-Nets, which fold alike, each part in turn
-    for number, (start, charge, norm, fire, reset, amplitude) in itertools.islice(
-        enumerate(product), None, None, every
-    ):
+    for number, (charge, norm, fire, reset, amplitude) in itertools.islice(enumerate(product), None, None, every):
+        start = starts[(number + number // 9) % len(starts)]  # in turn: a fold does not touch it
         config = NeuronConfig(
             start=start, charge=charge, norm=norm, fire=fire, reset=reset, amplitude=amplitude,
             threshold=0.5 if number % 7 else 0.7,
