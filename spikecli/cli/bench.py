@@ -31,7 +31,7 @@ Run = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option(help="Clouds a step.")]
 Points = Annotated[int, typer.Option(help="Points a cloud.")]
-Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps, rows for each; of a RUN also auto.")]
+Steps = Annotated[str, typer.Option("--timesteps", "-T", help="Time steps, a row for each; with a RUN also auto.")]
 Samples = Annotated[int, typer.Option(min=1, help="Of a RUN: samples of the test split for accuracy and energy.")]
 Figure = Annotated[
     Path | None, typer.Option(readable=False, help="Of a RUN: a .png, .svg or .pdf of accuracy against milliseconds.")

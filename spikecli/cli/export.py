@@ -25,7 +25,8 @@ Out = Annotated[
     Path | None, typer.Option(readable=False, help="The file to write; its suffix is the format: .onnx, .nir or .pt2.")
 ]
 Check = Annotated[
-    str | None, typer.Option("--check", metavar="onnx|nir|pt2", help="Say what this format cannot say; write nothing.")
+    str | None,
+    typer.Option("--check", metavar="onnx|nir|pt2", help="List what this format cannot express; write nothing."),
 ]
 Timesteps = Annotated[int, typer.Option("--timesteps", "-T", min=1, help="Time steps; an adapter has its own.")]
 Raw = Annotated[bool, typer.Option("--raw", help="Leave the preprocessing out: the network's own input.")]

@@ -48,15 +48,15 @@ Out = Annotated[
 
 Reference = Annotated[
     Literal["modelnet10", "modelnet40"],
-    typer.Option("--reference", help="Whose classes the reference weights know, where no checkpoint is named."),
+    typer.Option("--reference", help="Which reference weights to use, if no checkpoint is given."),
 ]
 Newest = Annotated[
-    bool, typer.Option("--newest", help="Ask the newest run in checkpoints/, where no checkpoint is named.")
+    bool, typer.Option("--newest", help="Use the newest run in checkpoints/, if no checkpoint is given.")
 ]
 Reject = Annotated[
     str | None,
     typer.Option(
-        help='Answer "none of these" where no class has this calibrated probability; auto: that of the checkpoint.'
+        help='Answer "none of these" if no class has this calibrated probability; auto: that of the checkpoint.'
     ),
 ]
 _MANY = 20  # files from which a progress bar is worth its line

@@ -21,14 +21,14 @@ Out = Annotated[Path, typer.Option(readable=False, help="The .npz to write, whic
 Fps = Annotated[
     float | None, typer.Option(min=0.001, help="Frames a second.", show_default="the file's; 30 for a folder")
 ]
-Threshold = Annotated[float, typer.Option(help="Rise of log intensity that causes a brighter event.")]
+Threshold = Annotated[float, typer.Option(help="Rise of log intensity that causes an event.")]
 OffThreshold = Annotated[
     float | None, typer.Option(help="Fall that causes a darker event.", show_default="as --threshold")
 ]
 Mismatch = Annotated[float, typer.Option(help="Standard deviation of the thresholds over the pixels.")]
 Refractory = Annotated[float, typer.Option(help="µs for which a pixel is silent after an event.")]
-Leak = Annotated[float, typer.Option(help="Hz a pixel of brighter events that nothing causes.")]
-Shot = Annotated[float, typer.Option(help="Hz a pixel of events of either sign that nothing causes.")]
+Leak = Annotated[float, typer.Option(help="Leak noise: brighter events a second and pixel.")]
+Shot = Annotated[float, typer.Option(help="Shot noise: events of either polarity a second and pixel.")]
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ Show = Annotated[
     str | None,
     typer.Option(
         "--show",
-        help="With --checkpoint, spikes: who fires when; membranes: against the threshold. Of a recording, clip: the "
-        "pictures CLIP is given, and its answers.",
+        help="With --checkpoint, spikes: which neurons fire when; membranes: their potentials and the threshold. With "
+        "a recording, clip: the pictures that CLIP gets, and its answers.",
     ),
 ]
 Checkpoint = Annotated[
@@ -92,7 +92,7 @@ def view(
     data_dir: DataDir = DATA_DIR,
     seed: Seed = 0,
 ) -> None:
-    """Show clouds or recordings: a window, or a PNG, a GIF or MP4 film, or a page that turns under the mouse.
+    """Show clouds or recordings: a window, or a PNG, a GIF or MP4 film, or a page that turns with the mouse.
 
     With --checkpoint, the classes step by step and the points that decided them, its spikes or its membranes.
 

@@ -28,10 +28,12 @@ Source = Annotated[
     str,
     typer.Argument(help="A recording, played at its own speed; a growing .rows file; - for stdin; udp://HOST:PORT."),
 ]
-WindowOf = Annotated[str, typer.Option("--window", help="Events of a step: a time such as 100ms, or a number: 5000.")]
+WindowOf = Annotated[
+    str, typer.Option("--window", help="Length of a window: a time such as 100ms, or a number of events: 5000.")
+]
 Hop = Annotated[str | None, typer.Option(help="Beginning of the next window, if they overlap.", show_default="window")]
-Keep = Annotated[int, typer.Option(min=1, help="The answer is the mean of so many steps, the last ones.")]
-Speed = Annotated[float, typer.Option(min=0, help="Pace of a recording; 0: as fast as it is answered.")]
+Keep = Annotated[int, typer.Option(min=1, help="Number of last steps whose mean is the answer.")]
+Speed = Annotated[float, typer.Option(min=0, help="Speed of a recording: 1 is real time; 0: as fast as possible.")]
 Idle = Annotated[float, typer.Option(min=0, help="Seconds without events that end a stream; 0: never.")]
 UntilSure = Annotated[bool, typer.Option("--until-sure", help="End at the first answer that is sure.")]
 Record = Annotated[

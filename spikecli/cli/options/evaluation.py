@@ -27,7 +27,7 @@ Figure = Annotated[
 ]
 ReliabilityFigure = Annotated[
     Path | None,
-    typer.Option(help="A picture of how often it is right where it is as sure, at each T.", rich_help_panel=_DIAL),
+    typer.Option(help="A reliability diagram: accuracy against confidence, at each T.", rich_help_panel=_DIAL),
 ]
 Theme = Annotated[Literal["light", "dark"], typer.Option(help="Color of the figure's paper.", rich_help_panel=_DIAL)]
 Corrupt = Annotated[
@@ -37,10 +37,10 @@ Corrupt = Annotated[
         rich_help_panel=_DAMAGE,
     ),
 ]
-Severities = Annotated[str, typer.Option(help="How badly, 1 to 5.", rich_help_panel=_DAMAGE)]
+Severities = Annotated[str, typer.Option(help="Severities of damage, 1 to 5.", rich_help_panel=_DAMAGE)]
 Beside = Annotated[
     Path | None,
-    typer.Option(help="Another run, beside this one.", rich_help_panel=_DAMAGE, autocompletion=complete.runs),
+    typer.Option(help="A second run, for comparison.", rich_help_panel=_DAMAGE, autocompletion=complete.runs),
 ]
 ByClass = Annotated[bool, typer.Option("--by-class", help="Show each class's accuracy too.")]
 

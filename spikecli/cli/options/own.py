@@ -19,7 +19,7 @@ class Own:
         typer.Option("--kind", help="What your files hold.", show_default="by the files"),
     ] = None
     test_fraction: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of each class for testing, where no split is said.")
+        float, typer.Option(min=0, max=0.9, help="Share of each class for testing, if the files have no split.")
     ] = 0.2
     group: Annotated[
         str | None, typer.Option(help="Pattern of paths: files with the same match stay in one split.")
@@ -51,7 +51,7 @@ class Preparing:
             show_default="number",
         ),
     ] = None
-    force: Annotated[bool, typer.Option("--force", help="Prepare again what stands already.")] = False
+    force: Annotated[bool, typer.Option("--force", help="Prepare again, even if it is done.")] = False
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out files that cannot be used; list them at the end, exit code 1.")

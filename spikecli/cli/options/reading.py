@@ -22,7 +22,7 @@ Stream = Annotated[
 ]
 Order = Annotated[str | None, typer.Option("--columns", help="Order of a table's columns: xytp, txyp and so on.")]
 SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Go on past files that cannot be read; list them at the end, exit code 1.")
+    bool, typer.Option("--skip-bad", help="Skip files that cannot be read; list them at the end, exit code 1.")
 ]
 Up = Annotated[
     Literal["x", "y", "z"] | None,

@@ -82,7 +82,7 @@ Resume = Annotated[
     typer.Option(
         "--resume",
         metavar="[auto]",
-        help="Go on with the run in the folder, with its own settings; auto: begin it if there is none.",
+        help="Continue the run in the folder, with its own settings; auto: start it if there is none.",
         show_default=False,
     ),
 ]
@@ -90,7 +90,7 @@ Like = Annotated[
     Path | None,
     typer.Option(
         readable=False,
-        help="Repeat the run in this folder, but for the options that are given too.",
+        help="Repeat the run in this folder; options that you also give override its settings.",
         autocompletion=complete.runs,
     ),
 ]
