@@ -15,8 +15,9 @@ import torch
 from spikecli import neurons
 from spikecli.neurons import surrogate
 from spikecli.settings.neuron import NeuronConfig
-from spikecli.view.drawing.canvas import THEMES, Theme, pixels
+from spikecli.view.drawing.canvas import pixels
 from spikecli.view.drawing.chart import blank, color_of, dress, legend, place
+from spikecli.view.drawing.theme import THEMES, Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -156,26 +155,3 @@ def test_what_cannot_be_is_said_in_values(network: spikecli.Model, shapes_dir: P
 def test_the_reference_answers_by_default(tmp_path: Path) -> None:
     assert spikecli.predict(chair(tmp_path / "mine.off")).label == "chair"
     assert spikecli.load().name == "reference weights"
-
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-# What makes a notebook small enough for a test: in each pair, the words of the notebook and those of the test.
-SMALLER = {
-    "five_minutes_of_clouds": [("points=256", "points=24"), ("epochs=5", "epochs=1"), ("1024", "24")],
-    "five_minutes_of_events": [("epochs=3", "epochs=1"), ("width=0.5", "width=0.1, size=12, batch_size=100")],
-}
-
-
-@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.ipynb")))
-def test_notebooks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    notebook = json.loads((EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8"))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    namespace: dict[str, object] = {}
-    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert len(cells) >= 4 and not any(cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code")
-    for source in cells:
-        for words, fewer in SMALLER.get(name, []):
-            source = source.replace(words, fewer)
-        exec(compile(source, f"{name}.ipynb", "exec"), namespace)
-    assert isinstance(namespace["network"], spikecli.Model)

@@ -100,9 +100,9 @@ def test_a_picture_is_what_its_ending_says_and_the_same_twice(cli: Cli, cloud: P
 def test_a_report_is_one_svg_or_a_page_for_each_chart(tmp_path: Path) -> None:
     from xml.etree import ElementTree
 
-    from spikecli.view.drawing.canvas import THEMES
     from spikecli.view.drawing.chart import blank, dress, place
     from spikecli.view.drawing.report import REPORTS, Report, Section
+    from spikecli.view.drawing.theme import THEMES
 
     theme = THEMES["light"]
     sections = []
@@ -115,8 +115,9 @@ def test_a_report_is_one_svg_or_a_page_for_each_chart(tmp_path: Path) -> None:
         REPORTS[ending](report, tmp_path / f"r{ending}")
     root = ElementTree.parse(tmp_path / "r.svg").getroot()
     inner = [child.tag.rpartition("}")[2] for child in root]
-    assert inner == ["rect", "svg", "svg", "svg", "svg", "image"]  # title, heading, curves, heading, dots
-    tops = [float(child.get("y")) for child in root[1:]]
+    assert inner[:3] == ["title", "desc", "rect"] and (root[0].text, root[1].text) == ("a run", "ten epochs")
+    assert inner[3:] == ["svg", "svg", "svg", "svg", "image"]  # title, heading, curves, heading, dots
+    tops = [float(child.get("y")) for child in root[3:]]
     assert tops == sorted(tops) and float(root.get("height")[:-2]) == pytest.approx(72 * (0.62 + 2 * (0.56 + 2.0)))
     assert len(re.findall(rb"/Type /Page\b", (tmp_path / "r.pdf").read_bytes())) == 2
     assert all(len(section.figure.texts) == 0 for section in sections)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -50,9 +51,10 @@ from spikecli.training.batches import Batches
 from spikecli.training.losses import Orthogonality
 from spikecli.training.runs import BEST, Epoch, Run
 from spikecli.training.step import TrainStep
-from spikecli.view.drawing.canvas import THEMES, pixels
+from spikecli.view.drawing.canvas import pixels
 from spikecli.view.drawing.page import _scale
 from spikecli.view.drawing.picture import DOTS
+from spikecli.view.drawing.theme import THEMES
 from spikecli.view.recordings import flow
 from spikecli.view.recordings.clip import ClipView
 from spikecli.view.recordings.clip_figure import clip_figure
@@ -88,9 +90,11 @@ def test_a_picture_has_the_dots_that_were_asked_for() -> None:
 
 def test_a_saved_picture_of_recordings_has_its_full_resolution(tmp_path: Path) -> None:
     look = flow.Look((), tmp_path, tmp_path / "a.png")
-    flow._save(look, Figure(figsize=(3, 2)))
+    takes: Any = [SimpleNamespace(title="seven", facts="12 events"), SimpleNamespace(title="two", facts="")]
+    flow._save(look, Figure(figsize=(3, 2)), takes)
     with Image.open(tmp_path / "a.png") as image:
         assert image.size == (3 * DOTS, 2 * DOTS) == (600, 400)
+        assert image.info["Title"] == "seven · two" and image.info["Description"] == "12 events"
 
 
 def test_options_that_clip_ignores_are_refused_before_anything_is_read(cli: Cli, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from spikecli.view.clouds import spikes as rasters
 from spikecli.view.clouds.membranes import common_edges, histogram, look_at_membranes, membranes_figure
 from spikecli.view.clouds.spikes import ROWS, activity, look_at_spikes, raster, spikes_figure
 from spikecli.view.drawing import window
-from spikecli.view.drawing.canvas import THEMES
+from spikecli.view.drawing.theme import THEMES
 from spikecli.view.look import Look
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint

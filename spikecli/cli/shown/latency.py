@@ -68,7 +68,7 @@ def latency_cells(row: LatencyRow) -> tuple[str, ...]:
 
 def draw_latency(path: Path, name: str, rows: Sequence[LatencyRow]) -> None:
     """Write the picture of accuracy against milliseconds at batch 1; raise SpikeError if no accuracy is known."""
-    from spikecli.view.drawing.canvas import THEMES
+    from spikecli.view.drawing.theme import THEMES
     from spikecli.view.runs.latency import save_latency
 
     points = [

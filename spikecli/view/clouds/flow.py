@@ -11,10 +11,11 @@ from spikecli.datasets.reading_options import AS_FOUND
 from spikecli.errors import SpikeError, named
 from spikecli.view.clouds.panels import CloudAnswer, sheet_of
 from spikecli.view.clouds.shape import Shape, as_trained, read_shapes
-from spikecli.view.drawing.canvas import AZIMUTH, THEMES, Sheet
+from spikecli.view.drawing.canvas import AZIMUTH, Sheet
 from spikecli.view.drawing.film import AZIMUTHS, FILMS, turn
 from spikecli.view.drawing.page import save_page
-from spikecli.view.drawing.picture import PICTURES, save_picture
+from spikecli.view.drawing.picture import PICTURES, save_picture, title_of
+from spikecli.view.drawing.theme import THEMES
 from spikecli.view.drawing.window import show
 from spikecli.view.look import ClipLook, EventLook, Look, OnStep, check_out, refuse_unused
 
@@ -46,7 +47,7 @@ def look_at_points(look: Look, on_step: OnStep) -> dict[str, Any]:
     if look.out is None:
         show(sheet.panels, sheet.theme)
     elif films:
-        FILMS[look.suffix](turn(sheet, on_step), look.out)
+        FILMS[look.suffix](turn(sheet, on_step), look.out, title=title_of(sheet))
     else:
         STILLS[look.suffix](sheet, look.out)
     if not films:

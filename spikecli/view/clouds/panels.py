@@ -9,8 +9,9 @@ import numpy as np
 
 from spikecli.view.clouds.facing import LEGEND, colors_of_normals, estimate_normals
 from spikecli.view.clouds.shape import Shape
-from spikecli.view.drawing.canvas import Panel, Sheet, Theme
+from spikecli.view.drawing.canvas import Bar, Panel, Ramp, Sheet
 from spikecli.view.drawing.chart import shown_steps
+from spikecli.view.drawing.theme import Theme
 
 COLUMNS = 4  # of panels side by side
 BARS = 3  # classes named below a step
@@ -65,7 +66,7 @@ def _step_panel(shape: Shape, seen: CloudAnswer, step: int, values: np.ndarray, 
     best = np.argsort(-chances, kind="stable")[:BARS]
     names = [seen.classnames[index] for index in best]
     verdict = "" if shape.label not in seen.classnames else " ✓" if names[0] == shape.label else " ✗"
-    bars = tuple((name, float(chances[index])) for name, index in zip(names, best, strict=True))
+    bars = tuple(Bar(name, float(chances[index]), int(index)) for name, index in zip(names, best, strict=True))
     return Panel(shape.points, values, f"T = {step}: {names[0]}{verdict}", "", "plasma", muted, bars)
 
 
@@ -83,7 +84,8 @@ def sheet_of(
         for cloud, shape, sight in zip(clouds, shapes, seen, strict=True)
         for panel in (cloud, *step_panels(shape, sight, limits))
     ]
-    return Sheet(panels, theme, len(panels) // len(shapes), _caption(seen[0], limits, legend), azimuths)
+    caption, ramp = _caption(seen[0], limits, legend), _ramp(seen[0], limits)
+    return Sheet(panels, theme, len(panels) // len(shapes), caption, azimuths, ramp)
 
 
 def _limits(seen: Sequence[CloudAnswer]) -> tuple[int, int]:
@@ -97,9 +99,14 @@ def _caption(seen: CloudAnswer, limits: tuple[int, int], legend: str) -> str:
     features = int(seen.wins[0].sum())
     words = f"color and size: how many of the {features:,} features a point has decided up to step T · gray: none"
     if seen.spikes is not None:
-        low, high = limits
-        words = f"color: how many of a point's {seen.neurons} neurons fire in step T, {low} (dark) to {high} (bright)"
+        words = f"color: how many of a point's {seen.neurons} neurons fire in step T"
     return f"{words}\nfirst picture, {legend}" if legend else words
+
+
+def _ramp(seen: CloudAnswer, limits: tuple[int, int]) -> Ramp:
+    """Return the key of the colors: the spikes that get the end colors, or from one feature to the most of a point."""
+    low, high = ("one feature", "the most of a point") if seen.spikes is None else map(str, limits)
+    return Ramp("plasma", low, high)
 
 
 def _count(shape: Shape) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikecli.view.drawing.theme import Theme, class_color
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -22,22 +24,21 @@ WIDTH = 8.6  # inches of a row of panels: 860 pixels on a page
 
 
 @dataclass(frozen=True)
-class Theme:
-    """Background, ink, and the part of a color map that contrasts with the background."""
+class Bar:
+    """One class below a cloud: its label, its share in 0…1, and its place among the network's classes."""
 
-    paper: str
-    ink: str
-    faint: str
-    low: float
-    high: float
-    darker: str  # polarity 0 of an event; color-blind people can distinguish blue and orange
-    brighter: str  # polarity 1
+    label: str
+    share: float
+    place: int
 
 
-THEMES = {
-    "light": Theme("#ffffff", "#1f2328", "#c3c9d1", low=0.0, high=0.86, darker="#0a5ea8", brighter="#e0660d"),
-    "dark": Theme("#0d1117", "#e6edf3", "#3d4652", low=0.16, high=1.0, darker="#4ea8f0", brighter="#ff9d3c"),
-}
+@dataclass(frozen=True)
+class Ramp:
+    """The key of a scale of colors: the color map, and words for its two ends."""
+
+    colormap: str
+    low: str
+    high: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Panel:
     note: str = ""
     colormap: str = "viridis"
     muted: np.ndarray | None = None  # (N,) bool: small, gray and behind the others, whose size follows their value
-    bars: tuple[tuple[str, float], ...] = ()  # labels and shares in 0…1, drawn below the cloud
+    bars: tuple[Bar, ...] = ()  # drawn below the cloud
     colors: np.ndarray | None = None  # (N, 3) in 0…1, instead of those that the values choose
 
 
@@ -127,15 +128,16 @@ class Sheet:
         columns: int,
         caption: str = "",
         azimuths: Sequence[float] = (AZIMUTH,),
+        ramp: Ramp | None = None,
     ) -> None:
-        self.panels, self.theme, self.caption = panels, theme, caption
+        self.panels, self.theme, self.caption, self.ramp = panels, theme, caption, ramp
         self.columns = min(columns, len(panels))
         self.rows = -(-len(panels) // self.columns)
         self.frames = frame(panels, azimuths)
         self.side = min(WIDTH / self.columns, 3.2)  # of a panel, inches
         self.head = 0.48
         self.foot = 0.58 if any(panel.bars for panel in panels) else 0.06
-        self.base = 0.12 + 0.14 * len(caption.splitlines()) if caption else 0.0
+        self.base = 0.12 + 0.14 * len(caption.splitlines()) + (0.2 if ramp else 0.0) if caption else 0.0
 
     def figure(self, azimuth: float = AZIMUTH) -> Figure:
         """Return the figure as seen from `azimuth` degrees."""
@@ -160,7 +162,22 @@ class Sheet:
         figure.text(
             0.5, 0.09 / height, self.caption, ha="center", va="bottom", color=self.theme.ink, fontsize=7.5, alpha=0.75
         )
+        if self.ramp is not None and self.caption:
+            self._draw_ramp(figure, self.ramp, width, height)
         return figure
+
+    def _draw_ramp(self, figure: Figure, ramp: Ramp, width: float, height: float) -> None:
+        """Draw the scale of colors above the caption, with words at its ends."""
+        from matplotlib import colormaps
+
+        bottom, long = (self.base - 0.14) / height, 1.3
+        axes = figure.add_axes(((width - long) / 2 / width, bottom, long / width, 0.09 / height))
+        stops = np.linspace(self.theme.low, self.theme.high, 128)[None]
+        axes.imshow(stops, aspect="auto", cmap=colormaps[ramp.colormap], vmin=0, vmax=1)
+        axes.set_axis_off()
+        style: dict[str, Any] = {"color": self.theme.ink, "fontsize": 7.5, "va": "center", "y": bottom + 0.045 / height}
+        figure.text((width - long) / 2 / width - 0.06 / width, s=ramp.low, ha="right", **style)
+        figure.text((width + long) / 2 / width + 0.06 / width, s=ramp.high, ha="left", **style)
 
     def _write(self, figure: Figure, center: float, top: float, height: float, panel: Panel) -> None:
         style: dict[str, Any] = {"ha": "center", "va": "top", "color": self.theme.ink}
@@ -170,14 +187,11 @@ class Sheet:
 
 
 def _draw_bars(axes: Axes, panel: Panel, theme: Theme) -> None:
-    from matplotlib import colormaps
-
-    strong = colormaps[panel.colormap](0.62)
-    for place, (label, share) in enumerate(panel.bars):
+    for place, bar in enumerate(panel.bars):
         axes.barh(-place, 1.0, height=0.8, color=theme.faint, alpha=0.3)
-        axes.barh(-place, share, height=0.8, color=strong if place == 0 else theme.faint)
-        axes.text(0.03, -place, label, va="center_baseline", ha="left", fontsize=7.5, color=theme.ink)
-        axes.text(0.97, -place, f"{share:.0%}", va="center_baseline", ha="right", fontsize=7.5, color=theme.ink)
+        axes.barh(-place, bar.share, height=0.8, color=class_color(theme, bar.place))
+        axes.text(0.03, -place, bar.label, va="center_baseline", ha="left", fontsize=7.5, color=theme.ink)
+        axes.text(0.97, -place, f"{bar.share:.0%}", va="center_baseline", ha="right", fontsize=7.5, color=theme.ink)
     axes.set(xlim=(0, 1), ylim=(-2.5, 0.5))
     axes.set_axis_off()
 

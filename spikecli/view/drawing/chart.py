@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from spikecli.view.drawing.canvas import THEMES, WIDTH, Theme
+from spikecli.view.drawing.canvas import WIDTH
+from spikecli.view.drawing.theme import THEMES, Theme
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,8 +66,14 @@ def dress(axes: Axes, theme: Theme, title: str = "", across: str = "", up: str =
 
 def legend(owner: Axes | Figure, theme: Theme, **where: Any) -> None:
     """Add a legend without a frame, in the theme's ink."""
-    drawn = owner.legend(fontsize=TICK, frameon=False, labelcolor=theme.ink, handlelength=1.9, **where)
+    drawn = owner.legend(**{"fontsize": TICK, "frameon": False, "labelcolor": theme.ink, "handlelength": 1.9, **where})
     drawn.set_zorder(5)
+
+
+def legend_above(axes: Axes, theme: Theme, handles: Sequence[Any]) -> None:
+    """Add a legend above the axes, at the right of their title, where it can cover no data."""
+    legend(axes, theme, handles=handles, loc="lower right", bbox_to_anchor=(1.04, 0.985), ncols=len(handles),
+           columnspacing=0.8, borderpad=0.2, handlelength=1.4, handletextpad=0.5)  # fmt: skip
 
 
 def shades(theme: Theme, index: int = 0) -> Colormap:

@@ -33,7 +33,9 @@ def turn(sheet: Sheet, on_frame: Callable[[int], None]) -> Iterator[Image]:
         on_frame(1)
 
 
-def save_gif(images: Iterable[Image], path: Path, rate: float = RATE, sample: Image | None = None) -> None:
+def save_gif(
+    images: Iterable[Image], path: Path, rate: float = RATE, sample: Image | None = None, title: str = ""
+) -> None:
     """Write the images as a GIF that repeats, `rate` a second; the colors are those of `sample`, or of the first."""
     from PIL.Image import Dither
 
@@ -55,6 +57,7 @@ def save_gif(images: Iterable[Image], path: Path, rate: float = RATE, sample: Im
             duration=_durations(len(frames), rate),
             loop=0,
             optimize=False,
+            comment=f"{title} (spikecli)".encode(),
         )
 
 
@@ -71,7 +74,9 @@ def _with_paper(frame: Image, image: Image) -> list[int]:
     return [*colors[: 3 * place], *np.asarray(image)[0, 0].tolist(), *colors[3 * place + 3 :]]
 
 
-def save_mp4(images: Iterable[Image], path: Path, rate: float = RATE, sample: Image | None = None) -> None:
+def save_mp4(
+    images: Iterable[Image], path: Path, rate: float = RATE, sample: Image | None = None, title: str = ""
+) -> None:
     """Write the images as an MP4 film that every browser plays, `rate` a second; `sample` is not used.
 
     Raise SpikeError if ffmpeg fails.
@@ -81,7 +86,8 @@ def save_mp4(images: Iterable[Image], path: Path, rate: float = RATE, sample: Im
     given = f"-f rawvideo -pix_fmt rgb24 -s {first.width}x{first.height} -r {rate} -i -"
     wanted = "-c:v libx264 -crf 24 -pix_fmt yuv420p -movflags +faststart -f mp4"
     with atomic_path(path) as temporary, tempfile.TemporaryFile() as words:
-        command = [program, "-y", "-loglevel", "error", *given.split(), *wanted.split(), str(temporary)]
+        command = [program, "-y", "-loglevel", "error", *given.split(), *wanted.split()]
+        command += ["-metadata", f"title={title}", "-metadata", "comment=spikecli", str(temporary)]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=words) as encoder:
             assert encoder.stdin is not None
             try:

@@ -1,21 +1,32 @@
-"""Web pages of clouds that turn with the mouse: one file, works offline."""
+"""Web pages of clouds and recordings that turn with the mouse or the arrow keys: one file, works offline."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spikecli.files.atomic import write_text
-from spikecli.view.drawing.canvas import AZIMUTH, ELEVATION, Panel, Sheet, Theme
+from spikecli.view.drawing.canvas import AZIMUTH, ELEVATION, Panel, Ramp, Sheet
+from spikecli.view.drawing.page_style import KEYS, STYLE
+from spikecli.view.drawing.theme import Theme
 
 GRID = 30_000  # places a radius of the unit sphere: sixteen bits a coordinate halve the page
-COLUMNS = 3  # a narrower view would cut the clouds at its sides
 MOST_POINTS = 9_000  # on the whole page: with the 4.8 MB of the drawing library it stays under 5 MB
+CONFIG = '{"displayModeBar":false,"responsive":true}'
+
+
+@dataclass(frozen=True)
+class Turning:
+    """One plotly figure on a page, with its heading and a note below that."""
+
+    figure: Any
+    heading: str
+    note: str
 
 
 def thinned(panels: Sequence[Panel], seed: int = 0) -> list[Panel]:
@@ -33,48 +44,94 @@ def thinned(panels: Sequence[Panel], seed: int = 0) -> list[Panel]:
 
 
 def save_page(sheet: Sheet, path: Path) -> None:
-    """Write the sheet's clouds as one HTML file of under 5 MB with everything in it."""
-    from plotly.subplots import make_subplots
-
+    """Write the sheet's clouds as one HTML file of under 5 MB; each row of the sheet begins a row of the page."""
     panels = thinned(sheet.panels)
-    theme = sheet.theme
-    columns = min(COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
-    kinds, headings = [[{"type": "scene"}] * columns] * rows, [_heading(panel) for panel in panels]
-    gaps = {"horizontal_spacing": 0.01, "vertical_spacing": 0.14 / rows}
-    figure = make_subplots(rows, columns, specs=kinds, subplot_titles=headings, **gaps)
-    for index, panel in enumerate(panels):
-        row, column = divmod(index, columns)
-        figure.add_traces(_traces(panel, theme), rows=row + 1, cols=column + 1)
-    hidden = {"visible": False}
-    figure.update_scenes(xaxis=hidden, yaxis=hidden, zaxis=hidden, aspectmode="data", camera=_camera())
-    figure.update_layout(
-        margin={"l": 10, "r": 10, "t": 70, "b": 50},
-        title={"text": sheet.caption.replace("\n", "<br>"), "y": 0.02, "font": {"size": 13}},
-        showlegend=False,
+    turning = [Turning(_figure(panel, sheet.theme), panel.title, panel.note or _chances(panel)) for panel in panels]
+    rows = [turning[first : first + sheet.columns] for first in range(0, len(turning), sheet.columns)]
+    title = " · ".join(panel.title for panel in panels)
+    write_page(rows, path, title, sheet.theme, sheet.caption, sheet.ramp)
+
+
+def write_page(
+    rows: Sequence[Sequence[Turning]], path: Path, title: str, theme: Theme, caption: str = "", ramp: Ramp | None = None
+) -> None:
+    """Write rows of plotly figures in the theme's colors as one HTML file that works offline and on a narrow screen."""
+    from plotly.offline import get_plotlyjs
+
+    style = STYLE.format(paper=theme.paper, ink=theme.ink, faint=theme.faint)
+    head = (
+        "" if len(rows) == len(rows[0]) == 1 else f"<h1>{html.escape(' · '.join(row[0].heading for row in rows))}</h1>"
     )
-    write_page(figure, path, " · ".join(panel.title for panel in panels), theme, f"{max(100, 60 * rows)}vh")
+    parts = [
+        f'<!doctype html><html lang="en"><head><title>{html.escape(title)}</title><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width"><meta name="generator" content="spikecli">'
+        f'<meta name="description" content="{html.escape(caption or title)}"><style>{style}</style>'
+        f"<script>{get_plotlyjs()}</script></head><body><main>{head}",
+        *_rows(rows, theme),
+        f"<p>{_ramp(ramp, theme)}{html.escape(caption)}</p>" if caption else "",
+        f'<p class="help">Drag, or take the arrow keys, to turn · wheel, or + and −, to zoom</p>'
+        f"<script>{KEYS}</script></main></body></html>\n",
+    ]
+    write_text(path, "\n".join(filter(None, parts)))
 
 
-def write_page(figure: Any, path: Path, title: str, theme: Theme, height: str = "100vh") -> None:
-    """Write a plotly figure in the theme's colors as one HTML file that works offline."""
+def _rows(rows: Sequence[Sequence[Turning]], theme: Theme) -> Iterable[str]:
+    # Figures are drawn once all stand in their places: one drawn earlier would keep the width it had alone in its row.
+    drawn: list[str] = []
+    alone = len(rows) == len(rows[0]) == 1
+    level = "h1" if alone else "h2"
+    for row in rows:
+        yield f'<div class="row{" alone" if alone else ""}">'
+        for one in row:
+            name = f"panel{len(drawn)}"
+            words = f"{one.heading}: points in space. Arrow keys turn them, plus and minus zoom."
+            yield (
+                f"<figure><figcaption><{level}>{html.escape(one.heading)}</{level}>{html.escape(one.note)}</figcaption>"
+                f'<div id="{name}" class="plotly-graph-div" tabindex="0" role="application" '
+                f'aria-label="{html.escape(words)}"></div></figure>'
+            )
+            drawn.append(f"<script>{_drawn(name, one.figure, theme)}</script>")
+        yield "</div>"
+    yield from drawn
+
+
+def _drawn(name: str, figure: Any, theme: Theme) -> str:
+    from plotly.io.json import to_json_plotly
+
     figure.update_scenes(bgcolor=theme.paper)
     figure.update_layout(
         template="none", paper_bgcolor=theme.paper, font={"color": theme.ink, "family": "system-ui, sans-serif"}
     )
-    config = {"displayModeBar": False, "responsive": True}
-    page = figure.to_html(include_plotlyjs=True, config=config, default_height=height)
-    style = f"<style>body{{margin:0;background:{theme.paper}}}</style>"
-    write_text(path, page.replace("<head>", f"<head><title>{html.escape(title)}</title>{style}", 1))
+    content = figure.to_plotly_json()
+    data, layout = to_json_plotly(content["data"]), to_json_plotly(content["layout"])
+    return f'Plotly.newPlot("{name}",{data},{layout},{CONFIG});'
 
 
-def _heading(panel: Panel) -> str:
-    chances = ", ".join(f"{label} {share:.0%}" for label, share in panel.bars)
-    return f"<b>{html.escape(panel.title)}</b><br>{html.escape(panel.note or chances)}"
+def _ramp(ramp: Ramp | None, theme: Theme) -> str:
+    """Return the key of a scale of colors as HTML."""
+    if ramp is None:
+        return ""
+    stops = ",".join(color for _, color in _scale(ramp.colormap, theme))
+    bar = f'<span class="ramp" style="background:linear-gradient(90deg,{stops})"></span>'
+    return f"{html.escape(ramp.low)} {bar} {html.escape(ramp.high)} · "
+
+
+def _chances(panel: Panel) -> str:
+    return ", ".join(f"{bar.label} {bar.share:.0%}" for bar in panel.bars)
+
+
+def _figure(panel: Panel, theme: Theme) -> Any:
+    from plotly.graph_objects import Figure
+
+    figure = Figure(_traces(panel, theme))
+    hidden = {"visible": False}
+    figure.update_scenes(xaxis=hidden, yaxis=hidden, zaxis=hidden, aspectmode="data", camera=_camera())
+    figure.update_layout(margin={"l": 0, "r": 0, "t": 0, "b": 0}, showlegend=False)
+    return figure
 
 
 def _camera() -> dict[str, Any]:
-    turn, tilt, distance = np.radians(AZIMUTH), np.radians(ELEVATION), 2.35
+    turn, tilt, distance = np.radians(AZIMUTH), np.radians(ELEVATION), 2.6
     eye = distance * np.array([np.cos(turn) * np.cos(tilt), np.sin(turn) * np.cos(tilt), np.sin(tilt)])
     return {"eye": dict(zip("xyz", eye.tolist(), strict=True)), "up": {"x": 0, "y": 0, "z": 1}}
 

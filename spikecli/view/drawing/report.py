@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikecli.files.atomic import atomic_path, write_text
-from spikecli.view.drawing.canvas import WIDTH, Theme, pixels
+from spikecli.files.atomic import write_text
+from spikecli.view.drawing.canvas import WIDTH, pixels
 from spikecli.view.drawing.chart import LABEL, TITLE, blank
+from spikecli.view.drawing.picture import save_png
+from spikecli.view.drawing.theme import Theme
 from spikecli.view.drawing.vectors import save_pdf, save_svg, svg_of
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ STYLE = """
 body{{margin:0;background:{paper};color:{ink};font:15px/1.5 system-ui,sans-serif}}
 main{{max-width:1000px;margin:0 auto;padding:28px 20px 60px}}
 h1{{font-size:26px;margin:0}} h2{{font-size:18px;margin:38px 0 8px}} p{{margin:4px 0 10px;opacity:.8}}
-svg,img{{display:block;width:100%;height:auto}} .scroll{{overflow-x:auto}}
+svg,img{{display:block;width:100%;min-width:720px;height:auto}} .scroll{{overflow-x:auto}}
+.scroll:focus-visible{{outline:2px solid {ink};outline-offset:2px}}
 table{{border-collapse:collapse;font-size:13.5px}} th,td{{padding:3px 14px 3px 0;text-align:left;white-space:nowrap}}
 tr{{border-bottom:1px solid {faint}}} tr.differs td{{font-weight:700}} td{{font-variant-numeric:tabular-nums}}
 """
@@ -90,14 +93,12 @@ def _figures(report: Report) -> list[tuple[Figure, bool]]:
 
 def save_report_vectors(report: Report, path: Path) -> None:
     """Write a report's figures as one SVG."""
-    save_svg(_figures(report), path, report.theme.paper)
+    save_svg(_figures(report), path, report.theme.paper, report.title, report.subtitle)
 
 
 def save_report_picture(report: Report, path: Path) -> None:
     """Write a report's figures as one PNG."""
-    image = _few_colors(picture(report))
-    with atomic_path(path) as temporary:
-        image.save(temporary, format="PNG", optimize=True)
+    save_png(_few_colors(picture(report)), path, report.title, report.subtitle)
 
 
 def save_report_page(report: Report, path: Path) -> None:
@@ -106,14 +107,17 @@ def save_report_page(report: Report, path: Path) -> None:
     style = STYLE.format(paper=theme.paper, ink=theme.ink, faint=theme.faint)
     parts = [
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{style}</style></head><body><main>'
+        f'<meta name="viewport" content="width=device-width"><meta name="generator" content="spikecli">'
+        f'<meta name="description" content="{html.escape(report.subtitle)}"><style>{style}</style></head><body><main>'
         f"<h1>{title}</h1><p>{html.escape(report.subtitle)}</p>"
     ]
     for section in report.sections:
         parts.append(f"<section><h2>{html.escape(section.heading)}</h2>")
         parts.append(f"<p>{html.escape(section.note)}</p>" if section.note else "")
         if section.figure is not None:
-            parts.append(_inlined(section.figure) if section.flat else svg_of(section.figure, texts="none"))
+            flat = _inlined(section.figure, section.heading) if section.flat else svg_of(section.figure, texts="none")
+            parts.append(f'<div class="scroll" tabindex="0" role="img" aria-label="{html.escape(section.heading)}">')
+            parts.append(f"{flat}</div>")
         parts.append(_table(section.table) if section.table else "")
         parts.append("</section>")
     write_text(path, "\n".join([*filter(None, parts), "</main></body></html>\n"]))
@@ -130,10 +134,12 @@ def _written(theme: Theme, height: float, size: float, title: str, note: str, le
     return figure
 
 
-def _inlined(figure: Figure) -> str:
+def _inlined(figure: Figure, words: str) -> str:
     written = io.BytesIO()
     _few_colors(pixels(figure, DOTS)).save(written, format="PNG", optimize=True)
-    return f'<img alt="" src="data:image/png;base64,{base64.b64encode(written.getvalue()).decode()}">'
+    return (
+        f'<img alt="{html.escape(words)}" src="data:image/png;base64,{base64.b64encode(written.getvalue()).decode()}">'
+    )
 
 
 def _few_colors(image: Image) -> Image:
@@ -151,7 +157,7 @@ def _table(table: Table) -> str:
         + "</tr>"
         for number, row in enumerate(table.rows)
     ]
-    return f'<div class="scroll"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
+    return f'<div class="scroll" tabindex="0"><table><tr>{heads}</tr>{"".join(rows)}</table></div>'
 
 
 REPORTS: dict[str, Callable[[Report, Path], None]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 from collections.abc import Iterator
@@ -33,8 +34,11 @@ def svg_of(figure: Figure, texts: str = "path") -> str:
     return written.getvalue()[written.getvalue().index("<svg") :]
 
 
-def save_svg(figures: list[tuple[Figure, bool]], path: Path, paper: str) -> None:
-    """Write figures one above the other, centered, as one SVG; a pair's second says that its figure stays pixels."""
+def save_svg(figures: list[tuple[Figure, bool]], path: Path, paper: str, title: str = "", caption: str = "") -> None:
+    """Write figures one above the other, centered, as one SVG; a pair's second says that its figure stays pixels.
+
+    The title and the caption are the file's own `title` and `desc`.
+    """
     width, top, parts = WIDTH * POINTS, 0.0, []
     for figure, flat in figures:
         wide, high = (POINTS * float(side) for side in figure.get_size_inches())
@@ -48,7 +52,8 @@ def save_svg(figures: list[tuple[Figure, bool]], path: Path, paper: str) -> None
     names = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" version="1.1"'
     size = f'width="{width:g}pt" height="{top:g}pt" viewBox="0 0 {width:g} {top:g}"'
     ground = f'<rect width="100%" height="100%" fill="{paper}"/>'
-    write_text(path, "\n".join([f"<svg {names} {size}>", ground, *parts, "</svg>", ""]))
+    about = f"<title>{html.escape(title)}</title><desc>{html.escape(caption)}</desc>"
+    write_text(path, "\n".join([f"<svg {names} {size}>", about, ground, *parts, "</svg>", ""]))
 
 
 def save_pdf(report: Report, path: Path) -> None:
@@ -56,7 +61,7 @@ def save_pdf(report: Report, path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.backends.backend_pdf import PdfPages
 
-    about = {"CreationDate": None, "Title": report.title}
+    about = {"CreationDate": None, "Title": report.title, "Subject": report.subtitle}
     with atomic_path(path) as temporary, rc_context(STYLE), PdfPages(temporary, metadata=about) as pages:
         first = True
         for figure, section in _charts(report):

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikecli.errors import SpikeError, named
-from spikecli.view.drawing.canvas import AZIMUTH, ELEVATION, Panel, Theme, paint
+from spikecli.view.drawing.canvas import AZIMUTH, ELEVATION, Panel, paint
+from spikecli.view.drawing.theme import Theme
 
 if TYPE_CHECKING:
     from PIL.Image import Image

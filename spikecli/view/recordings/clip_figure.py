@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikecli.view.drawing.canvas import WIDTH, Theme
+from spikecli.view.drawing.canvas import WIDTH
 from spikecli.view.drawing.chart import shown_steps
+from spikecli.view.drawing.theme import Theme, class_color
 from spikecli.view.recordings.clip import ClipView
 from spikecli.view.recordings.picture import Area, framed
 
@@ -94,7 +95,9 @@ class _Table:
                 "fontweight": "bold" if own else "normal",
                 "va": "center_baseline",
             }
-            self._say(MARGIN, top - (row + 0.5) * ROW, name, **style)
+            middle = top - (row + 0.5) * ROW
+            self.area.swatch(MARGIN, middle, class_color(self.theme, index))
+            self._say(MARGIN + 0.16, middle, name, **style)
             for column, share in enumerate(shares[row]):
                 self._number(axes, column + 0.5, row + 0.5, float(share))
         words = "probability of each class from the steps so far, in %"

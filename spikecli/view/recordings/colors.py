@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spikecli.view.drawing.canvas import Theme
+from spikecli.view.drawing.theme import Theme
 
 FAINTEST = 0.35  # of the way from the paper to the color: where a single event fell
 STEEP = 4.0  # how soon the more frequent polarity gives a pixel its hue alone

@@ -11,9 +11,9 @@ from spikecli.datasets.events.likeness import far_notes
 from spikecli.datasets.events.recording import read_own
 from spikecli.errors import SpikeError, named
 from spikecli.progress import Progress
-from spikecli.view.drawing.canvas import THEMES
 from spikecli.view.drawing.film import FILMS
 from spikecli.view.drawing.picture import PICTURES, save_figure
+from spikecli.view.drawing.theme import THEMES
 from spikecli.view.drawing.window import show
 from spikecli.view.look import ClipLook, Look, check_out, refuse_unused
 from spikecli.view.recordings.clip import look_through_clip, predictions_of
@@ -55,7 +55,7 @@ def look_at_events(look: Look, advance: Advance) -> dict[str, Any]:
     else:
         _check_lengths(look, takes)
         slices = look.events.slices(look.timesteps)
-        _save(look, EventSheet(takes, slices, THEMES[look.theme], look.seed).figure())
+        _save(look, EventSheet(takes, slices, THEMES[look.theme], look.seed).figure(), takes)
     return {"out": look.out, "sources": [record_of(take) for take in takes]}
 
 
@@ -78,7 +78,7 @@ def _look_at_network(look: Look, trained: Trained, advance: Advance) -> dict[str
                 look.reading.on_note(Path(source), told)
         views.append(look_through_network(take, trained, look.timesteps, look.seed))
         progress.on_step(1)
-    _save(look, network_figure(views, THEMES[look.theme]))
+    _save(look, network_figure(views, THEMES[look.theme]), takes)
     return {"out": look.out, "sources": [network_record(seen) for seen in views]}
 
 
@@ -98,7 +98,7 @@ def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
     takes = _read(look, progress)
     _check_lengths(look, takes)
     sights = look_through_clip(look, takes, progress)
-    _save(look, clip_figure(sights, THEMES[look.theme]))
+    _save(look, clip_figure(sights, THEMES[look.theme]), takes)
     records = [{**record_of(sight.take), "predictions": predictions_of(sight)} for sight in sights]
     names = never_learned(look.clip.clip, look.clip.weights, sights[0].classnames)
     warnings = {"warnings": [f"{said_of(names)}: its answer means nothing"]} if names else {}
@@ -156,9 +156,9 @@ def _film(look: Look, take: NamedRecording, progress: Progress) -> None:
     frames = look.events.frames(take.name, take.duration)
     progress.on_phase("filming", frames)
     film = EventFilm(take, frames, look.events.speed, THEMES[look.theme])
-    FILMS[look.suffix](film.images(progress.on_step), look.out, look.events.fps, film.sample())
+    FILMS[look.suffix](film.images(progress.on_step), look.out, look.events.fps, film.sample(), take.title)
 
 
-def _save(look: Look, figure: Figure) -> None:
+def _save(look: Look, figure: Figure, takes: list[NamedRecording]) -> None:
     assert look.out is not None
-    save_figure(figure, look.out)
+    save_figure(figure, look.out, " · ".join(take.title for take in takes), takes[0].facts)

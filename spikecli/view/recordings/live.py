@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from spikecli.view.drawing.canvas import THEMES, Theme
 from spikecli.view.drawing.film import FILMS
+from spikecli.view.drawing.theme import THEMES, Theme
 from spikecli.view.recordings.colors import colored, full_count
 
 if TYPE_CHECKING:

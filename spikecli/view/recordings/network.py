@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikecli.errors import SpikeError
-from spikecli.view.drawing.canvas import WIDTH, Theme
+from spikecli.view.drawing.canvas import WIDTH
 from spikecli.view.drawing.chart import TICK, shades, shown_steps
+from spikecli.view.drawing.theme import Theme, class_color
 from spikecli.view.recordings.colors import colored, full_count
 from spikecli.view.recordings.picture import Area, framed
 from spikecli.view.recordings.take import NamedRecording, record_of
@@ -115,7 +116,10 @@ def _draw(area: Area, seen: NetworkView, theme: Theme, top: float) -> None:
     layers = {name: values[places] for name, values in seen.rates.items()}
     _table(area, layers, theme, low, cell, "spikes a layer: share of neurons that fire", 0)
     classes = {seen.classnames[place]: seen.probabilities[places, place] for place in _best(seen)}
-    _table(area, classes, theme, low - ROW * len(layers) - GAP, cell, "the answer: probability after so many steps", 1)
+    low -= ROW * len(layers) + GAP
+    _table(area, classes, theme, low, cell, "the answer: probability after so many steps", 1)
+    for row, place in enumerate(_best(seen)):
+        area.swatch(0.14, low - (row + 0.5) * ROW, class_color(theme, place))
 
 
 def _table(

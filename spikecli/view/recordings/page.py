@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from spikecli.view.drawing.canvas import Panel, Theme
-from spikecli.view.drawing.page import write_page
+from spikecli.view.drawing.canvas import Panel
+from spikecli.view.drawing.page import Turning, write_page
+from spikecli.view.drawing.theme import Theme
 from spikecli.view.recordings.take import NamedRecording, thin_events
 
 MOST_EVENTS = 12_000  # on a page: with the 4.8 MB of the drawing library it stays under 5 MB
@@ -37,11 +38,10 @@ def save_event_page(take: NamedRecording, path: Path, theme: Theme, seed: int) -
     if len(kept) < len(take.recording):
         shown += f" · shown: {len(kept):,} events, drawn at random"
     figure.update_layout(
-        title={"text": f"<b>{take.title}</b><br><sup>{shown}</sup>", "x": 0.5},
         legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": 0.02, "itemsizing": "constant"},
-        margin={"l": 0, "r": 0, "t": 70, "b": 10},
+        margin={"l": 0, "r": 0, "t": 0, "b": 10},
     )
-    write_page(figure, path, take.title, theme)
+    write_page([[Turning(figure, take.title, shown)]], path, take.title, theme)
 
 
 def _trace(take: NamedRecording, kept: np.ndarray, name: str, color: str, polarity: int) -> Any:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikecli.datasets.events.frames import Slicing, to_frames
-from spikecli.view.drawing.canvas import WIDTH, Theme
+from spikecli.view.drawing.canvas import WIDTH
+from spikecli.view.drawing.theme import Theme
 from spikecli.view.recordings.colors import colored, full_count
 from spikecli.view.recordings.take import NamedRecording, rates, thin_events
 
@@ -24,6 +25,7 @@ LABEL = 0.2  # above a frame: its time
 BODY = 2.42  # of the rate and the cloud
 ALONE = 6  # frames in a row of a single recording before a second row is begun
 MOST_EVENTS = 30_000  # drawn in the cloud
+SWATCH = 0.1  # the side of the square that shows a class's color
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,13 @@ class Area:
     def text(self, x: float, y: float, words: str, **how: Any) -> Text:
         """Write `words` at the place and return the text object."""
         return self.figure.text(x / self.width, y / self.height, words, **how)
+
+    def swatch(self, x: float, y: float, color: str) -> None:
+        """Draw a small square of a class's color, its left edge at x, its middle at y."""
+        axes = self.axes(x, y - SWATCH / 2, SWATCH, SWATCH)
+        axes.set(xticks=[], yticks=[], facecolor=color)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
 
 
 def draw_rates(axes: Axes, take: NamedRecording, edges: np.ndarray, theme: Theme, title: str) -> None:

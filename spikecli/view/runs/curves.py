@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from spikecli.view.drawing.canvas import Theme
-from spikecli.view.drawing.chart import blank, color_of, dress, in_percent, legend, mark_of, place, plainly, whole_steps
+from spikecli.view.drawing.chart import (
+    blank,
+    color_of,
+    dress,
+    in_percent,
+    legend,
+    legend_above,
+    mark_of,
+    place,
+    plainly,
+    whole_steps,
+)
+from spikecli.view.drawing.theme import Theme
 from spikecli.weights.run_folder import RunRecord
 
 if TYPE_CHECKING:
@@ -78,4 +89,4 @@ def _explain(axes: Axes, theme: Theme, records: Sequence[RunRecord]) -> None:
     kinds = [Line2D([], [], linestyle=DASHES, linewidth=1.2, markerfacecolor=theme.paper, label="training", **dot)]
     if any(epoch["val_accuracy"] is not None for record in records for epoch in record.epochs):
         kinds.insert(0, Line2D([], [], linewidth=1.6, label="held out", **dot))
-    legend(axes, theme, handles=kinds, loc="lower right")
+    legend_above(axes, theme, kinds)

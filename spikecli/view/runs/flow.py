@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikecli.errors import SpikeError
-from spikecli.view.drawing.canvas import THEMES
 from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
+from spikecli.view.drawing.theme import THEMES
 from spikecli.view.drawing.window import show_picture
 from spikecli.view.look import Look, check_out, refuse_unused
 from spikecli.view.runs.curves import learning_curves

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikecli.view.drawing.canvas import Theme
 from spikecli.view.drawing.chart import TICK, blank, color_of, dress, in_percent, legend, mark_of, place
 from spikecli.view.drawing.picture import save_figure
+from spikecli.view.drawing.theme import Theme
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ Point = tuple[str, str, float, float]  # engine, time steps, milliseconds, accur
 
 def save_latency(path: Path, title: str, points: Sequence[Point], theme: Theme) -> None:
     """Write the picture of `latency_figure` to `path`."""
-    save_figure(latency_figure(title, points, theme), path)
+    save_figure(latency_figure(title, points, theme), path, title, "accuracy against milliseconds a sample")
 
 
 def latency_figure(title: str, points: Sequence[Point], theme: Theme) -> Figure:
@@ -42,5 +42,5 @@ def latency_figure(title: str, points: Sequence[Point], theme: Theme) -> Figure:
     axes.margins(0.12, 0.2)
     axes.set_xlim(left=0)
     axes.yaxis.set_major_formatter(in_percent)
-    legend(axes, theme, loc="lower right")
+    legend(axes, theme, loc="upper left", bbox_to_anchor=(1.02, 1.0))  # beside the data
     return figure

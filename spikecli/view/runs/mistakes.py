@@ -10,8 +10,9 @@ import numpy as np
 
 from spikecli.view.clouds.panels import cloud_panel
 from spikecli.view.clouds.shape import Shape
-from spikecli.view.drawing.canvas import WIDTH, Sheet, Theme
+from spikecli.view.drawing.canvas import WIDTH, Sheet
 from spikecli.view.drawing.chart import blank
+from spikecli.view.drawing.theme import Theme
 from spikecli.view.recordings.colors import colored, full_count
 from spikecli.view.recordings.picture import Area, framed
 from spikecli.view.runs.scores import Scored

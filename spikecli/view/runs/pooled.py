@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikecli.errors import SpikeError
-from spikecli.view.drawing.canvas import THEMES, Theme
 from spikecli.view.drawing.chart import (
     blank,
     color_of,
@@ -24,6 +23,7 @@ from spikecli.view.drawing.chart import (
     whole_steps,
 )
 from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
+from spikecli.view.drawing.theme import THEMES, Theme
 from spikecli.view.drawing.window import show_picture
 from spikecli.view.look import Look, check_out, refuse_unused
 from spikecli.view.runs.curves import DASHES
@@ -170,8 +170,9 @@ def band_of(pool: SeedPool, value: OfEpoch) -> tuple[list[int], list[float], lis
 
 def _accuracies(pools: Sequence[SeedPool], theme: Theme) -> Figure:
     """Return accuracy against time steps and against energy, with bars of one standard deviation."""
-    figure = blank(2.6, theme)
-    steps, energy = place(figure, 0.56, 0.3, 3.5, 1.8), place(figure, 4.9, 0.3, 3.5, 1.8)
+    top = 0.4 + 0.22 * -(-len(pools) // 4)
+    figure = blank(top + 2.3, theme)
+    steps, energy = place(figure, 0.56, top, 3.5, 1.8), place(figure, 4.9, top, 3.5, 1.8)
     dress(steps, theme, "Accuracy against time", "time steps T")
     dress(energy, theme, "Accuracy against energy", "energy of one sample, µJ")
     for index, pool in enumerate(pools):
@@ -187,7 +188,8 @@ def _accuracies(pools: Sequence[SeedPool], theme: Theme) -> Figure:
     whole_steps(steps, [row["timesteps"] for pool in pools for row in pool.scores])
     for axes in (steps, energy):
         axes.yaxis.set_major_formatter(in_percent)
-    legend(steps, theme, loc="best")
+    handles = steps.get_legend_handles_labels()[0]
+    legend(figure, theme, handles=handles, loc="upper left", bbox_to_anchor=(0.055, 1.0), ncols=4)
     return figure
 
 

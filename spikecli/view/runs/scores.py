@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spikecli.view.drawing.canvas import WIDTH, Theme
+from spikecli.view.drawing.canvas import WIDTH
 from spikecli.view.drawing.chart import (
     LABEL,
     TICK,
@@ -22,6 +22,7 @@ from spikecli.view.drawing.chart import (
     shades,
     whole_steps,
 )
+from spikecli.view.drawing.theme import Theme
 from spikecli.weights.run_folder import RunRecord
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ class Scored:
 
 def scores_figure(scored: Sequence[Scored], theme: Theme) -> Figure:
     """Return accuracy against time steps and against energy for all runs, and the confusion matrix of the first."""
-    figure = blank(SIDE + 1.26, theme)
-    steps, energy = place(figure, 0.56, 0.3, 2.5, 1.85), place(figure, 0.56, 2.83, 2.5, 1.85)
+    top = 0.3 if len(scored) == 1 else 0.6  # room for the names of the runs
+    figure = blank(SIDE + 0.96 + top, theme)
+    steps, energy = place(figure, 0.56, top, 2.5, 1.85), place(figure, 0.56, top + 2.53, 2.5, 1.85)
     dress(steps, theme, "Accuracy against time", "time steps T")
     dress(energy, theme, "Accuracy against energy", f"energy of one {scored[0].unit_name}, µJ")
     for one in scored:
@@ -67,8 +69,10 @@ def scores_figure(scored: Sequence[Scored], theme: Theme) -> Figure:
     if len(scored) == 1:
         _name_steps(energy, theme, scored[0])
     else:
-        legend(steps, theme, loc="best")
-    _confusion(place(figure, WIDTH - SIDE - 0.15, 0.3, SIDE, SIDE), theme, scored[0])
+        handles = steps.get_legend_handles_labels()[0]
+        columns = min(len(scored), 4)
+        legend(figure, theme, handles=handles, loc="upper left", bbox_to_anchor=(0.055, 1.0), ncols=columns)
+    _confusion(place(figure, WIDTH - SIDE - 0.15, top, SIDE, SIDE), theme, scored[0])
     return figure
 
 

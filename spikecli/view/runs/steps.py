@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikecli.view.drawing.canvas import THEMES
 from spikecli.view.drawing.chart import blank, color_of, dress, in_percent, legend, mark_of, place, whole_steps
 from spikecli.view.drawing.picture import save_figure
+from spikecli.view.drawing.theme import THEMES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,7 @@ STAR: dict[str, Any] = {"marker": "*", "markersize": 12, "linestyle": "none", "z
 
 def save_steps(path: Path, scores: StepScores, theme: str) -> None:
     """Write the picture of `steps_figure`, by the ending of `path`."""
-    save_figure(steps_figure(scores, theme), path)
+    save_figure(steps_figure(scores, theme), path, "Accuracy, confidence, energy and time against time steps")
 
 
 def steps_figure(scores: StepScores, theme: str) -> Figure:
@@ -30,8 +30,8 @@ def steps_figure(scores: StepScores, theme: str) -> Figure:
     A star marks early stopping, at its mean number of steps.
     """
     paper = THEMES[theme]
-    figure = blank(2.75, paper)
-    shares, energy, time = (place(figure, left, 0.4, 2.15, 1.85) for left in (0.56, 3.42, 6.3))
+    figure = blank(3.0, paper)
+    shares, energy, time = (place(figure, left, 0.65, 2.15, 1.85) for left in (0.56, 3.42, 6.3))
     steps = [row.timesteps for row in scores.rows]
     accuracies, spread = zip(*((row.instance_accuracy, row.instance_accuracy_std) for row in scores.rows), strict=True)
     bars: dict[str, Any] = {"yerr": spread, "capsize": 2.6} if any(spread) else {}
@@ -56,7 +56,8 @@ def steps_figure(scores: StepScores, theme: str) -> Figure:
     shares.yaxis.set_major_formatter(in_percent)
     handles = dict(zip(*reversed(shares.get_legend_handles_labels()), strict=True))
     named = ["accuracy", *(name for name in handles if name != "accuracy")]  # matplotlib puts what has bars last
-    legend(shares, paper, handles=[handles[name] for name in named], labels=named, loc="best")
+    drawn = [handles[name] for name in named]
+    legend(figure, paper, handles=drawn, labels=named, loc="upper left", bbox_to_anchor=(0.055, 1.0), ncols=3)
     return figure
 
 
