@@ -55,10 +55,12 @@ def probe(subject: Subject, wanted: Wanted) -> CheckSamples:
 
 def demand_files(subject: Subject, wanted: Wanted) -> None:
     """Raise SpikeError if a file that an export is to be checked on cannot be read."""
+    if not wanted.files:
+        return
     if subject.kind == "clip":
         for path in wanted.files:
             read_own(path)
-    elif wanted.files:
+    else:
         assert subject.facts is not None and subject.trained is not None
         files_for(subject.facts, subject.trained.config, wanted.files, wanted.timesteps, wanted.seed)
 
