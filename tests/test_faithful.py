@@ -329,10 +329,11 @@ def test_the_spread_of_one_run_is_not_known() -> None:
     from types import SimpleNamespace
 
     from spikecli.evaluation.evaluate import _row
+    from spikecli.evaluation.how import How
 
     samples: Any = SimpleNamespace(labels=np.array([0, 1, 1, 0]), classnames=("a", "b"))
     right, half = torch.tensor([0, 1, 1, 0]), torch.tensor([0, 0, 1, 1])
-    one = _row(1, [right], samples, Operations(1), 0.0)
-    two = _row(1, [right, half], samples, Operations(1), 0.0)
+    one = _row(1, [right], samples, Operations(1), 0.0, How())
+    two = _row(1, [right, half], samples, Operations(1), 0.0, How())
     assert one.instance_accuracy_std is None
     assert two.instance_accuracy_std == pytest.approx(0.5 / 2**0.5)  # of 1 and ½, n − 1 in the denominator

@@ -62,7 +62,7 @@ def test_every_option_named_exists_and_takes_its_value(option: str) -> None:
 def test_the_survey_is_there_with_its_three_parts() -> None:
     assert [branch.title[0] for branch in TAXONOMY] == ["1", "2", "3"]
     names = {method.name for method in methods() if not method.options}
-    assert {"IM-Loss", "TET", "pruning"} <= names
+    assert {"pruning", "attention"} <= names
 
 
 def test_the_command_shows_what_is_missing_as_missing(cli: Callable[..., Outcome]) -> None:
@@ -71,8 +71,8 @@ def test_the_command_shows_what_is_missing_as_missing(cli: Callable[..., Outcome
     assert shown.code == 0 and shown.err == ""
     (mpbn,) = [line for line in lines if "MPBN" in line]
     assert "--paper mpbn · --norm mpbn" in mpbn and "2308.08359" in mpbn and "not implemented" not in mpbn
-    (tet,) = [line for line in lines if "TET" in line]
-    assert tet.endswith("TET, not implemented")
+    (pruning,) = [line for line in lines if "pruning" in line]
+    assert pruning.endswith("pruning, not implemented")
     assert lines[-1].startswith(f"{sum(bool(m.options) for m in methods())} of {len(methods())} ")
 
 

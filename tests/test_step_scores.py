@@ -146,6 +146,9 @@ def test_an_interrupted_block_leaves_the_network_as_it_was() -> None:
     assert not any(part._forward_hooks for part in model.modules())
 
 
+COSTS = ("energy", "neurobench", "information", "confusions")
+
+
 @pytest.mark.parametrize(("confidence", "fixed"), [(0.0, 1), (1.0, 3)])
 def test_auto_equals_fixed_steps_at_both_ends(confidence: float, fixed: int) -> None:
     model, data = network(), clouds()
@@ -153,7 +156,7 @@ def test_auto_equals_fixed_steps_at_both_ends(confidence: float, fixed: int) -> 
     auto = stopped(model, data, StopRule(confidence, 3), How(2, 5))
     assert auto.mean_timesteps == fixed and auto.stopped_at[fixed - 1] == 1
     for name, value in asdict(row).items():
-        if name not in ("timesteps", "seconds", "reliability"):  # the curve is of a fixed number of steps
+        if name not in ("timesteps", "seconds", "calibration", *COSTS):  # which are of a fixed number of steps
             assert asdict(auto)[name] == pytest.approx(value, rel=1e-6), name
     assert asdict(saved(auto, row)) == pytest.approx(
         {"timesteps": 0, "synaptic_operations": 0, "energy_uj": 0, "seconds": 1 - auto.seconds / row.seconds}, abs=1e-6
@@ -226,7 +229,7 @@ def test_eval_puts_auto_beside_fixed_steps(cli: Cli, shapes_dir: Path, run: Path
     assert done.code == 0, done.err
     rows = done.document["results"]
     assert [row["timesteps"] for row in rows] == [1, 2, "auto"]
-    assert set(rows[2]) >= set(rows[0]) - {"mean_confidence"}
+    assert set(rows[2]) >= set(rows[0]) - {"mean_confidence", *COSTS}
     assert (rows[2]["confidence"], rows[2]["most"]) == (0.6, 2) and 1 < rows[2]["mean_timesteps"] < 2
     assert set(rows[2]["saved"]) == {"timesteps", "synaptic_operations", "energy_uj", "seconds"}
     assert 0 < rows[0]["mean_confidence"] < 1
@@ -300,5 +303,7 @@ def test_results_hold_what_was_asked_for_and_no_more() -> None:
     assert plain.auto is None and plain.all_rows == plain.rows
     row = asdict(plain.rows[0])
     shares = dict(zip("abcd", row.pop("by_class"), strict=True))
-    assert row.pop("reliability") is not None  # a curve, which has its own key in the document
-    assert results(plain) == [row] and results(plain, "abcd") == [{**row, "by_class": shares}]
+    told = [{"class": "abcd"[a], "predicted": "abcd"[b], "samples": n} for a, b, n in row.pop("confusions")]
+    assert row.pop("calibration") is not None  # a curve, which has its own key in the document
+    assert results(plain) == [row]
+    assert results(plain, "abcd") == [{**row, "by_class": shares, "confusions": told}]

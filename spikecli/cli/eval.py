@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,8 +11,17 @@ import typer
 
 from spikecli.cli.options import common as options
 from spikecli.cli.options import complete
-from spikecli.cli.options.evaluation import ByClass, DamageOptions, DialOptions, EvalOptions, parse_dial, parse_steps
+from spikecli.cli.options.evaluation import (
+    ByClass,
+    DamageOptions,
+    DialOptions,
+    EnergyOptions,
+    EvalOptions,
+    parse_dial,
+    parse_steps,
+)
 from spikecli.cli.options.groups import with_groups
+from spikecli.cli.shown import costs as shown
 from spikecli.cli.shown.classes import show_classes
 from spikecli.cli.shown.newest import opened
 from spikecli.cli.shown.tables import show_table
@@ -20,6 +30,7 @@ from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
     from spikecli.evaluation.evaluate import StepRow
+    from spikecli.evaluation.how import How
     from spikecli.evaluation.step_scores import AutoRow, StepScores
     from spikecli.weights.trained import Trained
 
@@ -57,6 +68,7 @@ COLUMNS = ("T", "instance acc.", "class acc.", "ECE", "firing", "synaptic ops", 
 def evaluate(
     stopping: DialOptions,
     damage: DamageOptions,
+    costs: EnergyOptions,
     checkpoint: Given = None,
     timesteps: Steps = "1,2,3,4",
     data: Data = None,
@@ -82,21 +94,23 @@ def evaluate(
     if damage.corrupt is not None:
         from spikecli.cli.shown.damage import show_damage
 
-        told = {"--figure": stopping.figure, "--reliability": stopping.reliability, "--by-class": by_class or None}
+        told: dict[str, Any] = {"--figure": stopping.figure, "--reliability": stopping.reliability}
+        told |= {"--by-class": by_class or None, **costs.given}
         if given := next((name for name, value in told.items() if value is not None), None):
             raise SpikeError(f"{given} cannot show scores on damaged samples; remove {given} or --corrupt")
         show_damage(console, asked, parse_steps(timesteps), damage)
     else:
-        _show_scores(console, asked, timesteps, stopping)
+        _show_scores(console, asked, timesteps, stopping, costs)
 
 
-def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: DialOptions) -> None:
+def _show_scores(
+    console: Console, asked: EvalOptions, timesteps: str, turned: DialOptions, costs: EnergyOptions
+) -> None:
     from spikecli.evaluation import step_scores as flow
     from spikecli.evaluation.evaluate import samples_for
-    from spikecli.evaluation.how import How
+    from spikecli.evaluation.neurobench import static
     from spikecli.evaluation.stopping import StopRule, distinct_steps, runs_of
     from spikecli.files.tables import ResultTable
-    from spikecli.machine.precision import settled
     from spikecli.view.drawing.picture import check_picture
 
     steps, auto = parse_dial(timesteps)
@@ -111,21 +125,33 @@ def _show_scores(console: Console, asked: EvalOptions, timesteps: str, turned: D
     _warn(console, trained, asked.data_dir, asked.data)
     total = flow.count_passes(samples, steps, stop, runs, drawn) * len(samples.labels)
     with console.progress("evaluating", total=total, unit=samples.unit_name) as advance:
-        how = How(runs, asked.seed, trained.device, settled(asked.precision, trained.device), advance)
-        scores = flow.evaluate_steps(model, samples, steps, stop, drawn, how)
+        scores = flow.evaluate_steps(model, samples, steps, stop, drawn, _how(asked, costs, runs, trained, advance))
     results = flow.results(scores, samples.classnames if asked.by_class else ())
     _draw(console, scores, turned)
     figure = {"figure": turned.figure} if turned.figure is not None else {}
     asked_of = {"checkpoint": str(trained.path), "dataset": samples.dataset, "split": asked.split}
     counts = {"samples": scores.samples, "runs": runs, "seed": asked.seed}
     sure = {"calibration": [asdict(one) for one in flow.reliabilities(scores)]}
-    console.document({**asked_of, **counts, "results": results, **sure, **figure})
+    console.document({**asked_of, **counts, "neurobench": static(model), "results": results, **sure, **figure})
     title = f"{trained.name} on {samples.dataset}, {asked.split} split, {scores.samples} {samples.unit_name}"
-    caption = _caption(asked, runs, runs_of(model, 2) > 1, scores, samples.unit_name)
+    caption = _caption(asked, runs, runs_of(model, 2) > 1, scores, samples.unit_name, costs.energy_precision)
     rows, records = [_cells(row) for row in scores.all_rows], [_with_classes(row) for row in results]
     show_table(console, ResultTable(title, COLUMNS, rows, caption, records), asked.out)
+    if costs.asked and scores.rows:
+        console.table(f"{title}, costs", shown.columns(scores.rows), [*map(shown.cells, scores.rows)], shown.CAPTION)
     if asked.by_class:
         show_classes(console, title, results, samples, asked.split, asked.out)
+
+
+def _how(asked: EvalOptions, costs: EnergyOptions, runs: int, trained: Trained, advance: Callable[[int], None]) -> How:
+    from spikecli.evaluation.how import How
+    from spikecli.evaluation.prices import PRICES
+    from spikecli.machine.precision import settled
+
+    traffic, updates = costs.memory_traffic, costs.membrane_updates or costs.memory_traffic
+    prices = PRICES[costs.energy_precision or "fp32"]
+    precision = settled(asked.precision, trained.device)
+    return How(runs, asked.seed, trained.device, precision, advance, prices, updates, traffic)
 
 
 def _draw(console: Console, scores: StepScores, turned: DialOptions) -> None:
@@ -144,20 +170,30 @@ def _draw(console: Console, scores: StepScores, turned: DialOptions) -> None:
 
 
 def _with_classes(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of the CSV: the accuracy of each class in a column of its own."""
-    row = {name: value for name, value in row.items() if name != "confusions"}
-    return {**row, **{f"accuracy of {name}": share for name, share in row.get("by_class", {}).items()}}
+    """Return a row of the CSV: the accuracy of each class, and each cost, in a column of its own."""
+    energy = {f"energy {name}": value for name, value in row.get("energy", {}).items()}
+    costs = {name: value for name, value in row.get("neurobench", {}).items() if not isinstance(value, dict)}
+    flat = {**energy, **row.get("neurobench", {}).get("synaptic_operations", {}), **costs}
+    flat |= {name: value for name, value in row.get("information", {}).items() if not isinstance(value, dict)}
+    own = {
+        name: value for name, value in row.items() if name not in ("energy", "neurobench", "information", "confusions")
+    }
+    return {**own, **flat, **{f"accuracy of {name}": share for name, share in row.get("by_class", {}).items()}}
 
 
-def _caption(asked: EvalOptions, runs: int, draws: bool, scores: StepScores, unit_name: str) -> str:
+def _caption(asked: EvalOptions, runs: int, draws: bool, scores: StepScores, unit_name: str, prices: str | None) -> str:
+    from spikecli.evaluation.prices import PRICES
+
     if not draws:
         spread = "no membrane starts at random: the same for every seed"
     elif runs > 1:
         spread = f"mean ± std of {runs} perturbation seeds from {asked.seed}"
     else:
         spread = f"perturbation seed {asked.seed}"
+    of = PRICES[prices or "fp32"]
     counted = (
-        f"operations and energy of one of the {unit_name}: 4.6 pJ a multiply-add of real values, 0.9 pJ an addition"
+        f"operations and energy of one of the {unit_name}: {of.mac_pj:g} pJ a multiply-add of real values, "
+        f"{of.ac_pj:g} pJ an addition{f' ({of.name})' if prices else ''}"
     )
     if scores.auto is None or scores.saved is None:
         return f"{spread}; {counted}"

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from spikecli.errors import SettingError, SpikeError
 from spikecli.evaluation import metrics
 from spikecli.evaluation.energy import Operations, counted
 from spikecli.evaluation.how import How
+from spikecli.evaluation.information import information
+from spikecli.evaluation.neurobench import energies, workload
 from spikecli.evaluation.reliability import Reliability, reliability
 from spikecli.models.running import samples_at_a_time, step_logits
 from spikecli.weights.trained import Trained
@@ -46,6 +48,9 @@ class StepRow:
     ece: float | None = None  # expected calibration error in 0…1, with the first seed, as is the next
     calibration: Reliability | None = None  # as `eval --json` names it
     confusions: tuple[tuple[int, int, int], ...] = ()
+    energy: dict[str, Any] = field(default_factory=dict)  # of one sample, as `neurobench.energies` has it
+    neurobench: dict[str, Any] = field(default_factory=dict)  # of one sample, as `neurobench.workload` has it
+    information: dict[str, Any] = field(default_factory=dict)  # entropy of spikes, as `information` has it
 
 
 def samples_for(
@@ -93,7 +98,7 @@ def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: 
         predictions, first = [], torch.empty(0)
         counts = Operations(longest)
         for run in range(how.runs):
-            with counted(model, longest) if run == 0 else nullcontext(counts) as counts:
+            with counted(model, longest, how.updates or how.traffic) if run == 0 else nullcontext(counts) as counts:
                 logits = logits_of(model, inputs, longest, how, run)
             means = metrics.cumulative_mean(logits)
             predictions.append(means.argmax(-1))
@@ -101,7 +106,7 @@ def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: 
         for t in shorter:
             seconds = _seconds(model, inputs, t, how)
             sure = reliability(first[t - 1].softmax(-1), torch.from_numpy(samples.labels), t)
-            rows.append(replace(_row(t, [p[t - 1] for p in predictions], samples, counts, seconds), **_sure(sure)))
+            rows.append(replace(_row(t, [p[t - 1] for p in predictions], samples, counts, seconds, how), **_sure(sure)))
     return rows
 
 
@@ -116,7 +121,9 @@ def shared_passes(samples: Samples, timesteps: Sequence[int]) -> dict[int, list[
     return {max(timesteps): list(timesteps)} if samples.static else {t: [t] for t in timesteps}
 
 
-def _row(timesteps: int, predictions: list[Tensor], samples: Samples, counts: Operations, seconds: float) -> StepRow:
+def _row(
+    timesteps: int, predictions: list[Tensor], samples: Samples, counts: Operations, seconds: float, how: How
+) -> StepRow:
     labels = torch.from_numpy(samples.labels)
     accuracies = [metrics.instance_accuracy(prediction, labels) for prediction in predictions]
     return StepRow(
@@ -126,10 +133,13 @@ def _row(timesteps: int, predictions: list[Tensor], samples: Samples, counts: Op
         statistics.fmean(metrics.class_accuracy(prediction, labels) for prediction in predictions),
         counts.firing_rate(timesteps),
         counts.synaptic_operations(timesteps) / len(labels),
-        counts.energy_uj(timesteps) / len(labels),
+        counts.energy_uj(timesteps, how.prices) / len(labels),
         seconds,
         mean_by_class(predictions, samples),
         confusions=metrics.confusions(predictions[0], labels),
+        energy=energies(counts, timesteps, len(labels), how.prices, how.traffic),
+        neurobench=workload(counts, timesteps, len(labels), how.updates),
+        information=information(counts, timesteps),
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from spikecli.evaluation.prices import FP32, Prices
+
 OnSamples = Callable[[int], None]
 CPU = torch.device("cpu")
 
@@ -20,6 +22,7 @@ class How:
     """Seeds, device and precision of an evaluation, and the callback that gets the number of samples just done.
 
     `runs` seeds of the perturbation are tried, from `seed` on. `precision` is fp32, or bf16 for products alone.
+    `prices` are those of its energy; `updates` counts changes of membranes, `traffic` the bytes that are moved.
     """
 
     runs: int = 1
@@ -27,3 +30,6 @@ class How:
     device: torch.device = CPU
     precision: str = "fp32"
     on_samples: OnSamples = silent
+    prices: Prices = FP32
+    updates: bool = False
+    traffic: bool = False

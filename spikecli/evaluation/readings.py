@@ -5,6 +5,8 @@ The rule, for each sample by itself, so that no sample changes the cost of anoth
 - Spikes cost an addition for each that is not 0. A spike of whole size m, as a fire function of levels 0, 1, 2 emits,
   costs |m| additions: neuromorphic hardware expands it into m unit spikes (integer LIF, arXiv 2407.20708). A level that
   is no whole number costs a multiply-add. An amplitude costs nothing: it folds into the weights of the next layer.
+- The mean of such spikes over places, which a pool takes before a layer, costs as many additions as the spikes that it
+  is of: the factor folds into the weights, and each spike adds them.
 - Event frames are the input of the first layer of a spiking network. Whole counts cost as many additions as there are
   events; frames that were resized to values between cost a multiply-add for each that is not 0.
 - All else is real values: a multiply-add for every one, zeros too.
@@ -12,6 +14,7 @@ The rule, for each sample by itself, so that no sample changes the cost of anoth
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,19 +22,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from spikecli.models.work import Sums
 from spikecli.neurons import Amplitude, ReLU, layers
 from spikecli.neurons.answers import levels_of
 
+POOLS_KEPT = 2  # means at a time: a block's shortcut may pool what another pool gave
 ROUNDING = 2**-8  # amplitudes in bfloat16 differ from themselves by this share
 
 
 @dataclass(frozen=True)
 class LayerInput:
-    """The input of a layer: amounts (T, S, ...) of additions and of multiply-adds, and samples read densely."""
+    """The input of a layer: amounts (T, S, ...) of additions and of multiply-adds, and samples read densely.
+
+    `active` marks what is not 0 in the samples that are read densely.
+    """
 
     additions: Tensor | None
     effective: Tensor | None
     dense: int
+    active: Tensor | None = None
 
 
 class Readings:
@@ -45,13 +54,19 @@ class Readings:
         self._has_neurons = bool(found)
         self._amplitudes = [part.value.detach().abs() for part in model.modules() if isinstance(part, Amplitude)]
         self._frames_wait = False
+        self._pools: deque[tuple[Tensor, LayerInput]] = deque(maxlen=POOLS_KEPT)
 
     def begin(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         """Note the network's input: of event frames (T, B, 2, H, W) the first layer reads counts."""
         self._frames_wait = self._has_neurons and inputs[0].dim() == 5
+        self._pools.clear()
 
     def of(self, x: Tensor) -> LayerInput:
         """Return the reading of x (T, B, ...); x (T, ...) with fewer axes counts as a single sample."""
+        for mean, found in self._pools:
+            if mean is x:
+                return found
+        x = x.detach()
         x = x if x.dim() > 2 else x.unsqueeze(1)
         frames, self._frames_wait = self._frames_wait, False
         if frames:
@@ -60,12 +75,21 @@ class Readings:
         whole = all(size.is_integer() for size in self._sizes)
         spikes = units if known.all() else units[:, known]
         dense = int((~known).sum())
+        active = x[:, ~known] != 0 if dense else None
         if dense == len(known):
-            return LayerInput(None, None, dense)
+            return LayerInput(None, None, dense, active)
         if whole:
-            return LayerInput(spikes, None, dense)
+            return LayerInput(spikes, None, dense, active)
         broken = spikes != spikes.round()
-        return LayerInput(spikes * ~broken, broken, dense)
+        return LayerInput(spikes * ~broken, broken, dense, active)
+
+    def pooled(self, module: Sums, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Note a mean of spikes (T, B, ...): who reads `output` adds the weights once for each of them."""
+        if self._frames_wait:
+            return
+        found = self.of(inputs[0])
+        if found.additions is not None and found.effective is None and not found.dense:
+            self._pools.append((output, LayerInput(module.sums(found.additions), None, 0)))
 
 
 def _of_counts(x: Tensor) -> LayerInput:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from spikecli.datasets.samples import Samples
 from spikecli.evaluation import metrics
-from spikecli.evaluation.energy import MAC_PJ, counted
+from spikecli.evaluation.energy import counted
 from spikecli.evaluation.evaluate import StepRow, evaluate, logits_of, mean_by_class
 from spikecli.evaluation.evaluate import shared_passes as passes_of
 from spikecli.evaluation.how import How, silent
@@ -158,7 +158,7 @@ def stopped(model: nn.Module, samples: Samples, stop: StopRule, how: How) -> Aut
         statistics.fmean(metrics.class_accuracy(means.argmax(-1), labels) for means, _ in done),
         counts.firing_rate(1),
         counts.synaptic_operations(1) / len(labels),
-        (counts.energy_uj(1) - MAC_PJ * again / 1e6) / len(labels),
+        (counts.energy_uj(1, how.prices) - how.prices.energy_uj(0, again)) / len(labels),
         _seconds(model, inputs, stop, how),
         stop.confidence,
         stop.most,

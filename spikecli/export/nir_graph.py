@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from spikecli.errors import named
 from spikecli.export.formats import Refusal
 from spikecli.files.extras import needed
-from spikecli.models.convolution import AveragePool, Convolution, Edge, Entry, PixelScale
+from spikecli.models.convolution import AveragePool, Convolution, Edge, Entry
+from spikecli.models.inputs import PixelScale
 from spikecli.models.plain import Linear
 from spikecli.models.resnet import Block, ResNet, Shortcut
 from spikecli.models.vgg import VGG

@@ -19,6 +19,7 @@ MODELS: dict[str, Callable[[Any], nn.Module]] = {
     "resnet18": resnet.build,
     "resnet19": resnet.build,
     "resnet20": resnet.build,
+    "resnet34": resnet.build,
     "vgg16": vgg.build,
 }
 

@@ -37,34 +37,6 @@ def as_maps(x: Tensor) -> Tensor:
     return x.permute(0, 1, 3, 4, 2).contiguous()
 
 
-# Mean and deviation of each channel in 0 … 1, as the releases write them (2308.08359 and its sisters).
-PIXELS = {
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
-    "cifar100": ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
-}
-
-
-class PixelScale(nn.Module):
-    """Images (B, C, H, W) of values (p − ½)/¼ → (p − mean)/deviation by channel; frames pass as they are."""
-
-    factor: Tensor
-    shift: Tensor
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        mean, deviation = (torch.tensor(each, dtype=torch.float64)[:, None, None] for each in PIXELS[name])
-        self.register_buffer("factor", (0.25 / deviation).float(), persistent=False)
-        self.register_buffer("shift", ((0.5 - mean) / deviation).float(), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.addcmul(self.shift.to(x.dtype), x, self.factor.to(x.dtype)) if x.dim() == 4 else x
-
-
-def pixels_of(name: str) -> nn.Module:
-    """Return what brings an image's values to the form that a network's setting `pixels` names."""
-    return PixelScale(name) if name in PIXELS else nn.Identity()
-
-
 def _nchw(maps: Tensor) -> Tensor:
     return maps.flatten(0, -4).permute(0, 3, 1, 2)
 
@@ -189,6 +161,12 @@ class AveragePool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (..., H, W, C) → (..., ⌈H/side⌉, ⌈W/side⌉, C)
         return _maps(functional.avg_pool2d(_nchw(x), self.side, ceil_mode=True), x.shape[:-3])
 
+    def sums(self, amounts: Tensor) -> Tensor:
+        """Return the sums (T, B, H', W', C) over the places of each mean."""
+        nchw = _nchw(amounts.to(torch.get_default_dtype()))
+        pooled = functional.avg_pool2d(nchw, self.side, ceil_mode=True, divisor_override=1)
+        return _maps(pooled, amounts.shape[:-3])
+
     def joined(self, layer: Convolution, gain: Tensor) -> tuple[nn.Module, nn.Module]:
         """Return a pool and a layer with pool'(s), layer' equal to these for gain·s, for a gain (H, W, C) that no mean
         lets through: the layer reads the spikes themselves."""
@@ -215,6 +193,10 @@ class GlobalPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (..., H, W, C) → (..., C)
         return x.mean((-3, -2))
+
+    def sums(self, amounts: Tensor) -> Tensor:
+        """Return the sums (T, B, C) over all places."""
+        return amounts.sum((-3, -2))
 
     def joined(self, layer: Classifier, gain: Tensor) -> tuple[nn.Module, nn.Module]:
         """Return a pool and a layer that give for s what these give for gain·s, with a gain (H, W, C)."""

@@ -1,4 +1,4 @@
-"""Spiking ResNet-18, -19 and -20 for images and event frames; with ReLUs, the ANNs that they are compared with."""
+"""Spiking ResNet-18, -19, -20 and -34 for images and event frames; with ReLUs, the ANNs that they are compared with."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from spikecli.models.convolution import (
     Size,
     after,
     as_maps,
-    pixels_of,
     scaled,
 )
+from spikecli.models.inputs import pixels_of
 from spikecli.models.map_norm import MEETING, norm_scale, with_norm_scope
 from spikecli.settings.networks import ResNetConfig
 
@@ -43,6 +43,7 @@ class Stages:
 PLANS = {
     "resnet18": Stages((64,), ((64, 2), (128, 2), (256, 2), (512, 2))),
     "resnet19": Stages((128,), ((128, 3), (256, 3), (512, 2))),
+    "resnet34": Stages((64,), ((64, 3), (128, 4), (256, 6), (512, 3))),
     "resnet20": Stages((64, 64, 64), ((64, 2), (128, 2), (256, 2), (512, 2)), entry=2, pooled_shortcut=True),
 }
 

@@ -18,9 +18,9 @@ from spikecli.models.convolution import (
     NeuronFactory,
     after,
     as_maps,
-    pixels_of,
     scaled,
 )
+from spikecli.models.inputs import pixels_of
 from spikecli.models.map_norm import norm_scale, with_norm_scope
 from spikecli.settings.networks import MapConfig
 

@@ -137,6 +137,21 @@ def linear_products(amounts: Tensor, outputs: int) -> Tensor:
     return amounts.flatten(1).sum(1, dtype=torch.float64).cpu() * outputs
 
 
+def nonzero_products(layer: nn.Module, active: Tensor) -> Tensor:
+    """Return the products (T,) of active inputs (T, B, ..., inputs) with weights that are not 0, as NeuroBench counts.
+
+    A layer with other weights than one kernel or one matrix counts all of them.
+    """
+    weight = getattr(layer, "weight", None)
+    if not isinstance(weight, Tensor) or weight.dim() not in (2, 4) or not (weight == 0).any():
+        return products_of(layer, active)
+    kept = (weight != 0).double()
+    if isinstance(layer, nn.Conv2d):
+        maps = active.sum(1, dtype=torch.float64).permute(0, 3, 1, 2)  # (T, inputs, H, W), over samples
+        return nn.functional.conv2d(maps, kept, None, layer.stride, layer.padding).sum((1, 2, 3)).cpu()
+    return (active.flatten(1, -2).sum(1, dtype=torch.float64) @ kept.sum(0)).cpu()
+
+
 def conv_products(layer: nn.Conv2d, amounts: Tensor) -> Tensor:
     """Return the products (T,) of a convolution on maps (T, B, H, W, C): fewer at the border, where windows end."""
     places = amounts.movedim((-3, -2), (1, 2)).flatten(3).sum(3, dtype=torch.float64)  # (T, H, W)
@@ -184,3 +199,11 @@ def pooled_matrices(x: Tensor, weight: Tensor, moments: bool) -> list[Product]:
         return tiles
     rows = clouds * points
     return [*tiles, Product(inputs, rows, inputs, over_samples=True), Product(rows, inputs, inputs)]
+
+
+@runtime_checkable
+class Sums(Protocol):
+    """A mean over places: spikes that go through it are additions for the layer that reads it."""
+
+    def sums(self, amounts: Tensor) -> Tensor:
+        """Return the sums of `amounts` (T, B, H, W, C) over the places that the mean of each output is of."""

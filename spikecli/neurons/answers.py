@@ -26,7 +26,7 @@ class Step:
 
 @runtime_checkable
 class Fires(Protocol):
-    """A fire function with known values: a staircase from the lowest level to the highest.
+    """A fire function with known values, a staircase from the lowest level to the highest.
 
     `levels` holds what it can emit, rising, 0 among them; `steps` one Step less, the rise between two neighbors.
     """

@@ -57,9 +57,33 @@ class FixedLeak(nn.Module):
         return x if v is None else x + self.decay.to(x.dtype) * v
 
 
+class Gated(nn.Module):
+    """v ← (1 − α(1 − τ))·v − (1 − α)·λ + (1 − β(1 − g))·x, all trained, one a layer: GLIF's leak and integration
+    (2210.13768).
+
+    The gates α and β are sigmoids, which mix an exponential leak with a linear one, and a current with a weighted one.
+    They begin near the plain leak: α = 0.88, τ = the decay. One g serves all steps, where the paper has one a step.
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__()
+        bounded = min(max(decay, 1e-4), 1 - 1e-4)
+        begin = {"alpha": 2.0, "tau": math.log(bounded / (1 - bounded)), "beta": -2.0, "gain": 0.0, "linear": -4.0}
+        for name, value in begin.items():
+            self.register_parameter(name, nn.Parameter(torch.tensor(value)))
+
+    def forward(self, v: Tensor | None, x: Tensor) -> Tensor:
+        alpha, beta, tau, gain, linear = (
+            getattr(self, name).sigmoid().to(x.dtype) for name in ("alpha", "beta", "tau", "gain", "linear")
+        )
+        charged = (1 - beta * (1 - gain)) * x - (1 - alpha) * linear
+        return charged if v is None else charged + (1 - alpha * (1 - tau)) * v
+
+
 CHARGES: dict[str, Callable[[NeuronConfig], nn.Module]] = {
     "leak": lambda config: Leak(config.decay),
     "learned-leak": lambda config: LearnedLeak(config.decay),
+    "gated": lambda config: Gated(config.decay),
 }
 
 

@@ -79,6 +79,33 @@ class Ternary(Binary):
         return Step(-self.threshold), Step(self.threshold, inclusive=True)
 
 
+class LearnedThreshold(nn.Module):
+    """s = 1[u > θ] with one trainable θ a layer (2008.03658): the gradient to θ is the negative of that to u."""
+
+    signed = False
+    levels: tuple[float, ...] = (0, 1)
+
+    def __init__(self, threshold: float, surrogate: surrogates.Surrogate) -> None:
+        super().__init__()
+        self.begun = threshold  # what surrogates lie about
+        self.theta = nn.Parameter(torch.tensor(threshold))
+        self.surrogate = surrogate
+
+    def forward(self, u: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return step(u, self.theta.to(u.dtype))
+        # u − θ > 0 is u + (θ₀ − θ) > θ₀: the same surrogate, about the threshold where it is now.
+        return _Step.apply(u + (self.begun - self.theta.to(u.dtype)), self.begun, False, self.surrogate)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Return the rise from 0 to 1, where θ is now: strict."""
+        return (Step(self.theta.item()),)
+
+    def extra_repr(self) -> str:
+        return f"surrogate={self.surrogate}"
+
+
 class _Staircase(torch.autograd.Function):
     """D equal rises; the gradient passes as it is where 0 ≤ u ≤ D."""
 
@@ -129,6 +156,7 @@ class Integer(nn.Module):
 
 FIRES: dict[str, Callable[[NeuronConfig], nn.Module]] = {
     "binary": lambda config: Binary(config.threshold, surrogates.build(config)),
+    "learned": lambda config: LearnedThreshold(config.threshold, surrogates.build(config)),
     "ternary": lambda config: Ternary(config.threshold, surrogates.build(config)),
     "integer": lambda config: Integer(config.threshold, config.highest),
 }

@@ -48,10 +48,29 @@ class SoftReset(nn.Module):
         return f"amount={self.amount}"
 
 
+class GatedReset(nn.Module):
+    """v ← v − s·(γ·v + (1 − γ)·r), a gate γ and an amount r trained, one a layer: GLIF's reset (2210.13768).
+
+    γ = σ(w) mixes a hard reset with a soft one; the paper subtracts before the leak that follows, which its own trained
+    amount takes up. They begin at the middle, and at the amount of the soft reset.
+    """
+
+    def __init__(self, amount: float) -> None:
+        super().__init__()
+        self.gate = nn.Parameter(torch.tensor(0.0))
+        self.amount = nn.Parameter(torch.tensor(amount))
+
+    def forward(self, v: Tensor, spikes: Tensor) -> Tensor:
+        gate = self.gate.sigmoid().to(v.dtype)
+        # |s| for what is hard: a spike of −1 leads to 0 as well.
+        return v - gate * v * spikes.abs() - (1 - gate) * self.amount.to(v.dtype) * spikes
+
+
 RESETS: dict[str, Callable[[NeuronConfig, nn.Module], nn.Module]] = {
     "hard": lambda config, fire: HardReset(getattr(fire, "levels", None)),
     "hard-detached": lambda config, fire: HardReset(getattr(fire, "levels", None), detached=True),
     "soft": lambda config, fire: SoftReset(config.reset_amount or config.threshold),
+    "gated": lambda config, fire: GatedReset(config.reset_amount or config.threshold),
 }
 
 

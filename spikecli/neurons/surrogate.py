@@ -81,10 +81,38 @@ class Arctan:
         return bell.mul_(self.alpha / 2).mul_(gradient)
 
 
+class Evolving:
+    """(K/2)·(1 − tanh²(K(u − θ))), K growing from 1 to `steepest` in training: IM-Loss's surrogate (NeurIPS 2022).
+
+    K(p) = ((10^p − 1)·K_max + (10 − 10^p)·K_min)/9 after the share p of all epochs.
+    """
+
+    def __init__(self, steepest: float) -> None:
+        self.steepest = steepest
+        self.steepness = torch.ones(())
+
+    def after(self, share: float) -> None:
+        """Set K for the share 0 … 1 of all epochs that are done, in place: a captured step reads it again."""
+        power = 10.0**share
+        self.steepness.fill_(((power - 1) * self.steepest + (10 - power) * 1.0) / 9)
+
+    def backward(self, gradient: Tensor, u: Tensor, threshold: float, signed: bool) -> Tensor:
+        """Return gradient · dφ/du, of u's shape; signed: the same bell about −θ as about θ."""
+        if self.steepness.device != u.device:
+            self.steepness = self.steepness.to(u.device)
+        steepness = self.steepness.to(u.dtype)
+        distance = (u.abs() if signed else u) - threshold
+        return gradient * (steepness / 2) * (1 - torch.tanh(steepness * distance).square_())
+
+    def __repr__(self) -> str:
+        return f"Evolving(steepest={self.steepest})"
+
+
 SURROGATES: dict[str, Callable[[NeuronConfig], Surrogate]] = {
     "rectangle": lambda config: Rectangle(),
     "tanh": lambda config: Tanh(config.slope),
     "arctan": lambda config: Arctan(),
+    "evolving": lambda config: Evolving(config.slope),
 }
 
 

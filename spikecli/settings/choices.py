@@ -20,19 +20,30 @@ from spikecli.settings import outside
 BUILT_IN = MappingProxyType(
     {
         "start": {"zeros": "at rest", "perturbed": "drawn at random", "position": "from where a point lies"},
-        "charge": {"leak": "v ← λ·v + x", "learned-leak": "λ is trained, one a layer"},
+        "charge": {"leak": "v ← λ·v + x", "learned-leak": "λ is trained, one a layer", "gated": "GLIF: trained gates"},
         "norm": {
             "none": "no norm of the membrane",
             "mpbn": "a batch norm of the membrane per channel",
             "mpbn-element": "a batch norm of the membrane per pixel and channel",
             "rectifier": "the membrane potential rectifier",
         },
-        "fire": {"binary": "spikes 0 and 1", "ternary": "spikes −1, 0 and 1", "integer": "spikes 0 to D"},
-        "surrogate": {"rectangle": "1 in a window", "tanh": "tanh's derivative in a window", "arctan": "a bell"},
+        "fire": {
+            "binary": "spikes 0 and 1",
+            "ternary": "spikes −1, 0 and 1",
+            "integer": "spikes 0 to D",
+            "learned": "spikes 0 and 1, θ is trained, one a layer",
+        },
+        "surrogate": {
+            "rectangle": "1 in a window",
+            "tanh": "tanh's derivative in a window",
+            "arctan": "a bell",
+            "evolving": "a bell that narrows in training",
+        },
         "reset": {
             "hard": "to 0",
             "hard-detached": "to 0, without a gradient through the spike",
             "soft": "an amount is subtracted",
+            "gated": "GLIF: a trained mixture of hard and soft",
         },
         "amplitude": {
             "none": "spikes of size 1",
@@ -46,6 +57,7 @@ BUILT_IN = MappingProxyType(
             "resnet18": "for recordings and images",
             "resnet19": "for recordings and images",
             "resnet20": "for recordings and images",
+            "resnet34": "for recordings and images",
             "vgg16": "for recordings and images",
         },
         "paper": {

@@ -21,8 +21,11 @@ Schedule = Literal["step", "onecycle", "cosine", "warmup"]
 Precision = Literal["auto", "fp32", "bf16", "fp64"]  # auto: what the device multiplies fastest, bf16 or fp32
 RmpPower = Literal[1, 2]
 RmpSchedule = Literal["triangle", "constant"]
+StepLoss = Literal["each", "mean"]
 Freeze = Literal["none", "features", "all-but-last"]
 Whole = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class TrainConfig(Settings):
@@ -60,6 +63,16 @@ class TrainConfig(Settings):
     rmp_schedule: RmpSchedule = Field(
         "triangle", description="RMP-Loss: triangle (up to k at half the epochs, down to 0) or constant."
     )
+    step_loss: StepLoss = Field(
+        "each", description="Cross-entropy: each, the mean of every step's; mean, that of the mean logits, as released."
+    )
+    tet_weight: Share = Field(
+        0.0, description="TET: share λ of the loss that is the logits' squared distance to 1, at each step; 0 is off."
+    )
+    im_weight: Weight = Field(
+        0.0, description="IM-Loss: weight of the squared distance of a layer's mean membrane to its threshold."
+    )
+    activity_weight: Weight = Field(0.0, description="Activity loss: weight of half the mean squared spike of a layer.")
     points: Annotated[int, Field(ge=8)] = Field(1024, description="Points a cloud.")
     resample: bool = Field(
         False, description="Draw each cloud's points again in each epoch, from all that are prepared."

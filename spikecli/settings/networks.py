@@ -117,7 +117,7 @@ class MapConfig(JointConfig):
 
 
 class ResNetConfig(MapConfig):
-    """ResNet-18, -19 or -20."""
+    """ResNet-18, -19, -20 or -34."""
 
     before: ClassVar[dict[str, Any]] = {"layout": "first"}
 
@@ -139,6 +139,7 @@ NETWORKS: dict[str, type[ModelConfig]] = {
     "resnet18": ResNetConfig,
     "resnet19": ResNetConfig,
     "resnet20": ResNetConfig,
+    "resnet34": ResNetConfig,
     "vgg16": VggConfig,
 }
 BY_DATA = ("classes", "inputs", "size")  # the data set decides them

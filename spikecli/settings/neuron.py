@@ -31,7 +31,7 @@ class NeuronConfig(Settings):
     threshold: Positive = Field(0.5, description="θ, the threshold.")
     highest: Annotated[int, Field(ge=1, le=15)] = Field(4, description="D, the largest spike of fire integer.")
     surrogate: Surrogate = Field("tanh", description="Stands for the derivative of the fire function in training.")
-    slope: Positive = Field(5.0, description="Slope of the tanh surrogate.")
+    slope: Positive = Field(5.0, description="Slope of surrogate tanh; of evolving, the steepest.")
     reset: Reset = Field("hard", description="What a spike does to the membrane.")
     reset_amount: Positive | None = Field(None, description="Subtracted by the soft reset; θ unless given.")
     amplitude: Amplitude = Field("none", description="Trained size of what is emitted.")

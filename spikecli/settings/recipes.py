@@ -34,6 +34,9 @@ RECIPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+IM_FIRES = ("binary", "learned")  # with a single threshold
+
+
 def train_settings(
     dataset: str, paper: str, recipe: str, training: dict[str, Any], parts: dict[str, Any], model: dict[str, Any]
 ) -> TrainConfig:
@@ -157,6 +160,11 @@ def checked_settings(settings: TrainConfig) -> TrainConfig:
         raise SettingError("timesteps", f"cannot be {settings.timesteps}: the ANN has no time; train it with 1")
     if settings.model.neuron is None and settings.rmp_weight:
         raise SettingError("rmp_weight", "has no meaning for the ANN, which has no membranes; remove it")
+    if settings.model.neuron is None and (settings.im_weight or settings.activity_weight):
+        given = "im_weight" if settings.im_weight else "activity_weight"
+        raise SettingError(given, "has no meaning for the ANN, which has no spikes; remove it")
+    if settings.im_weight and settings.model.neuron is not None and settings.model.neuron.fire not in IM_FIRES:
+        raise SettingError("im_weight", "puts half of a layer above one threshold: take fire binary or learned")
     if settings.freeze != "none" and settings.start_from is None:
         raise SettingError(
             "freeze", f"cannot be {settings.freeze} without {named('start_from')}: fresh layers have learned nothing"

@@ -60,6 +60,7 @@ WHY = {
     "momentum": ONE_RECIPE,
     "weight_decay": ONE_RECIPE,
     "decayed": ONE_RECIPE,
+    "step_loss": "each step's loss is TET's (2202.11946); not measured against the other here",
     "timesteps": "one step trains fastest; --timesteps sets it",
     "val_fraction": "a tenth is held out, on which settings may be chosen",
     "reestimate": "statistics of clean samples were better on held-out clouds (docs/results.md)",

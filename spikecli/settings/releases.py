@@ -38,6 +38,7 @@ _CIFAR = {
     "optimizer": "sgd", "momentum": 0.9, "weight_decay": 1e-4, "schedule": "cosine", "batch_size": 128, "epochs": 400,
     "augment": "cifar", "label_smoothing": 0.0, "timesteps": 4, "val_fraction": 0.0, "reestimate": False,
 }  # fmt: skip
+_MEAN = {**_CIFAR, "step_loss": "mean"}  # of the logits' mean over time steps
 _DVS = {"augment": "flip-roll", "timesteps": 10, "size": 48, "resize": "nearest", "slicing": "count"}
 _LIF = {"decay": 0.25, "threshold": 0.5, "reset": "hard", "start": "zeros"}
 
@@ -46,7 +47,7 @@ RELEASES: dict[str, Release] = {
         title="Ternary Spike", arxiv="2312.06372", code="yfguo91/Ternary-Spike",
         model={"name": "resnet20", "layout": "released", "batch_norm": "plain"},
         neuron={**_LIF, "fire": "ternary", "surrogate": "rectangle", "amplitude": "none"},
-        training={**_CIFAR, "lr": 0.1, "decayed": "weights", "epochs": 320, "batch_size": 320},
+        training={**_MEAN, "lr": 0.1, "decayed": "weights", "epochs": 320, "batch_size": 320},
         on={"events": _DVS},
         apart=(
             Apart(
@@ -97,7 +98,7 @@ RELEASES: dict[str, Release] = {
         title="MPBN", arxiv="2308.08359", code="yfguo91/MPBN",
         model={"name": "resnet20", "layout": "released", "batch_norm": "plain"},
         neuron={**_LIF, "fire": "binary", "norm": "mpbn", "surrogate": "tanh", "slope": 3.0},
-        training={**_CIFAR, "lr": 0.1, "decayed": "weights"},
+        training={**_MEAN, "lr": 0.1, "decayed": "weights"},
         on={"events": _DVS},
         apart=(SPLIT, LAST_EPOCH, PIXELS, INITIAL),
     ),
@@ -117,7 +118,7 @@ RELEASES: dict[str, Release] = {
             "start": "zeros", "decay": 1.0, "threshold": 0.5, "fire": "binary", "norm": "rectifier", "reset": "soft",
             "reset_amount": 1.0, "surrogate": "rectangle",
         },
-        training={**_CIFAR, "lr": 0.01, "decayed": "all"},
+        training={**_MEAN, "lr": 0.01, "decayed": "all"},
         apart=(
             Apart(
                 what="order of the batches", ours="shuffled each epoch", released="never shuffled",

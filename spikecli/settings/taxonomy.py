@@ -30,9 +30,8 @@ NEURON_LEVEL = Heading(
     (
         Method("LIF, the common ground", ("--paper lif", "--charge leak", "--fire binary", "--amplitude none")),
         Method("learnable leak (parametric LIF)", ("--charge learned-leak",)),
-        Method("learnable threshold"),
-        Method("multi-level firing"),
-        Method("GLIF, gated parts"),
+        Method("learnable threshold", ("--fire learned",), "2008.03658"),
+        Method("GLIF, gated parts", ("--charge gated", "--reset gated"), "2210.13768"),
         Method("hard reset", ("--reset hard",)),
         Method("hard reset without a gradient through the spike", ("--reset hard-detached",)),
         Method(
@@ -47,7 +46,11 @@ NEURON_LEVEL = Heading(
         ),
         Method("ternary spike", ("--paper ternary", "--fire ternary"), "2312.06372"),
         Method("ternary spike, trainable amplitude", ("--paper ternary-trainable",), "2312.06372"),
-        Method("integer spikes, binary at inference", ("--paper integer", "--fire integer"), "2407.20708"),
+        Method(
+            "multi-level firing: integer spikes, binary at inference",
+            ("--paper integer", "--fire integer"),
+            "2407.20708",
+        ),
     ),
 )
 NETWORK_LEVEL = Heading(
@@ -63,7 +66,7 @@ TECHNIQUE = Heading(
     "training technique",
     (
         Method("RMP-Loss", ("--paper rmp-loss", "--rmp-weight 0.1"), "2308.06787"),
-        Method("IM-Loss"),
+        Method("IM-Loss", ("--im-weight 0.5",)),
         Method("RecDis-SNN"),
         Method("distillation from an ANN"),
         Method("the ANN of the same network, as baseline", ("--paper ann",)),
@@ -75,7 +78,7 @@ SURROGATES = Heading(
         Method("fixed: tanh in a window", ("--surrogate tanh",)),
         Method("fixed: rectangle", ("--surrogate rectangle",)),
         Method("fixed: arctangent", ("--surrogate arctan",)),
-        Method("dynamic, changing in training"),
+        Method("dynamic, changing in training (IM-Loss)", ("--surrogate evolving",)),
         Method("learnable"),
     ),
 )
@@ -87,7 +90,7 @@ GRADIENTS = Heading(
         Method("BNTT"),
         Method("TEBN"),
         Method("MPBN", ("--paper mpbn", "--norm mpbn", "--norm mpbn-element"), "2308.08359"),
-        Method("TET"),
+        Method("TET", ("--tet-weight 0.05", "--step-loss each"), "2202.11946"),
         Method("Joint A-SNN", ("--paper joint",), "2305.02099"),
     ),
 )
@@ -117,7 +120,10 @@ TAXONOMY = (
                     Method("distillation"),
                 ),
             ),
-            Heading("2.2 sparse spikes", (Method("adaptive neurons"), Method("activity losses"))),
+            Heading(
+                "2.2 sparse spikes",
+                (Method("adaptive neurons"), Method("activity losses", ("--activity-weight 0.1",), "2011.06846")),
+            ),
         ),
     ),
     Heading(

@@ -18,6 +18,16 @@ def cross_entropy(logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Ten
     return functional.cross_entropy(logits.flatten(0, 1), labels.repeat(steps), label_smoothing=smoothing)
 
 
+def classification(logits: Tensor, labels: Tensor, smoothing: float, step_loss: str, tet_weight: float) -> Tensor:
+    """Return the loss of logits (T, B, K): `cross_entropy`, or that of their mean over T, with TET's second term.
+
+    L = (1 − λ)·(1/T)Σ CE(o_t, y) + λ·(1/T)Σ MSE(o_t, 1) (2202.11946).
+    """
+    shown = logits.mean(0, keepdim=True) if step_loss == "mean" else logits
+    loss = cross_entropy(shown, labels, smoothing)
+    return (1 - tet_weight) * loss + tet_weight * (logits - 1).square().mean() if tet_weight else loss
+
+
 class Orthogonality:
     """‖A·Aᵀ − I‖_F of the mean over T of a T-Net's transforms A (T, B, k, k), averaged over samples (2310.06232).
 

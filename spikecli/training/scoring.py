@@ -132,7 +132,9 @@ def _score(config: TrainConfig, split: str, samples: int, row: evaluate.StepRow,
 def _layers(model: nn.Module, operations: Operations, errors: Quantization, samples: int) -> Iterator[Layer]:
     for name, _ in model.named_modules():
         if name in operations.layers:
-            spikes, neurons, additions, multiplies = (operations.layers[name].sum(1) / samples).tolist()
+            spikes, neurons, additions, multiplies = (operations.layers[name].sum(1) / samples).tolist()[:4]
+            if not (neurons or additions or multiplies):
+                continue  # an ANN's activation, which NeuroBench alone counts
             rate = spikes / neurons if neurons else None
             energy = energy_uj(additions, multiplies)
             yield Layer(name, rate, additions, multiplies, energy, errors.error(errors.timesteps, name))

@@ -7,11 +7,14 @@ from torch import Tensor, nn
 
 from spikecli.machine import processes
 from spikecli.machine.device import autocast, storage_type
+from spikecli.neurons import layers
+from spikecli.neurons.surrogate import Evolving
 from spikecli.settings.config import TrainConfig
 from spikecli.training import losses
 from spikecli.training.joint_loss import JointLoss
 from spikecli.training.membrane_loss import MembraneLoss
 from spikecli.training.offset_loss import OffsetLoss
+from spikecli.training.spike_loss import SpikeLoss
 
 LOSS, RIGHT, ERROR, SOUND = range(4)  # columns of what a step returns
 _MAY_SKIP = ("cpu", "cuda")  # devices whose fused optimizers leave a step out when a tensor says so
@@ -35,15 +38,20 @@ class TrainStep:
         self.orthogonality = losses.Orthogonality(getattr(model, "feature_tnet", None))
         self.membranes = MembraneLoss(model, config.rmp_power) if config.rmp_weight else None
         self.membrane_weight = torch.zeros((), dtype=storage_type(config.precision), device=device)
+        self.spikes = SpikeLoss(model, config.im_weight, config.activity_weight)
+        surrogates = [getattr(neuron.fire, "surrogate", None) for neuron in layers(model).values()]
+        self.evolving = [each for each in surrogates if isinstance(each, Evolving)]
         self.offsets = OffsetLoss(model)
         self.offset_weight = torch.zeros_like(self.membrane_weight)
         self.broken = torch.zeros((), device=device)  # 1 since a step that was not finite
         if device.type in _MAY_SKIP:
             optimizer.found_inf = self.broken  # type: ignore[attr-defined]
 
-    def prepare(self, rate: float, membrane_weight: float, offset_weight: float = 0.0) -> None:
+    def prepare(self, rate: float, membrane_weight: float, offset_weight: float = 0.0, share: float = 0.0) -> None:
         """Set the learning rate and the weights of two losses, RMP-Loss and DeLA's second task, of the next step, in
-        place where they are tensors."""
+        place where they are tensors; `share` of all epochs is done, which evolving surrogates follow."""
+        for each in self.evolving:
+            each.after(share)
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(rate)
@@ -74,9 +82,10 @@ class TrainStep:
         # Without the cache of weights that were cast: a graph would hold those of its warm-up.
         with autocast(self.device, self.config.precision, cache=self.device.type != "cuda"):
             logits = self.model(inputs, self.config.timesteps)
-        loss = losses.cross_entropy(logits, labels, self.config.label_smoothing)
+        asked = self.config
+        loss = losses.classification(logits, labels, asked.label_smoothing, asked.step_loss, asked.tet_weight)
         total = self.joint.total(loss, labels) + self.config.orthogonality * self.orthogonality.take()
-        total = total + self.offsets.take(self.offset_weight)
+        total = total + self.offsets.take(self.offset_weight) + self.spikes.take()
         error = torch.zeros_like(loss)
         if self.membranes:
             penalty, error = self.membranes.take()

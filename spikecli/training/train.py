@@ -179,7 +179,8 @@ class Trainer:
         for step in range(first, first + count):
             done = (epoch * self.batches.steps + step) / self.batches.steps
             rate = schedule.learning_rate(self.config, done)
-            self.step.prepare(rate, schedule.membrane_weight(self.config, done), offset_weight(self.config, done))
+            weights = schedule.membrane_weight(self.config, done), offset_weight(self.config, done)
+            self.step.prepare(rate, *weights, done / self.config.epochs)
             rows.append(self._runner(self._feed.load(epoch, step), self._seed(epoch, step)).clone())
         return torch.stack(rows).tolist()
 

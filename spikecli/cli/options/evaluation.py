@@ -74,6 +74,52 @@ class DamageOptions:
     beside: Beside = None
 
 
+_ENERGY = "Energy"
+EnergyPrecision = Annotated[
+    Literal["fp32", "fp16", "int8"] | None,
+    typer.Option(
+        help="pJ of a multiply-add and an addition at 45 nm: fp32 (4.6, 0.9), fp16 (1.5, 0.4) or int8 (0.23, 0.03).",
+        show_default="fp32",
+        rich_help_panel=_ENERGY,
+    ),
+]
+Updates = Annotated[
+    bool, typer.Option("--membrane-updates", help="Count changes of membranes too.", rich_help_panel=_ENERGY)
+]
+Traffic = Annotated[
+    bool,
+    typer.Option(
+        "--memory-traffic",
+        help="Bytes of weights and membranes moved, none kept near, at 24.96 pJ each.",
+        rich_help_panel=_ENERGY,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class EnergyOptions:
+    """Options of the energy: its prices, and what else is counted."""
+
+    energy_precision: EnergyPrecision = None
+    membrane_updates: Updates = False
+    memory_traffic: Traffic = False
+
+    @property
+    def given(self) -> dict[str, str | bool]:
+        """The options that are given, by name."""
+        found = {
+            "--energy-precision": self.energy_precision,
+            "--membrane-updates": self.membrane_updates,
+            "--memory-traffic": self.memory_traffic,
+        }
+        return {name: value for name, value in found.items() if value}
+
+    @property
+    def asked(self) -> bool:
+        """True if one of them is given: then the table of costs is shown."""
+        return bool(self.given)
+
+
 @dataclass(frozen=True)
 class EvalOptions:
     """Options that all tables share: network, data, and settings of the evaluation."""

@@ -44,7 +44,8 @@ def help_of(name: str, field: FieldInfo) -> str:
 
 
 NAMED = {
-    "model": "Network: pointnet or dela for clouds; resnet18, resnet19, resnet20 or vgg16 for recordings and images",
+    "model": "Network: pointnet or dela for clouds; resnet18, resnet19, resnet20, resnet34 or vgg16 for recordings "
+    "and images",
     "paper": f"A neuron and what it trains with: {', '.join(choices.BUILT_IN['paper'])}; several joined by +",
     "recipe": "Schedule preset. Clouds: short (30 epochs), paper (the authors' 200) or dela (60). "
     "Recordings: events (30). Images: cifar (the authors' 400)",
