@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,14 @@ def test_recordings_of_ones_own_and_clip(cli: Cli, tmp_path: Path) -> None:
     assert cli("data", "prepare", "mine", "--from", tmp_path / "from", "--sensor", "34x34", *place).code == 0
     facts = tmp_path / "data" / "mine" / "dataset.toml"
     facts.write_text(facts.read_text().replace("A low quality point cloud image of {}.", "the digit {}"))
-    asked = cli("zeroshot", "mine", "-T", 2, "--json", *place)
+    asked = cli("zeroshot", "mine", "-T", 2, "--json", "--out", tmp_path / "zero.csv", *place)
     assert asked.code == 0 and asked.document["templates"] == ["the digit {}"], asked.err
     assert asked.document["samples"] == 2
-    few = cli("fewshot", "mine", "--shots", 2, "--runs", 1, "-T", 2, "--json", *place)
+    assert "the digit" not in (tmp_path / "zero.csv").read_text() and "mine" in (tmp_path / "zero.csv").read_text()
+    table = tmp_path / "few.csv"
+    few = cli("fewshot", "mine", "--shots", 2, "--runs", 2, "-T", 2, "--json", "--out", table, *place)
     assert few.code == 0 and few.document["shots"] == 2, few.err
+    assert [row["draw"] for row in csv.DictReader(table.read_text().splitlines())] == ["0", "1", "mean", "std"]
     facts.write_text(facts.read_text().replace('"zero"', '"wombat"', 1))
     never = cli("zeroshot", "mine", "-T", 2, *place)
     assert never.code == 1 and "wombat" in never.err

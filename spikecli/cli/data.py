@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from spikecli.cli.options import complete
-from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed
+from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, Seed, TableOut
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.own import Own, Preparing
 from spikecli.cli.options.reading import ReadingOptions
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.cli.shown.phases import phases
+from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
 
 data_app = typer.Typer(help="Fetch, prepare, describe and check data sets.", no_args_is_help=True)
@@ -30,18 +31,22 @@ _LISTED = 5  # skipped files that are named one by one
 
 
 @data_app.command("list")
-def list_sets(data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quiet = False) -> None:
+def list_sets(
+    out: TableOut = None, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quiet = False
+) -> None:
     """Show every data set: what it is, whether it is prepared, its size, and how to get it.
 
     Example: spikecli data list
     """
     from spikecli.datasets import sets
+    from spikecli.files.tables import ResultTable
 
     console = Console(as_json=as_json, quiet=quiet)
     lines = sets.list_sets(data_dir)
     rows = [(line["name"], line["kind"], _state(line), line["description"]) for line in lines]
     cure = f"Kept in {data_dir}. To get one: spikecli data prepare NAME, with --from FILE if you have it already."
-    console.table("Data sets", ("name", "holds", "prepared", "what it is"), rows, cure)
+    columns = ("name", "holds", "prepared", "what it is")
+    show_table(console, ResultTable("Data sets", columns, rows, cure, [_counted(line) for line in lines]), out)
     console.document(lines)
 
 
@@ -157,6 +162,12 @@ def _tell_done(console: Console, report: dict[str, Any]) -> None:
     if not report.get("official", True):
         whole = ", ".join(f"{count:,} {split}" for split, count in report["whole_set"].items())
         console.warn(f"this is not the whole of {report['dataset']}, which has {whole}")
+
+
+def _counted(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the CSV: the samples of each split in a column of their own."""
+    flat = {name: value for name, value in line.items() if not isinstance(value, dict | list)}
+    return {**flat, **{f"{split} samples": count for split, count in (line.get("samples") or {}).items()}}
 
 
 def _state(line: dict[str, Any]) -> str:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet
+from spikecli.cli.options.common import DATA_DIR, AsJson, ConfigFile, DataDir, Quiet, TableOut
+from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -19,6 +20,7 @@ _MARKS = {"ok": "ok", "note": "note", "failed": "FAILED"}
 def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 when a check has failed.")] = False,
     thorough: Annotated[bool, typer.Option("--thorough", help="Load open_clip, too; some seconds more.")] = False,
+    out: TableOut = None,
     data_dir: DataDir = DATA_DIR,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -32,15 +34,17 @@ def doctor(
     """
     from dataclasses import asdict
 
+    from spikecli.files.tables import ResultTable
     from spikecli.machine import doctor as checks
 
     console = Console(as_json=as_json, quiet=quiet)
     probes = all_probes(thorough)
     with console.progress("checking", total=len(probes), unit="checks") as advance:
         findings = checks.examine(data_dir, advance, probes)
-    console.document([asdict(finding) for finding in findings])
+    records = [asdict(finding) for finding in findings]
+    console.document(records)
     rows = [(finding.check, _MARKS[finding.status], finding.detail) for finding in findings]
-    console.table("", ("check", "", "found"), rows)
+    show_table(console, ResultTable("", ("check", "", "found"), rows, records=records), out)
     for finding in findings:
         if finding.cure:
             console.say(f"for {finding.check}: {finding.cure}")

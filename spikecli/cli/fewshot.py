@@ -14,6 +14,7 @@ from spikecli.cli.options import complete
 from spikecli.cli.options.fitting import Fitted, as_released
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.shown.phases import phases
+from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
 from spikecli.settings.released import Fidelity
 
@@ -32,7 +33,10 @@ OfRelease = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(callback=options.check_weights, help="Keep the first run's adapter in this .safetensors file."),
+    typer.Option(
+        callback=options.check_weights_or_table,
+        help="Keep the first run's adapter in this .safetensors file; a .csv, .md or .tex gets the table.",
+    ),
 ]
 
 
@@ -56,6 +60,7 @@ def fewshot(
 
     Example: spikecli fewshot digits --shots 16 --runs 3
     """
+    from spikecli.files.tables import is_table
     from spikecli.neuroclip import fewshot as flow
     from spikecli.neuroclip.backbone import open_backbone
     from spikecli.neuroclip.fitting import Fitting
@@ -73,7 +78,7 @@ def fewshot(
         console.note(model.description)
         task = flow.Task(train, test, model, viewing, question, look.data_dir, limit)
         done = list(flow.draws(task, fitting, shots, runs, seed, how.views, how.select, progress))
-    if out is not None:
+    if out is not None and not is_table(out):
         flow.save_adapter(out, done[0], task, look.clip, look.weights)
     _show(console, flow.summary(task, done, shots, seed, perf_counter() - begin), out)
 
@@ -98,9 +103,14 @@ def _viewing(dataset: str, look: clip_options.ClipOptions) -> Viewing:
 
 
 def _show(console: Console, summary: dict[str, Any], out: Path | None) -> None:
+    from spikecli.files.tables import ResultTable, is_table, with_spread
+
     console.document(summary)
     spread, seed = summary["instance_accuracy_std"], summary["seed"]
-    console.table(
+    one = {name: summary[name] for name in ("dataset", "samples", "clip", "shots", "zero_shot_accuracy")}
+    draws = [{**one, "draw": draw, "instance_accuracy": each} for draw, each in enumerate(summary["accuracies"])]
+    kept = "" if out is None or is_table(out) else f"; the first draw's adapter is in {out}"
+    table = ResultTable(
         f"{summary['shots']} shots on {summary['dataset']}, test split, {summary['samples']} recordings",
         ("CLIP", "adapter", "parameters", "zero-shot", "accuracy", "time"),
         [
@@ -114,5 +124,7 @@ def _show(console: Console, summary: dict[str, Any], out: Path | None) -> None:
             )
         ],
         (f"one draw, seed {seed}" if spread is None else f"mean ± std of {summary['runs']} draws from seed {seed}")
-        + ("" if out is None else f"; the first draw's adapter is in {out}"),
+        + kept,
+        with_spread(draws, "draw", ("instance_accuracy",)),
     )
+    show_table(console, table, out if out is not None and is_table(out) else None)

@@ -17,6 +17,7 @@ from spikecli.cli.options.reading import ReadingOptions, SkipBad
 from spikecli.cli.shown.guesses import end_with_bad, show_guesses
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.cli.shown.phases import phases
+from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -54,6 +55,7 @@ def zeroshot(
     per_step: PerStep = False,
     top: Top = 5,
     skip_bad: SkipBad = False,
+    out: options.TableOut = None,
 ) -> None:
     """Classify event recordings with CLIP, without any training on events; by default `mini` on `digits`.
 
@@ -63,13 +65,12 @@ def zeroshot(
     from spikecli.neuroclip.backbone import open_backbone
     from spikecli.neuroclip.features import FeatureStore
 
-    console = Console(output.as_json, output.quiet)
-    how = reading.options(heard := FileNotes(console))
+    how = reading.options(heard := FileNotes(console := Console(output.as_json, output.quiet)))
     battery = _battery(dataset := _dataset(names := sources or ["digits"], look.data_dir), damage)
     question, viewing = _asked(words, dataset, names, look, skip_bad), _viewing(look, dataset)
     if dataset is None:
-        shown = FileOptions(top, skip_bad, heard)
-        _name_files(console, look, [Path(name) for name in names], question, viewing, how, shown)
+        shown = FileOptions(top, skip_bad, heard, out)
+        _name_files(console, look, list(map(Path, names)), question, viewing, how, shown)
         return
     with phases(console) as progress:
         recordings = flow.open_split(look.data_dir, dataset, split, progress)
@@ -79,9 +80,9 @@ def zeroshot(
         scores = flow.classify_split(store, question, limit, progress)
         cells = _damaged(store, question, battery, damage.seed, limit, progress) if battery else []
     if cells:
-        _show_damage(console, cells, flow.summary(model, viewing, question, scores, False), damage.seed)
+        _show_damage(console, cells, flow.summary(model, viewing, question, scores, False), damage.seed, out)
     else:
-        _show(console, scores, flow.summary(model, viewing, question, scores, per_step), per_step)
+        _show(console, scores, flow.summary(model, viewing, question, scores, per_step), per_step, out)
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class FileOptions:
     top: int
     skip_bad: bool
     heard: FileNotes
+    out: Path | None = None
 
 
 def _name_files(
@@ -108,6 +110,8 @@ def _name_files(
     from spikecli.neuroclip.learned import demand_learned
     from spikecli.neuroclip.zeroshot import classify_files
 
+    if shown.out is not None:
+        raise SpikeError(f"found files and --out {shown.out}; the table is of a data set; name one, or take --json")
     good, bad = readable(files, look.timesteps, how, shown.skip_bad)
     demand_learned(look.clip, look.weights, question.classnames)
     with phases(console) as progress:
@@ -170,18 +174,22 @@ def _damaged(
     return zero_shot_robustness(store, question, battery, seed, limit, progress)
 
 
-def _show_damage(console: Console, cells: list[DamageCell], summary: dict[str, Any], seed: int) -> None:
+def _show_damage(
+    console: Console, cells: list[DamageCell], summary: dict[str, Any], seed: int, out: Path | None
+) -> None:
     from spikecli.cli.shown.damage import show_reports
     from spikecli.evaluation.robustness import DamageReport, means
 
     names = ("clip", "weights", "dataset", "split", "samples", "timesteps", "image_preset", "slicing", "normalization")
     facts = {**{name: summary[name] for name in names}, "runs": 1, "seed": seed}
-    show_reports(console, [DamageReport(str(summary["clip"]), cells, means(cells))], facts, "recordings", None)
+    show_reports(console, [DamageReport(str(summary["clip"]), cells, means(cells))], facts, "recordings", out)
 
 
-def _show(console: Console, scores: Scores, summary: dict[str, Any], per_step: bool) -> None:
+def _show(console: Console, scores: Scores, summary: dict[str, Any], per_step: bool, out: Path | None) -> None:
+    from spikecli.files.tables import ResultTable
+
     console.document(summary)
-    console.table(
+    table = ResultTable(
         f"Zero-shot on {scores.dataset}, {scores.split} split, {scores.samples} recordings",
         ("CLIP", "T", "instance accuracy", "top 5", "class accuracy", "time"),
         [
@@ -195,7 +203,9 @@ def _show(console: Console, scores: Scores, summary: dict[str, Any], per_step: b
             )
         ],
         f"prompts: {' | '.join(summary['templates'])}",
+        [{name: value for name, value in summary.items() if not isinstance(value, list | tuple | dict)}],
     )
+    show_table(console, table, out)
     if per_step:
         rows = [(step, f"{right:.1%}") for step, right in enumerate(scores.steps, start=1)]
         console.table("Accuracy after each step", ("steps", "instance accuracy"), rows)

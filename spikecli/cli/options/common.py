@@ -66,6 +66,13 @@ def check_weights(path: Path | None) -> Path | None:
     return path
 
 
+def check_weights_or_table(path: Path | None) -> Path | None:
+    """Return the weights file or table to write; raise an error as `check_weights` does, or as for a table."""
+    from spikecli.files.tables import is_table
+
+    return _check_table(path) if path is not None and is_table(path) else check_weights(path)
+
+
 # Paths are `readable=False`: an unreadable file is not a usage error; the reader reports it in one line.
 DataDir = Annotated[
     Path,
