@@ -73,7 +73,7 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     return call
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real files; the test is skipped where it is absent."""
     if not SHARED.is_dir():

@@ -29,29 +29,36 @@ def test_each_engine_has_a_row_a_batch_and_number_of_steps(tmp_path: Path, monke
     done: list[str] = []
     source, rows = latency.measure(trained, plan, done.append)
     found = [(row.engine, row.timesteps, row.batch) for row in rows]
-    both = [("torch", "1", 1), ("torch", "auto", 1), ("torch", "1", 2), ("torch", "auto", 2)]
+    both = [("torch", "1", 1), ("floor", "1", 1), ("torch", "auto", 1), ("torch", "1", 2), ("torch", "auto", 2)]
     assert found == [*both, ("onnxruntime", "1", 1), ("onnxruntime", "1", 2)]
-    assert len(done) == 1 + len(rows)
+    assert len(done) == len(rows)  # a floor is no step of its own, the accuracies are one
     assert "made samples" in source and all(row.instance_accuracy is None for row in rows)
-    assert [row.peak_memory_mb for row in rows] == [None, None, 12.5, None, None, None]
+    assert [row.peak_memory_mb for row in rows] == [None, None, None, 12.5, None, None, None]
     assert rows[0].file_bytes == trained.path.stat().st_size and all(row.p95_ms >= row.p50_ms > 0 for row in rows)
+    assert all(row.processor_ms > 0 for row in rows)
 
 
 def test_percentiles_are_of_one_sample() -> None:
     row = latency._row(
-        "torch", "2", 4, np.array([0.004, 0.008, 0.012]), None, 10, {"2": latency.StepCost(0.5, 3.0, 2.0)}
+        "torch",
+        "2",
+        4,
+        np.array([[0.004, 0.008, 0.012], [0.003, 0.007, 0.005]]),
+        None,
+        10,
+        {"2": latency.StepCost(0.5, 3.0, 2.0)},
     )
-    assert row.p50_ms == pytest.approx(2.0) and row.p95_ms == pytest.approx(2.9)
+    assert (row.p50_ms, row.p95_ms, row.processor_ms) == pytest.approx((2.0, 2.9, 1.25))
     assert (row.instance_accuracy, row.energy_uj, row.mean_timesteps) == (0.5, 3.0, 2.0)
 
 
 def made(engine: str, steps: str, ms: float, accuracy: float | None) -> LatencyRow:
-    return LatencyRow(engine, steps, 1.5, 1, ms, ms, None, 2_000_000, None, accuracy)
+    return LatencyRow(engine, steps, 1.5, 1, ms, ms, ms / 2, None, 2_000_000, None, accuracy)
 
 
 def test_a_row_shows_dashes_for_what_is_not_known() -> None:
     assert latency_cells(made("torch", "auto", 2, None)) == (
-        "torch", "auto (1.50)", "1", "2.00", "2.00", "–", "2.0", "–", "–",
+        "torch", "auto (1.50)", "1", "2.00", "2.00", "1.00", "–", "2.0", "–", "–",
     )  # fmt: skip
 
 

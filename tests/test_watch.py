@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 import socket
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +19,13 @@ import torch
 from conftest import Outcome
 from export_nets import thin_stepper
 
-from spikecli.datasets.events.recording import EVENT
+from spikecli.datasets.events.recording import EVENT, read_own
 from spikecli.errors import ChoiceError, SpikeError
 from spikecli.evaluation.stopping import StopRule
 from spikecli.export.probes import made_recording
-from spikecli.live import sources, watcher, wire
+from spikecli.live import backlog, sources, watcher, wire
 from spikecli.live.windows import EventWindow, window_of
+from spikecli.view.recordings import live
 
 Cli = Callable[..., Outcome]
 SENSOR = (34, 34)
@@ -54,30 +58,44 @@ def test_a_stream_has_the_answers_of_one_pass_over_all_its_windows() -> None:
     assert [answer.events for answer in found] == [1000] * 4
 
 
-def test_a_real_gesture_through_udp_gets_the_answers_of_the_file(shared_data: Path) -> None:
+@pytest.mark.parametrize("kind", ["udp", "tcp"])
+def test_a_real_gesture_through_the_wire_gets_the_answers_of_the_file(kind: str, shared_data: Path) -> None:
     path = shared_data / "samples" / "gesture_8.bin"
     file = sources.opened(str(path), 0, 1)
     assert file.sensor == (128, 128)
     window = window_of("100ms")
     from_file = list(watcher.answers(thin_stepper(), file, window, (128, 128), StopRule()))
-    bound = sources.listening("udp://127.0.0.1:0")
-    port = bound.getsockname()[1]
+    bound = sources.listening(f"{kind}://127.0.0.1:0")
+    address = bound.getsockname()
     bound.close()
-    live = sources.opened(f"udp://127.0.0.1:{port}", 1, 5)
-    first = threading.Event()
+    live = sources.opened(f"{kind}://127.0.0.1:{address[1]}", 1, 5)
+    recording = read_own(path)
 
     def play() -> None:
-        first.wait(10)
-        from spikecli.datasets.events.recording import read_own
-
-        wire.send(read_own(path).events, ("127.0.0.1", port), speed=8, size=1000)
+        if kind == "udp":
+            wire.send(recording.events, address, speed=8, size=1000)
+        else:
+            with socket.create_connection(address) as out:
+                for part in wire.paced(np.array_split(recording.events, 50), 8):
+                    out.sendall(part.tobytes())
 
     threading.Thread(target=play, daemon=True).start()
-    first.set()
     from_wire = list(watcher.answers(thin_stepper(), live, window, (128, 128), StopRule()))
     assert len(from_wire) == len(from_file) >= 10
     assert [each.probabilities for each in from_wire] == [each.probabilities for each in from_file]
     assert from_wire[-1].lost_datagrams == from_wire[-1].dropped_events == 0
+
+
+def test_rows_cut_by_tcp_are_put_together_and_a_cut_end_is_said() -> None:
+    given = events(5)
+    data = given.tobytes()
+    pieces = iter([data[:7], data[7:40], data[40:], b""])
+    assert (np.concatenate(list(sources.whole_rows(lambda: next(pieces)))) == given).all()
+
+    def slow() -> bytes:
+        raise TimeoutError
+
+    assert list(sources.whole_rows(slow)) == []
 
 
 def test_a_datagram_is_these_bytes() -> None:
@@ -100,20 +118,48 @@ def test_gaps_are_counted_and_late_or_foreign_datagrams_are_no_gap() -> None:
     assert reader.read(wire.datagram(5, one[:0])) is None and losses.datagrams == 1
 
 
-def test_what_comes_too_fast_is_dropped_from_the_front_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "AHEAD", 10)
-    losses, go = wire.Losses(), threading.Event()
+def test_what_comes_too_fast_is_dropped_from_the_front_and_said() -> None:
+    """Ten events may wait: of six parts of four, the last two do."""
+    losses, given = wire.Losses(), events(24)
+    waiting = backlog.Backlog(losses, 10)
+    for part in np.split(given, 6):
+        waiting.put(part)
+    waiting.end()
+    assert (waiting.take() == given[16:]).all() and losses.events == 16  # type: ignore[union-attr]
+    assert waiting.take() is None
+    waiting.put(given)
+    assert losses.events == 16  # one part alone is kept, however long
 
-    def begin() -> Any:
-        for _ in range(6):
-            yield events(4)
-        go.set()
 
-    parts = sources._buffered(begin, losses)
-    thread_first = next(parts)
-    go.wait(5)
-    rest = sum(map(len, parts)) + len(thread_first)
-    assert rest + losses.events == 24
+def test_a_network_that_is_too_slow_says_what_it_missed() -> None:
+    """A second of a million events comes at once while the first window is answered."""
+    losses, many = wire.Losses(), np.tile(events(1000), 1000)
+    many["t"] = np.arange(len(many))
+    received = threading.Event()
+
+    def fast() -> Any:
+        yield many[:10_000]
+        yield from np.split(many[10_000:], 99)
+        received.set()
+
+    parts = backlog.buffered(fast, losses, ahead=50_000)
+    found = [next(parts)]
+    assert received.wait(10)
+    found += list(parts)
+    stream = sources.Stream(iter(found), SENSOR, losses)
+    answers = answered(stream, EventWindow(10_000, 10_000, False))
+    assert answers[-1].dropped_events == losses.events > 0
+    assert sum(each.events for each in answers) + losses.events == len(many)
+
+
+def test_what_ends_a_receiver_ends_the_stream() -> None:
+    def broken() -> Any:
+        yield events(3)
+        raise SpikeError("the cable is cut")
+
+    parts = backlog.buffered(broken, wire.Losses())
+    with pytest.raises(SpikeError, match="cable"):
+        list(parts)
 
 
 @pytest.mark.parametrize(("length", "hop", "sizes"), [(3, 3, [3, 3]), (4, 2, [4, 4, 4]), (9, 9, [])])
@@ -155,8 +201,9 @@ def test_a_growing_file_and_a_pipe_are_rows(tmp_path: Path) -> None:
 
 
 def test_addresses_that_are_none_are_refused() -> None:
-    with pytest.raises(SpikeError, match="udp://127"):
-        sources.listening("udp://localhost")
+    for kind in ("udp", "tcp"):
+        with pytest.raises(SpikeError, match=f"{kind}://127"):
+            sources.listening(f"{kind}://localhost")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         with pytest.raises(SpikeError, match="choose another address"):
@@ -189,6 +236,39 @@ def test_the_command_prints_a_line_a_window_and_a_film(
     assert len(sure.out.splitlines()) == 1
     assert "answer" in cli(*words).out
     assert cli(*words, "--record", tmp_path / "film.avi").code == 1
+
+
+def test_a_window_needs_a_screen(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from spikecli.cli import watch
+    from spikecli.datasets.events.facts import EVENT_SETS
+
+    monkeypatch.setattr(watch, "_opened", lambda *given: watch._Watched(thin_stepper(), EVENT_SETS["nmnist"]))
+    monkeypatch.delenv("DISPLAY", raising=False)
+    path = tmp_path / "camera.rows"
+    path.write_bytes(events(300).tobytes())
+    found = cli("watch", "run", path, "--window", 100, "--idle", 0.05, "--picture")
+    assert found.code == 1 and found.err.count("\n") == 1
+    assert "cannot open a window" in found.err or "found no tkinter" in found.err
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb: a screen in memory")
+def test_a_window_follows_the_answers_until_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tkinter: Any = pytest.importorskip("tkinter", reason="this Python has no tkinter")
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing)]
+    with subprocess.Popen(command, pass_fds=(writing,), stderr=subprocess.DEVNULL) as xvfb:
+        os.close(writing)
+        try:
+            with os.fdopen(reading) as said:
+                monkeypatch.setenv("DISPLAY", f":{said.readline().strip()}")
+            counts = watcher._counted(events(500), *SENSOR)
+            with live.live_window("watch") as show:
+                assert show(counts, "0.10 s   clap   90%") and show(0 * counts, "0.20 s   clap   91%")
+                root = tkinter._get_default_root()  # type: ignore[attr-defined]
+                root.tk.call(*root.protocol("WM_DELETE_WINDOW").split())  # as its close button does
+                assert not show(counts, "0.30 s   clap   92%")
+        finally:
+            xvfb.terminate()
 
 
 def test_points_cannot_be_watched(cli: Cli) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from spikecli.cli.options import clip as clip_options
 from spikecli.cli.options import common as options
 from spikecli.cli.options.evaluation import Confidence
 from spikecli.cli.options.groups import with_groups
@@ -20,13 +22,19 @@ from spikecli.errors import SpikeError
 if TYPE_CHECKING:
     from spikecli.datasets.events.facts import EventFacts
     from spikecli.live.watcher import LiveAnswer, Stepper
+    from spikecli.weights.adapted import Adapted
 
 Run = Annotated[
-    Path, typer.Argument(readable=False, help="A run folder or weights file of a network on recordings, or an adapter.")
+    Path,
+    typer.Argument(
+        readable=False, help="A run folder or weights file of a network on recordings, an adapter, zeroshot."
+    ),
 ]
 Source = Annotated[
     str,
-    typer.Argument(help="A recording, played at its own speed; a growing .rows file; - for stdin; udp://HOST:PORT."),
+    typer.Argument(
+        help="A recording, played at its own speed; a growing .rows file; - for stdin; udp:// or tcp://HOST:PORT."
+    ),
 ]
 WindowOf = Annotated[
     str, typer.Option("--window", help="Length of a window: a time such as 100ms, or a number of events: 5000.")
@@ -39,6 +47,9 @@ UntilSure = Annotated[bool, typer.Option("--until-sure", help="End at the first 
 Record = Annotated[
     Path | None, typer.Option(readable=False, help="Write a film of the windows and answers: .mp4 or .gif.")
 ]
+Picture = Annotated[bool, typer.Option("--picture", help="Show events and answers in a window too, as they come.")]
+ZEROSHOT = "zeroshot"
+COLUMNS = ("s", "answer", "probability", "events", "ms", "lost", "dropped")
 MOST_FRAMES = 5_000  # of a film
 
 
@@ -62,6 +73,19 @@ class StreamOptions:
     until_sure: UntilSure = False
     confidence: Confidence = 0.9
     record: Record = None
+    picture: Picture = False
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """Options of `zeroshot`, which is CLIP alone: the model, the class names, the style of pictures."""
+
+    clip: clip_options.Clip = None
+    weights: clip_options.Weights = None
+    classes: clip_options.Classes = None
+    templates: clip_options.Templates = None
+    image_preset: clip_options.ImagePreset = "gray"
+    normalization: clip_options.Normalization = "clip"
 
 
 @with_groups
@@ -70,13 +94,14 @@ def watch(
     source: Source,
     turned: StreamOptions,
     reading: ReadingOptions,
+    asked: ZeroShot,
     speech: options.Output,
     data_dir: options.DataDir = options.DATA_DIR,
     device: options.Device = "auto",
 ) -> None:
     """Answer after each window of a stream of events; membranes are carried on. With --json, one line a window.
 
-    Example: spikecli watch checkpoints/my-run gesture.bin, or spikecli watch adapter.safetensors udp://127.0.0.1:4000
+    Example: spikecli watch checkpoints/my-run gesture.bin, or spikecli watch zeroshot 7.bin --classes zero,seven
     """
     from spikecli.evaluation.stopping import StopRule
     from spikecli.live import sources, watcher
@@ -84,42 +109,65 @@ def watch(
 
     span, console = window_of(turned.window, turned.hop), Console(speech.as_json, speech.quiet)
     _check_film(turned.record)
-    seen = _opened(run, turned.keep, data_dir, device)
+    seen = _opened(run, turned.keep, asked, data_dir, device)
     how = reading.options(FileNotes(console))
-    stream = sources.opened(source, turned.speed, turned.idle, seen.facts, how)
-    sensor = stream.sensor or (seen.facts.sensor if seen.facts else None)
-    if sensor is None:
-        raise SpikeError(f"{source} names no sensor; give --sensor WxH, such as 128x128")
-    found = watcher.answers(seen.stepper, stream, span, sensor, StopRule(turned.confidence))
-    _show(console, found, seen.stepper.classnames, turned)
+    with _pictured(turned.picture) as pictured:
+        stream = sources.opened(source, turned.speed, turned.idle, seen.facts, how)
+        sensor = stream.sensor or (seen.facts.sensor if seen.facts else None)
+        if sensor is None:
+            raise SpikeError(f"{source} names no sensor; give --sensor WxH, such as 128x128")
+        found = watcher.answers(seen.stepper, stream, span, sensor, StopRule(turned.confidence))
+        _show(console, found, seen.stepper.classnames, turned, pictured)
 
 
-def _show(console: Console, found: Iterator[LiveAnswer], classnames: tuple[str, ...], turned: StreamOptions) -> None:
-    """Show each answer as it comes, and write the film at the end."""
+def _show(
+    console: Console,
+    found: Iterator[LiveAnswer],
+    classnames: tuple[str, ...],
+    turned: StreamOptions,
+    pictured: Callable[[Any, str], bool],
+) -> None:
+    """Show each answer as it comes, and write the film at the end, also where Ctrl-C or a closed window ends it."""
     kept: list[tuple[Any, str]] = []
-    with console.live(("s", "answer", "probability", "events", "ms", "lost", "dropped")) as show:
-        for answer in found:
-            name, share = _best(answer, classnames)
-            console.json_line(_document(answer, classnames))
-            show(_row(answer, name, share))
-            if turned.record is not None and len(kept) < MOST_FRAMES:
-                kept.append((answer.counts, f"{answer.t / 1e6:.2f} s   {name}   {share:.0%}"))
-            if turned.until_sure and answer.sure:
-                break
-    if turned.record is not None and kept:
-        from spikecli.view.recordings.live import save_live
+    try:
+        with console.live(COLUMNS) as show:
+            for answer in found:
+                name, share = _best(answer, classnames)
+                console.json_line(_document(answer, classnames))
+                show(_row(answer, name, share))
+                text = f"{answer.t / 1e6:.2f} s   {name}   {share:.0%}"
+                if turned.record is not None and len(kept) < MOST_FRAMES:
+                    kept.append((answer.counts, text))
+                if not pictured(answer.counts, text) or (turned.until_sure and answer.sure):
+                    break
+    finally:
+        if turned.record is not None and kept:
+            from spikecli.view.recordings.live import save_live
 
-        save_live(turned.record, kept)
-        console.note(f"wrote {turned.record}")
+            save_live(turned.record, kept)
+            console.note(f"wrote {turned.record}")
 
 
-def _opened(run: Path, keep: int, data_dir: Path, device: str) -> _Watched:
-    """Return what answers; raise SpikeError if the run is not of recordings."""
+def _pictured(wanted: bool) -> AbstractContextManager[Callable[[Any, str], bool]]:
+    """Return a window's block, or one whose function shows nothing."""
+    if not wanted:
+        return nullcontext(lambda counts, text: True)
+    from spikecli.view.recordings.live import live_window
+
+    return live_window("spikecli watch")
+
+
+def _opened(run: Path, keep: int, asked: ZeroShot, data_dir: Path, device: str) -> _Watched:
+    """Return what answers; raise SpikeError if the run is not of recordings, or options are given that it ignores."""
     from spikecli.datasets.provenance import facts_at_training
     from spikecli.live.watcher import ClipStepper, NetworkStepper
     from spikecli.neuroclip.adapted import open_any
     from spikecli.weights.adapted import Adapted
 
+    if str(run) == ZEROSHOT:
+        return _Watched(ClipStepper(_zero_shot(asked, data_dir, device), keep), None)
+    if asked != ZeroShot():
+        raise SpikeError(f"found options of CLIP beside {run}, which brings its own; watch {ZEROSHOT} with them")
     trained = open_any(run, device, data_dir)
     if isinstance(trained, Adapted):
         return _Watched(ClipStepper(trained, keep), None)
@@ -129,6 +177,25 @@ def _opened(run: Path, keep: int, data_dir: Path, device: str) -> _Watched:
             f"{trained.name} was trained on {facts.kind}; a stream of events needs a network on recordings"
         )
     return _Watched(NetworkStepper(trained, keep), facts)
+
+
+def _zero_shot(asked: ZeroShot, data_dir: Path, device: str) -> Adapted:
+    """Return CLIP as an adapter that leaves its features as they are; raise SpikeError without class names."""
+    from torch import nn
+
+    from spikecli.neuroclip.backbone import open_backbone
+    from spikecli.neuroclip.features import Viewing
+    from spikecli.neuroclip.learned import demand_learned
+    from spikecli.neuroclip.zeroshot import ask_of_files, read_words, text_features
+    from spikecli.weights.adapted import Adapted
+
+    question = ask_of_files(["the stream"], *read_words(asked.classes, asked.templates), lost=True)
+    demand_learned(asked.clip, asked.weights, question.classnames)
+    clip = open_backbone(asked.clip, asked.weights, data_dir, device)
+    viewing = Viewing(1, preset=asked.image_preset, normalization=asked.normalization)
+    place = (Path(ZEROSHOT), Path(ZEROSHOT), ZEROSHOT, clip.device)
+    texts = text_features(clip, question)
+    return Adapted(nn.Identity(), question.classnames, *place, clip, viewing, texts, clip.logit_scale)
 
 
 def _check_film(record: Path | None) -> None:

@@ -86,6 +86,7 @@ class Format(Protocol):
 _BUILT_IN = {
     "onnx": "spikecli.export.onnx_format:ONNX",
     "nir": "spikecli.export.nir_format:NIR",
+    "pt2": "spikecli.export.torch_format:TORCH",
 }
 _ADDED: dict[str, Format] = {}
 

@@ -22,11 +22,15 @@ class Raw(nn.Module):
 
 
 class Sphere(nn.Module):
-    """Clouds (B, N, 3), each centered on its mean with its farthest point at distance one."""
+    """Clouds (B, N, 3), each centered on its mean with its farthest point at distance one.
+
+    In float64, as the program does it: a rounding of float32 may change which points are neighbors.
+    """
 
     def forward(self, points: Tensor) -> Tensor:
-        centered = points - points.mean(1, keepdim=True)
-        return centered / centered.square().sum(-1, keepdim=True).amax(1, keepdim=True).sqrt()
+        wide = points.double()
+        centered = wide - wide.mean(1, keepdim=True)
+        return (centered / centered.square().sum(-1, keepdim=True).amax(1, keepdim=True).sqrt()).to(points.dtype)
 
 
 class Pixels(nn.Module):

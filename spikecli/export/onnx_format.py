@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +12,9 @@ from torch import Tensor
 
 from spikecli import __version__
 from spikecli.errors import SpikeError
-from spikecli.export.formats import Checked, Exported, Refusal, Wanted
+from spikecli.export.formats import Exported, Refusal, Wanted
 from spikecli.export.graphs import Graph, example_kwargs, graph_of
+from spikecli.export.metadata import facts
 from spikecli.export.probes import probe
 from spikecli.export.proof import compare
 from spikecli.export.subject import Subject
@@ -46,7 +45,8 @@ class OnnxFormat:
         model = traced_model(graph)
         content = model.SerializeToString()
         checked = compare(graph, probe(subject, wanted), session(content, graph).run, wanted, "onnxruntime")
-        for name, value in facts(subject, graph, wanted, checked).items():
+        about = {**facts(subject, graph, wanted, checked), "spikecli.opset": str(OPSET)}
+        for name, value in about.items():
             model.metadata_props.add(key=name, value=value)
         with atomic_path(path) as temporary:
             temporary.write_bytes(model.SerializeToString())
@@ -67,6 +67,8 @@ def is_installed() -> bool:
 
 def traced_model(graph: Graph) -> Any:
     """Return the ONNX model of a graph, without the places in source files that an exporter notes."""
+    from spikecli.export.onnx_neighbours import TRANSLATIONS
+
     given = example_kwargs(graph)
     with traced(), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -78,6 +80,7 @@ def traced_model(graph: Graph) -> Any:
             input_names=[each.name for each in graph.inputs],
             output_names=list(graph.outputs),
             opset_version=OPSET,
+            custom_translation_table=TRANSLATIONS,
             optimize=True,
             verbose=False,
         )
@@ -113,22 +116,3 @@ class Session:
 def session(content: bytes, graph: Graph, threads: int = 0) -> Session:
     """Return onnxruntime on a graph's model; `threads` 0 lets it choose."""
     return Session(content, [each.name for each in graph.inputs], threads)
-
-
-def facts(subject: Subject, graph: Graph, wanted: Wanted, checked: Checked) -> dict[str, str]:
-    """Return the metadata of a file: strings, the longer ones JSON."""
-    adapted, trained = subject.adapted, subject.trained
-    steps = adapted.viewing.timesteps if adapted else wanted.timesteps
-    network = trained.config.model.name if trained else f"CLIP {adapted.clip.name}" if adapted else subject.name
-    return {
-        "spikecli.version": __version__,
-        "spikecli.form": "step" if wanted.step else "whole",
-        "spikecli.network": network,
-        "spikecli.kind": subject.kind,
-        "spikecli.classes": json.dumps(subject.classnames),
-        "spikecli.timesteps": str(1 if wanted.step else steps),
-        "spikecli.opset": str(OPSET),
-        "spikecli.preprocessing": graph.preprocessing,
-        "spikecli.inputs": json.dumps({each.name: f"{each.shape}: {each.holds}" for each in graph.inputs}),
-        "spikecli.check": json.dumps({name: value for name, value in asdict(checked).items() if value is not None}),
-    }

@@ -61,7 +61,8 @@ def logits_of(graph: Graph, found: CheckSamples, run: Run, wanted: Wanted) -> Te
 def _start(membrane: object, x: Tensor, number: int, wanted: Wanted) -> Tensor:
     """Return the first potentials for a batch like x: 0, or noise of the seed where a random start is an input."""
     example, axes = membrane.example, membrane.axes  # type: ignore[attr-defined]
-    sizes = {"batch": x.shape[0], "points": x.shape[1] if x.dim() > 1 else 0}
+    points = x.shape[1] if x.dim() > 1 else 0
+    sizes = {"batch": x.shape[0], "points": points, "points/4": points // 4, "points/16": points // 16}
     shape = [sizes.get(axes.get(axis, ""), size) for axis, size in enumerate(example.shape)]
     if not wanted.noise:
         return torch.zeros(shape)

@@ -1,12 +1,10 @@
-"""Where a stream comes from: a recording at its own pace, a growing file, standard input, or UDP."""
+"""Where a stream comes from: a recording at its own pace, a growing file, standard input, UDP or TCP."""
 
 from __future__ import annotations
 
 import socket
 import sys
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +17,10 @@ from spikecli.datasets.events.recording import EVENT, read_own
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.files.gate import reading as reading_of
+from spikecli.live.backlog import buffered
 from spikecli.live.wire import LARGEST, Datagrams, Losses, paced, rows
 
 PART = 2_000  # µs of a recording that are played at once
-AHEAD = 2_000_000  # events that may wait for an answer; older ones are dropped
 BUFFER = 1 << 23  # bytes that the system keeps of datagrams
 GROWING = (".rows",)  # suffix of files of rows
 Sensor = tuple[int, int]  # width, height
@@ -40,15 +38,16 @@ class Stream:
 def opened(
     source: str, speed: float, idle: float, facts: EventFacts | None = None, how: ReadOptions = AS_FOUND
 ) -> Stream:
-    """Return the stream that `source` names: `udp://HOST:PORT`, `-`, a file of rows, or a recording.
+    """Return the stream that `source` names: `udp://` or `tcp://HOST:PORT`, `-`, a file of rows, or a recording.
 
     `idle` is how many seconds without events end a stream that has begun, 0 for never. Raise SpikeError if it cannot
     be opened.
     """
     losses = Losses()
-    if source.startswith("udp://"):
+    if source.startswith(("udp://", "tcp://")):
         bound = listening(source)
-        return Stream(_buffered(lambda: _received(bound, idle, losses), losses), how.sensor, losses)
+        begin = _received if source.startswith("udp") else _accepted
+        return Stream(buffered(lambda: begin(bound, idle, losses), losses), how.sensor, losses)
     if source == "-":
         return Stream(_piped(sys.stdin.buffer), how.sensor, losses)
     path = Path(source)
@@ -64,14 +63,19 @@ def opened(
 
 
 def listening(source: str) -> socket.socket:
-    """Return the socket of `udp://HOST:PORT`; raise SpikeError if it is no such address or is taken."""
-    host, _, port = source.removeprefix("udp://").rpartition(":")
+    """Return the socket of `udp://` or `tcp://HOST:PORT`; raise SpikeError if it is no such address or is taken."""
+    kind, _, address = source.partition("://")
+    host, _, port = address.rpartition(":")
     if not port.isdecimal() or not 0 <= int(port) < 1 << 16:
-        raise SpikeError(f"found {source!r}; wanted udp://HOST:PORT, such as udp://127.0.0.1:4000")
-    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        raise SpikeError(f"found {source!r}; wanted {kind}://HOST:PORT, such as {kind}://127.0.0.1:4000")
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
     try:
+        if kind == "tcp":
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host or "127.0.0.1", int(port)))
+        if kind == "tcp":
+            bound.listen(1)
     except OSError as error:
         bound.close()
         raise SpikeError(f"cannot listen on {source}: {error.strerror}; choose another address or port") from error
@@ -94,42 +98,24 @@ def _received(bound: socket.socket, idle: float, losses: Losses) -> Iterator[np.
                 yield found
 
 
-def _buffered(begin: Callable[[], Iterator[np.ndarray]], losses: Losses) -> Iterator[np.ndarray]:
-    """Yield what another thread receives; where too much waits, the oldest is dropped and counted."""
-    waiting: deque[np.ndarray] = deque()
-    ready, ended = threading.Condition(), threading.Event()
-
-    def receive() -> None:
-        held = 0
-        for part in begin():
-            with ready:
-                waiting.append(part)
-                held = sum(map(len, waiting)) if len(waiting) % 64 == 0 else held + len(part)
-                while held > AHEAD and len(waiting) > 1:
-                    gone = len(waiting.popleft())
-                    held -= gone
-                    losses.events += gone
-                ready.notify()
-        with ready:
-            ended.set()
-            ready.notify()
-
-    threading.Thread(target=receive, daemon=True).start()
-    while True:
-        with ready:
-            while not waiting and not ended.is_set():
-                ready.wait(0.2)
-            parts = list(waiting)
-            waiting.clear()
-        if parts:
-            yield np.concatenate(parts)
-        elif ended.is_set():
-            return
+def _accepted(bound: socket.socket, idle: float, losses: Losses) -> Iterator[np.ndarray]:
+    """Yield the rows of the first program that connects, until it closes; TCP loses nothing on the way."""
+    with bound:
+        connected, _ = bound.accept()
+    with connected:
+        connected.settimeout(idle or None)
+        yield from whole_rows(lambda: connected.recv(1 << 20))
 
 
 def _piped(pipe: BinaryIO) -> Iterator[np.ndarray]:
+    yield from whole_rows(lambda: pipe.read1(1 << 20) if hasattr(pipe, "read1") else pipe.read(1 << 20))
+
+
+def whole_rows(read: Callable[[], bytes]) -> Iterator[np.ndarray]:
+    """Yield the events of bytes as `read` returns them, until it returns none or takes too long; raise SpikeError if
+    they end within a row."""
     left = b""
-    while data := (pipe.read1(1 << 20) if hasattr(pipe, "read1") else pipe.read(1 << 20)):
+    while data := _in_time(read):
         data = left + data
         whole = len(data) // EVENT.itemsize * EVENT.itemsize
         left = data[whole:]
@@ -137,6 +123,13 @@ def _piped(pipe: BinaryIO) -> Iterator[np.ndarray]:
             yield rows(data[:whole])
     if left:
         raise SpikeError(f"the stream ends within a row, {len(left)} bytes of {EVENT.itemsize}; check what writes it")
+
+
+def _in_time(read: Callable[[], bytes]) -> bytes:
+    try:
+        return read()
+    except TimeoutError:
+        return b""
 
 
 def _followed(file: BinaryIO, idle: float) -> Iterator[np.ndarray]:

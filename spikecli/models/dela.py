@@ -103,6 +103,11 @@ class Dela(nn.Module):
         self.offsets = None
         return self
 
+    @property
+    def fewest_points(self) -> int:
+        """Points of a cloud with which each level has as many as a neighborhood: of a smaller cloud it takes all."""
+        return self.neighbors * SHRINK ** (len(self.levels) - 1)
+
     def trunk(self) -> tuple[str, ...]:
         """Return the names of the neurons of the first level, which see a point and its neighbors."""
         return tuple(name for name, _ in self.wiring() if name.startswith("levels.0."))

@@ -110,7 +110,7 @@ class Embedding(nn.Module):
         return self.out(x if self.pairs is None else self.pairs(x))
 
     def _inputs(self, points: Tensor, near: Neighborhood) -> Tensor:
-        clouds = torch.arange(len(points), device=points.device)[:, None, None]
+        clouds = torch.arange(points.shape[0], device=points.device)[:, None, None]
         offsets = points[clouds, near.index] - points.unsqueeze(2)  # (B, N, k, 3)
         if self.shift is not None:
             height = self.shift((points[..., 2] - points[..., 2].amin(1, keepdim=True)) / HEIGHT)

@@ -1,4 +1,4 @@
-"""Neighbors of points: the nearest ones, the farthest-first order, and the maximum over a point's neighbors."""
+"""Neighborhoods of points, and the maximum over a point's neighbors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from spikecli.models import neighbours_triton
+from spikecli.models.nearest import farthest_first, nearest
+from spikecli.models.tracing import is_traced
 
-MOST_NEIGHBORS = 255  # the place of a winner among a point's neighbors is a byte
+__all__ = ["Neighborhood", "farthest_first", "nearest", "neighbor_max", "neighborhood"]
 
 
 @dataclass(frozen=True)
@@ -37,49 +39,6 @@ def neighborhood(points: Tensor, k: int) -> Neighborhood:
     A point is its own neighbor. Of points at the same distance in float32 the first comes first.
     """
     return Neighborhood(nearest(points, k), points)
-
-
-@torch.no_grad()
-def nearest(points: Tensor, k: int) -> Tensor:
-    """Return int64 (B, N, min(k, N)): the nearest points of each in clouds (B, N, 3), by distance, then by place."""
-    points = points.detach().float()
-    k = min(k, points.shape[1], MOST_NEIGHBORS)
-    if neighbours_triton.usable(points) and points.shape[1] <= neighbours_triton.MOST_POINTS:
-        return neighbours_triton.nearest(points, k)
-    if points.device.type != "cpu":
-        return _nearest(points, k)
-    return torch.cat([_nearest(cloud, k) for cloud in points.split(1)])
-
-
-def _nearest(points: Tensor, k: int) -> Tensor:
-    """Sort integers: the bits of a distance ≥ 0 keep its order; the point's place in the lower bits breaks ties."""
-    squared = points.new_zeros(1)
-    for axis in points.unbind(-1):
-        difference = axis.unsqueeze(2) - axis.unsqueeze(1)
-        squared = torch.addcmul(squared, difference, difference)
-    place = torch.arange(points.shape[1], device=points.device)
-    keys = squared.view(torch.int32).long().bitwise_left_shift_(32).add_(place)
-    return keys.topk(k, largest=False, sorted=True).values.bitwise_and_(2**32 - 1)
-
-
-@torch.no_grad()
-def farthest_first(points: Tensor, count: int, start: Tensor | None = None) -> Tensor:
-    """Return an order int64 (B, N) of the points of clouds (B, N, 3): each of the first `count` is the farthest from
-    those before it, the first in place where several are; the others follow as they lie.
-
-    `start` (B,) is the first point, 0 unless given. Of points in this order, the order is 0, 1, 2, …
-    """
-    points = points.detach().float()
-    clouds, total = points.shape[:2]
-    rank = torch.arange(total, 2 * total, device=points.device).repeat(clouds, 1)
-    distance = torch.full_like(points[..., 0], torch.inf)
-    chosen = (rank.new_zeros(clouds) if start is None else start)[:, None]
-    for number in range(min(count, total)):
-        rank.scatter_(1, chosen, number)
-        apart = (points - points.gather(1, chosen[..., None].expand(-1, -1, 3))).square().sum(-1)
-        distance = torch.minimum(distance, apart).scatter_(1, chosen, -1.0)  # a chosen point is not chosen again
-        chosen = distance.argmax(1, keepdim=True)
-    return rank.argsort(1)
 
 
 def neighbor_max(y: Tensor, neighbors: Neighborhood) -> Tensor:
@@ -128,6 +87,8 @@ class _NeighborMax(torch.autograd.Function):
 def _forward(y: Tensor, neighbors: Neighborhood, winners: bool) -> tuple[Tensor, Tensor | None]:
     """Return (R, Q, C), and which neighbor won as a byte, for rows y (R, N, C) of R = T·B clouds."""
     index = neighbors.index
+    if is_traced():
+        return _gathered(y, index), None
     if neighbours_triton.usable(y):
         return neighbours_triton.forward(y, index, winners)
     if y.device.type != "cpu":
@@ -140,6 +101,14 @@ def _forward(y: Tensor, neighbors: Neighborhood, winners: bool) -> tuple[Tensor,
     return torch.cat([values for values, _ in parts]), torch.cat(won) if winners else None
 
 
+def _gathered(y: Tensor, index: Tensor) -> Tensor:
+    """Return the maxima (R, Q, C) in one gather for all rows, whose size may be a symbol."""
+    rows, points, channels = y.shape  # not len(), which is a number, while a size of a graph may be a symbol
+    places = _flat(index, rows, points).flatten()
+    neighbors = y.flatten(0, 1)[places].view(rows, *index.shape[1:], channels)
+    return neighbors.amax(2) - y[:, : index.shape[1]]
+
+
 def _of_rows(y: Tensor, index: Tensor, winners: bool) -> tuple[Tensor, Tensor | None]:
     places = _flat(index, len(y), y.shape[1]).movedim(-1, 0).contiguous()  # (k, R, Q)
     features = y.flatten(0, 1)
@@ -150,7 +119,7 @@ def _of_rows(y: Tensor, index: Tensor, winners: bool) -> tuple[Tensor, Tensor | 
 def _flat(index: Tensor, rows: int, points: int) -> Tensor:
     """Return the index (R, Q, k) among all R · N points of rows that are R/B times the same B clouds."""
     offset = torch.arange(rows, device=index.device) * points
-    return index.repeat(rows // len(index), 1, 1) + offset[:, None, None]
+    return index.repeat(rows // index.shape[0], 1, 1) + offset[:, None, None]
 
 
 def _backward(gradient: Tensor, winners: Tensor, neighbors: Neighborhood) -> Tensor:

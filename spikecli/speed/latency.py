@@ -20,7 +20,9 @@ from spikecli.export import formats, subject
 from spikecli.export.graphs import graph_of
 from spikecli.export.onnx_format import is_installed, session, traced_model
 from spikecli.export.probes import inputs_of
+from spikecli.models.inputs import to_network
 from spikecli.models.running import step_logits
+from spikecli.speed.floor import Floor, necessary
 from spikecli.speed.peak import peak_above_imports
 from spikecli.weights.trained import Trained
 
@@ -50,8 +52,10 @@ class LatencyPlan:
 class LatencyRow:
     """One engine at one number of steps and batch: milliseconds a sample, and what holds for that number of steps.
 
-    `mean_timesteps` differs from `timesteps` with auto. Accuracy is None where no test split is prepared; memory, in
-    MB beyond the imports, is measured for torch and the largest batch.
+    `mean_timesteps` differs from `timesteps` with auto. `processor_ms` is the median of the processor's time, which
+    other work on the machine lengthens less than the time on the clock. Accuracy is None where no test split is
+    prepared; memory, in MB beyond the imports, is measured for torch and the largest batch. The engine `floor` is the
+    matrix products alone that the network needs at least.
     """
 
     engine: str
@@ -60,6 +64,7 @@ class LatencyRow:
     batch: int
     p50_ms: float
     p95_ms: float
+    processor_ms: float
     peak_memory_mb: float | None
     file_bytes: int
     energy_uj: float | None
@@ -129,11 +134,20 @@ def _torch_rows(
                 memory = peak_above_imports(_run_once, trained.path, inputs, t, device=trained.device)
             yield _row("torch", str(t), batch, times, memory, size, scores)
             on_done(f"torch, T = {t}, batch {batch}")
+            if batch == min(asked.batches) and trained.device.type == "cpu":
+                floor = _products(trained, inputs, t)
+                yield _row("floor", str(t), batch, _times(floor.run, asked.runs_of(batch)), None, 0, {})
         if stop is not None:
             inputs = _batch(what, stop.most, batch, asked)
             times = _times(partial(sure_probabilities, trained, inputs, stop), asked.runs_of(batch))
             yield _row("torch", "auto", batch, times, None, size, scores)
             on_done(f"torch, auto, batch {batch}")
+
+
+def _products(trained: Trained, inputs: np.ndarray, timesteps: int) -> Floor:
+    with torch.inference_mode(), necessary(trained.network) as products:
+        trained.network(to_network(inputs, trained.device, torch.float32), timesteps)
+    return Floor(products, torch.float32, trained.device)
 
 
 def _run_once(path: Path, inputs: np.ndarray, timesteps: int) -> None:
@@ -170,15 +184,15 @@ def _batch(what: subject.Subject, timesteps: int, batch: int, asked: LatencyPlan
 
 
 def _times(work: Callable[[], object], repeats: int) -> np.ndarray:
-    """Return the seconds of each of `repeats` runs, after some that warm up."""
+    """Return the seconds of each of `repeats` runs after a warm-up, by the clock and of the processor (2, n)."""
     for _ in range(WARM_UP):
         work()
     taken = []
     for _ in range(repeats):
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.process_time()
         work()
-        taken.append(time.perf_counter() - begun)
-    return np.array(taken)
+        taken.append((time.perf_counter() - begun, time.process_time() - busy))
+    return np.array(taken).T
 
 
 def _row(
@@ -191,7 +205,7 @@ def _row(
     scores: dict[str, StepCost],
 ) -> LatencyRow:
     score = scores.get(timesteps, StepCost(None, None, float("nan") if timesteps == "auto" else float(timesteps)))
-    middle, slow = np.percentile(times, [50, 95]) * 1e3 / batch
-    return LatencyRow(
-        engine, timesteps, score.mean_timesteps, batch, middle, slow, memory, size, score.energy_uj, score.accuracy
-    )
+    middle, slow = (np.percentile(times[0], [50, 95]) * 1e3 / batch).tolist()
+    busy = float(np.median(times[1])) * 1e3 / batch
+    known = (memory, size, score.energy_uj, score.accuracy)
+    return LatencyRow(engine, timesteps, score.mean_timesteps, batch, middle, slow, busy, *known)

@@ -46,9 +46,10 @@ def show_latency(
     console.document({**settings, "repeats": plan.repeats, "results": [asdict(row) for row in rows]})
     table = ResultTable(
         f"{trained.name} on {trained.device}, {used} threads",
-        ("engine", "T", "batch", "p50 ms", "p95 ms", "peak MB", "file MB", "µJ", "accuracy"),
+        ("engine", "T", "batch", "p50 ms", "p95 ms", "CPU ms", "peak MB", "file MB", "µJ", "accuracy"),
         [latency_cells(row) for row in rows],
-        f"milliseconds a sample, {plan.repeats} runs ({plan.runs_of(32)} at batch 32); accuracy and energy: {source}",
+        f"milliseconds a sample, {plan.repeats} runs ({plan.runs_of(32)} at batch 32); CPU: the processor's time in "
+        f"all threads; floor: the matrix products alone; accuracy and energy: {source}",
         [asdict(row) for row in rows],
     )
     show_table(console, table, out)
@@ -60,10 +61,11 @@ def show_latency(
 def latency_cells(row: LatencyRow) -> tuple[str, ...]:
     """Return a row of the table; an unknown value is a dash."""
     steps = row.timesteps if row.timesteps != "auto" else f"auto ({row.mean_timesteps:.2f})"
-    known = (row.peak_memory_mb, row.file_bytes / 1e6, row.energy_uj)
+    known = (row.peak_memory_mb, row.file_bytes / 1e6 or None, row.energy_uj)
     numbers = ["–" if each is None else f"{each:.1f}" for each in known]
     accuracy = "–" if row.instance_accuracy is None else f"{row.instance_accuracy:.2%}"
-    return row.engine, steps, str(row.batch), f"{row.p50_ms:.2f}", f"{row.p95_ms:.2f}", *numbers, accuracy
+    times = [f"{each:.2f}" for each in (row.p50_ms, row.p95_ms, row.processor_ms)]
+    return row.engine, steps, str(row.batch), *times, *numbers, accuracy
 
 
 def draw_latency(path: Path, name: str, rows: Sequence[LatencyRow]) -> None:

@@ -1,0 +1,68 @@
+"""torch.export: a .pt2 file, which torch runs without this program, and from which AOTInductor or ExecuTorch start."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikecli.errors import SpikeError
+from spikecli.export.formats import Exported, Refusal, Wanted
+from spikecli.export.graphs import example_kwargs, graph_of
+from spikecli.export.metadata import facts
+from spikecli.export.probes import probe
+from spikecli.export.proof import compare
+from spikecli.export.subject import Subject
+from spikecli.files.atomic import atomic_path
+from spikecli.models.dela import Dela
+from spikecli.models.tracing import traced
+
+FACTS = "spikecli.json"  # the metadata, beside the graph
+
+
+class TorchFormat:
+    """A .pt2 file for `torch.export.load`."""
+
+    def refusals(self, subject: Subject, wanted: Wanted) -> list[Refusal]:
+        """Return what keeps the network from being traced, or the file from being read without this program."""
+        if isinstance(subject.network, Dela):
+            return [Refusal("order", "neighbors of points are operations of this program; export it as .onnx")]
+        try:
+            graph_of(subject, wanted)
+        except SpikeError as problem:
+            return [Refusal(subject.name, str(problem))]
+        return []
+
+    def write(self, subject: Subject, wanted: Wanted, path: Path) -> Exported:
+        """Write the graph to `path`, read it back and run it; raise SpikeError if it gives other answers."""
+        graph = graph_of(subject, wanted)
+        given = example_kwargs(graph)
+        with atomic_path(path) as temporary:
+            written = temporary.with_suffix(".pt2")  # torch demands the suffix
+            with traced(), torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                program = torch.export.export(graph.module, given["args"], dynamic_shapes=given["dynamic_shapes"])
+                torch.export.save(program, written)
+                module: Any = torch.export.load(written).module()
+
+            def run(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+                with torch.no_grad():
+                    found: Sequence[Tensor] = module(*tensors)
+                return found
+
+            checked = compare(graph, probe(subject, wanted), run, wanted, "torch.export")
+            about = {FACTS: json.dumps(facts(subject, graph, wanted, checked))}
+            torch.export.save(program, written, extra_files=about)
+            written.replace(temporary)
+        inputs = {each.name: each.shape for each in graph.inputs}
+        return Exported(
+            path, "pt2", f"torch {torch.__version__}", inputs, dict.fromkeys(graph.outputs, "float32"), checked
+        )
+
+
+TORCH = TorchFormat()

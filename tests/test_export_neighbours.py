@@ -1,0 +1,90 @@
+"""Neighbors in ONNX: the program's own index and order, on clouds with ties too; and a small DeLA with free points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from spikecli import models
+from spikecli.datasets.sets import find_facts
+from spikecli.export import formats, onnx_format
+from spikecli.export.entries import Input
+from spikecli.export.graphs import Graph
+from spikecli.export.subject import Subject
+from spikecli.models import dela
+from spikecli.models.batch_norm import BatchNorm
+from spikecli.models.nearest import farthest_first, nearest
+from spikecli.settings.recipes import train_settings
+from spikecli.weights.reparameterize import reparameterize
+from spikecli.weights.trained import Trained
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+pytest.importorskip("onnxscript", reason="the extra export is not installed")
+
+
+class Both(nn.Module):
+    """The 5 nearest points of each, and the order in which a quarter is farthest first."""
+
+    def forward(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        return nearest(points, 5), farthest_first(points, points.shape[1] // 4)
+
+
+@pytest.fixture(scope="module")
+def in_onnx() -> Callable[[Tensor], list[Tensor]]:
+    cloud = Input("points", torch.rand(2, 24, 3), {0: "batch", 1: "points"}, "clouds", fewest=8)
+    graph = Graph(Both(), (cloud,), ("index", "order"), "none", True)
+    return lambda points: onnx_format.session(onnx_format.traced_model(graph).SerializeToString(), graph).run([points])
+
+
+def test_neighbors_and_order_are_the_programs_own(in_onnx: Callable[[Tensor], list[Tensor]]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    clouds = torch.randn(3, 200, 3, generator=generator)
+    grid = torch.cartesian_prod(*[torch.arange(6.0)] * 3)[:200]  # most distances are tied
+    both = torch.cat([clouds, grid[None], torch.zeros(1, 200, 3)])
+    index, order = in_onnx(both)
+    assert torch.equal(index, nearest(both, 5))
+    assert torch.equal(order, farthest_first(both, 50))
+
+
+def thin_dela() -> Subject:
+    config = train_settings("modelnet10", "ternary", "dela", {}, {}, {"name": "dela", "width": 0.1, "neighbors": 4})
+    torch.manual_seed(0)
+    network = models.build(config.model).train()
+    with torch.no_grad():
+        for name, tensor in network.named_parameters():
+            if name.endswith("norm.weight"):
+                tensor.uniform_(-2, 2)
+        for part in network.modules():
+            if isinstance(part, BatchNorm):
+                part.momentum = 0.9
+        for _ in range(4):  # norms learn the statistics of their layers, so that all of them spike
+            network(torch.randn(8, 64, 3) / 3, 1)
+    network.eval()
+    facts = find_facts("modelnet10", Path("data"))
+    trained = Trained(network, facts.classnames, Path(), Path(), "dela", torch.device("cpu"), config, {})
+    return Subject(reparameterize(network).float(), network, facts.classnames, "points", "dela", trained, facts)
+
+
+def test_a_dela_takes_clouds_of_any_number_of_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dela, "BLOCKS", 2)  # a third of the graph, and of the time that it takes
+    subject, out = thin_dela(), tmp_path / "net.onnx"
+    done = formats.export(subject, formats.Wanted(1, samples=3, data_dir=tmp_path), out)
+    assert done.inputs == {"points": "float32 (batch, points, 3)"}
+    assert done.checked.max_logit_difference <= 1e-5 and done.checked.answers_changed == 0
+    running: Any = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    rng, answers = np.random.default_rng(0), []
+    for count in (64, 77, 300):
+        points = rng.normal(size=(2, count, 3)).astype(np.float32)
+        points -= points.mean(1, keepdims=True)
+        points /= np.linalg.norm(points, axis=-1).max(1)[:, None, None]
+        answers.append(running.run(None, {"points": points})[0])
+        with torch.no_grad():
+            own = subject.network(torch.from_numpy(points), 1)[0]
+        assert np.allclose(answers[-1], own, atol=1e-4)
+    assert np.ptp(np.concatenate(answers), 0).max() > 1e-3  # it sees its input
