@@ -37,7 +37,7 @@ class Both(nn.Module):
 
 @pytest.fixture(scope="module")
 def in_onnx() -> Callable[[Tensor], list[Tensor]]:
-    cloud = Input("points", torch.rand(2, 24, 3), {0: "batch", 1: "points"}, "clouds", fewest=8)
+    cloud = Input("points", torch.rand(2, 32, 3), {0: "batch", 1: "points"}, "clouds", fewest=16)
     graph = Graph(Both(), (cloud,), ("index", "order"), "none", True)
     return lambda points: onnx_format.session(onnx_format.traced_model(graph).SerializeToString(), graph).run([points])
 

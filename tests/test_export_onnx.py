@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,12 +18,17 @@ from export_nets import thin
 from furniture import chair
 
 import spikecli
+from spikecli import models
 from spikecli.datasets.events.frames import SLICINGS, fitted, to_frames
 from spikecli.datasets.events.samples import Framing
+from spikecli.datasets.sets import find_facts
 from spikecli.errors import ChoiceError, SpikeError
-from spikecli.export import formats, onnx_format, proof
+from spikecli.export import formats, membranes, onnx_format, proof
 from spikecli.export.fronts import Fit, Slices, Sphere
 from spikecli.export.probes import made_recording
+from spikecli.export.subject import Subject
+from spikecli.settings.recipes import train_settings
+from spikecli.weights.reparameterize import reparameterize
 
 onnx = pytest.importorskip("onnx", reason="the extra export is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
@@ -98,6 +104,55 @@ def test_a_program_without_torch_and_without_spikecli_runs_it(exported: tuple[Pa
     )
     answer = spikecli.load("reference", "cpu").predict(exported[1]["mesh"], 2)
     assert ended.stdout.split() == [answer.label.replace(" ", "_"), f"{answer.probability:.1%}"]
+
+
+def test_the_cpp_program_of_the_page_runs_it(exported: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    """Compiled where a compiler finds onnxruntime's headers and library, as with Debian's libonnxruntime-dev."""
+    from spikecli.datasets.clouds.formats import load_points_of
+
+    page = (Path(__file__).parents[1] / "docs" / "deploy.md").read_text(encoding="utf-8")
+    (tmp_path / "main.cpp").write_text(page.split("```cpp", 1)[1].split("```", 1)[0])
+    build = ["g++", "-std=c++17", "main.cpp", "-I/usr/include/onnxruntime", "-lonnxruntime", "-o", "main"]
+    check = "#include <onnxruntime_cxx_api.h>\nint main() {}\n"
+    look = ["g++", "-std=c++17", "-E", "-x", "c++", "-I/usr/include/onnxruntime", "-"]
+    if shutil.which("g++") is None or subprocess.run(look, input=check, capture_output=True, text=True).returncode:
+        pytest.skip("no g++, or no headers of onnxruntime")
+    subprocess.run(build, cwd=tmp_path, check=True)
+    (tmp_path / "net.onnx").write_bytes(exported[0].read_bytes())
+    np.savetxt(tmp_path / "cloud.xyz", load_points_of(exported[1]["mesh"], 1024))
+    ended = subprocess.run(["./main"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    network = spikecli.load("reference", "cpu")
+    answer = network.predict(exported[1]["mesh"], 2)
+    assert ended.stdout.split() == ["class", str(network.classnames.index(answer.label)), f"{answer.probability:.1%}"]
+
+
+def test_a_random_start_is_an_input_or_zero(tmp_path: Path) -> None:
+    """Potentials given to the file act as the same potentials in the network; without the option none is an input."""
+    config = train_settings("modelnet10", "spiking-pointnet", "short", {}, {}, {"name": "pointnet", "tnet": "none"})
+    torch.manual_seed(0)
+    network = models.build(config.model).eval()
+    folded = reparameterize(network).float()
+    facts = find_facts("modelnet10", tmp_path)
+    subject = Subject(folded, network, facts.classnames, "points", "perturbed", config, facts)
+    out = tmp_path / "net.onnx"
+    wanted = formats.Wanted(2, raw=True, noise=True, samples=2, data_dir=tmp_path)
+    done = formats.export(subject, wanted, out)
+    starts = [name for name in done.inputs if name.startswith("start.")]
+    assert starts and done.inputs["start.fire1"] == "float32 (batch, points, 64)"
+    assert done.checked.max_logit_difference <= 1e-5
+    rng = np.random.default_rng(0)
+    given = {"points": rng.normal(size=(2, 40, 3)).astype(np.float32) / 3}
+    shapes = {"fire1": (2, 40, 64), "fire2": (2, 40, 128), "fire4": (2, 512), "fire5": (2, 256)}
+    noise = {name: 8 * rng.random(shape, np.float32) for name, shape in shapes.items()}
+    running = session(out)
+    theirs = running.run(None, {**given, **{f"start.{name}": noise[name] for name in shapes}})[0]
+    box = membranes.Box({name: torch.from_numpy(value) for name, value in noise.items()})
+    membranes.given(folded, box)
+    with torch.no_grad():
+        ours = folded(torch.from_numpy(given["points"]), 2).mean(0)
+    assert np.allclose(theirs, ours, atol=1e-5)
+    silent = running.run(None, {**given, **{f"start.{name}": 0 * noise[name] for name in shapes}})[0]
+    assert np.abs(theirs - silent).max() > 1e-3
 
 
 def test_one_step_at_a_time_gives_what_all_steps_give(tmp_path: Path) -> None:
@@ -198,7 +253,7 @@ def test_a_format_from_outside_is_one_object() -> None:
     formats.add("mychip", Own())
     try:
         with pytest.raises(SpikeError, match=r"\.mychip cannot say pool: my chip has no maximum"):
-            formats.export(None, formats.Wanted(), Path("net.mychip"))  # type: ignore[arg-type]
+            formats.export(thin("vgg16"), formats.Wanted(), Path("net.mychip"))
         with pytest.raises(SpikeError, match="there already"):
             formats.add("onnx", Own())
     finally:

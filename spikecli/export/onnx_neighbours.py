@@ -1,4 +1,5 @@
-# mypy: disable-error-code="no-untyped-def"
+# mypy: ignore-errors
+# (onnxscript compiles the functions below; Python never runs them)
 """Neighbors of points in ONNX: the nearest ones by TopK, the farthest-first order by a Loop over points."""
 
 from __future__ import annotations
@@ -7,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from onnxscript import FLOAT, INT64, script
-from onnxscript import opset18 as op  # that of the exporter, which raises the whole model
+from onnxscript import FLOAT, INT64, opset18, script
 
 from spikecli.models import nearest as operations  # noqa: F401  (torch.ops knows them once it is imported)
+
+op: Any = opset18  # that of the exporter, which raises the whole model
 
 
 @script(default_opset=op)

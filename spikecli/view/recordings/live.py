@@ -63,7 +63,9 @@ def live_window(title: str) -> Iterator[Callable[[np.ndarray, str], bool]]:
     try:
         root = tkinter.Tk()
     except tkinter.TclError as error:
-        raise SpikeError(f"cannot open a window: {error}; leave out {named('picture')}, or give --record") from error
+        raise SpikeError(
+            f"cannot open a window: {error}; leave out {named('picture')}, or give {named('record')}"
+        ) from error
     root.title(title)
     label, closed, full = tkinter.Label(root), [], 1.0
     label.pack()
@@ -72,9 +74,9 @@ def live_window(title: str) -> Iterator[Callable[[np.ndarray, str], bool]]:
     def show(counts: np.ndarray, text: str) -> bool:
         nonlocal full
         full = max(full_count(counts), 0.9 * full)  # follows the brightest window of late
-        picture: Any = ImageTk.PhotoImage(live_image(counts, text, full, THEMES["light"]), master=root)
-        label.configure(image=picture)
-        setattr(label, "picture", picture)  # noqa: B010  (tkinter keeps no reference to it)
+        image: Any = ImageTk.PhotoImage(live_image(counts, text, full, THEMES["light"]), master=root)
+        label.configure(image=image)
+        setattr(label, "picture", image)  # noqa: B010  (tkinter keeps no reference to it)
         root.update()
         return not closed
 
