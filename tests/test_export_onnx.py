@@ -29,6 +29,7 @@ from spikecli.export.probes import made_recording
 from spikecli.export.subject import Subject
 from spikecli.settings.recipes import train_settings
 from spikecli.weights.reparameterize import reparameterize
+from spikecli.weights.trained import Trained
 
 onnx = pytest.importorskip("onnx", reason="the extra export is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
@@ -133,7 +134,8 @@ def test_a_random_start_is_an_input_or_zero(tmp_path: Path) -> None:
     network = models.build(config.model).eval()
     folded = reparameterize(network).float()
     facts = find_facts("modelnet10", tmp_path)
-    subject = Subject(folded, network, facts.classnames, "points", "perturbed", config, facts)
+    trained = Trained(network, facts.classnames, Path(), Path(), "perturbed", torch.device("cpu"), config, {})
+    subject = Subject(folded, network, facts.classnames, "points", "perturbed", trained, facts)
     out = tmp_path / "net.onnx"
     wanted = formats.Wanted(2, raw=True, noise=True, samples=2, data_dir=tmp_path)
     done = formats.export(subject, wanted, out)

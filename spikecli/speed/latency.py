@@ -22,7 +22,8 @@ from spikecli.export.onnx_format import is_installed, session, traced_model
 from spikecli.export.probes import inputs_of
 from spikecli.models.inputs import to_network
 from spikecli.models.running import step_logits
-from spikecli.speed.floor import Floor, necessary
+from spikecli.models.work import necessary
+from spikecli.speed.floor import Floor
 from spikecli.speed.peak import peak_above_imports
 from spikecli.weights.trained import Trained
 
