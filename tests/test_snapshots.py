@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import released_nets
 import snapshot
 import torch
 import typer.main
@@ -50,6 +51,7 @@ CASES = {
     f"--layers --out OUT {HERE}",
     "compare": f"compare clouds clouds --timesteps 1,2 {HERE}",
     "papers-paper": "papers --paper joint",
+    "import": "import released.pth --as resnet20 --paper mpbn --out OUT",
     "eval": f"eval clouds --timesteps 1,2 --runs 2 {HERE}",
     "eval-auto": f"eval clouds --timesteps 1,auto --most 2 --runs 1 {HERE}",
     "eval-by-class": f"eval frames --timesteps 2 --by-class {HERE}",
@@ -80,6 +82,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = unpack(tmp_path_factory.mktemp("place"))
     random_mini(folder / "mini.safetensors")
     shutil.copytree(folder / "frames", folder / "calibrated")  # the command writes into the weights
+    store = released_nets.Store(1)
+    maps = released_nets.Maps(store, released_nets.Neurons(), membrane=True)
+    released_nets.resnet20(maps, torch.zeros(1, 1, 3, 8, 8, dtype=torch.float64), 10)  # asks for each weight by its name
+    torch.save(store.saved(), folder / "released.pth")
     (folder / "pictures").mkdir()
     for number in range(4):
         picture = np.full((12, 16), 40, np.uint8)
