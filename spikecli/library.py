@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from spikecli.datasets import sets
 from spikecli.datasets.clouds.geometry import Cloud, points_as_given
 from spikecli.datasets.events.recording import Recording
 from spikecli.datasets.events.samples import Framing
+from spikecli.datasets.own.prepare import prepare_any
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.provenance import facts_at_training
 from spikecli.datasets.samples import files_for
@@ -147,9 +147,11 @@ def prepare(
 ) -> dict[str, Any]:
     """Prepare a data set and return its record, with `samples` a split; prepared data are reused.
 
-    `source` is a folder or archive, None for what is built in or fetched; `points` are those of a cloud.
+    `source` is a folder or archive, None for what is built in or fetched; `points` are those of a cloud. A name that
+    is not built in is a data set of your own: a folder for each class, or a list. Raise SpikeError if the source, a
+    class or a file is wrong.
     """
-    return sets.prepare(Path(data_dir), dataset, PrepareOptions(None if source is None else Path(source), points))
+    return prepare_any(Path(data_dir), dataset, PrepareOptions(None if source is None else Path(source), points))
 
 
 @saying_extras()

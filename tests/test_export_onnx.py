@@ -27,6 +27,7 @@ from spikecli.export import formats, membranes, onnx_format, proof
 from spikecli.export.fronts import Fit, Slices, Sphere
 from spikecli.export.probes import made_recording
 from spikecli.export.subject import Subject
+from spikecli.settings.config import Resize
 from spikecli.settings.recipes import train_settings
 from spikecli.weights.reparameterize import reparameterize
 from spikecli.weights.trained import Trained
@@ -35,6 +36,7 @@ onnx = pytest.importorskip("onnx", reason="the extra export is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
 Cli = Callable[..., Outcome]
+RESIZE: tuple[Resize, ...] = ("bilinear", "nearest")
 
 
 @pytest.fixture(scope="module")
@@ -208,23 +210,27 @@ def test_a_resnet_counts_its_own_events_and_carries_its_membranes(tmp_path: Path
     assert "made samples, seed 0" in done.checked.source
 
 
+@pytest.mark.parametrize("resize", RESIZE)
 @pytest.mark.parametrize("slicing", ["count", "time"])
 @pytest.mark.parametrize(("steps", "size"), [(1, (12, 12)), (4, (12, 12)), (3, (20, 30))])
-def test_slices_in_the_graph_are_the_programs_own(slicing: str, steps: int, size: tuple[int, int]) -> None:
+def test_slices_in_the_graph_are_the_programs_own(
+    slicing: str, steps: int, size: tuple[int, int], resize: Resize
+) -> None:
     recording = made_recording((30, 20), np.random.default_rng(5))
     recording.events["t"] += 123_456
     table = torch.from_numpy(np.stack([recording.events[axis].astype(np.int64) for axis in "xytp"], 1))
-    framing = Framing(slicing, size, 2)
-    found = Slices(steps, slicing, (20, 30), size, max(1.0, steps / 2))(table)[:, 0]
+    framing = Framing(slicing, size, 2, resize)
+    found = Slices(steps, slicing, (20, 30), size, max(1.0, steps / 2), resize)(table)[:, 0]
     assert torch.allclose(found, torch.from_numpy(framing.of_recording(recording, steps)).float(), atol=1e-4)
     plain = Slices(steps, slicing, (20, 30))(table)[:, 0]
     assert torch.equal(plain, torch.from_numpy(to_frames(recording, SLICINGS[slicing](steps))).float())
 
 
+@pytest.mark.parametrize("resize", RESIZE)
 @pytest.mark.parametrize(("sensor", "size"), [((34, 34), (12, 12)), ((20, 30), (24, 24)), ((180, 240), (48, 32))])
-def test_two_matrices_scale_as_the_program_does(sensor: tuple[int, int], size: tuple[int, int]) -> None:
+def test_two_matrices_scale_as_the_program_does(sensor: tuple[int, int], size: tuple[int, int], resize: Resize) -> None:
     maps = torch.rand(2, 1, *sensor, generator=torch.Generator().manual_seed(1))
-    assert torch.allclose(Fit(sensor, size, 0.25)(maps), fitted(maps, 0.25, size), atol=1e-5)
+    assert torch.allclose(Fit(sensor, size, 0.25, resize)(maps), fitted(maps, 0.25, size, resize), atol=1e-5)
 
 
 def test_the_sphere_is_hand_computed() -> None:

@@ -13,6 +13,7 @@ import pytest
 from conftest import Outcome
 from furniture import chair
 from hypothesis import HealthCheck, given, settings, strategies
+from own_scans import scans
 
 import spikecli
 from spikecli.datasets.clouds.formats import load_points_of
@@ -54,6 +55,14 @@ def test_a_run_of_the_library_is_that_of_the_command_line(
     assert other.config == network.config and other.classnames == network.classnames
     ours, theirs = network.network.state_dict(), other.network.state_dict()
     assert all((ours[name] == theirs[name]).all() for name in theirs)
+
+
+def test_it_prepares_a_folder_of_ones_own(tmp_path: Path) -> None:
+    scans(tmp_path / "scans")
+    record = spikecli.prepare("parts", tmp_path / "data", source=tmp_path / "scans", points=32)
+    assert record["samples"] == {"train": 20, "test": 5} and not record["reused"]
+    network = spikecli.train("parts", out=tmp_path / "run", data_dir=tmp_path / "data", **TINY)
+    assert network.classnames == ("bolt", "cup", "gear", "nut", "pipe")
 
 
 @pytest.mark.parametrize("steps", [1, 3, "auto"])

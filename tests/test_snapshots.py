@@ -84,7 +84,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(folder / "frames", folder / "calibrated")  # the command writes into the weights
     store = released_nets.Store(1)
     maps = released_nets.Maps(store, released_nets.Neurons(), membrane=True)
-    released_nets.resnet20(maps, torch.zeros(1, 1, 3, 8, 8, dtype=torch.float64), 10)  # asks for each weight by its name
+    released_nets.resnet20(maps, torch.zeros(1, 1, 3, 8, 8, dtype=torch.float64), 10)  # fills the store
     torch.save(store.saved(), folder / "released.pth")
     (folder / "pictures").mkdir()
     for number in range(4):

@@ -74,7 +74,7 @@ def prepare(
     Example: spikecli data prepare cups --from scans.zip --points 1024
     """
     from spikecli.datasets import sets
-    from spikecli.datasets.own.prepare import prepare_own
+    from spikecli.datasets.own.prepare import prepare_any
     from spikecli.datasets.prepare_options import PrepareOptions
     from spikecli.datasets.reading_options import AS_FOUND
 
@@ -82,9 +82,8 @@ def prepare(
     known = name in sets.built_in()
     reading = files.options(FileNotes(console) if known else AS_FOUND.on_note)
     options = PrepareOptions(source, seed=seed, reading=reading, **vars(how), **vars(own))
-    flow = sets.prepare if known else prepare_own
     with phases(console) as progress:
-        report = flow(data_dir, name, options, progress)
+        report = prepare_any(data_dir, name, options, progress)
     _tell(console, report, own.dry_run)
     console.document(report)
     if report.get("bad"):

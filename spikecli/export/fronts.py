@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.datasets.events.frames import PRESETS, fitted
+from spikecli.settings.config import Resize
 
 Size = tuple[int, int]  # height, width
 
@@ -54,11 +55,19 @@ class Slices(nn.Module):
 
     unit: Tensor  # (), in the type of the graph's numbers
 
-    def __init__(self, timesteps: int, slicing: str, sensor: Size, size: Size | None = None, scale: float = 1) -> None:
+    def __init__(
+        self,
+        timesteps: int,
+        slicing: str,
+        sensor: Size,
+        size: Size | None = None,
+        scale: float = 1,
+        resize: Resize = "bilinear",
+    ) -> None:
         super().__init__()
         self.register_buffer("unit", torch.ones(()))
         self.timesteps, self.slicing, self.sensor, self.scale = timesteps, slicing, sensor, scale
-        self.fit = Fit(sensor, size) if size is not None and size != sensor else None
+        self.fit = Fit(sensor, size, resize=resize) if size is not None and size != sensor else None
 
     def forward(self, events: Tensor) -> Tensor:
         x, y, t, p = events.unbind(1)
@@ -83,20 +92,21 @@ class Slices(nn.Module):
 class Fit(nn.Module):
     """Maps (..., H, W) of a sensor at another size, as `datasets.events.frames.fitted` scales them.
 
-    A margin and a bilinear scaling are linear in each axis: two matrices say both, on a ground that fills the margin.
+    A margin and a scaling, bilinear or to the nearest pixel, are linear in each axis: two matrices say both, on a
+    ground that fills the margin.
     """
 
     rows: Tensor  # (height, sensor's height)
     columns: Tensor  # (width, sensor's width)
 
-    def __init__(self, sensor: Size, size: Size, ground: float = 0.0) -> None:
+    def __init__(self, sensor: Size, size: Size, ground: float = 0.0, resize: Resize = "bilinear") -> None:
         super().__init__()
         self.ground = ground
         height, width = sensor
         lines = torch.eye(height)[:, None, :, None].expand(-1, 1, -1, width)
         posts = torch.eye(width)[:, None, None, :].expand(-1, 1, height, -1)
-        self.register_buffer("rows", fitted(lines, 0.0, size)[:, 0, :, size[1] // 2].T.contiguous())
-        self.register_buffer("columns", fitted(posts, 0.0, size)[:, 0, size[0] // 2, :].T.contiguous())
+        self.register_buffer("rows", fitted(lines, 0.0, size, resize)[:, 0, :, size[1] // 2].T.contiguous())
+        self.register_buffer("columns", fitted(posts, 0.0, size, resize)[:, 0, size[0] // 2, :].T.contiguous())
 
     def forward(self, maps: Tensor) -> Tensor:
         return self.rows @ (maps - self.ground) @ self.columns.T + self.ground

@@ -47,7 +47,7 @@ class Score:
     split: str
     samples: int
     instance_accuracy: float
-    perturbation_std: float
+    perturbation_std: float | None  # None: one perturbation seed alone, or a network that draws nothing
     class_accuracy: float
     firing_rate: float | None
     synaptic_operations: float
@@ -120,7 +120,7 @@ def _score(config: TrainConfig, split: str, samples: int, row: evaluate.StepRow,
         split=split,
         samples=samples,
         instance_accuracy=row.instance_accuracy,
-        perturbation_std=row.instance_accuracy_std or 0.0,  # of a single seed, none is measured
+        perturbation_std=row.instance_accuracy_std,
         class_accuracy=row.class_accuracy,
         firing_rate=row.firing_rate if config.model.neuron is not None else None,
         synaptic_operations=row.synaptic_operations,

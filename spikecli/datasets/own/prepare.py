@@ -28,7 +28,7 @@ from spikecli.datasets.own.find import (
 from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options, refuse_split_order
 from spikecli.datasets.record import read_record, settings_key, write_record
-from spikecli.datasets.sets import KINDS, built_in, find_facts, kind_named, kind_of_file
+from spikecli.datasets.sets import KINDS, built_in, find_facts, kind_named, kind_of_file, prepare
 from spikecli.datasets.walk import listing_hash
 from spikecli.errors import SpikeError, named
 from spikecli.files.archive import open_source
@@ -53,6 +53,14 @@ class Found:
     skipped: tuple[str, ...]
     bad: tuple[str, ...]
     notes: tuple[str, ...]
+
+
+def prepare_any(data_dir: Path, name: str, options: PrepareOptions, progress: Progress = Progress()) -> dict[str, Any]:
+    """Prepare a built-in data set, or a user's own; return its report, with `samples` a split and "reused".
+
+    Raise SpikeError as `sets.prepare` and `prepare_own` do.
+    """
+    return (prepare if name in built_in() else prepare_own)(data_dir, name, options, progress)
 
 
 def prepare_own(data_dir: Path, name: str, options: PrepareOptions, progress: Progress = Progress()) -> dict[str, Any]:
