@@ -120,7 +120,10 @@ NETS = [name for name, kind in NETWORKS.items() if "images" in kind.takes]
 def test_networks_of_maps_fold_exactly(name: str, amplitude: str) -> None:
     norms = ("mpbn-element", "rectifier", "mpbn", "none")
     config = NeuronConfig(
-        start="perturbed", norm=norms[NETS.index(name)], fire=names("fire")[len(amplitude) % 2], amplitude=amplitude
+        start="perturbed",
+        norm=norms[NETS.index(name) % len(norms)],
+        fire=names("fire")[len(amplitude) % 2],
+        amplitude=amplitude,
     )
     torch.manual_seed(0)
     model = models.build(network_settings(name=name, classes=4, neuron=config, width=0.05, inputs=2, size=(7, 10)))

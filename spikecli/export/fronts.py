@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from spikecli.datasets.events.frames import PRESETS, fitted
-from spikecli.settings.config import Resize
 
 Size = tuple[int, int]  # height, width
 
@@ -62,12 +63,12 @@ class Slices(nn.Module):
         sensor: Size,
         size: Size | None = None,
         scale: float = 1,
-        resize: Resize = "bilinear",
+        nearest: bool = False,
     ) -> None:
         super().__init__()
         self.register_buffer("unit", torch.ones(()))
         self.timesteps, self.slicing, self.sensor, self.scale = timesteps, slicing, sensor, scale
-        self.fit = Fit(sensor, size, resize=resize) if size is not None and size != sensor else None
+        self.fit = Fit(sensor, size, nearest=nearest) if size is not None and size != sensor else None
 
     def forward(self, events: Tensor) -> Tensor:
         x, y, t, p = events.unbind(1)
@@ -99,9 +100,10 @@ class Fit(nn.Module):
     rows: Tensor  # (height, sensor's height)
     columns: Tensor  # (width, sensor's width)
 
-    def __init__(self, sensor: Size, size: Size, ground: float = 0.0, resize: Resize = "bilinear") -> None:
+    def __init__(self, sensor: Size, size: Size, ground: float = 0.0, nearest: bool = False) -> None:
         super().__init__()
         self.ground = ground
+        resize: Literal["nearest", "bilinear"] = "nearest" if nearest else "bilinear"
         height, width = sensor
         lines = torch.eye(height)[:, None, :, None].expand(-1, 1, -1, width)
         posts = torch.eye(width)[:, None, None, :].expand(-1, 1, height, -1)
