@@ -187,7 +187,7 @@ def test_without_ffmpeg_the_cure_is_named(cube: Path, tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     failing = shutil.which("false")
     monkeypatch.setattr(film.shutil, "which", lambda name: None)
-    with pytest.raises(SpikeError, match=r"found no ffmpeg.*pip install imageio-ffmpeg"):
+    with pytest.raises(SpikeError, match=r"which is not installed; run pip install 'spikecli\[video\]'"):
         look_at_points(look(tmp_path, str(cube), out=tmp_path / "cube.mp4", points=60), lambda done: None)
     monkeypatch.setattr(film.shutil, "which", lambda name: failing)
     with pytest.raises(SpikeError, match=r"could not write .*cube.mp4 \(exit 1"):
