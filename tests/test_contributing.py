@@ -12,13 +12,13 @@ from conftest import Outcome
 from export_nets import thin_stepper
 from rooms import ROOT
 
-from spikecli import models, plugins
+from spikecli import models
 from spikecli.datasets.events.recording import EVENT
 from spikecli.evaluation.stopping import StopRule
 from spikecli.export import formats
 from spikecli.live import sources, watcher, wire
 from spikecli.live.windows import EventWindow
-from spikecli.settings import choices, networks
+from spikecli.settings import choices, networks, plugins
 
 Cli = Callable[..., Outcome]
 TASKS = (

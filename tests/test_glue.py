@@ -46,7 +46,7 @@ from spikecli.settings.neuron import NeuronConfig
 from spikecli.view.clouds.panels import cloud_panel
 from spikecli.view.clouds.shape import Shape
 from spikecli.view.drawing import window
-from spikecli.view.drawing.canvas import THEMES
+from spikecli.view.drawing.theme import THEMES
 from spikecli.view.recordings import picture
 from spikecli.view.recordings.picture import EventSheet
 from spikecli.view.recordings.take import NamedRecording

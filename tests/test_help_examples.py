@@ -28,7 +28,6 @@ PARSED = {
     "mini --out my-mini.safetensors": "trains for minutes; tests/test_mini.py trains a smaller one",
     "import best_model.pth --as pointnet --out checkpoints/released": "the authors' file is not ours to ship",
     "watch checkpoints/my-run gesture.bin": "a network of recordings; tests/test_watch.py plays one",
-    "watch adapter.safetensors udp://127.0.0.1:4000": "waits for a camera; tests/test_watch.py sends one's events",
     "export reference --check nir": "runs in tests/test_export_nir.py, where snnTorch is installed",
     "bench --timesteps 1,4": "trains at full size; tests/test_bench.py measures a small one",
     "bench reference --timesteps 1,2,4,auto --figure latency.png": "the same",
@@ -50,6 +49,7 @@ RUN = {
     "ablate shapes --papers lif,ternary,mpbn,ann --epochs 5 --points 256": "--papers lif,ann --epochs 1 --points 16 "
     "--batch-size 100 --timesteps 1 --runs 1",
     "zeroshot 7.bin --classes zero,seven": "--timesteps 2",
+    "watch zeroshot 7.bin --classes zero,seven": "--speed 0",
     "view shapes:test:0 --checkpoint checkpoints/demo --out demo.png": "--timesteps 1",
     "runs checkpoints": "",
     "papers --paper mpbn": "",

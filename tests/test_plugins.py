@@ -84,7 +84,7 @@ def lines(*given: tuple[object, ...], site: Path | None = None) -> list[Outcome]
 def test_the_example_package_is_found_trained_and_folded(site: Path, shapes_dir: Path, tmp_path: Path) -> None:
     help_text = shell("train", "--help", site=site)
     assert "--hidden" in help_text.stdout and "For tiny." in help_text.stdout
-    assert "binary, ternary, integer or three-level" in help_text.stdout
+    assert "binary, ternary, integer, learned or three-level" in help_text.stdout
     broken = [line for line in help_text.stderr.splitlines() if "spikecli-broken" in line]
     assert len(broken) == 1 and "no_such_module_here" in broken[0]
 

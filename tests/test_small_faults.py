@@ -173,7 +173,7 @@ def test_one_draw_has_no_spread(capsys: pytest.CaptureFixture[str]) -> None:
     shown = {
         "shots": 1, "dataset": "d", "samples": 2, "clip": "mini", "adapter": "spiking", "adapter_parameters": 3,
         "zero_shot_accuracy": 0.1, "instance_accuracy": 0.2, "instance_accuracy_std": None, "seconds": 1, "seed": 0,
-        "runs": 1,
+        "runs": 1, "accuracies": [0.2],
     }  # fmt: skip
     fewshot._show(Console(), shown, None)
     printed = capsys.readouterr().out
