@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,20 @@ def test_a_resnet_counts_its_own_events_and_carries_its_membranes(tmp_path: Path
     assert done.checked.max_logit_difference <= 1e-5 and done.checked.answers_changed == 0
     assert done.inputs["events"] == "int64 (events, 4)"
     assert "made samples, seed 0" in done.checked.source
+
+
+def test_a_recording_of_another_sensor_needs_its_size(tmp_path: Path) -> None:
+    """The graph of a network for 34 x 34 pixels has no place for an event at 99, 99."""
+    events = np.array([[99, 99, t, t % 2] for t in range(40)])
+    np.savez(
+        tmp_path / "big.npz", x=events[:, 0], y=events[:, 1], t=events[:, 2], p=events[:, 3], width=100, height=100
+    )
+    wanted = formats.Wanted(timesteps=2, files=(tmp_path / "big.npz",), data_dir=tmp_path)
+    with pytest.raises(SpikeError, match=r"found a recording of 100x100 pixels.* give sensor 100x100"):
+        formats.export(thin("resnet20"), wanted, tmp_path / "net.onnx")
+    assert not (tmp_path / "net.onnx").exists()
+    done = formats.export(thin("resnet20"), replace(wanted, sensor=(100, 100)), tmp_path / "net.onnx")
+    assert done.checked.max_logit_difference <= 1e-5 and done.checked.source == "1 files"
 
 
 @pytest.mark.parametrize("resize", RESIZE)

@@ -37,7 +37,10 @@ Sample = Annotated[
     typer.Option("--sample", readable=False, help="A file to check on; several times for several.", show_default=False),
 ]
 Samples = Annotated[int, typer.Option(min=1, help="Samples of the test split to check on.")]
-Sensor = Annotated[str | None, typer.Option("--sensor", help="Sensor of an adapter's recordings: 128x128.")]
+Sensor = Annotated[
+    str | None,
+    typer.Option("--sensor", help="Sensor of the recordings, such as 128x128, if it is not that of the training data."),
+]
 
 
 @with_groups

@@ -66,7 +66,7 @@ def _points(subject: Subject, wanted: Wanted) -> Shown:
 
 def _frames(subject: Subject, wanted: Wanted) -> Shown:
     assert subject.trained is not None
-    config, sensor = subject.trained.config, getattr(subject.facts, "sensor", (0, 0))
+    config, sensor = subject.trained.config, subject.sensor(wanted.sensor) or (0, 0)
     size, steps = getattr(config.model, "size"), 1 if wanted.step else wanted.timesteps  # noqa: B009
     counts = "counts of events, channel 0 darker and 1 brighter"
     if wanted.raw:

@@ -29,7 +29,7 @@ class Wanted:
     noise: bool = False
     samples: int = 8
     files: tuple[Path, ...] = ()
-    sensor: tuple[int, int] | None = None  # width, height, of the recordings that CLIP is to be shown
+    sensor: tuple[int, int] | None = None  # width, height, of the recordings; None: the training data's
     seed: int = 0
     data_dir: Path = Path("data")
 

@@ -77,11 +77,15 @@ def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[R
         inputs = files_for(facts, config, wanted.files, steps, wanted.seed)
         if subject.kind == "events":
             recordings = [read_own(path, facts=facts) for path in wanted.files]  # type: ignore[arg-type]
+            for each in recordings:
+                _demand_sensor(each, subject.sensor(wanted.sensor), wanted)
         return f"{len(inputs)} files", inputs, recordings
-    if _is_prepared(subject, wanted):
+    if _is_prepared(subject, wanted) and wanted.sensor in (None, getattr(facts, "sensor", None)):
         samples = spread(load_samples(wanted.data_dir, config.dataset, "test", config, fixed=True), wanted.samples)
         if isinstance(samples.whole, EventSamples):
             recordings = [samples.whole.source.recording(int(index)) for index in samples.places]
+            for each in recordings:
+                _demand_sensor(each, subject.sensor(wanted.sensor), wanted)
         return f"{config.dataset}, test split", samples.inputs(steps), recordings
     rng = np.random.default_rng(wanted.seed)
     made = f"made samples, seed {wanted.seed} (no test split of {config.dataset} is prepared)"
@@ -92,7 +96,7 @@ def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[R
     size = framing.size
     if subject.kind == "images":
         return made, rng.integers(0, 256, (wanted.samples, 3, *size), dtype=np.uint8), None
-    sensor = getattr(facts, "sensor", size[::-1])
+    sensor = subject.sensor(wanted.sensor) or size[::-1]
     recordings = [made_recording(sensor, rng) for _ in range(wanted.samples)]
     return made, np.stack([framing.of_recording(each, steps) for each in recordings]), recordings
 
@@ -106,6 +110,16 @@ def made_recording(sensor: tuple[int, int], rng: np.random.Generator) -> Recordi
     events["t"] = np.sort(rng.integers(0, 1_000_000, MADE_EVENTS))
     events["p"] = rng.integers(0, 2, MADE_EVENTS)
     return Recording(events, *sensor)
+
+
+def _demand_sensor(recording: Recording, sensor: tuple[int, int] | None, wanted: Wanted) -> None:
+    """Raise SpikeError if the graph counts the events of another sensor (width, height) than the recording's."""
+    if sensor is not None and not wanted.raw and sensor != (recording.width, recording.height):
+        found = f"{recording.width}x{recording.height}"
+        raise SpikeError(
+            f"found a recording of {found} pixels, but the graph takes events of {sensor[0]}x{sensor[1]}; give "
+            f"{named('sensor')} {found} for such a camera, or other samples"
+        )
 
 
 def _is_prepared(subject: Subject, wanted: Wanted) -> bool:
@@ -146,11 +160,7 @@ def _of_clip(adapted: Adapted, wanted: Wanted) -> CheckSamples:
     recordings = recordings or [made_recording(wanted.sensor or (128, 128), rng) for _ in range(wanted.samples)]
     cases, answers = [], []
     for recording in recordings:
-        if wanted.sensor and not wanted.raw and wanted.sensor != (recording.width, recording.height):
-            raise SpikeError(
-                f"found a recording of {recording.width} x {recording.height} pixels beside {named('sensor')} "
-                f"{wanted.sensor[0]}x{wanted.sensor[1]}; give the sensor of the recordings"
-            )
+        _demand_sensor(recording, wanted.sensor, wanted)
         pictures = to_images(to_frames(recording, viewing.slices), viewing.preset, adapted.clip.size, viewing.threshold)
         answers.append(adapted.logits(adapted.encode(pictures)[None]).mean(0)[0].argmax())
         shown = pictures[:, None]

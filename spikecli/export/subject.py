@@ -31,6 +31,10 @@ class Subject:
     facts: Facts | None = None
     adapted: Adapted | None = None
 
+    def sensor(self, asked: tuple[int, int] | None) -> tuple[int, int] | None:
+        """Return the sensor (width, height) whose events a graph takes: the one asked for, or the training data's."""
+        return asked or getattr(self.facts, "sensor", None)
+
 
 def of(opened: Trained | Adapted) -> Subject:
     """Return the folded network of what was opened; raise SpikeError if a part of it cannot be folded."""
