@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line of this process and exit with its code, also on Ctrl-C while it is loading."""
+    """Run the command line of this process and exit with its code, also on Ctrl-C while it loads or ends."""
     try:
         from spikecli.machine import environment
 
@@ -15,9 +15,10 @@ def main() -> None:
 
         plugins.load_first(sys.argv[1:])  # before the options are made, which then have their fields and names
         from spikecli.cli import entry
+
+        entry()
     except KeyboardInterrupt:
         sys.exit(130)
-    entry()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Outcome
 
+from spikecli import cli as command_line
 from spikecli.weights import checkpoint as checkpoints
 
 Cli = Callable[..., Outcome]
@@ -126,3 +127,12 @@ def test_the_ann_is_scored_at_the_one_step_it_knows(cli: Cli, shapes_dir: Path, 
     assert cli("train", "shapes", "--paper", "ann", "--epochs", 1, "--points", 32, "--out", run, *common).code == 0
     (row,) = cli("eval", run, "--timesteps", "1,2,4", "--runs", 1, *common).document["results"]
     assert row["timesteps"] == 1 and row["energy_uj"] > 0
+
+
+def test_ctrl_c_while_the_options_are_made_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "_command", pressed)
+    ended = cli("papers")
+    assert (ended.code, ended.err) == (130, "error: interrupted\n")

@@ -139,8 +139,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
             return code
         console.error(line)
         return 1
-    except Stopped as stop:
-        console.error(str(stop))
+    except (Stopped, KeyboardInterrupt) as stop:  # Ctrl-C before typer listens, while the options are made
+        console.error(str(stop) or "interrupted")
         return INTERRUPTED
     except SystemExit as end:
         if end.code == INTERRUPTED:  # what typer makes of Ctrl-C
