@@ -26,7 +26,7 @@ from spikecli.datasets.sets import find_facts
 from spikecli.errors import ChoiceError, SpikeError
 from spikecli.export import formats, membranes, onnx_format, proof
 from spikecli.export.fronts import Fit, Slices, Sphere
-from spikecli.export.probes import made_recording
+from spikecli.export.probes import inputs_of, made_recording
 from spikecli.export.subject import Subject
 from spikecli.settings.config import Resize
 from spikecli.settings.recipes import train_settings
@@ -221,6 +221,7 @@ def test_a_recording_of_another_sensor_needs_its_size(tmp_path: Path) -> None:
     with pytest.raises(SpikeError, match=r"found a recording of 100x100 pixels.* give sensor 100x100"):
         formats.export(thin("resnet20"), wanted, tmp_path / "net.onnx")
     assert not (tmp_path / "net.onnx").exists()
+    assert inputs_of(thin("resnet20"), wanted)[1].shape[:2] == (1, 2)  # frames, which NIR takes, are of any sensor
     done = formats.export(thin("resnet20"), replace(wanted, sensor=(100, 100)), tmp_path / "net.onnx")
     assert done.checked.max_logit_difference <= 1e-5 and done.checked.source == "1 files"
 

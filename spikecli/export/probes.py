@@ -47,7 +47,8 @@ def probe(subject: Subject, wanted: Wanted) -> CheckSamples:
     logits = step_logits(network, inputs, wanted.timesteps, torch.device("cpu"), "fp32", wanted.seed)
     if subject.kind == "events" and not wanted.raw:
         assert recordings is not None and subject.trained is not None
-        cases = [_events(each, subject.trained.config.slicing, wanted) for each in recordings]
+        slicing, sensor = subject.trained.config.slicing, subject.sensor(wanted.sensor)
+        cases = [_events(each, slicing, sensor, wanted) for each in recordings]
     else:
         cases = [_steps(subject, part, wanted) for part in (inputs[:1], inputs[1:]) if len(part)]
     return CheckSamples(source, cases, logits.mean(0).argmax(-1))
@@ -77,15 +78,11 @@ def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[R
         inputs = files_for(facts, config, wanted.files, steps, wanted.seed)
         if subject.kind == "events":
             recordings = [read_own(path, facts=facts) for path in wanted.files]  # type: ignore[arg-type]
-            for each in recordings:
-                _demand_sensor(each, subject.sensor(wanted.sensor), wanted)
         return f"{len(inputs)} files", inputs, recordings
     if _is_prepared(subject, wanted) and wanted.sensor in (None, getattr(facts, "sensor", None)):
         samples = spread(load_samples(wanted.data_dir, config.dataset, "test", config, fixed=True), wanted.samples)
         if isinstance(samples.whole, EventSamples):
             recordings = [samples.whole.source.recording(int(index)) for index in samples.places]
-            for each in recordings:
-                _demand_sensor(each, subject.sensor(wanted.sensor), wanted)
         return f"{config.dataset}, test split", samples.inputs(steps), recordings
     rng = np.random.default_rng(wanted.seed)
     made = f"made samples, seed {wanted.seed} (no test split of {config.dataset} is prepared)"
@@ -112,16 +109,6 @@ def made_recording(sensor: tuple[int, int], rng: np.random.Generator) -> Recordi
     return Recording(events, *sensor)
 
 
-def _demand_sensor(recording: Recording, sensor: tuple[int, int] | None, wanted: Wanted) -> None:
-    """Raise SpikeError if the graph counts the events of another sensor (width, height) than the recording's."""
-    if sensor is not None and not wanted.raw and sensor != (recording.width, recording.height):
-        found = f"{recording.width}x{recording.height}"
-        raise SpikeError(
-            f"found a recording of {found} pixels, but the graph takes events of {sensor[0]}x{sensor[1]}; give "
-            f"{named('sensor')} {found} for such a camera, or other samples"
-        )
-
-
 def _is_prepared(subject: Subject, wanted: Wanted) -> bool:
     assert subject.trained is not None and subject.facts is not None
     name = subject.trained.config.dataset
@@ -143,8 +130,17 @@ def _steps(subject: Subject, part: np.ndarray, wanted: Wanted) -> list[Tensor]:
     return list(whole.unbind(1)) if subject.kind == "events" else [whole] * wanted.timesteps
 
 
-def _events(recording: Recording, slicing: str, wanted: Wanted) -> list[Tensor]:
-    """Return the events (n, 4) as columns x, y, t, p: all, or those of each slice."""
+def _events(recording: Recording, slicing: str, sensor: tuple[int, int] | None, wanted: Wanted) -> list[Tensor]:
+    """Return the events (n, 4) as columns x, y, t, p: all, or those of each slice.
+
+    Raise SpikeError if the graph counts the events of another sensor (width, height) than the recording's.
+    """
+    if sensor is not None and sensor != (recording.width, recording.height):
+        found = f"{recording.width}x{recording.height}"
+        raise SpikeError(
+            f"found a recording of {found} pixels, but the graph takes events of {sensor[0]}x{sensor[1]}; give "
+            f"{named('sensor')} {found} for such a camera, or other samples"
+        )
     events = recording.events
     table = torch.from_numpy(np.stack([events[axis].astype(np.int64) for axis in "xytp"], 1))
     if not wanted.step:
@@ -160,12 +156,11 @@ def _of_clip(adapted: Adapted, wanted: Wanted) -> CheckSamples:
     recordings = recordings or [made_recording(wanted.sensor or (128, 128), rng) for _ in range(wanted.samples)]
     cases, answers = [], []
     for recording in recordings:
-        _demand_sensor(recording, wanted.sensor, wanted)
         pictures = to_images(to_frames(recording, viewing.slices), viewing.preset, adapted.clip.size, viewing.threshold)
         answers.append(adapted.logits(adapted.encode(pictures)[None]).mean(0)[0].argmax())
         shown = pictures[:, None]
         if wanted.raw:
             cases.append(list(shown[:, None].unbind(0)) if wanted.step else [shown])
         else:
-            cases.append(_events(recording, viewing.slicing, wanted))
+            cases.append(_events(recording, viewing.slicing, wanted.sensor, wanted))
     return CheckSamples(source, cases, torch.stack(answers))
