@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli.neurons import layers
 from spikecli.neurons.watch import watched
+from spikecli.training.fire_loss import FireLoss
 
 
 class _Distance(torch.autograd.Function):
@@ -56,7 +56,7 @@ def distance(u: Tensor, spikes: Tensor, power: int) -> tuple[Tensor, Tensor]:
     return penalty, error
 
 
-class MembraneLoss:
+class MembraneLoss(FireLoss):
     """The penalty of each forward pass of a network in training, read by hooks on its fire functions.
 
     With several processes each takes the mean over its own share of the batch; the shares are of one size, so averaging
@@ -64,26 +64,12 @@ class MembraneLoss:
     """
 
     def __init__(self, model: nn.Module, power: int) -> None:
+        super().__init__(model)
         self._power = power
-        self._terms: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
-        self._reading = False
-        fires = [neuron.fire for neuron in layers(model).values()]
-        self._handles: list[Any] = [fire.register_forward_hook(self._on_fire) for fire in fires]
-        self._handles += [model.register_forward_pre_hook(self._begin), model.register_forward_hook(self._end)]
 
-    def _begin(self, module: nn.Module, inputs: Any) -> None:
-        self._terms.clear()
-        self._reading = True
-
-    def _end(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        self._reading = False
-
-    def _on_fire(self, module: nn.Module, inputs: tuple[Tensor], spikes: Tensor) -> None:
-        if torch.is_grad_enabled():
-            terms = distance(inputs[0], spikes, self._power)
-            # A checkpointed layer fires once more in the backward pass: computed as before, but not counted again.
-            if self._reading:
-                self._terms.setdefault(module, []).append(terms)
+    def terms(self, u: Tensor, spikes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the means of |u − s|^p and of |u − s|."""
+        return distance(u, spikes, self._power)
 
     def take(self) -> tuple[Tensor, Tensor]:
         """Return the penalty and the mean |u − s| of the forward pass just made, each layer's steps and tiles averaged
@@ -92,11 +78,6 @@ class MembraneLoss:
         self._terms.clear()
         penalty, error = torch.stack(means).mean(0)
         return penalty, error.detach()
-
-    def close(self) -> None:
-        """Remove the hooks from the network."""
-        for handle in self._handles:
-            handle.remove()
 
 
 class Quantization:

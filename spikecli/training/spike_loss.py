@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli.neurons import layers
 from spikecli.neurons.answers import steps_of
+from spikecli.training.fire_loss import FireLoss
 
 
-class SpikeLoss:
+class SpikeLoss(FireLoss):
     """The mean over layers of IM-Loss, (mean u − θ)², and of the activity, mean s²/2, each with its weight.
 
     IM-Loss (NeurIPS 2022): a layer whose mean membrane is at its threshold fires half of the time, which is the most
@@ -19,27 +19,13 @@ class SpikeLoss:
     """
 
     def __init__(self, model: nn.Module, information: float, activity: float) -> None:
+        super().__init__(model, reads=bool(information or activity))
         self.weights = information, activity
-        self._terms: dict[nn.Module, list[tuple[Tensor, Tensor]]] = {}
-        self._reading = False
-        found = layers(model) if information or activity else {}
-        self._handles: list[Any] = [neuron.fire.register_forward_hook(self._on_fire) for neuron in found.values()]
-        self._handles += [model.register_forward_pre_hook(self._begin), model.register_forward_hook(self._end)]
 
-    def _begin(self, module: nn.Module, inputs: Any) -> None:
-        self._terms.clear()
-        self._reading = True
-
-    def _end(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        self._reading = False
-
-    def _on_fire(self, module: nn.Module, inputs: tuple[Tensor], spikes: Tensor) -> None:
-        # A checkpointed layer fires once more in the backward pass, which must compute what the first has.
-        if torch.is_grad_enabled():
-            kind = torch.promote_types(spikes.dtype, torch.float32)
-            terms = inputs[0].mean(dtype=kind), spikes.to(kind).square().mean()
-            if self._reading:
-                self._terms.setdefault(module, []).append(terms)
+    def terms(self, u: Tensor, spikes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the means of u and of s²."""
+        kind = torch.promote_types(spikes.dtype, torch.float32)
+        return u.mean(dtype=kind), spikes.to(kind).square().mean()
 
     def take(self) -> Tensor | float:
         """Return the weighted penalty of the forward pass just made, and let go of it; 0 if nothing is asked for."""
@@ -55,8 +41,3 @@ class SpikeLoss:
         count = len(self._terms)
         self._terms.clear()
         return total / count
-
-    def close(self) -> None:
-        """Remove the hooks from the network."""
-        for handle in self._handles:
-            handle.remove()
