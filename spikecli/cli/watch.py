@@ -133,7 +133,7 @@ def _show(
         with console.live(COLUMNS) as show:
             for answer in found:
                 name, share = _best(answer, classnames)
-                console.json_line(_document(answer, classnames))
+                console.json_line(_document(answer, classnames, name, share))
                 show(_row(answer, name, share))
                 text = f"{answer.t / 1e6:.2f} s   {name}   {share:.0%}"
                 if turned.record is not None and len(kept) < MOST_FRAMES:
@@ -212,8 +212,7 @@ def _best(answer: LiveAnswer, classnames: tuple[str, ...]) -> tuple[str, float]:
     return classnames[answer.probabilities.index(share)], share
 
 
-def _document(answer: LiveAnswer, classnames: tuple[str, ...]) -> dict[str, Any]:
-    name, share = _best(answer, classnames)
+def _document(answer: LiveAnswer, classnames: tuple[str, ...], name: str, share: float) -> dict[str, Any]:
     return {
         "step": answer.step,
         "t": answer.t,

@@ -18,7 +18,7 @@ from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.files.gate import reading as reading_of
 from spikecli.live.backlog import buffered
-from spikecli.live.wire import LARGEST, Datagrams, Losses, paced, rows
+from spikecli.live.wire import LARGEST, Datagrams, Losses, paced, whole_of
 
 PART = 2_000  # µs of a recording that are played at once
 BUFFER = 1 << 23  # bytes that the system keeps of datagrams
@@ -116,11 +116,9 @@ def whole_rows(read: Callable[[], bytes]) -> Iterator[np.ndarray]:
     they end within a row."""
     left = b""
     while data := _in_time(read):
-        data = left + data
-        whole = len(data) // EVENT.itemsize * EVENT.itemsize
-        left = data[whole:]
-        if whole:
-            yield rows(data[:whole])
+        events, left = whole_of(left + data)
+        if len(events):
+            yield events
     if left:
         raise SpikeError(f"the stream ends within a row, {len(left)} bytes of {EVENT.itemsize}; check what writes it")
 
@@ -136,11 +134,9 @@ def _followed(file: BinaryIO, idle: float) -> Iterator[np.ndarray]:
     left, quiet = b"", time.monotonic()
     with file:
         while not idle or time.monotonic() - quiet < idle:
-            data = left + file.read(1 << 20)
-            whole = len(data) // EVENT.itemsize * EVENT.itemsize
-            left = data[whole:]
-            if whole:
+            events, left = whole_of(left + file.read(1 << 20))
+            if len(events):
                 quiet = time.monotonic()
-                yield rows(data[:whole])
+                yield events
             else:
                 time.sleep(0.01)

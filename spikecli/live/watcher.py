@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikecli.datasets.events.frames import to_images
+from spikecli.datasets.events.frames import EqualCount, count_frames, to_images
 from spikecli.datasets.events.samples import Framing
 from spikecli.errors import SpikeError
 from spikecli.evaluation.stopping import StopRule, carried, spikes
@@ -49,7 +49,7 @@ class Stepper(Protocol):
     def carrying(self) -> AbstractContextManager[Any]:
         """Return a block in which membranes are carried from step to step."""
 
-    def step(self, counts: np.ndarray, membranes: Any) -> Tensor:
+    def step(self, counts: np.ndarray) -> Tensor:
         """Return the logits (K,) of this step and those before it, as far as they are kept."""
 
 
@@ -67,13 +67,11 @@ class NetworkStepper:
         """Return the membranes of the network's neurons."""
         return carried(self.trained.network)
 
-    def step(self, counts: np.ndarray, membranes: Any) -> Tensor:
+    def step(self, counts: np.ndarray) -> Tensor:
         """Return the mean logits (K,)."""
         x = torch.from_numpy(np.ascontiguousarray(self.framing.of(counts[None, None])[0], np.float32))
         kind = next(self.trained.network.parameters()).dtype
         logits = self.trained.network(x[:, None].to(self.trained.device, kind), 1)[0, 0].float()
-        for membrane in membranes:
-            membrane.go_on(torch.ones(1, dtype=torch.bool, device=logits.device))
         self.kept.append(logits.cpu())
         return torch.stack(list(self.kept)).mean(0)
 
@@ -93,13 +91,11 @@ class ClipStepper:
         adapter = self.adapted.network
         return carried(adapter) if spikes(adapter) else nullcontext([])
 
-    def step(self, counts: np.ndarray, membranes: Any) -> Tensor:
+    def step(self, counts: np.ndarray) -> Tensor:
         """Return the logits (K,)."""
         adapted, viewing = self.adapted, self.adapted.viewing
         image = to_images(counts[None], viewing.preset, adapted.clip.size, viewing.threshold)
         feature = adapted.network(adapted.encode(image)[None])[0, 0]
-        for membrane in membranes:
-            membrane.go_on(torch.ones(1, dtype=torch.bool, device=feature.device))
         self.kept.append(feature)
         features = torch.stack(list(self.kept))
         logits: Tensor = adapted.scale * (features @ adapted.texts.T).sum(0) / features.square().sum().sqrt()
@@ -118,7 +114,9 @@ def answers(
         for step, events in enumerate(window.over(stream.parts), start=1):
             begun = time.perf_counter()
             counts = _counted(events, width, height)
-            mean = stepper.step(counts, membranes)
+            mean = stepper.step(counts)
+            for membrane in membranes:
+                membrane.go_on(torch.ones(1, dtype=torch.bool))
             yield LiveAnswer(
                 step,
                 int(events["t"][-1]) if len(events) else 0,
@@ -139,5 +137,7 @@ def _counted(events: np.ndarray, width: int, height: int) -> np.ndarray:
             f"found an event at ({events['x'].max()}, {events['y'].max()}), outside the sensor of {width} x {height} "
             "pixels; name the sensor of the stream"
         )
-    place = (np.minimum(events["p"], 1).astype(np.int64) * height + events["y"]) * width + events["x"]
-    return np.bincount(place, minlength=2 * height * width).reshape(2, height, width).astype(np.int32)
+    if not len(events):
+        return np.zeros((2, height, width), np.int32)
+    places = events["x"], events["y"], events["t"], np.minimum(events["p"], 1)
+    return count_frames(*places, EqualCount(1), height, width)[0]

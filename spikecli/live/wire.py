@@ -45,6 +45,12 @@ def rows(data: bytes | memoryview) -> np.ndarray:
     return np.frombuffer(data, EVENT)
 
 
+def whole_of(data: bytes) -> tuple[np.ndarray, bytes]:
+    """Return the events of the whole rows that bytes begin with, and what is left of them."""
+    whole = len(data) // EVENT.itemsize * EVENT.itemsize
+    return rows(data[:whole]), data[whole:]
+
+
 class Datagrams:
     """The events of datagrams in the order of their arrival; gaps in their numbers are counted in `losses`."""
 
