@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from spikecli.errors import SpikeError
 from spikecli.export import membranes
 from spikecli.export.entries import SHARE, Input, Shown, shown_as
-from spikecli.export.formats import Wanted
+from spikecli.export.formats import Checked, Exported, Refusal, Wanted
 from spikecli.export.membranes import Box
 from spikecli.export.subject import Subject
 from spikecli.models.tracing import traced
@@ -137,3 +139,18 @@ def example_kwargs(graph: Graph) -> dict[str, Any]:
     shapes = [{axis: free[name] for axis, name in each.axes.items()} for each in graph.inputs]
     dynamic = (shapes[0], tuple(shapes[1:])) if rest else (shapes[0],)
     return {"args": tuple(each.example for each in graph.inputs), "dynamic_shapes": dynamic}
+
+
+def untraceable(subject: Subject, wanted: Wanted) -> list[Refusal]:
+    """Return what keeps the network from being traced, or nothing."""
+    try:
+        graph_of(subject, wanted)
+    except SpikeError as problem:
+        return [Refusal(subject.name, str(problem))]
+    return []
+
+
+def exported(path: Path, form: str, version: str, graph: Graph, checked: Checked) -> Exported:
+    """Return the report of a graph that stands in a file."""
+    inputs = {each.name: each.shape for each in graph.inputs}
+    return Exported(path, form, version, inputs, dict.fromkeys(graph.outputs, "float32"), checked)

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from spikecli import __version__
-from spikecli.errors import SpikeError
 from spikecli.export.formats import Exported, Refusal, Wanted
-from spikecli.export.graphs import Graph, example_kwargs, graph_of
+from spikecli.export.graphs import Graph, example_kwargs, exported, graph_of, untraceable
 from spikecli.export.metadata import facts
 from spikecli.export.probes import probe
 from spikecli.export.proof import compare
@@ -31,11 +30,7 @@ class OnnxFormat:
 
     def refusals(self, subject: Subject, wanted: Wanted) -> list[Refusal]:
         """Return what keeps the network from being traced: all else can be said."""
-        try:
-            graph_of(subject, wanted)
-        except SpikeError as problem:
-            return [Refusal(subject.name, str(problem))]
-        return []
+        return untraceable(subject, wanted)
 
     def write(self, subject: Subject, wanted: Wanted, path: Path) -> Exported:
         """Write the graph to `path` after onnxruntime gave the network's answers; raise SpikeError if it does not."""
@@ -50,8 +45,7 @@ class OnnxFormat:
             model.metadata_props.add(key=name, value=value)
         with atomic_path(path) as temporary:
             temporary.write_bytes(model.SerializeToString())
-        inputs = {each.name: each.shape for each in graph.inputs}
-        return Exported(path, "onnx", f"opset {OPSET}", inputs, dict.fromkeys(graph.outputs, "float32"), checked)
+        return exported(path, "onnx", f"opset {OPSET}", graph, checked)
 
 
 ONNX = OnnxFormat()

@@ -11,9 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikecli.errors import SpikeError
 from spikecli.export.formats import Exported, Refusal, Wanted
-from spikecli.export.graphs import example_kwargs, graph_of
+from spikecli.export.graphs import example_kwargs, exported, graph_of, untraceable
 from spikecli.export.metadata import facts
 from spikecli.export.probes import probe
 from spikecli.export.proof import compare
@@ -32,11 +31,7 @@ class TorchFormat:
         """Return what keeps the network from being traced, or the file from being read without this program."""
         if isinstance(subject.network, Dela):
             return [Refusal("order", "neighbors of points are operations of this program; export it as .onnx")]
-        try:
-            graph_of(subject, wanted)
-        except SpikeError as problem:
-            return [Refusal(subject.name, str(problem))]
-        return []
+        return untraceable(subject, wanted)
 
     def write(self, subject: Subject, wanted: Wanted, path: Path) -> Exported:
         """Write the graph to `path`, read it back and run it; raise SpikeError if it gives other answers."""
@@ -59,10 +54,7 @@ class TorchFormat:
             about = {FACTS: json.dumps(facts(subject, graph, wanted, checked))}
             torch.export.save(program, written, extra_files=about)
             written.replace(temporary)
-        inputs = {each.name: each.shape for each in graph.inputs}
-        return Exported(
-            path, "pt2", f"torch {torch.__version__}", inputs, dict.fromkeys(graph.outputs, "float32"), checked
-        )
+        return exported(path, "pt2", f"torch {torch.__version__}", graph, checked)
 
 
 TORCH = TorchFormat()

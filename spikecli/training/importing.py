@@ -76,7 +76,7 @@ def import_released(
     with torch.device("meta"):  # for names and shapes alone
         network = models.build(config.model)
     values = as_ours(source, names, network.state_dict())
-    check(source, file, model, _hint(found, model))
+    check(source, file, model, lambda: _hint(found, model))
     origin = {"file": file.name, "sha256": file_hash(file), "paper": config.paper}
     notes = {"imported": origin, "facts": as_values(find_facts(dataset, data_dir))}
     checkpoints.save(out / LAST, Checkpoint(values, config, classnames, notes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -144,15 +144,15 @@ def _neuron(source: Released, mine: str, theirs: str, wanted: Mapping[str, Tenso
     return found
 
 
-def check(source: Released, path: object, model: str, hint: str) -> None:
-    """Raise SpikeError, with both lists and `hint`, if the state dict lacks names of a network or has others."""
+def check(source: Released, path: object, model: str, hint: Callable[[], str]) -> None:
+    """Raise SpikeError, with both lists and what `hint` returns, if a state dict lacks a network's names or has others."""
     parts = [
         f"{len(listed)} {word} ({', '.join(listed[:_LISTED])}{', …' if len(listed) > _LISTED else ''})"
         for word, listed in (("missing", source.missing), ("unknown", source.unknown))
         if listed
     ]
     if parts:
-        raise SpikeError(f"{path} does not fit {model}: {' and '.join(parts)}; {hint}")
+        raise SpikeError(f"{path} does not fit {model}: {' and '.join(parts)}; {hint()}")
 
 
 def membrane(source: Released, names: Names) -> dict[str, str | None]:
