@@ -145,7 +145,7 @@ def _neuron(source: Released, mine: str, theirs: str, wanted: Mapping[str, Tenso
 
 
 def check(source: Released, path: object, model: str, hint: Callable[[], str]) -> None:
-    """Raise SpikeError, with both lists and what `hint` returns, if a state dict has names missing or names too many."""
+    """Raise SpikeError, with both lists and what `hint` returns, if a state dict lacks names or has names too many."""
     parts = [
         f"{len(listed)} {word} ({', '.join(listed[:_LISTED])}{', …' if len(listed) > _LISTED else ''})"
         for word, listed in (("missing", source.missing), ("unknown", source.unknown))
