@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from spikecli.evaluation.prices import FP32, Prices
 from spikecli.evaluation.readings import Readings
-from spikecli.models.work import Sums, multiplying, nonzero_products, products_of
+from spikecli.models.work import Adds, Sums, multiplying, nonzero_products, products_of
 from spikecli.neurons import ReLU, layers
 from spikecli.neurons.answers import levels_of
 from spikecli.neurons.neuron import Neuron
@@ -103,6 +103,8 @@ def counted(model: nn.Module, timesteps: int, updates: bool = False) -> Iterator
         handles.append(layer.register_forward_hook(partial(_multiplied, counts, readings, name)))
     pools: list[Any] = [module for module in model.modules() if isinstance(module, Sums)]
     handles += [pool.register_forward_hook(readings.pooled) for pool in pools]
+    sums: list[Any] = [module for module in model.modules() if isinstance(module, Adds)]
+    handles += [each.register_forward_hook(readings.added) for each in sums]
     for name, neuron in layers(model).items():
         handles += _watched_levels(counts, name, neuron)
         handles += _watched_membrane(counts, name, neuron) if updates else []

@@ -7,6 +7,7 @@ The rule, for each sample by itself, so that no sample changes the cost of anoth
   is no whole number costs a multiply-add. An amplitude costs nothing: it folds into the weights of the next layer.
 - The mean of such spikes over places, which a pool takes before a layer, costs as many additions as the spikes that it
   is of: the factor folds into the weights, and each spike adds them.
+- A sum of two trains of spikes (SEW, 2102.04159) costs as many additions as the two together.
 - Event frames are the input of the first layer of a spiking network. Whole counts cost as many additions as there are
   events; frames that were resized to values between cost a multiply-add for each that is not 0.
 - All else is real values: a multiply-add for every one, zeros too.
@@ -22,11 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli.models.work import Sums
+from spikecli.models.work import Adds, Sums
 from spikecli.neurons import Amplitude, ReLU, layers
 from spikecli.neurons.answers import levels_of
 
-POOLS_KEPT = 2  # means at a time: a block's shortcut may pool what another pool gave
+POOLS_KEPT = 3  # means and sums at a time: a block's shortcut may pool what another pool, or a sum, gave
 ROUNDING = 2**-8  # amplitudes in bfloat16 differ from themselves by this share
 
 
@@ -90,6 +91,13 @@ class Readings:
         found = self.of(inputs[0])
         if found.additions is not None and found.effective is None and not found.dense:
             self._pools.append((output, LayerInput(module.sums(found.additions), None, 0)))
+
+    def added(self, module: Adds, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Note a sum of spikes (T, B, ...): who reads `output` adds the weights once for each spike of either."""
+        found = [self.of(each) for each in inputs]
+        counts = [each.additions for each in found if each.effective is None and not each.dense]
+        if all(each is not None for each in counts) and len(counts) == 2:
+            self._pools.append((output, LayerInput(module.sum_of(*counts), None, 0)))  # type: ignore[arg-type]
 
 
 def _of_counts(x: Tensor) -> LayerInput:

@@ -15,6 +15,7 @@ from spikecli.errors import SpikeError
 from spikecli.evaluation.how import How
 from spikecli.models.inputs import to_network
 from spikecli.models.running import inference, samples_at_a_time
+from spikecli.models.step_norm import demand_every_step
 from spikecli.neurons import Neuron
 from spikecli.neurons.start import Perturbed
 from spikecli.weights.trained import Trained
@@ -97,8 +98,10 @@ class Membrane(nn.Module):
 def carried(model: nn.Module) -> Iterator[list[Membrane]]:
     """Yield the membranes of a network; in the block each call of one step continues where the last one ended.
 
-    As in a call of many steps, a start is drawn once, so that both give the same logits to rounding.
+    As in a call of many steps, a start is drawn once, so that both give the same logits to rounding. Raise SpikeError
+    if a layer needs the number of the step.
     """
+    demand_every_step(model)
     neurons = [module for module in model.modules() if isinstance(module, Neuron)]
     membranes = [Membrane(neuron) for neuron in neurons]
     handles = []

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError, named
+from spikecli.models.step_norm import demand_every_step
 from spikecli.models.tracing import traced
 from spikecli.neurons import Neuron, layers
 from spikecli.neurons.start import Perturbed, Zeros
@@ -75,8 +76,9 @@ def given(network: nn.Module, box: Box) -> list[str]:
 def carried(network: nn.Module, box: Box) -> list[str]:
     """Replace in place each neuron by one that carries its membrane through the box; return their names.
 
-    Raise SpikeError if a start needs more than the input of the step.
+    Raise SpikeError if a start needs more than the input of the step, or a layer the number of the step.
     """
+    demand_every_step(network)
     found = layers(network)
     for name, neuron in found.items():
         if getattr(neuron.start, "sees_points", False):

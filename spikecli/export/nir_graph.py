@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from spikecli.errors import named
 from spikecli.export.formats import Refusal
 from spikecli.files.extras import needed
+from spikecli.models.blocks import Block, Shortcut
 from spikecli.models.convolution import AveragePool, Convolution, Edge, Entry
 from spikecli.models.inputs import PixelScale
 from spikecli.models.plain import Linear
-from spikecli.models.resnet import Block, ResNet, Shortcut
+from spikecli.models.resnet import ResNet
 from spikecli.models.vgg import VGG
 from spikecli.neurons import Neuron
 from spikecli.neurons.charge import FixedLeak, Leak
@@ -58,6 +59,9 @@ def drawn(network: nn.Module, size: tuple[int, int], inputs: int) -> Drawing:
         return drawing
     if isinstance(network.pixels, PixelScale):
         drawing.refuse("pixels", f"its input is scaled by channel first; train with {named('pixels')} half")
+    if isinstance(network, ResNet) and network.config.residual != "plain":
+        drawing.refuse("stage1.0", f"blocks that add spikes or membranes; train with {named('residual')} plain")
+    if drawing.refused:
         return drawing
     nir = needed("nir")
     shape: Shape = (inputs, *size)
@@ -131,8 +135,9 @@ def _pool(drawing: Drawing, name: str, side: int, last: str, shape: Shape) -> tu
 def _convolved(
     drawing: Drawing, name: str, layer: nn.Module, gain: Tensor | float, last: str, shape: Shape
 ) -> tuple[str, Shape]:
-    if not isinstance(layer, Convolution):
-        drawing.refuse(name, f"a kernel for each place ({named('amplitude')} element); NIR shares one over the map")
+    if not isinstance(layer, Convolution) or layer.weight.dim() > 4:
+        place, cause = ("time step", "batch_norm") if isinstance(layer, Convolution) else ("place", "amplitude")
+        drawing.refuse(name, f"a kernel for each {place} ({named(cause)}); NIR shares one over map and time")
         return drawing.add(name, None, last), shape
     stride = layer.stride[0]
     node = _conv(layer, shape[1:], gain)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from spikecli.machine import processes
 from spikecli.models.layers import BatchNorm
 from spikecli.settings.networks import MapConfig
 
-Network = TypeVar("Network", bound=nn.Module)
 MEETING = 0.5**0.5  # α where two branches meet (2307.04356)
 
 # What a batch norm's scale begins with: 1, or α·θ as in tdBN, so that what two branches bring adds up to one variance.
@@ -21,6 +19,8 @@ NORM_SCALES: dict[str, Callable[[float, float], float]] = {
     "plain": lambda alpha, threshold: 1.0,
     "tdbn": lambda alpha, threshold: alpha * threshold,
     "step": lambda alpha, threshold: 1.0,
+    "tebn": lambda alpha, threshold: 1.0,
+    "bntt": lambda alpha, threshold: 1.0,
 }
 BY_STEP = {"step"}  # batch norms whose statistics in training are those of each time step by itself
 
@@ -30,25 +30,17 @@ def norm_scale(config: MapConfig, alpha: float = 1.0) -> float:
     return NORM_SCALES[config.batch_norm](alpha, config.neuron.threshold if config.neuron else 1.0)
 
 
-def with_norm_scope(network: Network, config: MapConfig) -> Network:
-    """Return the network with the scope of its batch norms' statistics set as `config` says."""
-    for module in network.modules():
-        if isinstance(module, MapNorm):
-            module.by_step = config.batch_norm in BY_STEP
-    return network
-
-
 class MapNorm(BatchNorm):
     """BatchNorm on maps (T, B, H, W, C); a single process trains with torch's own, which takes half the time or less.
 
-    With `by_step` each time step is normalized with its own batch statistics in training, one after the other; all
+    With `by_itself` each time step is normalized with its own batch statistics in training, one after the other; all
     steps share the running ones, which evaluation uses.
     """
 
-    by_step = False
+    by_itself = False
 
     def forward(self, y: Tensor) -> Tensor:
-        if self.training and self.by_step and len(y) > 1:
+        if self.training and self.by_itself and len(y) > 1:
             return torch.stack([self._normed(step) for step in y])
         return self._normed(y)
 

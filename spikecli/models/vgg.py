@@ -12,7 +12,6 @@ from spikecli.models.convolution import (
     AveragePool,
     Classifier,
     ConvFire,
-    ConvNorm,
     Edge,
     GlobalPool,
     NeuronFactory,
@@ -21,7 +20,7 @@ from spikecli.models.convolution import (
     scaled,
 )
 from spikecli.models.inputs import pixels_of
-from spikecli.models.map_norm import norm_scale, with_norm_scope
+from spikecli.models.step_norm import at_each_step, conv_norms
 from spikecli.settings.networks import MapConfig
 
 STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # (channels, layers); each stage but the first pools first
@@ -33,13 +32,14 @@ class VGG(nn.Module):
     def __init__(self, neuron: NeuronFactory, config: MapConfig) -> None:
         super().__init__()
         size, channels = config.size, config.inputs
+        self.config, convolution = config, conv_norms(config)
         self.pixels = pixels_of(config.pixels)
         self.layers = nn.ModuleList()
         for stage, (wide, layers) in enumerate(STAGES):
             for number in range(layers):
                 pools = stage > 0 and number == 0
                 size, outputs = after(size, 2) if pools else size, scaled(wide, config.width)
-                conv = ConvNorm(channels, outputs, scale=norm_scale(config))
+                conv = convolution(channels, outputs)
                 self.layers.append(ConvFire(AveragePool(2) if pools else Edge(), conv, neuron(outputs, size)))
                 channels = outputs
         self.pool = GlobalPool()
@@ -48,7 +48,7 @@ class VGG(nn.Module):
     def forward(self, x: Tensor, timesteps: int = 1) -> Tensor:
         """Return the logits of each step; for frames their own number of steps counts, not `timesteps`."""
         timesteps = timesteps if x.dim() == 4 else x.shape[0]
-        x = as_maps(self.pixels(x))
+        x = at_each_step(as_maps(self.pixels(x)), timesteps, self.config)
         for layer in self.layers:
             x = layer(x, timesteps)
         return self.out(self.pool(x))
@@ -69,4 +69,4 @@ class VGG(nn.Module):
 
 def build(config: MapConfig) -> VGG:
     """Return the VGG-16 that `config` describes, with fresh weights from torch's generator."""
-    return with_norm_scope(VGG(partial(neurons.build, config.neuron), config), config)
+    return VGG(partial(neurons.build, config.neuron), config)

@@ -207,3 +207,11 @@ class Sums(Protocol):
 
     def sums(self, amounts: Tensor) -> Tensor:
         """Return the sums of `amounts` (T, B, H, W, C) over the places that the mean of each output is of."""
+
+
+@runtime_checkable
+class Adds(Protocol):
+    """A sum of two trains of spikes: each spike of either is an addition for the layer that reads the sum."""
+
+    def sum_of(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the additions (T, B, ...) of the sum, from those of its two inputs."""

@@ -73,6 +73,13 @@ class TrainConfig(Settings):
         0.0, description="IM-Loss: weight of the squared distance of a layer's mean membrane to its threshold."
     )
     activity_weight: Weight = Field(0.0, description="Activity loss: weight of half the mean squared spike of a layer.")
+    teacher: str | None = Field(
+        None, description="Distillation: a run, such as an ANN's, whose softened answers are learned too."
+    )
+    teacher_weight: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.5, description="Distillation: the teacher's share of the loss; the labels have the rest."
+    )
+    teacher_temperature: Positive = Field(4.0, description="Distillation: divides both logits before the softmax.")
     points: Annotated[int, Field(ge=8)] = Field(1024, description="Points a cloud.")
     resample: bool = Field(
         False, description="Draw each cloud's points again in each epoch, from all that are prepared."

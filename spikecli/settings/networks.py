@@ -12,7 +12,8 @@ from spikecli.settings.base import Positive, Settings, problem
 from spikecli.settings.neuron import NeuronConfig
 
 TNet = Literal["pooled", "paper", "none"]
-BatchNorm = Literal["plain", "tdbn", "step"]
+BatchNorm = Literal["plain", "tdbn", "step", "tebn", "bntt"]
+Residual = Literal["plain", "sew", "ms"]
 Exits = Literal["linear", "bottleneck"]
 ExitBias = Literal["own", "common"]
 Layout = Literal["released", "first"]
@@ -101,7 +102,8 @@ class MapConfig(JointConfig):
     width: Positive = Field(1.0, description="Factor on the channels.")
     batch_norm: BatchNorm = Field(
         "plain",
-        description="plain; tdbn: its scale begins at the threshold; step: statistics of each time step by itself.",
+        description="plain; tdbn: its scale begins at the threshold; step: statistics of each time step by itself; "
+        "tebn: a trained factor for each step; bntt: statistics and scale of each step.",
     )
     pixels: Pixels = Field(
         "half",
@@ -110,6 +112,14 @@ class MapConfig(JointConfig):
     )
     inputs: Annotated[int, Field(ge=1)] = Field(3, description="Channels of a map; the data set decides.")
     size: tuple[Side, Side] = Field((32, 32), description="Height and width of a map; the data set decides.")
+    steps: Annotated[int, Field(ge=1)] = Field(
+        1, description="Time steps that tebn and bntt tell apart; T in training."
+    )
+
+    @property
+    def tells_steps(self) -> bool:
+        """True if the batch norms have parameters of their own for each time step."""
+        return self.batch_norm in ("tebn", "bntt")
 
     def as_ann(self) -> Self:
         """Return the settings of the same network with ReLUs in place of neurons."""
@@ -124,6 +134,9 @@ class ResNetConfig(MapConfig):
     name: Annotated[str, choices.Choice("model")] = Field("resnet20", description="Network.")
     layout: Layout = Field(
         "released", description="Pools and shortcuts: released, as the authors' code has them; first, our own of 0.1."
+    )
+    residual: Residual = Field(
+        "plain", description="Blocks: plain, neurons after the sum; sew, spikes are added; ms, membranes are added."
     )
 
 
@@ -142,7 +155,7 @@ NETWORKS: dict[str, type[ModelConfig]] = {
     "resnet34": ResNetConfig,
     "vgg16": VggConfig,
 }
-BY_DATA = ("classes", "inputs", "size")  # the data set decides them
+BY_DATA = ("classes", "inputs", "size", "steps")  # the data set decides them, or the time steps in training
 FIRST = "pointnet"
 # What the flat settings of earlier versions held for every network, with the defaults of then.
 _FLAT: dict[str, Any] = {

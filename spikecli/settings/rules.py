@@ -39,6 +39,23 @@ NETWORK_RULES: tuple[Rule, ...] = (
         "tdbn scales by the threshold, but the ANN has none; take plain",
     ),
     (
+        lambda model: model.neuron is None and getattr(model, "tells_steps", False),
+        "batch_norm",
+        "tebn and bntt tell time steps apart, and the ANN has none; take plain",
+    ),
+    (
+        lambda model: (
+            _has(model, "sew", "residual", False) and model.neuron is not None and model.neuron.amplitude != "none"
+        ),
+        "amplitude",
+        "cannot fold through a sum of spikes of different sizes; take amplitude none, or residual plain or ms",
+    ),
+    (
+        lambda model: model.is_joint and not _has(model, "plain", "residual"),
+        "residual",
+        "is not for joint, whose exits read the spikes of plain blocks; take plain",
+    ),
+    (
         lambda model: model.is_joint and not _has(model, "none", "tnet"),
         "paper",
         "joint has no penalty on the transforms of two networks, without which T-Nets fail; take tnet none",

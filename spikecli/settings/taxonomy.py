@@ -56,8 +56,9 @@ NEURON_LEVEL = Heading(
 NETWORK_LEVEL = Heading(
     "network level",
     (
-        Method("SEW residual"),
-        Method("MS residual"),
+        Method("SEW residual: spikes are added", ("--residual sew",), "2102.04159"),
+        Method("MS residual: membranes are added", ("--residual ms",), "2112.08954"),
+        Method("residual with neurons after the sum", ("--residual plain",)),
         Method("attention"),
         Method("architecture search"),
     ),
@@ -68,7 +69,7 @@ TECHNIQUE = Heading(
         Method("RMP-Loss", ("--paper rmp-loss", "--rmp-weight 0.1"), "2308.06787"),
         Method("IM-Loss", ("--im-weight 0.5",)),
         Method("RecDis-SNN"),
-        Method("distillation from an ANN"),
+        Method("distillation from a trained ANN", ("--teacher RUN",), "2304.05627"),
         Method("the ANN of the same network, as baseline", ("--paper ann",)),
     ),
 )
@@ -87,8 +88,8 @@ GRADIENTS = Heading(
     (
         Method("no norm of the membrane", ("--norm none",)),
         Method("tdBN", ("--batch-norm tdbn",)),
-        Method("BNTT"),
-        Method("TEBN"),
+        Method("BNTT: statistics and scale of each step", ("--batch-norm bntt",), "2010.01729"),
+        Method("TEBN: a trained factor for each step (NeurIPS 2022)", ("--batch-norm tebn",)),
         Method("MPBN", ("--paper mpbn", "--norm mpbn", "--norm mpbn-element"), "2308.08359"),
         Method("TET", ("--tet-weight 0.05", "--step-loss each"), "2202.11946"),
         Method("Joint A-SNN", ("--paper joint",), "2305.02099"),
@@ -117,7 +118,6 @@ TAXONOMY = (
                     Method("fewer steps: one in training, from a membrane set by position", ("--start position",)),
                     Method("fewer steps: one in training, from a membrane at rest", ("--start zeros", "--timesteps 1")),
                     Method("architecture search"),
-                    Method("distillation"),
                 ),
             ),
             Heading(

@@ -15,13 +15,14 @@ ALPHA, TEMPERATURE, BETA = 0.1, 3.0, 1e-6  # the teachers' share, how soft they 
 Exits = list[tuple[Tensor, Tensor]]  # logits (T, B, K) and feature (T, B, F) of each exit, the network's end last
 
 
-def distillation(student: Tensor, teacher: Tensor) -> Tensor:
-    """Return 9·KL(softmax(teacher/3) ‖ softmax(student/3)), the mean over samples of logits (B, K).
+def distillation(student: Tensor, teacher: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+    """Return τ²·KL(softmax(teacher/τ) ‖ softmax(student/τ)), the mean over samples of logits (B, K); τ = 3 in
+    2305.02099.
 
     No gradient reaches the teacher, so that it is the cross-entropy of the two but for a constant.
     """
-    student, teacher = (logits.div(TEMPERATURE).log_softmax(-1) for logits in (student, teacher.detach()))
-    return TEMPERATURE**2 * functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
+    student, teacher = (logits.div(temperature).log_softmax(-1) for logits in (student, teacher.detach()))
+    return temperature**2 * functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
 
 
 def feature_distance(student: Tensor, teacher: Tensor) -> Tensor:

@@ -70,6 +70,7 @@ class Run:
         self.accept_changed = False  # whether to go on although the data set has changed
         self.data_changed = False
         self.origin: dict[str, Any] = {}  # the weights that the run started from
+        self.teacher: dict[str, Any] = {}  # the weights that it learns from
         self.calibration: list[dict[str, Any]] = []  # fitted to held-out samples at the end
         self.facts: dict[str, Any] = {}  # of the data set, as `facts_file.as_values` has them
         self.stance: dict[str, Any] = {}  # of its training samples, as `Kind.stance` has it
@@ -96,6 +97,10 @@ class Run:
 
     def _check_same(self, state: Checkpoint) -> None:
         demand_same(self.folder, state.config, self.config)
+        if state.notes.get("teacher", {}) != self.teacher:
+            raise SpikeError(
+                f"{named('teacher')} {self.config.teacher} has other weights than at the start of this run"
+            )
         before, now = (data.get("train") for data in (state.notes.get("data", {}), self.data))
         self.data_changed = before is not None and before != now
         if self.data_changed and not self.accept_changed:
@@ -162,7 +167,7 @@ class Run:
         return accuracy is not None and all(accuracy > other for other in earlier)
 
     def _write(self, name: str, values: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        own = {"stance": self.stance, "from": self.origin, "calibration": self.calibration}
+        own = {"stance": self.stance, "from": self.origin, "calibration": self.calibration, "teacher": self.teacher}
         notes = {**notes, "data": self.data, "facts": self.facts, **{key: one for key, one in own.items() if one}}
         checkpoints.save(self.folder / name, Checkpoint(values, self.config, self.classnames, notes))
 

@@ -114,10 +114,15 @@ def _settings_from(
 
 
 def fitted_to(config: TrainConfig, samples: Samples, inputs: np.ndarray) -> TrainConfig:
-    """Return the settings with the values that the data decide: number of classes, channels and size of a map."""
+    """Return the settings with the values that the data decide: number of classes, channels and size of a map.
+
+    Batch norms that tell time steps apart get those of training.
+    """
     found: dict[str, Any] = {"classes": len(samples.classnames)}
     if inputs.ndim > 3:
         found |= {"inputs": inputs.shape[-3], "size": inputs.shape[-2:]}
+    if getattr(config.model, "tells_steps", False):
+        found["steps"] = config.timesteps
     return config.model_copy(update={"model": config.model.model_copy(update=found)})
 
 

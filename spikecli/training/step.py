@@ -11,6 +11,7 @@ from spikecli.neurons import layers
 from spikecli.neurons.surrogate import Evolving
 from spikecli.settings.config import TrainConfig
 from spikecli.training import losses
+from spikecli.training.distillation import Teacher
 from spikecli.training.joint_loss import JointLoss
 from spikecli.training.membrane_loss import MembraneLoss
 from spikecli.training.offset_loss import OffsetLoss
@@ -28,10 +29,16 @@ class TrainStep:
     """
 
     def __init__(
-        self, config: TrainConfig, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device
+        self,
+        config: TrainConfig,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        device: torch.device,
+        teacher: Teacher | None = None,
     ) -> None:
         self.config = config
         self.model = model
+        self.teacher = teacher
         self.optimizer = optimizer
         self.device = device
         self.joint = JointLoss(model, config.label_smoothing)
@@ -84,7 +91,8 @@ class TrainStep:
             logits = self.model(inputs, self.config.timesteps)
         asked = self.config
         loss = losses.classification(logits, labels, asked.label_smoothing, asked.step_loss, asked.tet_weight)
-        total = self.joint.total(loss, labels) + self.config.orthogonality * self.orthogonality.take()
+        taught = self.teacher.teach(loss, inputs, logits) if self.teacher else loss
+        total = self.joint.total(taught, labels) + self.config.orthogonality * self.orthogonality.take()
         total = total + self.offsets.take(self.offset_weight) + self.spikes.take()
         error = torch.zeros_like(loss)
         if self.membranes:

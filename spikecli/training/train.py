@@ -27,6 +27,7 @@ from spikecli.training import evidence, schedule, starting
 from spikecli.training.batches import Batches, check_resampling, first_points
 from spikecli.training.budget import Budget, is_over
 from spikecli.training.captured import next_pace, runner
+from spikecli.training.distillation import teacher_of
 from spikecli.training.feeds import feed
 from spikecli.training.frozen import begin_training, freeze
 from spikecli.training.interruption import Stop, stoppable
@@ -97,7 +98,9 @@ class Trainer:
         self.held_out = Batches(scored, samples.labels[held_out], config, device)
         self.run = Run(folder, config, samples.classnames)
         self.scores: dict[str, float | None] = {}  # of what else was trained
-        self.step = TrainStep(config, self.model, self.optimizer, device)
+        teacher = teacher_of(config, samples.classnames, device)
+        self.run.teacher = teacher.note if teacher else {}
+        self.step = TrainStep(config, self.model, self.optimizer, device, teacher)
         self._feed = feed(self.batches)
         self._runner = runner(lambda shape: self.step(*self._feed.make(shape)), self.step)
         self.budget: Budget | None = None  # of time; an epoch that would end too late is not begun
