@@ -11,6 +11,7 @@ import numpy as np
 from spikecli.errors import SpikeError, named
 
 Size = tuple[int, int]  # width, height
+EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("t", "<i8"), ("p", "u1")])
 
 # No event takes less than two bits of a file, however it is packed: a header that claims more is broken.
 _EVENTS_PER_BYTE = 4
@@ -21,7 +22,8 @@ LARGEST_SIDE = 1 << 12  # pixels; the largest event cameras have fewer than 2,50
 class Columns(NamedTuple):
     """The events of one file, unchanged: four columns of equal length, and the sensor if the file names it.
 
-    `notes` say what was guessed or skipped; `format` names the format if a data set needs to know it.
+    `notes` say what was guessed or skipped; `format` names the format if a data set needs to know it. `events` are the
+    same events as one array, if the decoder made them so.
     """
 
     x: np.ndarray
@@ -31,15 +33,22 @@ class Columns(NamedTuple):
     size: Size | None = None
     notes: tuple[str, ...] = ()
     format: str = ""
+    events: np.ndarray | None = None  # EVENT
 
     def between(self, start: int, end: int) -> Columns:
         """Return the events with start ≤ t < end, µs."""
         inside = (self.t >= start) & (self.t < end)
-        return self._replace(x=self.x[inside], y=self.y[inside], t=self.t[inside], p=self.p[inside])
+        x, y, t, p = (column[inside] for column in (self.x, self.y, self.t, self.p))
+        return self._replace(x=x, y=y, t=t, p=p, events=None)
 
     def turned(self) -> Columns:
         """Return the events with x and y exchanged, for a camera that was mounted on its side."""
-        return self._replace(x=self.y, y=self.x, size=self.size and (self.size[1], self.size[0]))
+        return self._replace(x=self.y, y=self.x, size=self.size and (self.size[1], self.size[0]), events=None)
+
+
+def columns_of(events: np.ndarray) -> Columns:
+    """Return the columns of events (N,) of type EVENT, as views."""
+    return Columns(events["x"], events["y"], events["t"], events["p"], events=events)
 
 
 def broken(path: Path, found: str, wanted: str) -> NoReturn:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from spikecli.datasets.events.columns import Columns
+from spikecli.datasets.events.columns import EVENT, Columns, columns_of
 
 _ROW, _PIXEL, _BASE, _VECTOR_12, _VECTOR_8, _LOW, _HIGH = 0, 2, 3, 4, 5, 6, 8
-_AT_ONCE = 1 << 17  # words, so that what one step leaves is still near for the next
+_AT_ONCE = 1 << 16  # words, so that what one step leaves is still near for the next
 _TURN = 1 << 24  # µs after which the clock of 24 bits begins again
+# How many bits are set in each number of 12 bits, and how many pixels a word of each kind moves on.
+_LIT = np.unpackbits(np.arange(1 << 12, dtype=">u2").view(np.uint8).reshape(-1, 2), axis=1).sum(axis=1, dtype=np.uint8)
+_WIDTHS = np.array([{_VECTOR_12: 12, _VECTOR_8: 8}.get(kind, 0) for kind in range(16)], np.uint8)
 
 
 @dataclass
@@ -23,94 +27,102 @@ class _State:
     base: int = 0  # the first pixel and polarity (bit 11) of the next vector
 
 
+class _Words(NamedTuple):
+    """Some words (N,), and those that give events."""
+
+    kinds: np.ndarray  # the upper 4 bits, uint8
+    values: np.ndarray  # the lower 12 bits, uint16
+    ahead: np.ndarray  # (N,) how many words that give events come up to and with each
+    places: np.ndarray  # where the words that give events are
+
+
 def decode_evt3(words: np.ndarray) -> Columns:
     """Return the events of EVT3 words (N,) of 16 bits; events before the first time word are skipped."""
     state = _State()
     parts = [_decode(words[start : start + _AT_ONCE], state) for start in range(0, max(len(words), 1), _AT_ONCE)]
-    x, y, t, p = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return Columns(x, y, t, p)
+    bytes_of = [part.view(np.uint8) for part in parts]  # joined as bytes, not field by field
+    return columns_of(np.concatenate(bytes_of).view(EVENT))
 
 
-_Part = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+def _decode(words: np.ndarray, state: _State) -> np.ndarray:
+    """Return the events of some words and update `state`."""
+    kinds = (words >> 12).astype(np.uint8)
+    vectors = kinds >> 1 == _VECTOR_12 >> 1
+    giving = (kinds == _PIXEL) | vectors
+    some = _Words(kinds, words & 0xFFF, np.cumsum(giving, dtype=np.int32), np.flatnonzero(giving))
+    if vectors.any():
+        x, p, ends = _of_vectors(some, state)
+    else:
+        value = some.values[some.places]
+        x, p, ends = value & 0x7FF, value >> 11, None
+        state.base = int(_marked(some, _BASE, state.base)[1][-1])
+    events = np.empty(len(x), EVENT)
+    events["x"], events["p"] = x, p
+    at, rows = _marked(some, _ROW, state.row)
+    events["y"] = _spread(rows & 0x7FF, some.ahead[at], len(some.places), ends)
+    state.row = int(rows[-1])
+    events["t"] = _times(some, ends, state)
+    return events[events["t"] >= 0] if len(events) and events["t"][0] < 0 else events
 
 
-def _decode(words: np.ndarray, state: _State) -> _Part:
-    """Return x, y, t, p of some words and update `state`."""
-    kinds, values = (words >> 12).astype(np.uint8), words & 0xFFF
-    places = np.flatnonzero((kinds == _PIXEL) | (kinds == _VECTOR_12) | (kinds == _VECTOR_8))
-    kind, value = kinds[places], values[places]
-    y = _last(kinds == _ROW, values & 0x7FF, places, state.row)
-    state.row = int(_final(kinds == _ROW, values & 0x7FF, state.row))
-    t = _times(kinds, values, places, state)
-    x, p, mask = value & 0x7FF, value >> 11, np.ones(len(places), np.uint16)
-    vectors = np.flatnonzero(kind != _PIXEL)
-    first, polarity = _bases(kinds, values, places[vectors], state)
-    if len(vectors):
-        x[vectors], p[vectors] = first, polarity
-        mask[vectors] = np.where(kind[vectors] == _VECTOR_12, value[vectors], value[vectors] & 0xFF)
-        x, y, t, p = _expanded(x, y, t, p, mask)
-    p = p.astype(np.uint8)
-    if len(t) and t[0] < 0:
-        known = t >= 0
-        x, y, t, p = x[known], y[known], t[known], p[known]
-    return x, y, t, p
+def _marked(some: _Words, kind: int, before: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the words of a kind are, and `before` and their values, uint16."""
+    at = np.flatnonzero(some.kinds == kind)
+    return at, np.concatenate([np.array([before], np.uint16), some.values[at]])
 
 
-def _count(which: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return how many words `which` are ahead of each of `places`."""
-    return np.cumsum(which, dtype=np.int32)[places]
+def _spread(values: np.ndarray, ahead: np.ndarray, count: int, ends: np.ndarray | None = None) -> np.ndarray:
+    """Return values (M + 1,) repeated: the first until `ahead[0]` of `count` words, the second until `ahead[1]`, …
+
+    With `ends`, which says how many events come before each of the words and in all, once for each event.
+    """
+    borders = np.empty(len(ahead) + 2, np.int64)
+    borders[0], borders[1:-1], borders[-1] = 0, ahead, count
+    if ends is not None:
+        borders = ends[borders]
+    return np.repeat(values, borders[1:] - borders[:-1])
 
 
-def _last(which: np.ndarray, values: np.ndarray, places: np.ndarray, before: int) -> np.ndarray:
-    """Return the value of the last word `which` ahead of each of `places`, or `before` if there is none."""
-    found = np.concatenate([np.array([before], values.dtype), values[which]])
-    return np.asarray(found[_count(which, places)])
-
-
-def _final(which: np.ndarray, values: np.ndarray, before: int) -> int:
-    marks = np.flatnonzero(which)
-    return int(values[marks[-1]]) if len(marks) else before
-
-
-def _times(kinds: np.ndarray, values: np.ndarray, places: np.ndarray, state: _State) -> np.ndarray:
-    """Return the time in µs at each of `places`: a word of upper bits sets the lower ones to 0 until theirs comes."""
-    which = (kinds == _LOW) | (kinds == _HIGH)
-    marks = np.flatnonzero(which)
-    if not len(marks):
-        return np.full(len(places), state.time, np.int64)
-    upper = kinds[marks] == _HIGH
-    highs = values[marks[upper]].astype(np.int64) << 12
+def _times(some: _Words, ends: np.ndarray | None, state: _State) -> np.ndarray:
+    """Return the time of each event in µs: a word of upper bits sets the lower ones to 0 until theirs comes."""
+    marks = np.flatnonzero((some.kinds == _LOW) | (some.kinds == _HIGH))
+    values, upper = some.values[marks].astype(np.int64), some.kinds[marks] == _HIGH
+    highs = values[upper] << 12
     if len(highs):
         ahead = state.high % _TURN if state.high >= 0 else int(highs[0])
         turns = np.cumsum(np.diff(highs, prepend=ahead) < -_TURN // 2)
         highs += (max(state.high, 0) // _TURN + turns) * _TURN
     high = np.concatenate([[state.high], highs])[np.cumsum(upper)]
-    time = np.where(upper, high, high + values[marks])
+    time = np.where(upper, high, high + values)
     time[high < 0] = -1
-    state.high, before = int(high[-1]), state.time
-    state.time = int(time[-1])
-    return np.asarray(np.concatenate([[before], time])[_count(which, places)])
+    time = np.concatenate([[state.time], time])
+    state.time, state.high = int(time[-1]), int(highs[-1]) if len(highs) else state.high
+    return _spread(time, some.ahead[marks], len(some.places), ends)
 
 
-def _bases(kinds: np.ndarray, values: np.ndarray, vectors: np.ndarray, state: _State) -> tuple[np.ndarray, np.ndarray]:
-    """Return first pixel and polarity of each vector: the base word's, moved on by the vectors since."""
-    which = kinds == _BASE
-    widths = np.where(kinds[vectors] == _VECTOR_12, np.int32(12), np.int32(8))
-    moved = np.concatenate([np.zeros(1, np.int32), np.cumsum(widths, dtype=np.int32)])
-    number = _count(which, vectors)
-    base = np.concatenate([np.array([state.base]), values[which]]).astype(np.int32)
-    since = moved[np.searchsorted(number, np.arange(len(base)))]  # what vectors before the base word have moved
-    pixel = ((base & 0x7FF) - since)[number] + moved[:-1]
-    polarity = (base >> 11).astype(np.uint8)[number]
-    state.base = int(base[-1] & 0x800) | int((base[-1] & 0x7FF) + moved[-1] - since[-1]) & 0x7FF
-    return pixel, polarity
-
-
-def _expanded(x: np.ndarray, y: np.ndarray, t: np.ndarray, p: np.ndarray, mask: np.ndarray) -> _Part:
-    """Return the columns with each word replaced by its events, one for each bit of its mask (N,) uint16."""
+def _of_vectors(some: _Words, state: _State) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return x and polarity of each event, and the events before each word that gives some, and in all."""
+    kind, value = some.kinds[some.places], some.values[some.places]
+    first = _first_pixels(some, kind, state)
+    mask = np.where(kind == _VECTOR_12, value, value & 0xFF)
+    single = kind == _PIXEL
+    if single.any():
+        first = np.where(single, (value & 0x7FF) << 1 | value >> 11, first)
+        mask = np.where(single, np.uint16(1), mask)
     lit = np.flatnonzero(np.unpackbits(mask.astype("<u2").view(np.uint8), bitorder="little").view(bool))
-    word = lit >> 4
-    # One word for x, y and p, as taking from a column costs more than taking it apart.
-    packed = (x.astype(np.uint32) | y.astype(np.uint32) << 16 | p.astype(np.uint32) << 31)[word]
-    x = (packed & 0xFFFF).astype(np.uint16) + (lit & 15).astype(np.uint16)
-    return x, (packed >> 16 & 0x7FF).astype(np.uint16), t[word], (packed >> 31).astype(np.uint8)
+    ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(_LIT[mask], dtype=np.int64)])
+    both = first[lit >> 4]
+    return (both >> 1).astype(np.uint16) + (lit.astype(np.uint8) & 15), both & 1, ends
+
+
+def _first_pixels(some: _Words, kind: np.ndarray, state: _State) -> np.ndarray:
+    """Return the first pixel of each vector, shifted by one bit, and its polarity in that bit: int32.
+
+    The pixel is that of the word of a base, moved on by the vectors since; `kind` is that of each word with events.
+    """
+    moved = np.concatenate([np.zeros(1, np.int32), np.cumsum(_WIDTHS[kind], dtype=np.int32)])
+    marks, bases = _marked(some, _BASE, state.base)
+    ahead, bases = some.ahead[marks], bases.astype(np.int32)
+    first = ((bases & 0x7FF) - np.concatenate([np.zeros(1, np.int32), moved[ahead]])) << 1 | bases >> 11
+    state.base = int(bases[-1]) & 0x800 | (int(first[-1] >> 1) + int(moved[-1])) & 0x7FF
+    return _spread(first, ahead, len(kind)) + (moved[:-1] << 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.events.columns import Columns, Size
+from spikecli.datasets.events.columns import EVENT, Columns, Size
 from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.formats import DECODERS
 from spikecli.datasets.events.sensors import sensor_around
@@ -16,7 +16,7 @@ from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError
 from spikecli.files.gate import reading
 
-EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("t", "<i8"), ("p", "u1")])
+__all__ = ["EVENT", "Recording", "check_events", "decode", "read_events", "read_own"]
 
 # Cameras deliver packets, and two packets may overlap by a little: steps back of up to a millisecond are sorted out,
 # anything longer is a broken file (a timestamp reset, two recordings in one, a wrong format).
@@ -86,11 +86,18 @@ def check_events(columns: Columns, path: Path, size: Size | None = None, expecte
         raise SpikeError(f"{path} holds no events; wanted at least one; remove this recording, or record it again")
     (width, height), note = (size, "") if size else _sensor(columns, path, expected)
     _check_inside(columns, width, height, path)
-    events = np.empty(count, EVENT)
-    order = _time_order(columns.t, path)
+    events = _in_order(columns, _time_order(columns.t, path))
+    return Recording(events, width, height, (*columns.notes, *([note] if note else [])))
+
+
+def _in_order(columns: Columns, order: np.ndarray | None) -> np.ndarray:
+    """Return the events in this order, or unchanged without one; those that are one array already are not copied."""
+    if columns.events is not None:
+        return columns.events if order is None else columns.events[order]
+    events = np.empty(len(columns.t), EVENT)
     for name, column in zip("xytp", (columns.x, columns.y, columns.t, columns.p), strict=True):
         events[name] = column if order is None else column[order]
-    return Recording(events, width, height, (*columns.notes, *([note] if note else [])))
+    return events
 
 
 def _sensor(columns: Columns, path: Path, expected: Size | None) -> tuple[Size, str]:
