@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -91,6 +92,54 @@ def test_a_table_grows_by_row_and_goes_on_after_a_stop(
     out.write_text("other,columns\n1,2\n" if suffix == ".csv" else '{"other": 1}\n')
     assert "holds other columns" in cli("predict", clouds, "--out", out).err
     assert "wanted one of .csv, .jsonl" in cli("predict", clouds, "--out", tmp_path / "a.xlsx").err
+
+
+DYING = """if True:
+    import os, signal, sys
+    from spikecli.cli import run
+    from spikecli.evaluation import own_files  # with torch, which is imported once for all that die
+    from spikecli.files import rows
+
+    own_files.BATCH, add, left = 3, rows.RowFile.add, 0
+
+    def add_until_killed(self, row):
+        global left
+        add(self, row)
+        left -= 1
+        if not left:
+            with self.path.open("ab") as file:
+                file.write(b"in/\\xc3")  # a line cut within a letter
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    rows.RowFile.add = add_until_killed
+    for left in map(int, sys.argv.pop(1).split(",")):
+        child = os.fork()
+        if not child:
+            run(sys.argv[1:])
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL
+"""
+
+
+def test_a_batch_killed_twice_ends_in_the_table_of_one_run(cli: Callable, clouds: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    names = [tmp_path / "in" / f"\u00e9{number}.npy" for number in range(8)]
+    for number, name in enumerate(names):
+        np.save(name, np.load(clouds / "few.npy") * [1, 1 + number / 3, 1])
+    out, whole = tmp_path / "part.csv", tmp_path / "whole.csv"
+    asked = ["predict", tmp_path / "in", "-T", "1", "--device", "cpu"]
+    # The second is killed in the second batch of what was left.
+    words = [sys.executable, "-c", DYING, "2,4", *map(str, asked), "--out", str(out)]
+    subprocess.run(words, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert out.read_bytes().endswith(b"in/\xc3") and out.read_bytes().count(b"\n") == 1 + 6
+    went_on = cli(*asked, "--out", out)
+    assert went_on.code == 0 and "holds 6 of 8 files already" in went_on.err
+    assert cli(*asked, "--out", whole).code == 0
+    found, expected = (list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) for path in (out, whole))
+    assert [row["file"] for row in found] == list(map(str, names))
+    for row, other in zip(found, expected, strict=True):
+        assert (row.pop("file"), row.pop("class")) == (other.pop("file"), other.pop("class"))
+        np.testing.assert_allclose([*map(float, row.values())], [*map(float, other.values())], rtol=1e-6, atol=1e-6)
 
 
 def test_predict_sees_what_eval_saw(cli: Callable, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from spikecli.errors import SpikeError, named
 from spikecli.files.atomic import make_folder, unwritable
-from spikecli.files.gate import read_text, reading
+from spikecli.files.gate import reading
 
 SUFFIXES = (".csv", ".jsonl")
 _KEY = "file"
@@ -48,9 +48,9 @@ class RowFile:
 
     def _resume(self) -> set[str]:
         cure = f"give another name with {named('out')}, or remove it"
-        text = read_text(self.path, cure)
-        whole = text[: text.rfind("\n") + 1]
         with reading(self.path, cure):
+            data = self.path.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1].decode("utf-8-sig")  # a crash may cut a line within a letter
             if self.is_csv:
                 rows = list(csv.DictReader(io.StringIO(whole)))
                 head = next(csv.reader(io.StringIO(whole)), self.columns)
@@ -60,7 +60,7 @@ class RowFile:
             if head != self.columns:
                 raise SpikeError(f"{self.path} holds other columns ({', '.join(head)[:60]}); {cure}")
             done = {str(row[_KEY]) for row in rows}
-        if done and whole != text:
+        if done and not data.endswith(b"\n"):
             self._write(whole, "w")
         return done
 
