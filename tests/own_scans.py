@@ -8,8 +8,8 @@ import numpy as np
 from event_bytes import write
 
 
-def scans(folder: Path, count: int = 5) -> None:
-    rng = np.random.default_rng(0)
+def scans(folder: Path, count: int = 5, seed: int = 0) -> None:
+    rng = np.random.default_rng(seed)
     for label, name in enumerate(("bolt", "cup", "gear", "nut", "pipe")):
         for number in range(count):
             points = rng.normal(size=(40, 3)) * (1 + label, 1, 1)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from event_bytes import aedat4_bytes, bin_bytes, dat_bytes, structured, write
 from event_runs import prepared, settings
+from own_scans import scans
 
 from spikecli import models
 from spikecli.datasets.clouds.store import load_points
@@ -101,6 +102,55 @@ def test_pictures_as_prepared_and_as_found(cli: Cli, tmp_path: Path) -> None:
         Image.fromarray(image.transpose(1, 2, 0)).save(files[-1])
     same(cli, run, tmp_path / "data", files, list(range(len(files))))
     same(cli, run, tmp_path / "data", sorted((tmp_path / "from" / "test").rglob("*.png")), list(range(len(files))))
+
+
+def test_own_scans_with_another_axis_up(cli: Cli, tmp_path: Path) -> None:
+    """The original files of the test split, y up as their data set says, and prepared points as files.
+
+    Neurons of this network draw nothing: noise in the first membranes would be another for points in another order.
+    """
+    scans(tmp_path / "from" / "train", 4)
+    scans(tmp_path / "from" / "test", 2, seed=1)
+    place = ("--data-dir", tmp_path / "data")
+    asked = ("data", "prepare", "parts", "--from", tmp_path / "from", "--points", 40, "--up", "y", *place, "--quiet")
+    assert cli(*asked).code == 0
+    run = tmp_path / "run"
+    training = ("--paper", "lif", "--epochs", 2, "--points", 40, "--batch-size", 10, "--augment", "none", "--out", run)
+    assert cli("train", "parts", *training, *place, "--quiet").code == 0
+    originals = sorted((tmp_path / "from" / "test").rglob("*.ply"))
+    same(cli, run, tmp_path / "data", originals, list(range(10)))
+    rows, chosen = load_points(tmp_path / "data", "parts", "test").points, [1, 8]
+    files = [tmp_path / f"{index}.npz" for index in chosen]
+    for file, index in zip(files, chosen, strict=True):
+        x, y, z = rows[index].T
+        np.savez(file, points=np.stack([x, z, -y], axis=1))  # y up again
+    same(cli, run, tmp_path / "data", files, chosen)
+
+
+def test_own_recordings_with_their_own_sensor(cli: Cli, tmp_path: Path) -> None:
+    """The original files of the test split, and prepared events in formats that name no sensor."""
+    for number in range(6):
+        for letter, middle in (("A", 6), ("B", 15), ("C", 24)):
+            rng = np.random.default_rng([number, middle])
+            where = np.clip(rng.normal(middle, 2, (90, 2)), 0, [29, 23]).astype(int)
+            times = np.sort(rng.integers(0, 200_000, 90))
+            events = [(int(x), int(y), int(t), int(x) % 2) for (x, y), t in zip(where, times, strict=True)]
+            folder = tmp_path / "from" / ("test" if number > 3 else "train") / letter
+            write(folder / f"{number}.bin", bin_bytes(events))
+    place = ("--data-dir", tmp_path / "data")
+    asked = ("data", "prepare", "letters", "--from", tmp_path / "from", "--sensor", "30x24", *place, "--quiet")
+    assert cli(*asked).code == 0
+    run = tmp_path / "run"
+    training = ("--epochs", 2, "--width", 0.1, "--batch-size", 6, "--size", 12, "--out", run, *place, "--quiet")
+    assert cli("train", "letters", *training).code == 0
+    same(cli, run, tmp_path / "data", sorted((tmp_path / "from" / "test").rglob("*.bin")), list(range(6)))
+    split = load_events(tmp_path / "data", "letters", "test")
+    files, chosen = [], [0, 3, 5]
+    for index in chosen:
+        events = split.recording(index).events
+        files.append(tmp_path / f"{index}.csv")
+        np.savetxt(files[-1], [list(row) for row in events[["x", "y", "p", "t"]].tolist()], "%d", ",", header="x,y,p,t")
+    same(cli, run, tmp_path / "data", files, chosen)
 
 
 def test_clouds_of_a_network_that_looks_at_their_order(cli: Cli, shapes_dir: Path, tmp_path: Path) -> None:
