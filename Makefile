@@ -2,7 +2,8 @@
 
 VENV  := .venv
 BIN   := $(VENV)/bin
-STAMP := $(VENV)/.installed
+USE   := $(VENV)/.installed
+WORK  := $(VENV)/.installed-dev
 RUN   := checkpoints/demo
 
 .PHONY: help demo test docs torture install clean
@@ -17,13 +18,18 @@ help:  ## say what there is to make
 	@echo "make clean    remove $(VENV), the site and the demo's run"
 	@echo "Another Python: make demo PYTHON=/path/to/python3.11"
 
-install: $(STAMP)
+install: $(WORK)
 
-$(STAMP): pyproject.toml constraints.txt scripts/setup.sh
-	@bash scripts/setup.sh $(VENV)
+# The demo needs half of the packages: it does not wait for those of the tests, the site and the exports.
+$(USE): pyproject.toml constraints.txt scripts/setup.sh
+	@bash scripts/setup.sh $(VENV) clip,events,train,view
 	@touch $@
 
-demo: $(STAMP)
+$(WORK): pyproject.toml constraints.txt scripts/setup.sh
+	@bash scripts/setup.sh $(VENV) clip,events,train,view,dev
+	@touch $(USE) $@
+
+demo: $(USE)
 	@rm -rf $(RUN)
 	$(BIN)/spikecli predict examples/chair.off examples/toilet.off --top 1
 	$(BIN)/spikecli train shapes --points 512 --epochs 15 --out $(RUN)
@@ -31,18 +37,18 @@ demo: $(STAMP)
 	$(BIN)/spikecli view examples/chair.off --checkpoint $(RUN) --out demo.png
 	@bash scripts/after_demo.sh $(BIN) $(RUN)
 
-test: $(STAMP)
+test: $(WORK)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-docs: $(STAMP)
+docs: $(WORK)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(BIN)/python scripts/command_reference.py --check
 	@echo "The site is in site/; open site/index.html"
 
-torture: $(STAMP)
+torture: $(WORK)
 	PYTHONPATH=tests $(BIN)/python -m torture $(TORTURE)
 
 clean:

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Make the virtual environment $1 with the versions in constraints.txt; called by the Makefile.
+# Make the virtual environment $1 with spikecli, its extras $2, and the versions in constraints.txt; called by the Makefile.
 # Your own pip settings (PIP_FIND_LINKS, proxies, pip.conf) and your choice of interpreter (PYTHON=…) are honored.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=${1:-.venv}
+extras=${2:-clip,events,train,view,dev}
 
 usable='import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))'
 
@@ -62,7 +63,7 @@ install_libraries() {
 show_progress() {
     local tty=0
     [ -t 1 ] && tty=1
-    awk -v total="$(grep -c == constraints.txt)" -v tty="$tty" '
+    awk -v tty="$tty" '
         function show(text) { if (tty) printf "\r\033[K  %s", text; else print "  " text; fflush() }
         /^(Collecting|Processing|Requirement already satisfied: )/ {
             sub(/^Requirement already satisfied: /, "Having ")
@@ -70,10 +71,10 @@ show_progress() {
             gsub("_", "-", name)
             if (name in seen || name == "" || name ~ /^spikecli/) next
             seen[name] = 1; done++
-            if (tty || done % 20 == 0) show(done " of " total " packages: " name)
+            if (tty || done % 20 == 0) show(done " packages: " name)
         }
         /Downloading .*\([0-9.]+ [MG]B\)/ { if (tty) show($1 " " $2 " " $3 " " $4) }
-        /^Installing collected packages/ { show("unpacking " done " packages, which takes a minute or two") }
+        /^Installing collected packages/ { show("unpacking " done " packages, which takes a minute") }
         END { if (tty) printf "\r\033[K" }'
 }
 
@@ -83,9 +84,11 @@ if ! "$venv/bin/python" -c "$usable" >/dev/null 2>&1; then
     "$python" -m venv --clear "$venv"
 fi
 install_libraries
-echo "Installing spikecli and the packages pinned in constraints.txt (the first time takes some minutes)"
+echo "Installing spikecli and the packages pinned in constraints.txt (the first time takes a minute or more)"
 log="$venv/pip-errors.log"
-if ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-input -c constraints.txt -e '.[clip,events,train,view,dev]' \
+# Without --no-compile pip translates every module of every package, which takes as long as all the rest. Python translates
+# those that are used, when they are first used.
+if ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile -c constraints.txt -e ".[$extras]" \
     </dev/null 2>"$log" | show_progress; then
     grep -v '^WARNING' "$log" | tail -n 20 >&2 || true
     echo "error: the packages could not be installed; mend what pip says above and run make again" >&2
