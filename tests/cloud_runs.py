@@ -14,7 +14,7 @@ from spikecli.training.train import opened
 
 
 def settings(paper: str = "spiking-pointnet", tnet: str = "none", **changes: Any) -> TrainConfig:
-    values = {"epochs": 2, "batch_size": 100, "points": 64, "seed": 0, **changes}
+    values = {"epochs": 2, "batch_size": 20, "points": 64, "seed": 0, **changes}
     return train_settings("shapes", paper, "short", values, {}, {"tnet": tnet})
 
 

@@ -83,16 +83,8 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def shapes_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the built-in shapes prepared at 64 points a cloud."""
+    """A data folder with a fifth of the built-in shapes, 200 to train on and 100 to test, at 64 points a cloud."""
     folder = tmp_path_factory.mktemp("data")
-    assert run(["data", "prepare", "shapes", "--points", "64", "--data-dir", str(folder), "--quiet", "--json"]) == 0
-    return folder
-
-
-@pytest.fixture(scope="session")
-def few_shapes_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with a fifth of the clouds, 200 to train on and 100 to test: for tests of more than one training."""
-    folder = tmp_path_factory.mktemp("few")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(prepare, "ShapeRecipe", lambda seed: ShapeRecipe(seed, train=20, test=10))
         assert run(["data", "prepare", "shapes", "--points", "64", "--data-dir", str(folder), "--quiet", "--json"]) == 0

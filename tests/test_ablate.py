@@ -29,13 +29,13 @@ COMMON = ("--points", 16, "--batch-size", 60, "--epochs", 1, "--quiet")
 
 
 @pytest.fixture(scope="module")
-def done(few_shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def done(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished ablation: two papers with two seeds, and the ANN."""
     from spikecli.cli import run
 
     out = tmp_path_factory.mktemp("ablation")
     line = ["ablate", "shapes", "--papers", "lif,ternary-trainable,ann", "--runs", 2, "--timesteps", "1,2"]
-    assert run([str(each) for each in (*line, *COMMON, "--data-dir", few_shapes_dir, "--out", out)]) == 0
+    assert run([str(each) for each in (*line, *COMMON, "--data-dir", shapes_dir, "--out", out)]) == 0
     return out
 
 
@@ -52,10 +52,10 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_csv_document_and_table_say_the_same(
-    cli: Cli, done: Path, few_shapes_dir: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, done: Path, shapes_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_training(monkeypatch)
-    ended = again(cli, done, few_shapes_dir, "--json", "--layers")
+    ended = again(cli, done, shapes_dir, "--json", "--layers")
     assert ended.code == 0, ended.err
     document = ended.document
     assert (document["split"], document["samples"], document["runs"]) == ("val", 20, 2)
@@ -67,7 +67,7 @@ def test_csv_document_and_table_say_the_same(
     assert [
         {key: str(value) if value is not None else "" for key, value in row.items()} for row in document["rows"]
     ] == rows
-    shown = again(cli, done, few_shapes_dir).out
+    shown = again(cli, done, shapes_dir).out
     for entry in document["table"]:
         line, *_ = [line for line in shown.splitlines() if f" {entry['paper']} " in line]
         for cell in entry["results"]:
@@ -82,10 +82,10 @@ def test_csv_document_and_table_say_the_same(
 
 
 def test_layers_add_up_to_the_whole_and_trained_amplitudes_fold(
-    cli: Cli, done: Path, few_shapes_dir: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, done: Path, shapes_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_training(monkeypatch)
-    document = again(cli, done, few_shapes_dir, "--json", "--layers").document
+    document = again(cli, done, shapes_dir, "--json", "--layers").document
     for paper in ("lif", "ternary-trainable", "ann"):
         layers = document["layers"][paper]
         last = [row for row in document["rows"] if row["paper"] == paper and row["seed"] == 0][-1]
@@ -97,12 +97,12 @@ def test_layers_add_up_to_the_whole_and_trained_amplitudes_fold(
     assert by_name["pool"]["multiplies"] == 0 and by_name["pool"]["synaptic_operations"] > 0
     assert by_name["head1"]["multiplies"] == 2 * 1024 * 512  # a maximum of real values
     assert 0 < by_name["fire2"]["firing_rate"] < 1 and by_name["fire2"]["quantization_error"] > 0
-    shown = again(cli, done, few_shapes_dir, "--layers").out
+    shown = again(cli, done, shapes_dir, "--layers").out
     assert "ann, seed 0, one sample at T = 1" in shown and "multiply-adds" in shown
 
 
-def test_a_run_is_an_ordinary_run_and_its_score_that_of_eval(cli: Cli, done: Path, few_shapes_dir: Path) -> None:
-    line = ("--timesteps", "1,2", "--split", "val", "--runs", 1, "--data-dir", few_shapes_dir, "--json", "--quiet")
+def test_a_run_is_an_ordinary_run_and_its_score_that_of_eval(cli: Cli, done: Path, shapes_dir: Path) -> None:
+    line = ("--timesteps", "1,2", "--split", "val", "--runs", 1, "--data-dir", shapes_dir, "--json", "--quiet")
     document = cli("eval", done / "lif-t1-seed1", *line).document
     rows = [
         r
@@ -116,7 +116,7 @@ def test_a_run_is_an_ordinary_run_and_its_score_that_of_eval(cli: Cli, done: Pat
 
 
 def test_changed_settings_are_refused_before_anything_is_trained(
-    cli: Cli, done: Path, few_shapes_dir: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, done: Path, shapes_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_training(monkeypatch)
     for option, value, said in (
@@ -124,16 +124,16 @@ def test_changed_settings_are_refused_before_anything_is_trained(
         ("--epochs", 3, "--epochs cannot be 3:"),
         ("--threshold", 0.7, "--threshold cannot be 0.7:"),
     ):
-        refused = again(cli, done, few_shapes_dir, option, value)
+        refused = again(cli, done, shapes_dir, option, value)
         assert refused.code == 1 and said in refused.err and "another folder" in refused.err
         assert refused.err.count("\n") == 1
 
 
 def test_another_split_or_t_is_scored_anew_without_training(
-    cli: Cli, done: Path, few_shapes_dir: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, done: Path, shapes_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     no_training(monkeypatch)
-    document = again(cli, done, few_shapes_dir, "--split", "test", "--timesteps", "1", "--json").document
+    document = again(cli, done, shapes_dir, "--split", "test", "--timesteps", "1", "--json").document
     assert document["samples"] == 100 and {row["split"] for row in document["rows"]} == {"test"}
     assert document["rows"][0]["instance_accuracy"] > 0.15  # chance is 0.1
 
@@ -149,9 +149,9 @@ def test_another_split_or_t_is_scored_anew_without_training(
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
-    cli: Cli, few_shapes_dir: Path, tmp_path: Path, arguments: tuple[object, ...], said: str
+    cli: Cli, shapes_dir: Path, tmp_path: Path, arguments: tuple[object, ...], said: str
 ) -> None:
-    refused = cli("ablate", "shapes", *arguments, "--data-dir", few_shapes_dir, "--out", tmp_path / "out")
+    refused = cli("ablate", "shapes", *arguments, "--data-dir", shapes_dir, "--out", tmp_path / "out")
     assert refused.code == 1 and said in refused.err and refused.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
@@ -174,15 +174,15 @@ def run_all(out: Path, data: Path, stop_at: str = "") -> tuple[list[Score], list
     return [row for outcome in outcomes for row in outcome.scores], reported
 
 
-def test_wherever_it_is_stopped_it_goes_on_to_the_same_table(few_shapes_dir: Path, tmp_path: Path) -> None:
-    expected, reported = run_all(tmp_path / "whole", few_shapes_dir)
+def test_wherever_it_is_stopped_it_goes_on_to_the_same_table(shapes_dir: Path, tmp_path: Path) -> None:
+    expected, reported = run_all(tmp_path / "whole", shapes_dir)
     assert reported == sorted(reported) and reported[0] == 0 and reported[-1] == 4
     parts = tmp_path / "parts"
     # In an epoch; in the very last step, whose stop the run itself no longer heeds; while scoring; in the next paper.
     for moment in ("0.5556 lif", "2.0000 lif, seed 0: loss", "2.0000 lif, seed 0: scoring", "3.0000 rmp-loss"):
         with pytest.raises(Stopped, match=r"parts: give the same command again"):
-            run_all(parts, few_shapes_dir, moment)
-    ended, reported = run_all(parts, few_shapes_dir)
+            run_all(parts, shapes_dir, moment)
+    ended, reported = run_all(parts, shapes_dir)
     assert reported[0] == 3
     assert ended == expected
     one, other = (load(folder / "rmp-loss-t1-seed0" / "model.safetensors") for folder in (tmp_path / "whole", parts))
@@ -215,18 +215,18 @@ def test_a_stop_after_the_last_but_one_run_is_heeded_and_after_the_last_there_is
     assert run() == ["lif", "rmp-loss"]
 
 
-def test_a_run_whose_last_pass_was_lost_is_completed(few_shapes_dir: Path, tmp_path: Path) -> None:
-    expected, _ = run_all(tmp_path, few_shapes_dir)
+def test_a_run_whose_last_pass_was_lost_is_completed(shapes_dir: Path, tmp_path: Path) -> None:
+    expected, _ = run_all(tmp_path, shapes_dir)
     folder = tmp_path / "lif-t1-seed0"
     (folder / RECORD).unlink()  # killed between the last epoch and the end
     weights = load(folder / "best.safetensors").tensors
     (folder / "model.safetensors").write_bytes((folder / "best.safetensors").read_bytes())
-    assert run_all(tmp_path, few_shapes_dir)[0] == expected
+    assert run_all(tmp_path, shapes_dir)[0] == expected
     restored = load(folder / "model.safetensors").tensors
     assert any(not torch.equal(restored[name], weights[name]) for name in weights)
     (folder / RECORD).write_text("{")
     with pytest.raises(SpikeError, match=f"cannot read .*{RECORD}"):
-        run_all(tmp_path, few_shapes_dir)
+        run_all(tmp_path, shapes_dir)
 
 
 def test_a_block_within_a_block_hands_its_wish_to_stop_on() -> None:

@@ -44,7 +44,7 @@ def test_evaluation_reports_a_row_for_each_t(cli: Cli, shapes_dir: Path, trained
     done = cli("eval", trained, "--timesteps", "1,3", "--runs", 2, "--data-dir", shapes_dir, "--json")
     assert done.code == 0
     document = done.document
-    assert document["samples"] == 300 and document["split"] == "test" and document["runs"] == 2
+    assert document["samples"] == 100 and document["split"] == "test" and document["runs"] == 2
     assert [row["timesteps"] for row in document["results"]] == [1, 3]
     assert set(document["results"][0]) == {
         "timesteps", "instance_accuracy", "instance_accuracy_std", "class_accuracy", "firing_rate",
@@ -55,9 +55,9 @@ def test_evaluation_reports_a_row_for_each_t(cli: Cli, shapes_dir: Path, trained
     by_class = cli("eval", trained, "--timesteps", "1,3", "--runs", 2, "--by-class", "--data-dir", shapes_dir, "--json")
     for row, plain in zip(by_class.document["results"], document["results"], strict=True):
         shares, confusions = row.pop("by_class"), row.pop("confusions")
-        right = 300 - sum(one["samples"] for one in confusions)
+        right = 100 - sum(one["samples"] for one in confusions)
         assert all(one["class"] != one["predicted"] for one in confusions)
-        assert row["instance_accuracy"] == pytest.approx(right / 300, abs=0.05)  # of the first seed of two
+        assert row["instance_accuracy"] == pytest.approx(right / 100, abs=0.05)  # of the first seed of two
         assert len(shares) == 10 and sum(shares.values()) / 10 == pytest.approx(row["class_accuracy"])
         assert {**row, "seconds": 0} == {**plain, "seconds": 0}
     assert "instance acc." in table.out and f"{document['results'][0]['firing_rate']:.0%}"[:1] in table.out

@@ -29,10 +29,10 @@ LINE = ("train", "shapes", "--points", 16, "--batch-size", 60, "--quiet")
 
 
 @pytest.fixture(scope="module")
-def place(few_shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one finished run of one epoch."""
     folder = tmp_path_factory.mktemp("runs")
-    fit(settings(epochs=1, points=16, batch_size=60), few_shapes_dir, folder / "done")
+    fit(settings(epochs=1, points=16, batch_size=60), shapes_dir, folder / "done")
     return folder
 
 
@@ -99,7 +99,7 @@ def end_run(status): calls.append(("finish", status))
 
 
 def test_wandb_and_mlflow_get_settings_epochs_and_the_end(
-    cli: Cli, few_shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, text in FAKES.items():
         (tmp_path / f"{name}.py").write_text(text)
@@ -109,7 +109,7 @@ def test_wandb_and_mlflow_get_settings_epochs_and_the_end(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     out = tmp_path / "run"
-    line = (*LINE, "--data-dir", few_shapes_dir, "--out", out, "--log", "wandb,mlflow", "--json")
+    line = (*LINE, "--data-dir", shapes_dir, "--out", out, "--log", "wandb,mlflow", "--json")
     assert cli(*line, "--epochs", 1).code == 0
     import mlflow
     import wandb
@@ -146,18 +146,18 @@ def _installed(name: str) -> bool:
 
 @pytest.mark.parametrize("name", ["wandb", "mlflow"])
 def test_the_real_packages_log_offline(
-    cli: Cli, few_shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    cli: Cli, shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     pytest.importorskip(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
-    assert cli(*LINE, "--data-dir", few_shapes_dir, "--out", "run", "--log", name, "--epochs", 1).code == 0
+    assert cli(*LINE, "--data-dir", shapes_dir, "--out", "run", "--log", name, "--epochs", 1).code == 0
     assert any((tmp_path / "run" / "wandb").iterdir()) if name == "wandb" else (tmp_path / "mlruns").is_dir()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no SIGUSR1")
-def test_the_warning_signal_saves_and_training_goes_on(place: Path, few_shapes_dir: Path, tmp_path: Path) -> None:
+def test_the_warning_signal_saves_and_training_goes_on(place: Path, shapes_dir: Path, tmp_path: Path) -> None:
     saved: list[int] = []
 
     def on_step(step: int, steps: int, *_: object) -> None:
@@ -167,7 +167,7 @@ def test_the_warning_signal_saves_and_training_goes_on(place: Path, few_shapes_d
             saved.append(load(tmp_path / STATE).notes["progress"]["step"])
 
     config = settings(epochs=1, points=16, batch_size=60)
-    with opened(config, few_shapes_dir, tmp_path, False, "cpu") as trainer:
+    with opened(config, shapes_dir, tmp_path, False, "cpu") as trainer:
         assert len(list(trainer.epochs(on_step))) == 1
     assert saved == [1] * (trainer.batches.steps - 1)
     same_weights(tmp_path, place / "done")
@@ -193,7 +193,7 @@ def test_time_is_read_and_epochs_are_fitted_to_it(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_limited_run_is_the_run_of_as_many_epochs(
-    place: Path, few_shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: Path, shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[Pace] = []
 
@@ -205,7 +205,7 @@ def test_a_limited_run_is_the_run_of_as_many_epochs(
     notes: list[str] = []
     how = session.TrainCall(budget=Budget(100.0, time.monotonic()), note=notes.append)
     config = settings(epochs=30, points=16, batch_size=60)
-    with session.session(config, few_shapes_dir, tmp_path, False, "cpu", how) as trainer:
+    with session.session(config, shapes_dir, tmp_path, False, "cpu", how) as trainer:
         assert trainer.config.epochs == 1
         list(trainer.epochs(lambda *_: None))
     assert measured[0].epoch > 0 and "hold 1 epochs" in notes[0]
@@ -213,11 +213,11 @@ def test_a_limited_run_is_the_run_of_as_many_epochs(
 
 
 def test_a_run_whose_time_is_up_ends_and_goes_on_with_its_own_epochs(
-    cli: Cli, few_shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "measure", lambda trainer: Pace(1000.0, 0.0))
     monkeypatch.setattr(train, "is_over", lambda given, seconds: given is not None)
-    line = (*LINE, "--data-dir", few_shapes_dir, "--out", tmp_path / "run", "--json")
+    line = (*LINE, "--data-dir", shapes_dir, "--out", tmp_path / "run", "--json")
     ended = cli(*line, "--time", "1h", "--epochs", 2)
     assert ended.code == 0 and ended.document["epochs"] == 1
     assert "1 of 2 epochs; --resume goes on" in ended.err

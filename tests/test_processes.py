@@ -31,16 +31,16 @@ def curve(out: Path) -> list[dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def one(few_shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def one(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("one") / "run"
-    subprocess.run(command(few_shapes_dir, out, "--epochs", "2"), check=True, capture_output=True, env=quiet_threads())
+    subprocess.run(command(shapes_dir, out, "--epochs", "2"), check=True, capture_output=True, env=quiet_threads())
     return out
 
 
-def test_two_processes_draw_the_same_curve_as_one(few_shapes_dir: Path, tmp_path: Path, one: Path) -> None:
+def test_two_processes_draw_the_same_curve_as_one(shapes_dir: Path, tmp_path: Path, one: Path) -> None:
     two = tmp_path / "two"
     done = subprocess.run(
-        command(few_shapes_dir, two, "--epochs", "2", "--processes", "2"), check=True, capture_output=True, text=True,
+        command(shapes_dir, two, "--epochs", "2", "--processes", "2"), check=True, capture_output=True, text=True,
         env=quiet_threads(),
     )  # fmt: skip
     assert json.loads(done.stdout)["epochs"] == 2  # one document, from one of the two
@@ -51,10 +51,10 @@ def test_two_processes_draw_the_same_curve_as_one(few_shapes_dir: Path, tmp_path
         assert together["val_accuracy"] == pytest.approx(alone["val_accuracy"], abs=1e-9)
 
 
-def test_a_killed_worker_ends_the_run_which_goes_on_alone(few_shapes_dir: Path, tmp_path: Path, one: Path) -> None:
+def test_a_killed_worker_ends_the_run_which_goes_on_alone(shapes_dir: Path, tmp_path: Path, one: Path) -> None:
     out = tmp_path / "killed"
     launcher = subprocess.Popen(
-        command(few_shapes_dir, out, "--epochs", "200", "--processes", "2"), stdout=subprocess.PIPE,
+        command(shapes_dir, out, "--epochs", "200", "--processes", "2"), stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True, env=quiet_threads(),
     )  # fmt: skip
     deadline = time.monotonic() + 120
@@ -66,7 +66,7 @@ def test_a_killed_worker_ends_the_run_which_goes_on_alone(few_shapes_dir: Path, 
     assert launcher.returncode == 1
     assert "goes on with --resume" in errors.splitlines()[-1]
     done = len(curve(out))
-    alone = [*command(few_shapes_dir, out, "--epochs", "200", "--resume")]
+    alone = [*command(shapes_dir, out, "--epochs", "200", "--resume")]
     process = subprocess.Popen(alone, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=quiet_threads())
     while len(curve(out)) <= done and time.monotonic() < deadline + 120:
         time.sleep(0.2)

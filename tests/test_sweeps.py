@@ -28,12 +28,12 @@ ROWS = ["lif, lr=0.001 decay=0.5", "lif, lr=0.002 decay=0.5", "ann, lr=0.001", "
 
 
 @pytest.fixture(scope="module")
-def swept(few_shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def swept(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A finished sweep: two papers, two rates, two seeds; the ANN has no decay."""
     from spikecli.cli import run
 
     out = tmp_path_factory.mktemp("sweep") / "rates"
-    assert run([str(each) for each in (*LINE, "--data-dir", few_shapes_dir, "--out", out)]) == 0
+    assert run([str(each) for each in (*LINE, "--data-dir", shapes_dir, "--out", out)]) == 0
     yield out
 
 
@@ -70,9 +70,9 @@ def test_nothing_to_compare_is_usage(cli: Cli) -> None:
 
 
 def test_tables_say_what_was_set_and_mean_and_std_of_the_seeds(
-    cli: Cli, swept: Path, few_shapes_dir: Path, tmp_path: Path
+    cli: Cli, swept: Path, shapes_dir: Path, tmp_path: Path
 ) -> None:
-    document = cli(*LINE, "--data-dir", few_shapes_dir, "--out", swept, "--json").document
+    document = cli(*LINE, "--data-dir", shapes_dir, "--out", swept, "--json").document
     assert [f"{row['paper']}, {row['settings']}" for row in document["table"]] == ROWS
     assert read_run(swept / "ann-t1-lr-0.002-seed1").config.lr == 2e-3
     rows = list(csv.DictReader((swept / "table.csv").read_text().splitlines()))
@@ -86,12 +86,12 @@ def test_tables_say_what_was_set_and_mean_and_std_of_the_seeds(
 
 
 def test_a_table_alone_has_rows_of_mean_and_std(
-    cli: Cli, swept: Path, few_shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, swept: Path, shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "ablate-shapes").symlink_to(swept)
-    assert cli(*LINE, "--data-dir", few_shapes_dir, "--out", "t.csv").code == 0
+    assert cli(*LINE, "--data-dir", shapes_dir, "--out", "t.csv").code == 0
     rows = list(csv.DictReader((tmp_path / "t.csv").read_text().splitlines()))
     assert [row["seed"] for row in rows] == ["0", "1", "mean", "std"] * 4
     first = [float(row["instance_accuracy"]) for row in rows[:4]]
@@ -99,9 +99,9 @@ def test_a_table_alone_has_rows_of_mean_and_std(
 
 
 def test_a_run_that_another_works_on_is_left_to_it_and_taken_over_when_it_is_dead(
-    cli: Cli, swept: Path, few_shapes_dir: Path
+    cli: Cli, swept: Path, shapes_dir: Path
 ) -> None:
-    line = (*LINE, "--data-dir", few_shapes_dir, "--out", swept, "--no-wait", "--json")
+    line = (*LINE, "--data-dir", shapes_dir, "--out", swept, "--no-wait", "--json")
     claim = swept / "lif-t1-lr-0.001-decay-0.5-seed0" / CLAIM
     with claimed(claim) as mine:
         assert mine

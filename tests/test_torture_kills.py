@@ -8,8 +8,8 @@ from torture import kills
 from torture.report import sound
 
 
-def test_killed_training_ends_in_the_same_bits(few_shapes_dir: Path, tmp_path: Path) -> None:
-    sound(kills.train(seed=0, kills=2, folder=tmp_path, epochs=3, data=few_shapes_dir, points=16))
+def test_killed_training_ends_in_the_same_bits(shapes_dir: Path, tmp_path: Path) -> None:
+    sound(kills.train(seed=0, kills=2, folder=tmp_path, epochs=3, data=shapes_dir, points=16))
 
 
 def test_killed_preparations_end_in_the_same_files(tmp_path: Path) -> None:

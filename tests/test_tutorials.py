@@ -76,12 +76,12 @@ STAND_INS = {
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, few_shapes_dir: Path) -> Path:
+def desk(tmp_path_factory: pytest.TempPathFactory, shapes_dir: Path) -> Path:
     """A folder with examples/, prepared shapes, and checkpoints/demo as `make demo` leaves it."""
     folder = tmp_path_factory.mktemp("desk")
     shutil.copytree(ROOT / "examples", folder / "examples")
     shutil.copytree(ROOT / "checkpoints" / "reference", folder / "checkpoints" / "reference")
-    shutil.copytree(few_shapes_dir / "shapes", folder / "data" / "shapes")
+    shutil.copytree(shapes_dir / "shapes", folder / "data" / "shapes")
     tiny = ["--epochs", "1", "--points", "32", "--batch-size", "300", "--quiet", "--json"]
     place = ["--data-dir", str(folder / "data"), "--out", str(folder / "checkpoints" / "demo")]
     assert run(["train", "shapes", *tiny, *place]) == 0

@@ -130,10 +130,10 @@ def test_the_score_charts_hold_what_was_scored(scored: Scored) -> None:
 def test_the_confusion_matrix_counts_every_cloud_and_its_diagonal_the_right_ones(scored: Scored) -> None:
     predictions = scored.predictions
     counts = predictions.confusion
-    assert counts.sum() == len(predictions.labels) == 300
-    assert np.trace(counts) / 300 == pytest.approx(predictions.accuracies[0, -1])
-    assert counts.sum(axis=1).tolist() == [30] * 10
-    assert len(predictions.mistakes) == 300 - np.trace(counts)
+    assert counts.sum() == len(predictions.labels) == 100
+    assert np.trace(counts) / 100 == pytest.approx(predictions.accuracies[0, -1])
+    assert counts.sum(axis=1).tolist() == [10] * 10
+    assert len(predictions.mistakes) == 100 - np.trace(counts)
 
 
 def test_mistakes_come_most_confident_first_and_none_when_all_is_right() -> None:
@@ -164,8 +164,8 @@ def test_the_clouds_that_go_wrong_are_drawn_with_both_classes(scored: Scored) ->
 def test_the_held_out_part_is_what_training_held_out(shapes_dir: Path, runs: dict[str, Path]) -> None:
     evaluation = open_evaluation(Trained.open(runs["second"], "cpu"), shapes_dir, "val", How(3))
     assert evaluation.repeats == 1  # --paper lif draws nothing
-    assert len(evaluation.places) == 100 and np.bincount(evaluation.samples.labels).tolist() == [10] * 10
-    assert set(evaluation.places) != set(range(100))
+    assert len(evaluation.places) == 20 and np.bincount(evaluation.samples.labels).tolist() == [2] * 10
+    assert set(evaluation.places) != set(range(20))
     with pytest.raises(SpikeError, match=r"nothing was held out in training.*take test"):
         open_evaluation(Trained.open(runs["ann"], "cpu"), shapes_dir, "val", How(3))
 
@@ -235,8 +235,8 @@ def test_the_command_tells_and_records_what_it_drew(
     assert [epoch["loss"] for epoch in record["epochs"]] == [epoch["loss"] for epoch in curve_of(runs["first"])]
     assert record["settings"]["points"] == 24
     assert [row["timesteps"] for row in record["results"]] == [1, 2]
-    assert sum(map(sum, record["confusion"])) == record["samples"] == 300
-    assert len(record["mistakes"]) == 300 - sum(record["confusion"][place][place] for place in range(10))
+    assert sum(map(sum, record["confusion"])) == record["samples"] == 100
+    assert len(record["mistakes"]) == 100 - sum(record["confusion"][place][place] for place in range(10))
     told = cli(*given, "--quiet")
     assert told.err == "" and f"wrote {tmp_path / 'run.png'}" in told.out
     assert f"T = 2  {document['runs'][0]['results'][1]['instance_accuracy']:.2%}" in told.out
@@ -251,7 +251,7 @@ def test_progress_ends_at_what_was_announced(shapes_dir: Path, runs: dict[str, P
         totals.extend([] if total is None else [total])
 
     look_at_runs(look(shapes_dir, runs["first"], runs["second"], out=tmp_path / "x.png"), listen)
-    assert totals == [2 * 300 + 300 + 1] == [sum(steps)]
+    assert totals == [2 * 100 + 100 + 1] == [sum(steps)]
 
 
 # Runs that are not whole.
