@@ -85,7 +85,7 @@ def test_six_columns_are_normals_only_where_they_are_of_length_one(
         ("1,2,,3\n4,5,,6\n", "empty place"),
         ("0.1 3 4 1\n0.2 5 6 0\n0.3 7 8 1\n", "holds events"),
         ("x,y,p,t\n3,4,1,100\n5,6,0,200\n7,8,1,300\n", "wanted x, y and z|holds events"),
-        ("only words\n", "is empty"),
+        ("only words\n", "has no line of numbers"),
         ("240 180\n0.1 3 4 1\n0.2 3 4 0\n", "lines of 2 and of 4"),
         ("1 2\0 3\n1 2 3\n", "control character|was wanted"),
     ],

@@ -48,7 +48,7 @@ def test_scans_from_files_to_answers(cli: Cli, scans: Path, tmp_path: Path) -> N
     asked = ("data", "prepare", "parts", "--from", scans, "--points", 32, "--up", "y", *place)
     dry = cli(*asked, "--dry-run", "--json", "--quiet").document
     assert dry["kind"] == "points" and dry["classes"]["pipe end"] == {"train": 8, "test": 2}
-    assert dry["count"]["least"] == 20 and dry["count"]["most"] == 65 and "1 files .docx" in dry["skipped"][0]
+    assert dry["count"]["least"] == 20 and dry["count"]["most"] == 65 and "1 .docx file, which" in dry["skipped"][0]
     assert not (tmp_path / "data" / "parts").exists()
     done = cli(*asked)
     assert done.code == 0 and "parts: 40 train, 10 test prepared" in done.out, done.err

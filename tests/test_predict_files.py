@@ -204,3 +204,19 @@ def test_all_files_are_read_before_the_network_looks_at_one(
     monkeypatch.setattr(own_files, "_KEPT", 2000 * 12)  # one cloud is kept, the other read again, its note heard once
     parts = cli("predict", clouds / "a.npy", clouds / "few.npy", "--json")
     assert parts.document == whole.document and parts.err.count("holds 300 points") == 1
+
+
+def test_the_fourth_note_of_a_kind_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    from spikecli.cli.shown.notes import FileNotes
+    from spikecli.console import Console
+
+    heard = FileNotes(Console(), most=3)
+    for number in range(70):
+        heard(
+            Path(f"{number}.ply"), ("read with y up",) if number else ("read with y up", "12 of 40 points are left out")
+        )
+    heard.say_rest()
+    heard.say_rest()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "0.ply: read with y up; 12 of 40 points are left out" and len(heard.of) == 70
+    assert lines[1:] == ["1.ply: read with y up", "2.ply: read with y up", "67 more files like: read with y up"]

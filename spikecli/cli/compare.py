@@ -12,6 +12,7 @@ from spikecli.cli.options import complete
 from spikecli.cli.options.evaluation import parse_steps
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.shown import tests
+from spikecli.cli.shown.tables import show_table
 from spikecli.cli.shown.tests import caption_of, cells_of, record_of
 from spikecli.console import Console
 from spikecli.errors import SpikeError
@@ -74,16 +75,13 @@ def compare(
 
 
 def _show(rows: list[ComparedRow], about: dict[str, Any], out: Path | None, console: Console) -> None:
-    from spikecli.files.tables import ResultTable, write_table
+    from spikecli.files.tables import ResultTable
 
     title = f"{about['dataset']}, {about['split']} split, {about['samples']} samples"
     records = [_record(row) for row in rows]
     console.document({**about, "against": rows[0].network, "rows": records})
     cells, caption = [_cells(row) for row in rows], caption_of(rows[0].network, about["seed"])
-    console.table(title, COLUMNS, cells, caption)
-    if out is not None:
-        write_table(out, ResultTable(title, COLUMNS, cells, caption, records))
-        console.note(f"wrote {out}")
+    show_table(console, ResultTable(title, COLUMNS, cells, caption, records), out)
 
 
 def _record(row: ComparedRow) -> dict[str, Any]:

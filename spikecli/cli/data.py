@@ -66,6 +66,7 @@ def prepare(
     as_json: AsJson = False,
     quiet: Quiet = False,
     config: ConfigFile = None,
+    out: TableOut = None,
 ) -> None:
     """Prepare a data set for training: fetch or read its files, and write one HDF5 file a split.
 
@@ -84,29 +85,36 @@ def prepare(
     options = PrepareOptions(source, seed=seed, reading=reading, **vars(how), **vars(own))
     with phases(console) as progress:
         report = prepare_any(data_dir, name, options, progress)
-    _tell(console, report, own.dry_run)
+    _tell(console, report, own.dry_run, out)
     console.document(report)
     if report.get("bad"):
-        console.warn(f"{report['bad']} files cannot be used")
+        console.warn(f"{report['bad']} file{'s' if report['bad'] > 1 else ''} cannot be used")
         raise typer.Exit(1)
 
 
 @data_app.command("info")
-def info(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quiet = False) -> None:
+def info(
+    name: Name, out: TableOut = None, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, quiet: Quiet = False
+) -> None:
     """Show what is known about a data set, and what of it is prepared.
 
     Example: spikecli data info modelnet10
     """
     from spikecli.datasets import sets
+    from spikecli.files.tables import ResultTable
 
     console = Console(as_json=as_json, quiet=quiet)
     about = sets.describe(data_dir, name)
     told = {key: value for key, value in about.items() if key != "counts"}
-    console.table(name, ("", ""), [(key.replace("_", " "), _text(_flat(value))) for key, value in told.items()])
+    rows = [(key.replace("_", " "), _text(_flat(value))) for key, value in told.items()]
+    records = [{"fact": key, "value": text} for key, text in rows]
+    show_table(console, ResultTable(name, ("", ""), rows, records=records), out)
     if about["counts"]:
         splits = list(about["samples"])
-        rows = [(one, *(counts.get(split, 0) for split in splits)) for one, counts in about["counts"].items()]
-        console.table("Samples of each class", ("class", *splits), rows)
+        columns, title = ("class", *splits), "Samples of each class"
+        counted = [(one, *(counts.get(split, 0) for split in splits)) for one, counts in about["counts"].items()]
+        exact = [dict(zip(columns, row, strict=True)) for row in counted]
+        show_table(console, ResultTable(title, columns, counted, records=exact), out, "classes")
     console.document(about)
 
 
@@ -125,7 +133,9 @@ def verify(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, qu
     console.document(report)
 
 
-def _show_found(console: Console, report: dict[str, Any]) -> None:
+def _show_found(console: Console, report: dict[str, Any], out: Path | None) -> None:
+    from spikecli.files.tables import ResultTable
+
     rows = [(name, *parts.values()) for name, parts in report["classes"].items()]
     counts, unit = report["count"], {"points": "points", "events": "events", "images": "pixels"}[report["kind"]]
     lines = [f"{counts['least']:,} to {counts['most']:,} {unit} a sample, median {counts['median']:,}"]
@@ -134,12 +144,24 @@ def _show_found(console: Console, report: dict[str, Any]) -> None:
     if report["seconds"]:
         lines.append(f"{report['seconds']['least']:.3g} to {report['seconds']['most']:.3g} s")
     lines.append(f"{report['bytes_read'] / 1e6:,.1f} MB")
-    console.table(f"{report['dataset']}: {report['kind']}", ("class", "train", "test"), rows, "; ".join(lines))
+    title, columns = f"{report['dataset']}: {report['kind']}", ("class", "train", "test")
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    show_table(console, ResultTable(title, columns, rows, "; ".join(lines), records), out)
 
 
-def _tell(console: Console, report: dict[str, Any], dry: bool) -> None:
+def _write_counts(console: Console, report: dict[str, Any], out: Path) -> None:
+    """Write the samples of each split, which a built-in data set's line says."""
+    from spikecli.files.tables import ResultTable, write_table
+
+    write_table(out, ResultTable(report["dataset"], ("split", "samples"), list(report["samples"].items())))
+    console.note(f"wrote {out}")
+
+
+def _tell(console: Console, report: dict[str, Any], dry: bool, out: Path | None) -> None:
     if "kind" in report:
-        _show_found(console, report)
+        _show_found(console, report, out)
+    elif out is not None:
+        _write_counts(console, report, out)
     if dry:
         console.say(f"nothing is written; without --dry-run the data set goes to {report['folder']}")
     else:

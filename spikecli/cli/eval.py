@@ -138,7 +138,9 @@ def _show_scores(
     rows, records = [_cells(row) for row in scores.all_rows], [_with_classes(row) for row in results]
     show_table(console, ResultTable(title, COLUMNS, rows, caption, records), asked.out)
     if costs.asked and scores.rows:
-        console.table(f"{title}, costs", shown.columns(scores.rows), [*map(shown.cells, scores.rows)], shown.CAPTION)
+        cells = [*map(shown.cells, scores.rows)]
+        priced = ResultTable(f"{title}, costs", shown.columns(scores.rows), cells, shown.CAPTION, records)
+        show_table(console, priced, asked.out, "costs")
     if asked.by_class:
         show_classes(console, title, results, samples, asked.split, asked.out)
 

@@ -11,6 +11,7 @@ import typer
 from spikecli.cli.options import common as options
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.reading import size_of
+from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
 from spikecli.errors import ChoiceError, SpikeError
 
@@ -58,6 +59,7 @@ def export(
     sensor: Sensor = None,
     data_dir: options.DataDir = options.DATA_DIR,
     seed: options.Seed = 0,
+    table: options.TableFile = None,
 ) -> None:
     """Write a network in a format that other programs run, after one of them has given the same answers.
 
@@ -75,23 +77,28 @@ def export(
     form = formats.named(check if check is not None else (out or Path()).suffix.removeprefix("."))
     what = subject.of(open_any(checkpoint, "cpu", data_dir))
     if check is not None:
-        _say_refusals(console, check, what, form.refusals(what, wanted))
+        _say_refusals(console, check, what, form.refusals(what, wanted), table)
         return
     assert out is not None
     console.note(f"tracing {what.name} and checking it; this takes a while")
-    _say_exported(console, what, formats.export(what, wanted, out))
+    _say_exported(console, what, formats.export(what, wanted, out), table)
 
 
-def _say_refusals(console: Console, name: str, what: Subject, refused: list[Refusal]) -> None:
+def _say_refusals(console: Console, name: str, what: Subject, refused: list[Refusal], table: Path | None) -> None:
+    from spikecli.files.tables import ResultTable
+
     document = {"network": what.name, "format": name, "can": not refused}
     console.document({**document, "refused": [asdict(each) for each in refused]})
     if refused:
-        console.table(f"{what.name} as {name}", ("part", "reason"), [(each.node, each.reason) for each in refused])
+        rows = [(each.node, each.reason) for each in refused]
+        show_table(console, ResultTable(f"{what.name} as {name}", ("part", "reason"), rows), table)
         raise SpikeError(f"{what.name} cannot be exported as {name}: {len(refused)} parts; the reasons are above")
     console.say(f"{what.name} can be exported as {name}: spikecli export … --out net.{name}")
 
 
-def _say_exported(console: Console, what: Subject, done: Exported) -> None:
+def _say_exported(console: Console, what: Subject, done: Exported, table: Path | None) -> None:
+    from spikecli.files.tables import ResultTable
+
     checked: dict[str, Any] = {name: value for name, value in asdict(done.checked).items() if value is not None}
     size = done.path.stat().st_size
     console.document(
@@ -107,9 +114,12 @@ def _say_exported(console: Console, what: Subject, done: Exported) -> None:
             **done.notes,
         }
     )
-    rows = [("input", name, shape) for name, shape in done.inputs.items()]
-    rows += [("output", name, shape) for name, shape in done.outputs.items()]
-    console.table(f"{what.name} → {done.path}, {done.version}, {size / 1e6:.2f} MB", ("", "name", "shape"), rows)
+    sides = (("input", done.inputs), ("output", done.outputs))
+    rows = [(side, name, shape) for side, shapes in sides for name, shape in shapes.items()]
+    about = {"network": what.name, "version": done.version, "bytes": size, **checked}
+    records = [{"side": side, "name": name, "shape": str(shape), **about} for side, name, shape in rows]
+    title = f"{what.name} → {done.path}, {done.version}, {size / 1e6:.2f} MB"
+    show_table(console, ResultTable(title, ("", "name", "shape"), rows, records=records), table)
     found = done.checked
     flips = "" if found.spikes is None else f", {found.spikes_flipped:,} of {found.spikes:,} spikes differ"
     console.say(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spikecli.cli.options import common as options
+from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console, Twig
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _with_headings(
 def show_release(paper: str, out: Path | None, console: Console) -> None:
     """Print a paper's settings, and write them to `out`: ours beside released beside why."""
     from spikecli.cli.shown.fidelity import COLUMNS, command_of, comparison
-    from spikecli.files.tables import ResultTable, write_table
+    from spikecli.files.tables import ResultTable
     from spikecli.settings.releases import entry_of
 
     rows, release = comparison(paper), entry_of(paper)
@@ -92,12 +93,9 @@ def show_release(paper: str, out: Path | None, console: Console) -> None:
     console.document({**about, "command": command_of(paper, release), "rows": [vars(row) for row in rows]})
     title = f"{release.title} (arXiv {release.arxiv}), code: {release.code or 'none known'}"
     cells = [(row.setting, row.ours, row.released, row.why) for row in rows]
-    console.table(title, COLUMNS, cells)
+    show_table(console, ResultTable(title, COLUMNS, cells, records=[vars(row) for row in rows]), out)
     if command := command_of(paper, release):
         console.say(f"as released: {command}")
-    if out is not None:
-        write_table(out, ResultTable(title, COLUMNS, cells, records=[vars(row) for row in rows]))
-        console.note(f"wrote {out}")
 
 
 def twig(one: Heading | Method) -> Twig:

@@ -16,7 +16,7 @@ from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.reading import ReadingOptions, SkipBad
 from spikecli.cli.shown.adapter import AnswerOptions, through_adapter
 from spikecli.cli.shown.guesses import NONE, end_with_bad, show_guesses
-from spikecli.cli.shown.notes import FileNotes
+from spikecli.cli.shown.notes import NOTES_OF_A_KIND, FileNotes
 from spikecli.console import Console
 from spikecli.errors import SpikeError
 
@@ -41,7 +41,9 @@ Top = Annotated[int, typer.Option(min=1, help="How many classes to name.")]
 Out = Annotated[
     Path | None,
     typer.Option(
-        help="Also write one row a file to a .csv or .jsonl, as it goes; run again, it goes on.", readable=False
+        help="Also write one row a file to a .csv or .jsonl, as it goes; run again, it goes on. A .md or .tex has the "
+        "table as shown.",
+        readable=False,
     ),
 ]
 
@@ -92,7 +94,7 @@ def predict(
 
     steps = _one_dial(timesteps)
     console = Console(output.as_json, output.quiet)
-    how = reading.options(heard := FileNotes(console))
+    how = reading.options(heard := FileNotes(console, NOTES_OF_A_KIND))
     shown = AnswerOptions(top, out, heard, reject)
     file, sources = _weights_and_sources(console, given, reference, newest, data_dir)
     asked = PredictOptions(steps or StopRule(confidence, most), seed, data_dir, how, out is not None, skip_bad)
@@ -190,16 +192,20 @@ def _name_files(
                     table.add(_row(trained, answer))
             if advance is not None:
                 advance(1)
+    shown.heard.say_rest()
     _show(console, trained, good, bad, asked, shown)
-    if shown.out is not None:
+    if table is not None:
         console.note(f"wrote {shown.out}")
     end_with_bad(console, bad, len(todo))
 
 
 def _table_of(trained: Trained, out: Path | None) -> RowFile | None:
     from spikecli.files.rows import RowFile
+    from spikecli.files.tables import is_text
 
-    return None if out is None else RowFile(out, ("file", "class", *trained.classnames, "timesteps", "energy_uj"))
+    if out is None or is_text(out):
+        return None
+    return RowFile(out, ("file", "class", *trained.classnames, "timesteps", "energy_uj"))
 
 
 def _row(trained: Trained, answer: FileAnswer) -> dict[str, object]:
@@ -216,6 +222,8 @@ def _show(
     asked: PredictOptions,
     shown: AnswerOptions,
 ) -> None:
+    from spikecli.files.tables import is_text
+
     title, taken = f"{trained.name}, T = {asked.when}", None
     if not isinstance(asked.when, int):
         taken, most = [answer.timesteps for answer in good], asked.when.most
@@ -226,7 +234,8 @@ def _show(
         )
     rows = [(Path(answer.source), answer.probabilities) for answer in good]
     rejected = None if asked.reject is None else [answer.rejected for answer in good]
-    show_guesses(console, title, trained.classnames, rows, shown.top, taken, shown.heard.of, bad, rejected)
+    out = shown.out if shown.out is not None and is_text(shown.out) else None
+    show_guesses(console, title, trained.classnames, rows, shown.top, taken, shown.heard.of, bad, rejected, out)
 
 
 def _suffixes(trained: Trained) -> tuple[str, ...]:

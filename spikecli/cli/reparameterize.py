@@ -10,6 +10,7 @@ import typer
 from spikecli.cli.options import common as options
 from spikecli.cli.options import complete
 from spikecli.cli.options.groups import with_groups
+from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def reparameterize(
     split: Split = "test",
     samples: Samples = 32,
     half: Half = False,
+    table: options.TableFile = None,
     *,
     where: options.Where,
     output: options.Output,
@@ -54,6 +56,7 @@ def reparameterize(
 
     from spikecli.evaluation.how import How
     from spikecli.evaluation.proof import TIMESTEPS, fold
+    from spikecli.files.tables import ResultTable
     from spikecli.weights.trained import Trained
 
     console = Console(output.as_json, output.quiet)
@@ -63,7 +66,7 @@ def reparameterize(
         done = fold(trained, out, where.data_dir, data, split, samples, how, kind)
     console.document({**_document(done), "timesteps": TIMESTEPS, "seed": where.seed})
     rows = [(each.name, each.part, f"{each.place} of {', '.join(each.into)}") for each in done.folds]
-    console.table(f"{trained.path} → {out}", ("folded", "was", "is now in"), rows)
+    show_table(console, ResultTable(f"{trained.path} → {out}", ("folded", "was", "is now in"), rows), table)
     steps = " and ".join(map(str, TIMESTEPS))
     console.say(f"{done.samples} samples of {done.dataset}, {split} split, at T = {steps}, seed {where.seed}")
     console.say(f"float64: {_said(done.float64)}")

@@ -15,7 +15,7 @@ from spikecli.cli.options.evaluation import RecordingDamage
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.reading import ReadingOptions, SkipBad
 from spikecli.cli.shown.guesses import end_with_bad, show_guesses
-from spikecli.cli.shown.notes import FileNotes
+from spikecli.cli.shown.notes import NOTES_OF_A_KIND, FileNotes
 from spikecli.cli.shown.phases import phases
 from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
@@ -65,7 +65,7 @@ def zeroshot(
     from spikecli.neuroclip.backbone import open_backbone
     from spikecli.neuroclip.features import FeatureStore
 
-    how = reading.options(heard := FileNotes(console := Console(output.as_json, output.quiet)))
+    how = reading.options(heard := FileNotes(console := Console(output.as_json, output.quiet), NOTES_OF_A_KIND))
     battery = _battery(dataset := _dataset(names := sources or ["digits"], look.data_dir), damage)
     question, viewing = _asked(words, dataset, names, look, skip_bad), _viewing(look, dataset)
     if dataset is None:
@@ -110,15 +110,16 @@ def _name_files(
     from spikecli.neuroclip.learned import demand_learned
     from spikecli.neuroclip.zeroshot import classify_files
 
-    if shown.out is not None:
-        raise SpikeError(f"found files and --out {shown.out}; the table is of a data set; name one, or take --json")
     good, bad = readable(files, look.timesteps, how, shown.skip_bad)
     demand_learned(look.clip, look.weights, question.classnames)
     with phases(console) as progress:
         model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, progress)
         console.note(model.description)
     guesses = classify_files(model, viewing, question, good, how)
-    show_guesses(console, "Recordings", question.classnames, guesses, shown.top, notes=shown.heard.of, bad=bad)
+    shown.heard.say_rest()
+    show_guesses(
+        console, "Recordings", question.classnames, guesses, shown.top, notes=shown.heard.of, bad=bad, out=shown.out
+    )
     end_with_bad(console, bad, len(files))
 
 
@@ -208,4 +209,6 @@ def _show(console: Console, scores: Scores, summary: dict[str, Any], per_step: b
     show_table(console, table, out)
     if per_step:
         rows = [(step, f"{right:.1%}") for step, right in enumerate(scores.steps, start=1)]
-        console.table("Accuracy after each step", ("steps", "instance accuracy"), rows)
+        exact = [{"steps": step, "instance_accuracy": right} for step, right in enumerate(scores.steps, start=1)]
+        columns = ("steps", "instance accuracy")
+        show_table(console, ResultTable("Accuracy after each step", columns, rows, records=exact), out, "steps")

@@ -6,9 +6,14 @@ import re
 from collections.abc import Sequence
 
 
+def kind_of_note(note: str) -> str:
+    """Return a note without its numbers, which differ from file to file."""
+    return re.sub(r"[\d.,]+", "#", note)
+
+
 def summed_notes(notes: Sequence[str]) -> list[str]:
     """Return each kind of note once: the first of those that differ in file and numbers, with how many follow it."""
     kinds: dict[str, list[str]] = {}
     for note in notes:
-        kinds.setdefault(re.sub(r"[\d.,]+", "#", note.rpartition(": ")[2] or note), []).append(note)
+        kinds.setdefault(kind_of_note(note.rpartition(": ")[2] or note), []).append(note)
     return [f"{of[0]} (and {len(of) - 1} more like it)" if len(of) > 1 else of[0] for of in kinds.values()]

@@ -17,7 +17,10 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ResultTable:
-    """A table of results: cells as text under `columns`, and the `records` behind them, with unrounded numbers."""
+    """A table of results: cells as text under `columns`, and the `records` behind them, with unrounded numbers.
+
+    Without records the cells are written to a CSV.
+    """
 
     title: str
     columns: Sequence[str]
@@ -29,6 +32,11 @@ class ResultTable:
 def is_table(path: Path) -> bool:
     """Return whether a file's ending is that of a table."""
     return path.suffix.lower() in WRITERS
+
+
+def is_text(path: Path) -> bool:
+    """Return whether a file's ending is that of a table as it is shown."""
+    return is_table(path) and path.suffix.lower() != ".csv"
 
 
 def check_table(path: Path) -> None:
@@ -65,6 +73,11 @@ def with_spread(records: Sequence[Record], over: str, measured: Sequence[str]) -
 def _over(value_of: Callable[[list[float]], float], values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return value_of(known) if len(known) == len(values) else None
+
+
+def _cells_as_records(table: ResultTable) -> list[Record]:
+    """Return each row by the names of its columns; a column without a heading is called name."""
+    return [{name or "name": cell for name, cell in zip(table.columns, row, strict=True)} for row in table.rows]
 
 
 def as_markdown(table: ResultTable) -> str:
@@ -122,7 +135,7 @@ def _escaped(cell: object) -> str:
 
 
 WRITERS: dict[str, Callable[[Path, ResultTable], None]] = {
-    ".csv": lambda path, table: write_rows(path, table.records),
+    ".csv": lambda path, table: write_rows(path, table.records or _cells_as_records(table)),
     ".md": lambda path, table: write_text(path, as_markdown(table)),
     ".tex": lambda path, table: write_text(path, as_latex(table)),
 }

@@ -98,6 +98,10 @@ TableOut = Annotated[
     Path | None,
     typer.Option("--out", readable=False, callback=_check_table, help="Write the table too: .csv, .md or .tex."),
 ]
+TableFile = Annotated[
+    Path | None,
+    typer.Option("--table", readable=False, callback=_check_table, help="Write the table to a .csv, .md or .tex."),
+]
 
 DATA_DIR = Path("data")
 

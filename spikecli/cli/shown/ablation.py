@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from spikecli.training.ablate import Outcome, Trial
     from spikecli.training.scoring import Layer, PaperScores, Score, Scoring
 
+LAYERS = ("layer", "firing", "additions", "multiply-adds", "energy", "quantization")
 NOT_MADE = "every run that is left is under way in another process; give the command again when they have ended"
 
 
@@ -36,8 +37,7 @@ class Finished:
 
 def show_ablation(done: Finished, scoring: Scoring, layers: bool, console: Console) -> None:
     """Print the table, with `layers` also the layers, and the JSON document; write the tables."""
-    from spikecli.cli.shown.tests import show_paper_tests
-    from spikecli.files.tables import write_table
+    from spikecli.cli.shown.tests import paper_records, paper_table
     from spikecli.training.paired_papers import paper_tests
     from spikecli.training.scoring import summarized
 
@@ -53,18 +53,47 @@ def show_ablation(done: Finished, scoring: Scoring, layers: bool, console: Conso
     if layers:
         document["layers"] = {name: [asdict(row) for row in one.layers] for name, one in chosen.items()}
     table = table_of(done.outcomes, scoring, cells)
-    show_table(console, table, done.out)
-    tests = paper_tests(done.outcomes, scoring.timesteps, scoring.split)
-    console.document({**document, "paired": show_paper_tests(tests, console)})
-    for ending in (".md", ".tex"):
-        write_table(done.folder / f"table{ending}", table)
-    for name, one in chosen.items():
-        title = f"{name}, seed {one.trial.config.seed}, one sample at T = {one.scores[-1].timesteps}"
-        columns = ("layer", "firing", "additions", "multiply-adds", "energy", "quantization")
-        console.table(title, columns, [layer_cells(row) for row in one.layers])
+    show_table(console, table)
+    tables = {"": table}
+    if tests := paper_tests(done.outcomes, scoring.timesteps, scoring.split):
+        show_table(console, paired := paper_table(tests))
+        tables["-paired"] = paired
+    console.document({**document, "paired": paper_records(tests)})
+    if chosen:
+        tables["-layers"] = _layer_tables(console, chosen)
+    _write(console, done, tables)
     if done.missing:
         console.warn(f"under way in other processes: {'; '.join(done.missing)}")
     console.say(f"a row for each paper, seed and T: {done.folder / 'table.csv'}")
+
+
+def _layer_tables(console: Console, chosen: Mapping[str, Outcome]) -> ResultTable:
+    """Print a table of each paper's layers; return one of all."""
+    from spikecli.files.tables import ResultTable
+
+    rows, records = [], []
+    for name, one in chosen.items():
+        at = one.scores[-1].timesteps
+        cells = [layer_cells(row) for row in one.layers]
+        title = f"{name}, seed {one.trial.config.seed}, one sample at T = {at}"
+        show_table(console, ResultTable(title, LAYERS, cells))
+        rows += [(name, *row) for row in cells]
+        about = {"paper": name, "seed": one.trial.config.seed, "timesteps": at}
+        records += [{**about, **asdict(row)} for row in one.layers]
+    return ResultTable("layers, one sample of each paper's first seed", ("paper", *LAYERS), rows, records=records)
+
+
+def _write(console: Console, done: Finished, tables: Mapping[str, ResultTable]) -> None:
+    """Write the tables in the folder of the runs in every format, and where --out says."""
+    from spikecli.files.tables import WRITERS, write_table
+
+    for name, table in tables.items():
+        for ending in WRITERS:
+            if name or ending != ".csv":  # table.csv has grown with the runs
+                write_table(done.folder / f"table{name}{ending}", table)
+        if done.out is not None:
+            write_table(out := done.out.with_stem(f"{done.out.stem}{name}"), table)
+            console.note(f"wrote {out}")
 
 
 def scores_of(outcomes: Sequence[Outcome]) -> list[Score]:
@@ -107,8 +136,9 @@ def table_of(outcomes: Sequence[Outcome], scoring: Scoring, cells: dict[str, lis
     first, scores = outcomes[0].trial.config, scores_of(outcomes)
     seeds = len({row.seed for row in scores})
     epochs = ", ".join(str(count) for count in sorted({one.trial.config.epochs for one in outcomes}))
+    trained = f"trained {epochs} epoch{'' if epochs == '1' else 's'}"
     return ResultTable(
-        f"{first.dataset}, {scoring.split} split, {scores[0].samples} samples, trained {epochs} epochs",
+        f"{first.dataset}, {scoring.split} split, {scores[0].samples} samples, {trained}",
         ("paper", *(f"T = {t}, %" for t in scoring.timesteps), "firing", "µJ", "|u − s|"),
         [row_of(name, each, scoring.timesteps) for name, each in cells.items()],
         f"instance accuracy, {'one training seed' if seeds == 1 else f'mean ± std of {seeds} training seeds'}, last "

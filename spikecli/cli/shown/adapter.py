@@ -38,13 +38,14 @@ def through_adapter(
     path = file.path
     if not isinstance(asked.when, int):
         raise SpikeError(f"{path} is an adapter, which sees all the slices it was fitted on; remove auto")
-    if shown.out is not None:
-        raise SpikeError(f"{path} is an adapter, which answers without --out; remove it")
     if shown.reject is not None:
         raise SpikeError(f"{path} is an adapter, which holds no calibration; remove --reject")
     sources = expand(files, tuple(DECODERS))
     recordings, bad = readable([Path(one) for one in sources], 1, asked.reading, asked.skip_bad)
     adapted = open_adapter(file, device, asked.data_dir)
     guesses = classify(adapted, recordings, asked.reading)
-    show_guesses(console, str(path), adapted.classnames, guesses, shown.top, notes=shown.heard.of, bad=bad)
+    shown.heard.say_rest()
+    show_guesses(
+        console, str(path), adapted.classnames, guesses, shown.top, notes=shown.heard.of, bad=bad, out=shown.out
+    )
     end_with_bad(console, bad, len(sources))

@@ -27,10 +27,10 @@ def show_classes(
     from spikecli.datasets.few import class_counts, few_to_score
 
     counts = class_counts(samples.labels, samples.classnames)
-    show_table(console, accuracy_table(title, results, counts), out and out.with_stem(f"{out.stem}-by-class"))
+    show_table(console, accuracy_table(title, results, counts), out, "by-class")
     pairs = confusion_table(title, results)
     if pairs.rows or out is not None:
-        show_table(console, pairs, out and out.with_stem(f"{out.stem}-confusions"))
+        show_table(console, pairs, out, "confusions")
     for line in few_to_score(counts, split):
         console.warn(line)
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import typer
 
+from spikecli.cli.shown.tables import show_table
 from spikecli.console import Console
 
 NONE = "none of these"
@@ -23,12 +24,13 @@ def show_guesses(
     notes: Mapping[str, Sequence[str]] = MappingProxyType({}),
     bad: Sequence[tuple[str, str]] = (),
     rejected: Sequence[bool] | None = None,
+    out: Path | None = None,
 ) -> None:
     """Show the most probable of `classnames` for each file, given its probabilities (K,) in 0…1.
 
     `steps` are the time steps of each file, if files differ in them; `notes` say what was guessed in reading
     a file, by its path. `bad` are files that were left out, each with the reason: entries of the document alone.
-    `rejected` says, if it was asked for, of which files no class is probable enough.
+    `rejected` says, if it was asked for, of which files no class is probable enough. `out` gets the table.
     """
     guesses = [
         (str(file), sorted(zip(probabilities, classnames, strict=True), reverse=True)[:top])
@@ -47,12 +49,31 @@ def show_guesses(
         for (file, row), extra, none in zip(guesses, took, marks, strict=True)
     ]
     console.document([*answers, *({"file": file, "error": reason} for file, reason in bad)])
+    _show(console, title, guesses, took, marks, out)
+
+
+def _show(
+    console: Console,
+    title: str,
+    guesses: Sequence[tuple[str, list[tuple[float, str]]]],
+    took: Sequence[Mapping[str, int]],
+    marks: Sequence[bool | None],
+    out: Path | None,
+) -> None:
+    from spikecli.files.tables import ResultTable
+
     cells = [
         (*((cell if place == 0 else "") for cell in (file, *extra.values())), name, share)
         for (file, row), extra, none in zip(guesses, took, marks, strict=True)
         for place, (name, share) in enumerate(_named_shares(row, none))
     ]
-    console.table(title, ("file", *(["T"] if steps is not None else []), "class", "probability"), cells)
+    records = [
+        {"file": file, **extra, "class": name, "probability": share}
+        for (file, row), extra in zip(guesses, took, strict=True)
+        for share, name in row
+    ]
+    columns = ("file", *(["T"] if any(took) else []), "class", "probability")
+    show_table(console, ResultTable(title, columns, cells, records=records), out)
 
 
 def _named_shares(row: Sequence[tuple[float, str]], rejected: bool | None) -> list[tuple[str, str]]:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from spikecli.console import Console
-
 if TYPE_CHECKING:
     from spikecli.evaluation.paired import Paired
+    from spikecli.files.tables import ResultTable
     from spikecli.training.paired_papers import PaperTest
 
 COLUMNS = ("difference", "95 % interval", "p", "test")
@@ -42,12 +41,17 @@ def caption_of(against: str, seed: int) -> str:
     )
 
 
-def show_paper_tests(tests: Sequence[PaperTest], console: Console) -> list[dict[str, Any]]:
-    """Print the paired tests of an ablation; return them for the document."""
-    if tests:
-        rows = [(one.paper, str(one.seeds), str(one.timesteps), *cells_of(one.paired)) for one in tests]
-        caption = caption_of(tests[0].against, 0)
-        console.table(f"paired with {tests[0].against}", ("paper", "seeds", "T", *COLUMNS), rows, caption)
+def paper_table(tests: Sequence[PaperTest]) -> ResultTable:
+    """Return the table of an ablation's paired tests, of which there is at least one."""
+    from spikecli.files.tables import ResultTable
+
+    rows = [(one.paper, str(one.seeds), str(one.timesteps), *cells_of(one.paired)) for one in tests]
+    title, caption = f"paired with {tests[0].against}", caption_of(tests[0].against, 0)
+    return ResultTable(title, ("paper", "seeds", "T", *COLUMNS), rows, caption, paper_records(tests))
+
+
+def paper_records(tests: Sequence[PaperTest]) -> list[dict[str, Any]]:
+    """Return the paired tests of an ablation for the document."""
     return [
         {**{name: value for name, value in vars(one).items() if name != "paired"}, **record_of(one.paired)}
         for one in tests

@@ -64,7 +64,8 @@ class Stance:
         axis = next((name for along, name in _NAMES.items() if set(up) <= {0, 1, -1} and _along(up, along)), None)
         axis = axis if as_in_file else None
         turn = f"with {axis} up it would be like them: {named('up')} {axis}" if axis else "turned it would be like them"
-        return f"its orientation seems far from the training data's, which have z up; {turn}"
+        stand = ", which have z up" if as_in_file else ""
+        return f"its orientation seems far from the training data's{stand}; {turn}"
 
     def as_values(self) -> dict[str, Any]:
         """Return the stance for JSON, as `stance_from` reads it."""

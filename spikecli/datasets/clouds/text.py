@@ -97,7 +97,7 @@ def _read_head(path: Path, data: bytes) -> _Head:
         elif line:
             remark = line
         if end < 0:
-            raise SpikeError(f"{path} is empty; wanted a point a line; write the file again")
+            raise SpikeError(f"{path} has no line of numbers; wanted a point a line; write the file again")
         start = end + 1
     lines = [line for line in data[start : start + 16_384].split(b"\n")[:_HEAD] if line.strip()]
     return _Head(start, *_separator(lines), names, _names_in(remark.lstrip(b"#/%! ")), count)
@@ -152,7 +152,7 @@ def _read_body(path: Path, data: bytes, head: _Head) -> np.ndarray:
             raise SpikeError(f"{path} holds a control character where a number was wanted; write the file again")
         tables.append(values.reshape(-1, width))
     if width is None:
-        raise SpikeError(f"{path} is empty; wanted a point a line; write the file again")
+        raise SpikeError(f"{path} has no line of numbers; wanted a point a line; write the file again")
     if width < 3:
         raise SpikeError(f"{path} holds a table of shape {(sum(map(len, tables)), width)}; wanted x, y and z on a line")
     return np.concatenate(tables)

@@ -111,7 +111,7 @@ class Recordings(Kind[EventFacts]):
     ) -> np.ndarray:
         """Return the file's frames (T, 2, H, W) as a network takes them; raise SpikeError as `read_events` does."""
         found = read_own(path, reading, facts)
-        if told := far_notes(found, facts):
+        if told := far_notes(found, facts, sensor=reading.sensor is not None):
             reading.on_note(path, told)
         return Framing.of_config(config).of_recording(found, timesteps)
 

@@ -15,9 +15,13 @@ FAR_RATE = 3.0  # factor beyond the slowest or fastest of them, in events a seco
 _LOOKED_AT = 200  # recordings of a split, spread over it
 
 
-def far_notes(recording: Recording, facts: EventFacts) -> tuple[str, ...]:
-    """Return the notes on a recording for a network trained on the data set of `facts`; none if it is like them."""
-    notes = unlike(recording.width, recording.height, facts.sensor), unlike_rate(rate_of(recording), facts.rates)
+def far_notes(recording: Recording, facts: EventFacts, sensor: bool = True) -> tuple[str, ...]:
+    """Return the notes on a recording for a network trained on the data set of `facts`; none if it is like them.
+
+    `sensor` is False if the reader has compared the sensors.
+    """
+    size = unlike(recording.width, recording.height, facts.sensor) if sensor else ""
+    notes = size, unlike_rate(rate_of(recording), facts.rates)
     return tuple(note for note in notes if note)
 
 

@@ -13,7 +13,7 @@ from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.formats import DECODERS
 from spikecli.datasets.events.sensors import sensor_around
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.files.gate import reading
 
 __all__ = ["EVENT", "Recording", "check_events", "decode", "read_events", "read_own"]
@@ -102,13 +102,15 @@ def _in_order(columns: Columns, order: np.ndarray | None) -> np.ndarray:
 
 def _sensor(columns: Columns, path: Path, expected: Size | None) -> tuple[Size, str]:
     """Return the sensor that the file names, the expected one, or a guess; and a note on a guess or a difference."""
+    right, bottom = int(columns.x.max()), int(columns.y.max())
+    fits = expected is not None and right < expected[0] and bottom < expected[1]
     beside = f"; the network was trained on {expected[0]} x {expected[1]}" if expected else ""
     if columns.size:
         width, height = columns.size
         differs = expected is not None and expected != columns.size
-        return columns.size, f"its sensor has {width} x {height} pixels{beside}" if differs else ""
-    right, bottom = int(columns.x.max()), int(columns.y.max())
-    if expected and right < expected[0] and bottom < expected[1]:
+        cure = f"; {named('sensor')} {expected[0]}x{expected[1]} reads it so" if expected and fits else ""
+        return columns.size, f"its sensor has {width} x {height} pixels{beside}{cure}" if differs else ""
+    if expected and fits:
         return expected, ""
     size, note = sensor_around(right, bottom, path)
     return size, note + beside

@@ -113,7 +113,10 @@ def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, progres
         refuse_point_options(name, kind.name, options)
     usable = [path for path in files if kinds[path] == kind.name]
     others = Counter(path.suffix.lower() or path.name for path in files if kinds[path] != kind.name)
-    skipped = [f"{count} files {suffix}, which hold no {kind.name}" for suffix, count in sorted(others.items())]
+    skipped = [
+        f"{count} {suffix} file{'s, which hold' if count > 1 else ', which holds'} no {kind.name}"
+        for suffix, count in sorted(others.items())
+    ]
     if root.is_file():
         samples = [one for one in listed if kinds[one.path] == kind.name]
     else:

@@ -84,7 +84,7 @@ def look_at_pools(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
         show_picture(picture(report), report.title)
     else:
         REPORTS[look.suffix](report, look.out)
-    on_work(1)
+    on_work(1, total=1)
     groups = [
         {"name": pool.name, "runs": [str(one.folder) for one in pool.records], "results": pool.results()}
         for pool in pools
