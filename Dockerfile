@@ -11,6 +11,7 @@ RUN python -m build --wheel --outdir /wheels
 
 FROM python:3.11-slim-bookworm
 ARG TORCH=cpu
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libegl1 libgl1 libgomp1 libusb-1.0-0 \
     && rm -rf /var/lib/apt/lists/*
@@ -19,8 +20,8 @@ RUN pip install --no-cache-dir -c /constraints.txt torch torchvision \
     --index-url "https://download.pytorch.org/whl/${TORCH}"
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir -c /constraints.txt "$(ls /wheels/*.whl)[clip,events,train,video,view]" && rm -rf /wheels
-RUN useradd --create-home user
-USER user
+RUN useradd --create-home --uid 1000 user
+USER 1000
 WORKDIR /data
 ENTRYPOINT ["spikecli"]
 CMD ["--help"]

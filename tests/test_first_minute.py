@@ -109,6 +109,9 @@ def test_matplotlib_keeps_its_fonts_elsewhere_without_a_home(tmp_path: Path) -> 
     mine = {"HOME": str(tmp_path / "file" / "me")}  # below a file nothing can be made, whoever runs this
     environment.prepare_process(mine)
     assert Path(mine["MPLCONFIGDIR"]).is_dir() and os.access(mine["MPLCONFIGDIR"], os.W_OK)
+    of_root = {"HOME": "/proc/me"}  # its rights say that it can be written
+    environment.prepare_process(of_root)
+    assert "MPLCONFIGDIR" in of_root
     for given in ({"HOME": str(tmp_path)}, {"HOME": "/nowhere", "XDG_CONFIG_HOME": str(tmp_path)}):
         environment.prepare_process(given)
         assert "MPLCONFIGDIR" not in given

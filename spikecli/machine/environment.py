@@ -26,10 +26,14 @@ def prepare_process(environment: MutableMapping[str, str] = os.environ) -> None:
 
 
 def _writable(folder: Path) -> bool:
-    """Return whether `folder`, or the nearest folder above it that exists, can be written."""
+    """Return whether a file, which gets no name, can be made in `folder` or the nearest folder above it that exists."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return folder.is_dir() and os.access(folder, os.W_OK)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _own_cache() -> Path | None:
