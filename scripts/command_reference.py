@@ -58,7 +58,7 @@ def default_of(option: Any) -> str:
 
 def rows(command: Any) -> Iterator[str]:
     """Yield a row for each argument and option."""
-    for option in command.params:
+    for option in sorted(command.params, key=lambda one: one.param_type_name != "argument"):
         if option.param_type_name == "argument":
             shown = f"`{cell(option.metavar or option.name.upper())}`"
         else:
