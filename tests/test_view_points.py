@@ -402,7 +402,7 @@ def test_colors_that_need_a_network_or_are_none_are_refused(cli: Callable, cube:
 
 def test_a_network_that_sees_no_clouds_is_refused(cube: Path, tmp_path: Path) -> None:
     trained = stand_in(network_settings(name="resnet20", classes=3))
-    with pytest.raises(SpikeError, match="is a resnet20, which sees no clouds"):
+    with pytest.raises(SpikeError, match="is a resnet20, which sees no clouds; give a run of pointnet or dela"):
         look_at_points(look(tmp_path, str(cube), out=tmp_path / "a.png", checkpoint=trained), print)
 
 

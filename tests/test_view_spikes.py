@@ -315,7 +315,7 @@ def test_bad_requests_are_one_line(
         wanted = {
             "needs a network; give one with --checkpoint": out,
             "has no spiking neurons": ["--checkpoint", ann, *out],
-            "is a resnet20, which sees no clouds": ["--checkpoint", images, *out],
+            "is a resnet20, which sees no clouds; give a run of pointnet or dela": ["--checkpoint", images, *out],
             "name a file that ends in one of .png, .svg, .pdf, .html": [
                 "--checkpoint",
                 weights,

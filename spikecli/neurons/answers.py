@@ -173,6 +173,6 @@ def point_network(model: nn.Module) -> PointNetwork:
     if not isinstance(model, PointNetwork):
         raise SpikeError(
             f"the network {type(model).__name__} does not say which of its neurons see single points; give a run of "
-            "pointnet, or give the network's class trunk() and watch_winners()"
+            "pointnet or dela, or give the network's class trunk() and watch_winners()"
         )
     return model

@@ -69,7 +69,7 @@ def sees_clouds(trained: Trained) -> None:
     """Raise SpikeError if a network takes images or frames."""
     model = trained.config.model
     if "points" not in model.takes:
-        raise SpikeError(f"{trained.given} is a {model.name}, which sees no clouds; give a pointnet")
+        raise SpikeError(f"{trained.given} is a {model.name}, which sees no clouds; give a run of pointnet or dela")
 
 
 def _check_options(look: Look) -> None:
