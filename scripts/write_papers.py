@@ -42,8 +42,8 @@ printed this on the public repositories in November 2026:
 | Joint-A-SNN | resnet18, the spiking network | joint | 0 | 1e-06 |
 
 Files hold float32, and some scales on the way are float32 on one side, which leaves 1e-08 to 1e-06. Not run: Real
-Spike, which needs SpikingJelly's CUDA extension; NeuroCLIP, which needs Dassl and weights of CLIP; RMP-Loss, of which no
-code is known. Training steps, optimizers and data loaders were not run beside ours; their rows come from reading.
+Spike, which needs SpikingJelly's CUDA extension; NeuroCLIP, which needs Dassl and weights of CLIP; RMP-Loss, of which
+no code is known. Training steps, optimizers and data loaders were not run beside ours; their rows come from reading.
 
 ## What holds each part
 
