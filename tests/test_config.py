@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Outcome
+from rooms import ROOT
+from safetensors.numpy import save_file
 
 from spikecli.cli import train as command
 from spikecli.settings import choices
@@ -19,6 +23,7 @@ from spikecli.settings.papers import PAPERS, neuron_of
 from spikecli.settings.recipes import RECIPES, settings_like
 from spikecli.training.runs import differences, run_name
 from spikecli.training.settings import settings_as, settings_of
+from spikecli.weights.checkpoint import ADAPTER
 
 Cli = Callable[..., Outcome]
 NOTHING: dict[str, Any] = {}
@@ -66,6 +71,17 @@ def test_every_setting_of_a_run_folder_comes_back(cli: Cli, tmp_path: Path, trai
     changed = trained[2][0]
     assert changed.model.neuron.slope == 3 and changed.epochs == 7
     assert {name for name, _, _ in differences(config, changed)} == {"slope"}
+
+
+def test_the_settings_of_weights_alone_and_of_no_network(cli: Cli, tmp_path: Path) -> None:
+    reference = ROOT / "checkpoints" / "reference" / "model.safetensors"
+    shutil.copy(reference, tmp_path / "alone.safetensors")
+    alone = cli("config", "show", tmp_path / "alone.safetensors", "--json").document["settings"]
+    assert alone == cli("config", "show", "reference", "--json").document["settings"]
+    save_file({"x": np.zeros(1)}, tmp_path / "adapter.safetensors", {"format": ADAPTER})
+    for words in (("config", "show"), ("eval",)):
+        ended = cli(*words, tmp_path / "adapter.safetensors")
+        assert ended.code == 1 and "adapter.safetensors is an adapter of CLIP, not a network" in ended.err
 
 
 def test_each_setting_says_what_it_is() -> None:

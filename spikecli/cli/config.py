@@ -64,8 +64,7 @@ def settings_from(source: str | None, data: str | None) -> tuple[TrainConfig, st
     """
     from spikecli.cli.options.training import NETWORK, NEURON_PARTS, TRAINING
     from spikecli.training.settings import settings_of
-    from spikecli.weights.reference import is_name, run_folder
-    from spikecli.weights.run_folder import read_run
+    from spikecli.weights.reference import is_name, settings_kept
 
     paper = source if source and all(part in PAPERS for part in source.split("+")) else None
     recipe = source if source in RECIPES and not paper else None
@@ -74,7 +73,7 @@ def settings_from(source: str | None, data: str | None) -> tuple[TrainConfig, st
             raise ChoiceError(
                 "settings", f"cannot be {source!r}: found no such run; {advice(source, (*PAPERS, *RECIPES))}"
             )
-        return read_run(run_folder(Path(source))).config, f"The settings of the run {source}."
+        return settings_kept(Path(source)), f"The settings of the run {source}."
     dataset = data or EXAMPLES.get(recipe or "", "shapes")
     nothing = [dict.fromkeys(table) for table in (TRAINING, NEURON_PARTS, NETWORK)]
     nothing[-1] |= {"name": NETWORKS.get(recipe or "")}

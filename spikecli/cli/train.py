@@ -123,14 +123,14 @@ def resolved(given: Given, resume: str, like: Path | None, out: Path | None) -> 
     A resumed run has its own settings; given ones must agree, or raise the number of epochs.
     """
     from spikecli.training.runs import default_folder, demand_run, demand_same, holds_run
-    from spikecli.weights.reference import run_folder
+    from spikecli.weights.reference import settings_kept
     from spikecli.weights.run_folder import read_run
 
     if like is not None and resume == "yes":
         raise SettingError("like", "begins a run and --resume goes on with one; remove one of them")
     if like is not None and given.fidelity != "default":
         raise SettingError("fidelity", "is for the settings of a new run, and --like has those of another; remove one")
-    base = read_run(run_folder(like)).config if like else None
+    base = settings_kept(like) if like else None
     if resume == "no":
         return given.settings(base), out, False
     if out is None:

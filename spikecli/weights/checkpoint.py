@@ -107,6 +107,11 @@ def load(path: Path) -> Checkpoint:
 def checkpoint_in(file: WeightsFile) -> Checkpoint:
     """Return the checkpoint that a file holds; raise SpikeError if it is damaged or of another program."""
     path, metadata = file.path, file.metadata
+    if file.is_adapter:
+        raise SpikeError(
+            f"{path} is an adapter of CLIP, not a network; `spikecli fewshot` scores adapters, and predict, watch and "
+            "export take them"
+        )
     if metadata.get("format") != FORMAT:
         raise SpikeError(f"{path} holds weights that spikecli did not write; give a checkpoint of `spikecli train`")
     with reading(path, cure := "the file is damaged, copy it again"):
