@@ -102,6 +102,18 @@ def test_the_perturbation_repeats_with_its_seed() -> None:
     assert not torch.equal(first, step_logits(model, x, 2, CPU, "fp32", 6))
 
 
+def test_a_pass_leaves_no_trace_in_the_network_or_the_generator() -> None:
+    model, x = network("spiking-pointnet").train(), clouds().points
+    model.pool.eval()
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    logits = step_logits(model, x, 2, CPU, "fp32", 5)
+    assert all(part.training for part in model.modules()) and torch.equal(torch.get_rng_state(), before)
+    model.eval().head1.train()  # a part alone that trains is evaluated too
+    assert torch.equal(step_logits(model, x, 2, CPU, "fp32", 5), logits)
+    assert not any(part.training for part in model.modules())
+
+
 def test_scores_are_those_of_the_mean_logits() -> None:
     model, data = network("lif"), clouds()
     rows = evaluate(model, data, [1, 3], How(2))

@@ -10,6 +10,7 @@ from spikecli import neurons
 from spikecli.models import batch_norm, layers
 from spikecli.models.layers import BatchNorm, FireThenMax, LinearNorm, MaxThenNorm, NormThenMax, PointLinearNorm
 from spikecli.models.pooled import column_highest, column_max, linear_max, linear_winners
+from spikecli.models.tracing import traced
 from spikecli.settings.config import NeuronConfig
 
 SHAPES = [(1, 1, 7, 3, 5), (2, 3, 17, 4, 6), (1, 2, 1, 3, 4), (3, 1, 33, 5, 2), (1, 5, 64, 8, 16)]
@@ -93,11 +94,15 @@ def test_gradients_through_the_statistics_are_true_gradients(kind: type[PointLin
     )
 
 
-def test_maxima_without_gradients_are_those_with_them_and_winners_hold_them() -> None:
-    x, weight = torch.randn(2, 3, 40, 8), torch.randn(5, 8)
+@pytest.mark.parametrize("points", [40, 256, 257, 700])
+def test_maxima_without_gradients_are_those_with_them_and_winners_hold_them(points: int) -> None:
+    """More than 256 points come in several products."""
+    x, weight = torch.randn(2, 3, points, 8), torch.randn(5, 8)
     values = linear_max(x, weight)
     with torch.no_grad():
         assert torch.equal(linear_max(x, weight), values)
+        with traced():
+            torch.testing.assert_close(linear_max(x, weight), values)
     products = x @ weight.T
     torch.testing.assert_close(products.gather(2, linear_winners(x, weight).unsqueeze(2)).squeeze(2), values)
 

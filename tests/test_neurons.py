@@ -38,6 +38,16 @@ def test_firing_is_strict_at_the_threshold_for_binary_and_inclusive_for_ternary_
     assert trajectory(NeuronConfig(fire="ternary"), -0.5) == [-1]
 
 
+@pytest.mark.parametrize("kind", ["binary", "ternary"])
+def test_spikes_without_gradients_are_those_with_them(kind: str) -> None:
+    fire = neurons.build(NeuronConfig.model_validate({"fire": kind}), 4).fire
+    u = torch.linspace(-1, 1, 81, requires_grad=True)
+    learned = fire(u)
+    with torch.no_grad():
+        assert torch.equal(fire(u), learned)
+    assert set(learned.tolist()) == set(fire.levels)
+
+
 def test_soft_reset_carries_the_residual() -> None:
     # λ = 1, amount 1: v 0.8 fires → −0.2 | 0.4 silent | 0.6 fires → −0.4
     config = NeuronConfig(decay=1.0, reset="soft", reset_amount=1.0)

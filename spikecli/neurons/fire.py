@@ -56,7 +56,9 @@ class Binary(nn.Module):
         self.surrogate = surrogate
 
     def forward(self, u: Tensor) -> Tensor:
-        return _Step.apply(u, self.threshold, self.signed, self.surrogate)
+        if torch.is_grad_enabled():
+            return _Step.apply(u, self.threshold, self.signed, self.surrogate)
+        return signed_step(u, self.threshold) if self.signed else step(u, self.threshold)
 
     @property
     def steps(self) -> tuple[Step, ...]:
