@@ -27,28 +27,35 @@ class EventWindow:
         return self._by_time(parts) if self.timed else self._by_count(parts)
 
     def _by_count(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        kept = np.empty(0, EVENT)
+        waiting, count = [np.empty(0, EVENT)], 0
         for part in parts:
-            kept = np.concatenate([kept, part])
-            begin = 0
+            waiting.append(part)
+            count += len(part)
+            if count < self.length:
+                continue
+            kept, begin = np.concatenate(waiting), 0  # once a window, not once a part
             while len(kept) - begin >= self.length:
                 yield kept[begin : begin + self.length]
                 begin += self.hop
-            kept = kept[begin:]
+            waiting, count = [kept[begin:]], len(kept) - begin
 
     def _by_time(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        kept, start = np.empty(0, EVENT), None
+        waiting, start = [np.empty(0, EVENT)], None
         for part in parts:
             if not len(part):
                 continue
             start = int(part["t"][0]) if start is None else start
-            kept = np.concatenate([kept, part])
-            latest = int(kept["t"][-1])
+            waiting.append(part)
+            latest = int(part["t"][-1])
+            if latest < start + self.length:
+                continue
+            kept = np.concatenate(waiting)
             while latest >= start + self.length:
                 first, last = np.searchsorted(kept["t"], [start, start + self.length])
                 yield kept[first:last]
                 start += self.hop
                 kept = kept[np.searchsorted(kept["t"], start) :]
+            waiting = [kept]
 
 
 def window_of(window: str, hop: str | None = None) -> EventWindow:
