@@ -20,6 +20,7 @@ from spikecli.export.subject import Subject
 from spikecli.models import dela
 from spikecli.models.batch_norm import BatchNorm
 from spikecli.models.nearest import farthest_first, nearest
+from spikecli.models.tracing import traced
 from spikecli.settings.recipes import train_settings
 from spikecli.weights.reparameterize import reparameterize
 from spikecli.weights.trained import Trained
@@ -52,6 +53,18 @@ def test_neighbors_and_order_are_the_programs_own(in_onnx: Callable[[Tensor], li
     assert torch.equal(order, farthest_first(both, 50))
 
 
+def test_a_cloud_smaller_than_a_neighborhood_repeats_its_last_neighbor(
+    in_onnx: Callable[[Tensor], list[Tensor]],
+) -> None:
+    """Three points have three neighbors; the graph holds five, as does torch while it is written down."""
+    clouds = torch.randn(2, 3, 3, generator=torch.Generator().manual_seed(0))
+    index, own = in_onnx(clouds)[0], nearest(clouds, 5)
+    assert own.shape == (2, 3, 3)
+    assert torch.equal(index, torch.cat([own, own[..., -1:], own[..., -1:]], 2))
+    with traced():
+        assert torch.equal(index, nearest(clouds, 5))
+
+
 def thin_dela() -> Subject:
     config = train_settings("modelnet10", "ternary", "dela", {}, {}, {"name": "dela", "width": 0.1, "neighbors": 4})
     torch.manual_seed(0)
@@ -79,7 +92,7 @@ def test_a_dela_takes_clouds_of_any_number_of_points(tmp_path: Path, monkeypatch
     assert done.checked.max_logit_difference <= 1e-5 and done.checked.answers_changed == 0
     running: Any = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
     rng, answers = np.random.default_rng(0), []
-    for count in (64, 77, 300):
+    for count in (16, 40, 77, 300):  # the last level has 1, 2, 4 and 18 points, a neighborhood 4
         points = rng.normal(size=(2, count, 3)).astype(np.float32)
         points -= points.mean(1, keepdims=True)
         points /= np.linalg.norm(points, axis=-1).max(1)[:, None, None]

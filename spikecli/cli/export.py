@@ -80,7 +80,7 @@ def export(
         _say_refusals(console, check, what, form.refusals(what, wanted), table)
         return
     assert out is not None
-    console.note(f"tracing {what.name} and checking it; this takes a while")
+    console.note(f"{getattr(form, 'work', 'writing')} {what.name} and checking it; this takes a while")
     _say_exported(console, what, formats.export(what, wanted, out), table)
 
 

@@ -54,9 +54,8 @@ def shown_as(subject: Subject, wanted: Wanted) -> Shown:
 
 
 def _points(subject: Subject, wanted: Wanted) -> Shown:
-    fewest = getattr(subject.network, "fewest_points", 1)  # of a graph: all levels then have as many neighbors
-    count = POINTS if fewest == 1 else fewest + SHARE
-    cloud = torch.randn(BATCH, count, 3, generator=torch.Generator().manual_seed(0)) / 3
+    fewest = getattr(subject.network, "fewest_points", 1)
+    cloud = torch.randn(BATCH, POINTS, 3, generator=torch.Generator().manual_seed(0)) / 3
     axes, least = {0: "batch", 1: "points"}, f", {fewest} points or more" * (fewest > 1)
     if wanted.raw:
         return Shown(Raw(), Input("points", cloud, axes, f"clouds centered in the unit sphere{least}", fewest), "none")

@@ -74,7 +74,7 @@ class Exported:
 
 
 class Format(Protocol):
-    """A way to write a network down."""
+    """A way to write a network down. A `work` such as "tracing" names in the command's note what takes long."""
 
     def refusals(self, subject: Subject, wanted: Wanted) -> list[Refusal]:
         """Return what the format cannot say, by node; writes nothing."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.export import membranes
 from spikecli.export.entries import SHARE, Input, Shown, shown_as
 from spikecli.export.formats import Checked, Exported, Refusal, Wanted
@@ -73,6 +73,8 @@ def graph_of(subject: Subject, wanted: Wanted) -> Graph:
     """Return the graph of a network in the form that is wanted; raise SpikeError if that form cannot be said."""
     shown = shown_as(subject, wanted)
     network, box = copy.deepcopy(network_of(subject)).eval(), Box()
+    if wanted.noise and not membranes.random_starts(network):
+        raise SpikeError(f"no neuron of {subject.name} starts at random; export without {named('noise')}")
     steps = 1 if wanted.step else wanted.timesteps
     sizes = _membrane_shapes(network, shown, steps, wanted)
     if wanted.step:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spikecli import __version__
-from spikecli.errors import SpikeError
+from spikecli.errors import SpikeError, named
 from spikecli.export import membranes
 from spikecli.export.formats import Checked, Exported, Refusal, Wanted
 from spikecli.export.nir_graph import DT, Drawing, drawn
@@ -31,9 +31,12 @@ TOLERANCE = 1e-5  # of a logit
 class NirFormat:
     """A .nir file: one step's graph, to which frames are shown one after the other."""
 
+    work = "translating the nodes of"
+
     def refusals(self, subject: Subject, wanted: Wanted) -> list[Refusal]:
         """Return what NIR cannot say, by node."""
-        return _drawing(subject).refused
+        rest = f"NIR's membranes begin at rest; export without {named('noise')}"
+        return [Refusal("start", rest)] * wanted.noise + _drawing(subject).refused
 
     def write(self, subject: Subject, wanted: Wanted, path: Path) -> Exported:
         """Write the graph, read it back and run it in snnTorch; raise SpikeError unless every spike is the same."""

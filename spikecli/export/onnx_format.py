@@ -28,6 +28,8 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 class OnnxFormat:
     """A .onnx file for onnxruntime and its like."""
 
+    work = "tracing"
+
     def refusals(self, subject: Subject, wanted: Wanted) -> list[Refusal]:
         """Return what keeps the network from being traced: all else can be said."""
         return untraceable(subject, wanted)

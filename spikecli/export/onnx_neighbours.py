@@ -19,7 +19,7 @@ op: Any = opset18  # that of the exporter, which raises the whole model
 def nearest(points: FLOAT[...], k: INT64) -> INT64[...]:
     """Return the index (B, N, k) of points (B, N, 3): TopK takes the lower index of equal distances.
 
-    Each sum is rounded once, as a fused multiply-add rounds it.
+    Each sum is rounded once, as a fused multiply-add rounds it. A cloud of fewer than k points repeats the last one.
     """
     apart = op.Cast(op.Sub(op.Unsqueeze(points, [2]), op.Unsqueeze(points, [1])), to=11)  # float64 (B, N, N, 3)
     square = op.Mul(apart, apart)
@@ -28,8 +28,10 @@ def nearest(points: FLOAT[...], k: INT64) -> INT64[...]:
     two = op.Cast(op.Add(op.Cast(one, to=11), y), to=1)
     three = op.Cast(op.Add(op.Cast(two, to=11), z), to=1)
     distance = op.Squeeze(three, [3])
-    _distances, index = op.TopK(distance, op.Reshape(k, [1]), axis=-1, largest=0, sorted=1)
-    return index
+    total = op.Shape(points, start=1, end=2)
+    _distances, sorted_places = op.TopK(distance, op.Min(op.Reshape(k, [1]), total), axis=-1, largest=0, sorted=1)
+    places = op.Range(op.Constant(value_int=0), k, op.Constant(value_int=1))
+    return op.Gather(sorted_places, op.Min(places, op.Sub(total, op.Constant(value_ints=[1]))), axis=2)
 
 
 @script(default_opset=op)

@@ -27,6 +27,8 @@ FACTS = "spikecli.json"  # the metadata, beside the graph
 class TorchFormat:
     """A .pt2 file for `torch.export.load`."""
 
+    work = "tracing"
+
     def refusals(self, subject: Subject, wanted: Wanted) -> list[Refusal]:
         """Return what keeps the network from being traced, or the file from being read without this program."""
         if isinstance(subject.network, Dela):

@@ -105,8 +105,8 @@ class Dela(nn.Module):
 
     @property
     def fewest_points(self) -> int:
-        """Points of a cloud with which each level has as many as a neighborhood: of a smaller cloud it takes all."""
-        return self.neighbors * SHRINK ** (len(self.levels) - 1)
+        """Points of a cloud that leave one to the last level; `forward` takes fewer, a graph does not."""
+        return SHRINK ** (len(self.levels) - 1)
 
     def trunk(self) -> tuple[str, ...]:
         """Return the names of the neurons of the first level, which see a point and its neighbors."""

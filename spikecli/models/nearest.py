@@ -17,12 +17,12 @@ MOST_NEIGHBORS = 255  # the place of a winner among a point's neighbors is a byt
 
 @torch.no_grad()
 def nearest(points: Tensor, k: int) -> Tensor:
-    """Return int64 (B, N, min(k, N)): the nearest points of each in clouds (B, N, 3), by distance, then by place."""
-    points = points.detach().float()
-    k = min(k, points.shape[1], MOST_NEIGHBORS)
-    if is_traced():
-        return nearest_op(points, k)
-    return _nearest_of_each(points, k)
+    """Return int64 (B, N, min(k, N)): the nearest points of each in clouds (B, N, 3), by distance, then by place.
+
+    While a network is written down there are k, whatever N: a smaller cloud repeats the last, which moves no maximum.
+    """
+    points, k = points.detach().float(), min(k, MOST_NEIGHBORS)
+    return nearest_op(points, k) if is_traced() else _nearest_of_each(points, min(k, points.shape[1]))
 
 
 def _nearest_of_each(points: Tensor, k: int) -> Tensor:
@@ -70,8 +70,9 @@ def _in_turn(points: Tensor, count: int, start: Tensor | None) -> Tensor:
 
 @torch.library.custom_op("spikecli::nearest", mutates_args=())
 def nearest_op(points: Tensor, k: int) -> Tensor:
-    """Return `nearest` as one operation of a graph."""
-    return _nearest_of_each(points, k)
+    """Return `nearest` as one operation of a graph: k neighbors, the last of them again where N < k."""
+    index = _nearest_of_each(points, min(k, points.shape[1]))
+    return torch.cat([index, index[..., -1:].expand(-1, -1, k - index.shape[2])], 2)
 
 
 @torch.library.custom_op("spikecli::farthest_first", mutates_args=())
