@@ -211,6 +211,7 @@ def test_a_page_holds_all_points_and_stays_under_five_megabytes(cube: Path, pole
     arrays = stored_points(page)
     assert [len(array) for array in arrays] == [200] * 6
     assert np.ptp(arrays[3]) == 0 and np.ptp(arrays[5].astype(int)) > 50_000  # the pole: no width, all height
+    assert "<h1>cube · pole</h1>" in page
 
 
 def test_a_large_cloud_is_thinned_to_fit_the_page(tmp_path: Path) -> None:

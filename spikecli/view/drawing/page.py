@@ -49,19 +49,22 @@ def save_page(sheet: Sheet, path: Path) -> None:
     turning = [Turning(_figure(panel, sheet.theme), panel.title, panel.note or _chances(panel)) for panel in panels]
     rows = [turning[first : first + sheet.columns] for first in range(0, len(turning), sheet.columns)]
     title = " · ".join(panel.title for panel in panels)
-    write_page(rows, path, title, sheet.theme, sheet.caption, sheet.ramp)
+    sources = " · ".join(panel.title for panel in panels if not panel.bars)  # bars stand below answers to a source
+    write_page(rows, path, title, sheet.theme, sheet.caption, sheet.ramp, sources if len(panels) > 1 else "")
 
 
 def write_page(
-    rows: Sequence[Sequence[Turning]], path: Path, title: str, theme: Theme, caption: str = "", ramp: Ramp | None = None
-) -> None:
-    """Write rows of plotly figures in the theme's colors as one HTML file that works offline and on a narrow screen."""
+    rows: Sequence[Sequence[Turning]], path: Path, title: str, theme: Theme, caption: str = "",
+    ramp: Ramp | None = None, heading: str = "",
+) -> None:  # fmt: skip
+    """Write rows of plotly figures in the theme's colors as one HTML file that works offline and on a narrow screen.
+
+    `heading` stands above them all.
+    """
     from plotly.offline import get_plotlyjs
 
     style = STYLE.format(paper=theme.paper, ink=theme.ink, faint=theme.faint)
-    head = (
-        "" if len(rows) == len(rows[0]) == 1 else f"<h1>{html.escape(' · '.join(row[0].heading for row in rows))}</h1>"
-    )
+    head = f"<h1>{html.escape(heading)}</h1>" if heading else ""
     parts = [
         f'<!doctype html><html lang="en"><head><title>{html.escape(title)}</title><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width"><meta name="generator" content="spikecli">'
