@@ -53,6 +53,8 @@ def test_a_folder_a_pattern_a_list_and_samples_are_answered_alike(
     assert cli("predict", "reference", clouds / "*.npy", "--json").document == alone
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(names) + "\n"))
     assert cli("predict", "-", "--json").document == alone
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert "found no file in the list on stdin" in cli("predict", "-", "--json").err
 
 
 def test_a_batch_goes_on_past_a_bad_file_and_says_so(cli: Callable, clouds: Path, tmp_path: Path) -> None:

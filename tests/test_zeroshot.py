@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -290,6 +291,19 @@ def test_a_bad_recording_is_one_line(cli: Cli, data_dir: Path, tmp_path: Path, c
     outcome = cli("zeroshot", tmp_path / "cut.bin", "--classes", "a,b", "--quiet", *options(data_dir))
     assert outcome.code == 1 and outcome.out == ""
     assert said in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_a_folder_a_pattern_and_a_list_of_recordings_are_answered_alike(
+    cli: Cli, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [str(one_recording(tmp_path / f"{name}.bin")) for name in "ab"]
+    words = ("--classes", "a,b", "--json", "--quiet", *options(data_dir))
+    alone = cli("zeroshot", *files, *words).document
+    assert [answer["file"] for answer in alone] == files
+    assert cli("zeroshot", tmp_path, *words).document == alone
+    assert cli("zeroshot", tmp_path / "*.bin", *words).document == alone
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(files)))
+    assert cli("zeroshot", "-", *words).document == alone
 
 
 def test_files_are_looked_at_before_a_model_is_made(

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 Sources = Annotated[
     list[str] | None,
     typer.Argument(
-        help="A prepared data set, or recordings.",
+        help="A prepared data set, or recordings: files, folders, patterns, or - for a list on stdin.",
         show_default="digits",
-        metavar="[DATASET|FILE...]",
+        metavar="[DATASET|FILE|FOLDER|-...]",
         autocompletion=complete.datasets,
     ),
 ]
@@ -67,6 +67,7 @@ def zeroshot(
 
     how = reading.options(heard := FileNotes(console := Console(output.as_json, output.quiet), NOTES_OF_A_KIND))
     battery = _battery(dataset := _dataset(names := sources or ["digits"], look.data_dir), damage)
+    names = names if dataset else _expanded(names)
     question, viewing = _asked(words, dataset, names, look, skip_bad), _viewing(look, dataset)
     if dataset is None:
         shown = FileOptions(top, skip_bad, heard, out)
@@ -128,6 +129,14 @@ def _dataset(names: list[str], data_dir: Path) -> str | None:
     from spikecli.datasets.sets import known_names
 
     return names[0] if len(names) == 1 and names[0] in known_names(data_dir) else None
+
+
+def _expanded(names: list[str]) -> list[str]:
+    """Return the files that names, folders, patterns, or - for stdin stand for."""
+    from spikecli.datasets.events.formats import DECODERS
+    from spikecli.files.sources import expand
+
+    return expand(names, tuple(DECODERS))
 
 
 def _asked(

@@ -14,12 +14,15 @@ def expand(given: Sequence[str], suffixes: Sequence[str]) -> list[str]:
     """Return the input files that the arguments `given` name, each once, in order.
 
     A folder stands for its files with one of `suffixes`, at any depth, without hidden ones; a pattern with * for what
-    it matches; - for the lines of stdin. Raise SpikeError for a folder or a pattern without files.
+    it matches; - for the lines of stdin. Raise SpikeError for a folder, a pattern or a list without files.
     """
     found: list[str] = []
     for one in given:
         if one == "-":
-            found += [line.strip() for line in sys.stdin if line.strip()]
+            lines = [line.strip() for line in sys.stdin if line.strip()]
+            if not lines:
+                raise SpikeError("found no file in the list on stdin; wanted the name of one in each line")
+            found += lines
         elif Path(one).is_dir():
             found += _in_folder(Path(one), suffixes)
         elif glob.has_magic(one) and not Path(one).exists():

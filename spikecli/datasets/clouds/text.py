@@ -68,7 +68,9 @@ def _choose(path: Path, table: np.ndarray, head: _Head) -> tuple[list[int], tupl
     for names in (head.names, head.remark):
         named = name_columns(names) if len(names) == width else None
         if named is not None:
-            return named, (() if width == len(named) else (f"of the columns {' '.join(names)[:80]} x y z are read",))
+            return named, (
+                () if width == len(named) else (f"x, y, z are read, of the columns {', '.join(names)[:80]}",)
+            )
     if head.names and (not _are_unnamed(head.names) or len(head.names) == width > 3):
         raise SpikeError(f"{path} has the columns {' '.join(head.names)[:80]}; wanted x, y and z of {width} columns")
     chosen, note = choose_columns(table)
