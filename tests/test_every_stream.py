@@ -137,5 +137,33 @@ def test_results_on_a_full_disk(name: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert code == 1 and len(given) > 20 and b"Traceback" not in given and "Traceback" not in beside
 
 
+QUICK = ("compare", "config show", "data info", "data list", "eval", "papers", "predict", "runs")
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_documents_and_tables_on_a_pipe_that_is_closed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `| head -1` leaves it: no word of it, in a table of 40 columns as in a document."""
+    monkeypatch.setenv("COLUMNS", "40")
+    for more in ((), ("--json",)):
+        code, given, beside = ended([*LINES[name].split(), *more], errno.EPIPE, monkeypatch)
+        assert code == 1 and len(given) > 20 and "error" not in beside and "Traceback" not in beside
+        assert given.lstrip()[:1] in b"[{" or not more
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOSPC])
+def test_a_progress_bar_on_a_stream_that_fails(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of `2>&1 | head -1`: bars and warnings have no place either, and what is left is the exit code."""
+    streams = [Failing(number) for _ in range(2)]
+    for name, stream in zip(("stdout", "stderr"), streams, strict=True):
+        text = io.TextIOWrapper(io.BufferedWriter(stream, 64), encoding="ascii", write_through=name == "stderr")
+        monkeypatch.setattr(sys, name, text)
+    console.open_streams()
+    code = console.close_streams(run(LINES["eval"].split()))
+    for stream in streams:
+        stream.number = 0
+        os.close(stream.nowhere)
+    assert code == 1
+
+
 def test_lines_are_of_commands_that_exist() -> None:
     assert set(LINES) <= set(COMMANDS) and len(COMMANDS) > 20
