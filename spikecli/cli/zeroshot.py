@@ -66,12 +66,11 @@ def zeroshot(
     from spikecli.neuroclip.features import FeatureStore
 
     how = reading.options(heard := FileNotes(console := Console(output.as_json, output.quiet), NOTES_OF_A_KIND))
-    battery = _battery(dataset := _dataset(names := sources or ["digits"], look.data_dir), damage)
-    names = names if dataset else _expanded(names)
+    dataset, names = _named(sources or ["digits"], look.data_dir)
+    battery = _battery(dataset, damage)
     question, viewing = _asked(words, dataset, names, look, skip_bad), _viewing(look, dataset)
     if dataset is None:
-        shown = FileOptions(top, skip_bad, heard, out)
-        _name_files(console, look, list(map(Path, names)), question, viewing, how, shown)
+        _name_files(console, look, names, question, viewing, how, FileOptions(top, skip_bad, heard, out))
         return
     with phases(console) as progress:
         recordings = flow.open_split(look.data_dir, dataset, split, progress)
@@ -99,7 +98,7 @@ class FileOptions:
 def _name_files(
     console: Console,
     look: clip_options.ClipOptions,
-    files: list[Path],
+    files: list[str],
     question: Question,
     viewing: Viewing,
     how: ReadOptions,
@@ -111,7 +110,7 @@ def _name_files(
     from spikecli.neuroclip.learned import demand_learned
     from spikecli.neuroclip.zeroshot import classify_files
 
-    good, bad = readable(files, look.timesteps, how, shown.skip_bad)
+    good, bad = readable(list(map(Path, files)), look.timesteps, how, shown.skip_bad)
     demand_learned(look.clip, look.weights, question.classnames)
     with phases(console) as progress:
         model = open_backbone(look.clip, look.weights, look.data_dir, look.device, look.quick_gelu, progress)
@@ -124,19 +123,15 @@ def _name_files(
     end_with_bad(console, bad, len(files))
 
 
-def _dataset(names: list[str], data_dir: Path) -> str | None:
-    """Return the name of the data set; None for files."""
-    from spikecli.datasets.sets import known_names
-
-    return names[0] if len(names) == 1 and names[0] in known_names(data_dir) else None
-
-
-def _expanded(names: list[str]) -> list[str]:
-    """Return the files that names, folders, patterns, or - for stdin stand for."""
+def _named(names: list[str], data_dir: Path) -> tuple[str | None, list[str]]:
+    """Return the name of the data set, or None, and the files that names, folders, patterns, or - for stdin mean."""
     from spikecli.datasets.events.formats import DECODERS
+    from spikecli.datasets.sets import known_names
     from spikecli.files.sources import expand
 
-    return expand(names, tuple(DECODERS))
+    if len(names) == 1 and names[0] in known_names(data_dir):
+        return names[0], names
+    return None, expand(names, tuple(DECODERS))
 
 
 def _asked(
