@@ -144,16 +144,37 @@ def _installed(name: str) -> bool:
     return find_spec(name) is not None
 
 
-@pytest.mark.parametrize("name", ["wandb", "mlflow"])
-def test_the_real_packages_log_offline(
-    cli: Cli, shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+@pytest.mark.filterwarnings("ignore")  # of other packages
+def test_the_real_wandb_logs_offline_and_goes_on(
+    cli: Cli, shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip(name)
-    monkeypatch.chdir(tmp_path)
+    pytest.importorskip("wandb", reason="wandb is not installed")
     monkeypatch.setenv("WANDB_MODE", "offline")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
-    assert cli(*LINE, "--data-dir", shapes_dir, "--out", "run", "--log", name, "--epochs", 1).code == 0
-    assert any((tmp_path / "run" / "wandb").iterdir()) if name == "wandb" else (tmp_path / "mlruns").is_dir()
+    line = (*LINE, "--data-dir", shapes_dir, "--out", tmp_path / "run", "--log", "wandb")
+    assert cli(*line, "--epochs", 1).code == 0
+    ident = json.loads((tmp_path / "run" / "log.json").read_text())["wandb"]
+    assert cli(*line, "--epochs", 2, "--resume").code == 0
+    assert json.loads((tmp_path / "run" / "log.json").read_text())["wandb"] == ident
+    kept = list((tmp_path / "run" / "wandb").glob(f"offline-run-*/run-{ident}.wandb"))
+    assert kept and all(b"val_accuracy" in one.read_bytes() for one in kept)
+
+
+@pytest.mark.filterwarnings("ignore")  # of other packages
+def test_the_real_mlflow_has_settings_and_epochs(
+    cli: Cli, shapes_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mlflow = pytest.importorskip("mlflow", reason="mlflow is not installed")
+    pytest.importorskip("sqlalchemy", reason="mlflow keeps its numbers in a data base, by sqlalchemy")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri := f"sqlite:///{tmp_path / 'mlflow.db'}")
+    line = (*LINE, "--data-dir", shapes_dir, "--out", tmp_path / "run", "--log", "mlflow")
+    assert cli(*line, "--epochs", 1).code == 0
+    assert cli(*line, "--epochs", 2, "--resume").code == 0
+    client = mlflow.MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("spikecli").experiment_id])
+    epochs = [json.loads(row) for row in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    logged = [(one.step, one.value) for one in client.get_metric_history(run.info.run_id, "loss")]
+    assert logged == [(number, pytest.approx(epoch["loss"])) for number, epoch in enumerate(epochs, 1)]
+    assert (run.info.status, run.info.run_name, run.data.params["points"]) == ("FINISHED", "run", "16")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no SIGUSR1")
