@@ -64,7 +64,19 @@ def test_facts_go_through_toml_and_json(tmp_path: Path) -> None:
         ("a {} of a hand", "a hand", "found templates = .*; wanted prompts with {}"),
         ('kind = "events"', 'kind = "sounds"', "found kind = 'sounds'; wanted one of points, events, images"),
         ('kind = "events"', 'kind = "points"', "found the key 'sensor'; wanted one of"),
-        ("mirrors = false", "mirrors = ", "is damaged.*correct that line"),
+        (
+            "mirrors = false",
+            "mirrors = ",
+            r", line \d+: found mirrors = \(Invalid value\); .*each key once; correct it",
+        ),
+        ("mirrors = false", "mirrors = true\nmirrors = false", r"found mirrors = false \(its key stands in the file"),
+        ("mirrors = false", "[mirrors", r", line \d+: found \[mirrors \("),
+        ("mirrors = false", "mirrors = “no”", r", line \d+: found mirrors = “no” \(Invalid value\)"),
+        ("mirrors = false", "[mirrors]\nleft = 1", "found mirrors = .*; wanted true or false"),
+        ("sensor = [346, 260]", "sensor = [-346, 260]", r"found sensor = \[-346, 260\]; wanted \[width, height\]"),
+        ("sensor = [346, 260]", 'up = "w"', "found the key 'up'; wanted one of"),
+        ('["wave", "fist"]', '["wave", 7]', "found classnames = .*; wanted two or more different names"),
+        ('kind = "events"', "", "found no kind; wanted kind = .*remove the file and prepare again"),
     ],
 )
 def test_a_wrong_edit_is_one_line(tmp_path: Path, before: str, after: str, said: str) -> None:
@@ -78,6 +90,23 @@ def test_a_wrong_edit_is_one_line(tmp_path: Path, before: str, after: str, said:
     assert re.search(f"hands/{FILE}.*{said}", str(caught.value)) and "\n" not in str(caught.value)
     line = next(line for line in sets.list_sets(tmp_path) if line["name"] == "hands")
     assert line["damaged"] and FILE in line["description"]
+
+
+def test_empty_files_and_what_editors_leave(tmp_path: Path) -> None:
+    path = tmp_path / "hands" / FILE
+    write_facts(path, GESTURES)
+    text = path.read_text()
+    for kept in (b"\xef\xbb\xbf" + text.encode(), text.replace(" = ", "\t=\t").replace("\n", "\r\n").encode()):
+        path.write_bytes(kept)
+        assert find_facts("hands", tmp_path) == GESTURES
+    for lost, said in (
+        (b"", "found no kind"),
+        (b"# gone\n", "found no kind"),
+        (text.encode("utf-16"), "save it as UTF-8"),
+    ):
+        path.write_bytes(lost)
+        with pytest.raises(SpikeError, match=said):
+            find_facts("hands", tmp_path)
 
 
 def test_a_misspelt_name_is_told_the_nearest(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from event_bytes import bin_bytes, some_events, write
 
 from spikecli.datasets.clouds.store import load_points
-from spikecli.datasets.own.find import find_samples
+from spikecli.datasets.own.find import find_samples, has_sides
 from spikecli.datasets.own.split import with_splits
 from spikecli.datasets.own_sample import OwnSample
 from spikecli.errors import SpikeError
@@ -173,3 +173,26 @@ def test_a_run_goes_on_with_changed_data_only_when_told(cli: Cli, scans: Path, t
     assert done.code == 0 and done.document["epochs"] == 2, done.err
     counts = cli("data", "info", "parts", "--data-dir", tmp_path / "data", "--json").document["counts"]
     assert sum(counts["cup"].values()) == 14 and sum(counts["nut"].values()) == 10
+
+
+@pytest.mark.parametrize(("sizes", "tested"), [((10, 4), 4), ((4, 10), 4), ((3, 3, 3, 3, 3), 3), ((7, 8), 7)])
+def test_a_group_that_is_too_large_for_the_test_part_trains(sizes: tuple[int, ...], tested: int) -> None:
+    of = [
+        OwnSample(Path(f"{g}-{n}"), f"{g}-{n}", "a", group=f"g{g}") for g, size in enumerate(sizes) for n in range(size)
+    ]
+    for seed in range(4):
+        parts, notes = with_splits(of, 0.2, seed, {})
+        assert sum(one.split == "test" for one in parts) == tested and notes == []
+
+
+@pytest.mark.parametrize(
+    ("names", "sided"),
+    [
+        (("0", "A", "z"), True),
+        (("wave left", "wave right", "clap"), True),
+        (("bright", "upright"), False),
+        (("A", "B", "car"), False),
+    ],
+)
+def test_letters_and_sides_are_not_mirrored(names: tuple[str, ...], sided: bool) -> None:
+    assert has_sides(names) == sided

@@ -35,10 +35,12 @@ def test_lists_in_toml_groups_archives_and_nested_folders(cli: Cli, tmp_path: Pa
     with zipfile.ZipFile(tmp_path / "zipped.zip", "w") as archive:
         for path in files:
             archive.write(path, f"a/b/{path.parent.name}/{path.name}")
+        archive.writestr("a/b/cup/notes.txt", "of June")
     with tarfile.open(tmp_path / "tarred.tar.bz2", "w:bz2") as packed:
         for path in files:
             packed.add(path, f"top/{path.parent.name}/{'test' if path.stem.endswith('0') else 'train'}/{path.name}")
-    assert sum(prepared(tmp_path / "zipped.zip")["samples"].values()) == 20
+    zipped = prepared(tmp_path / "zipped.zip")
+    assert sum(zipped["samples"].values()) == 20 and "zipped.zip/a/b/cup/notes.txt" in zipped["skipped"][0]
     assert prepared(tmp_path / "tarred.tar.bz2")["samples"] == {"train": 15, "test": 5}
     grouped = prepared(tmp_path / "scans", "--group", r"[a-z]+_[01]|[a-z]+_[23]", "--test-fraction", 0.5)
     assert grouped["samples"] == {"train": 10, "test": 10}

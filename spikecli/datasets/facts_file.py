@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from typing import Any, NoReturn
 from spikecli.datasets.facts import Facts
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import write_text
-from spikecli.files.gate import at_least, fits, reading
+from spikecli.files.gate import at_least, fits, read_text
 
 FILE = "dataset.toml"  # in DATA_DIR/NAME
+_TWICE = "Cannot overwrite a value"  # tomllib's words
 _LARGEST = 1 << 14  # side of a sensor or picture
 
 
@@ -83,7 +85,10 @@ def check_kind(values: Any, where: str, kinds: Collection[str]) -> str:
     """Return the kind in the facts; raise SpikeError if they are no table or their kind is not in `kinds`."""
     if not isinstance(values, dict):
         raise SpikeError(f"{where} holds no facts of a data set; wanted a table of them; copy it again")
-    kind = values.get("kind")
+    if "kind" not in values:
+        wanted = f'kind = "{" or ".join(kinds)}", title and classnames'
+        raise SpikeError(f"{where}: found no kind; wanted {wanted}; write them, or remove the file and prepare again")
+    kind = values["kind"]
     if kind not in kinds:
         _wrong(where, "kind", kind, f"one of {', '.join(kinds)}")
     return str(kind)
@@ -124,9 +129,19 @@ def as_values(facts: Facts) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the contents of a TOML file; raise SpikeError if it is no TOML."""
-    with reading(path, "correct that line"):
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    """Return the contents of a TOML file; raise SpikeError, with the line, if it is no TOML."""
+    text = read_text(path, "save it as UTF-8")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at line (\d+), column \d+\)", str(error))
+        number = int(place[1]) if place else text.count("\n") + 1
+        found = "".join(text.splitlines()[number - 1 : number]).strip()
+        reason = re.sub(r" \(at .*\)", "", str(error)).replace(_TWICE, "its key stands in the file already")
+        raise SpikeError(
+            f"{path}, line {number}: found {_short(found)} ({reason}); wanted a line such as mirrors = false, each key "
+            "once; correct it"
+        ) from None
 
 
 def write_facts(path: Path, facts: Facts) -> None:
@@ -141,5 +156,8 @@ def write_facts(path: Path, facts: Facts) -> None:
 
 
 def _wrong(where: str, key: str, value: Any, wanted: str) -> NoReturn:
-    text = repr(value)
-    raise SpikeError(f"{where}: found {key} = {text if len(text) <= 80 else text[:79] + '…'}; wanted {wanted}")
+    raise SpikeError(f"{where}: found {key} = {_short(repr(value))}; wanted {wanted}")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"

@@ -106,6 +106,12 @@ def main_kind(found: Mapping[Path, str | None], source: Path) -> str:
     return counts[0][0]
 
 
+def has_sides(names: Sequence[str]) -> bool:
+    """Return whether a mirrored sample may be of another class by their names: characters, or left and right."""
+    sides = re.compile(r"\b(left|right|clockwise|counterclockwise|anticlockwise|cw|ccw)\b", re.IGNORECASE)
+    return all(len(one) == 1 for one in names) or any(sides.search(one) for one in names)
+
+
 def _sample(path: Path, name: str, folder: str, split: str | None, group: str | None) -> OwnSample:
     kept = None if group is None else _matched(group, name, path, named("group"))
     return OwnSample(path, str(PurePath(name).with_suffix("").as_posix()), folder, split, kept)

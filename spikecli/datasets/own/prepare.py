@@ -15,12 +15,13 @@ from spikecli.datasets.facts import Facts
 from spikecli.datasets.facts_file import FILE, write_facts
 from spikecli.datasets.few import few_to_score, few_to_train
 from spikecli.datasets.kind import Kind
-from spikecli.datasets.notes import summed_notes
+from spikecli.datasets.notes import renamed, summed_notes
 from spikecli.datasets.own import split as splits
 from spikecli.datasets.own.find import (
     LISTS,
     beside_the_classes,
     find_samples,
+    has_sides,
     listed_samples,
     main_kind,
     source_files,
@@ -76,7 +77,7 @@ def prepare_own(data_dir: Path, name: str, options: PrepareOptions, progress: Pr
     place = data_dir / name
     if options.dry_run:
         with _opened(options.source, data_dir, progress) as root:
-            return report_of(look(data_dir, name, root, options, progress), place)
+            return renamed(report_of(look(data_dir, name, root, options, progress), place), root, options.source)
     with sole_writer(place, f"preparing {name}", options.wait), _opened(options.source, place, progress) as root:
         return _write(place, look(data_dir, name, root, options, progress), root, options, progress)
 
@@ -129,6 +130,8 @@ def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, progres
         samples, options.test_fraction, options.seed, splits.read_splits(data_dir / name / splits.FILE)
     )
     facts = _facts(data_dir, name, kind, done, inspected, options)
+    if not facts.mirrors and not (data_dir / name / FILE).is_file():
+        notes = [*notes, f"a mirrored sample may be of another class, by their names: mirrors = false in {FILE}"]
     return Found(kind, facts, tuple(done), tuple(inspected), tuple(skipped), tuple(bad), tuple(notes))
 
 
@@ -172,7 +175,9 @@ def _facts(
         spoken = dict(zip(before.folders, before.classnames, strict=True))
         facts = replace(before, folders=folders, classnames=tuple(spoken.get(one, one) for one in folders))
     else:
-        facts = kind.facts_class(name, name, tuple(one.replace("_", " ") for one in folders), folders=folders, own=True)
+        spoken_names = tuple(one.replace("_", " ") for one in folders)
+        same = not has_sides(spoken_names)
+        facts = kind.facts_class(name, name, spoken_names, folders=folders, own=True, mirrors=same)
         if len(set(facts.classnames)) < len(folders):
             facts = replace(facts, classnames=folders)
     return kind.own_facts(facts, found, options)
@@ -188,16 +193,13 @@ def _write(place: Path, found: Found, root: Path, options: PrepareOptions, progr
     key = settings_key(entry["settings"])
     reused = before is not None and before["current"] == key and not options.force
     entry["skipped"] = [*found.skipped, *dict.fromkeys((*found.bad, *entry["skipped"]))]
+    entry = renamed(entry, root, options.source)
     write_record(place, found.kind.record, key, entry)
     write_facts(place / FILE, found.facts)
     splits.write_splits(place / splits.FILE, found.samples)
     report = report_of(found, place)
-    return {
-        **report,
-        "notes": list(dict.fromkeys([*report["notes"], *notes])),
-        "reused": reused,
-        "settings": entry["settings"],
-    }
+    told = {**report, "notes": list(dict.fromkeys([*report["notes"], *notes]))}
+    return {**renamed(told, root, options.source), "reused": reused, "settings": entry["settings"]}
 
 
 def report_of(found: Found, place: Path) -> dict[str, Any]:

@@ -42,8 +42,8 @@ def with_splits(
     """Return the samples, each with a split, and notes on classes that cannot be split.
 
     A sample with a split, given or saved (`kept`), keeps it, with its group. Of the others, whole groups of each class
-    are drawn for the test part until `fraction` of the class is there; a class keeps a sample to train on. Raise
-    SpikeError if a group is of both splits, or a part would be empty.
+    are drawn for the test part if they bring it nearer to `fraction` of the class, or else the smallest one is; a class
+    keeps a sample to train on. Raise SpikeError if a group is of both splits, or a part would be empty.
     """
     decided = _decided(samples, kept)
     notes, rng = [], np.random.default_rng([seed, 1])
@@ -59,19 +59,28 @@ def with_splits(
         trained = sum(decided.get(name) == "train" for name in groups)
         for place in rng.permutation(len(free)).tolist():
             name, left = free[place], sum(other not in decided for other in groups)
-            draws = count < wanted and trained + left > 1
+            size = len(groups[name])
+            nearer = abs(count + size - wanted) < abs(count - wanted)  # a large group may be too much
+            draws = nearer and trained + left > 1
             decided[name] = "test" if draws else "train"
             trained += not draws
-            count += len(groups[name]) if draws else 0
+            count += size if draws else 0
+        if wanted and not count and len(free) > 1:
+            smallest = min(free, key=lambda name: len(groups[name]))
+            decided[smallest], count = "test", len(groups[smallest])
         if not count:
             notes.append(f"no sample of {folder} is in the test part: it has {len(groups)} to train on")
     done = [replace(one, split=decided[_group(one)]) for one in samples]
+    _demand_both(done)
+    return done, notes
+
+
+def _demand_both(samples: Sequence[OwnSample]) -> None:
     for split in ("train", "test"):
-        if not any(one.split == split for one in done):
+        if not any(one.split == split for one in samples):
             raise SpikeError(
                 f"found no sample for the {split} part; wanted some; check the folders or {named('test_fraction')}"
             )
-    return done, notes
 
 
 def _group(one: OwnSample) -> str:
