@@ -17,6 +17,7 @@ from spikecli.cli.options.evaluation import (
     DialOptions,
     EnergyOptions,
     EvalOptions,
+    Votes,
     parse_dial,
     parse_steps,
 )
@@ -74,6 +75,7 @@ def evaluate(
     data: Data = None,
     split: Split = "test",
     runs: Runs = 3,
+    votes: Votes = 1,
     precision: Precision = "fp32",
     out: options.TableOut = None,
     by_class: ByClass = False,
@@ -89,17 +91,19 @@ def evaluate(
     """
     console = Console(output.as_json, output.quiet)
     asked = EvalOptions(
-        checkpoint, data, split, runs, precision, where.data_dir, where.seed, where.device, out, by_class
+        checkpoint, data, split, runs, precision, where.data_dir, where.seed, where.device, out, by_class, votes
     )
     if damage.corrupt is not None:
         from spikecli.cli.shown.damage import show_damage
 
         told: dict[str, Any] = {"--figure": stopping.figure, "--reliability": stopping.reliability}
-        told |= {"--by-class": by_class or None, **costs.given}
+        told |= {"--by-class": by_class or None, "--votes": votes if votes > 1 else None, **costs.given}
         if given := next((name for name, value in told.items() if value is not None), None):
             raise SpikeError(f"{given} cannot show scores on damaged samples; remove {given} or --corrupt")
         show_damage(console, asked, parse_steps(timesteps), damage)
     else:
+        if votes > 1 and "auto" in timesteps:
+            raise SpikeError("--votes cannot be given with --timesteps auto: each pass would stop at its own step")
         _show_scores(console, asked, timesteps, stopping, costs)
 
 
@@ -109,7 +113,7 @@ def _show_scores(
     from spikecli.evaluation import step_scores as flow
     from spikecli.evaluation.evaluate import samples_for
     from spikecli.evaluation.neurobench import static
-    from spikecli.evaluation.stopping import StopRule, distinct_steps, runs_of
+    from spikecli.evaluation.stopping import StopRule, distinct_steps, runs_of, votes_of
     from spikecli.files.tables import ResultTable
     from spikecli.view.drawing.picture import check_picture
 
@@ -123,14 +127,14 @@ def _show_scores(
     model, samples = trained.network, samples_for(trained, asked.data_dir, asked.data, asked.split)
     steps, runs = list(distinct_steps(model, steps)), runs_of(model, asked.runs)
     _warn(console, trained, asked.data_dir, asked.data)
-    total = flow.count_passes(samples, steps, stop, runs, drawn) * len(samples.labels)
+    total = flow.count_passes(samples, steps, stop, runs * votes_of(model, asked.votes), drawn) * len(samples.labels)
     with console.progress("evaluating", total=total, unit=samples.unit_name) as advance:
         scores = flow.evaluate_steps(model, samples, steps, stop, drawn, _how(asked, costs, runs, trained, advance))
     results = flow.results(scores, samples.classnames if asked.by_class else ())
     _draw(console, scores, turned)
     figure = {"figure": turned.figure} if turned.figure is not None else {}
     asked_of = {"checkpoint": str(trained.path), "dataset": samples.dataset, "split": asked.split}
-    counts = {"samples": scores.samples, "runs": runs, "seed": asked.seed}
+    counts = {"samples": scores.samples, "runs": runs, "seed": asked.seed, **asked.voting}
     sure = {"calibration": [asdict(one) for one in flow.reliabilities(scores)]}
     console.document({**asked_of, **counts, "neurobench": static(model), "results": results, **sure, **figure})
     title = f"{trained.name} on {samples.dataset}, {asked.split} split, {scores.samples} {samples.unit_name}"
@@ -153,7 +157,7 @@ def _how(asked: EvalOptions, costs: EnergyOptions, runs: int, trained: Trained, 
     traffic, updates = costs.memory_traffic, costs.membrane_updates or costs.memory_traffic
     prices = PRICES[costs.energy_precision or "fp32"]
     precision = settled(asked.precision, trained.device)
-    return How(runs, asked.seed, trained.device, precision, advance, prices, updates, traffic)
+    return How(runs, asked.seed, trained.device, precision, advance, prices, updates, traffic, asked.votes)
 
 
 def _draw(console: Console, scores: StepScores, turned: DialOptions) -> None:
@@ -192,6 +196,7 @@ def _caption(asked: EvalOptions, runs: int, draws: bool, scores: StepScores, uni
         spread = f"mean ± std of {runs} perturbation seeds from {asked.seed}"
     else:
         spread = f"perturbation seed {asked.seed}"
+    spread = f"each answer is the mean of {asked.votes} passes, an ensemble; {spread}" if asked.voting else spread
     of = PRICES[prices or "fp32"]
     counted = (
         f"operations and energy of one of the {unit_name}: {of.mac_pj:g} pJ a multiply-add of real values, "

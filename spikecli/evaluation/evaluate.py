@@ -89,8 +89,8 @@ def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: 
     """Return a row for each number of time steps, over the seeds of the perturbation that `how` names.
 
     One pass of the longest run gives the results of all shorter ones that have the same inputs. Operations are counted
-    in the first run; `seconds` is the time for the whole split at this number of steps, from the median of three passes
-    over one batch.
+    in the first run, over all its votes; `seconds` is the time for the whole split at this number of steps, from the
+    median of three passes over one batch, for each vote.
     """
     rows = []
     for longest, shorter in shared_passes(samples, timesteps).items():
@@ -99,12 +99,12 @@ def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: 
         counts = Operations(longest)
         for run in range(how.runs):
             with counted(model, longest, how.updates or how.traffic) if run == 0 else nullcontext(counts) as counts:
-                logits = logits_of(model, inputs, longest, how, run)
+                logits = voted(model, inputs, longest, how, run)
             means = metrics.cumulative_mean(logits)
             predictions.append(means.argmax(-1))
             first = means if run == 0 else first
         for t in shorter:
-            seconds = _seconds(model, inputs, t, how)
+            seconds = _seconds(model, inputs, t, how) * how.votes
             sure = reliability(first[t - 1].softmax(-1), torch.from_numpy(samples.labels), t)
             rows.append(replace(_row(t, [p[t - 1] for p in predictions], samples, counts, seconds, how), **_sure(sure)))
     return rows
@@ -113,6 +113,15 @@ def evaluate(model: nn.Module, samples: Samples, timesteps: Sequence[int], how: 
 def logits_of(model: nn.Module, inputs: np.ndarray, timesteps: int, how: How, run: int = 0) -> Tensor:
     """Return the logits (T, S, K) of the run numbered `run`, whose seed is that much larger than the first."""
     return step_logits(model, inputs, timesteps, how.device, how.precision, how.seed + run, how.on_samples)
+
+
+def voted(model: nn.Module, inputs: np.ndarray, timesteps: int, how: How, run: int = 0) -> Tensor:
+    """Return the mean logits (T, S, K) of the passes that vote in a run: each perturbs the membranes by its own seed.
+
+    It is an ensemble over the start noise, which 2310.06232's release scores by; run and vote number the seeds.
+    """
+    first = run * how.votes
+    return torch.stack([logits_of(model, inputs, timesteps, how, first + vote) for vote in range(how.votes)]).mean(0)
 
 
 def shared_passes(samples: Samples, timesteps: Sequence[int]) -> dict[int, list[int]]:

@@ -22,7 +22,8 @@ class How:
     """Seeds, device and precision of an evaluation, and the callback that gets the number of samples just done.
 
     `runs` seeds of the perturbation are tried, from `seed` on. `precision` is fp32, or bf16 for products alone.
-    `prices` are those of its energy; `updates` counts changes of membranes, `traffic` the bytes that are moved.
+    Each answer is the mean of `votes` passes, each with a seed of its own. `prices` are those of its energy;
+    `updates` counts changes of membranes, `traffic` the bytes that are moved.
     """
 
     runs: int = 1
@@ -33,3 +34,4 @@ class How:
     prices: Prices = FP32
     updates: bool = False
     traffic: bool = False
+    votes: int = 1

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli.errors import SpikeError
+from spikecli.errors import SettingError, SpikeError
 from spikecli.evaluation.how import How
 from spikecli.models.inputs import to_network
 from spikecli.models.running import inference, samples_at_a_time
@@ -61,6 +61,13 @@ def distinct_steps(model: nn.Module, timesteps: Sequence[int]) -> Sequence[int]:
 def runs_of(model: nn.Module, runs: int) -> int:
     """Return how many of `runs` perturbation seeds make a difference to a network: 1 if no start is random."""
     return runs if any(isinstance(module, Perturbed) for module in model.modules()) else 1
+
+
+def votes_of(model: nn.Module, votes: int) -> int:
+    """Return the number of votes unchanged; raise SettingError if several would be the same pass again."""
+    if votes > 1 and runs_of(model, 2) == 1:
+        raise SettingError("votes", f"cannot be {votes}: no membrane of this network starts at random; remove it")
+    return votes
 
 
 class Membrane(nn.Module):

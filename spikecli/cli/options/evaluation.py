@@ -120,6 +120,12 @@ class EnergyOptions:
         return bool(self.given)
 
 
+Votes = Annotated[
+    int,
+    typer.Option(min=1, help="Each answer is the mean of so many passes, each with its own start noise: an ensemble."),
+]
+
+
 @dataclass(frozen=True)
 class EvalOptions:
     """Options that all tables share: network, data, and settings of the evaluation."""
@@ -134,6 +140,12 @@ class EvalOptions:
     device: str
     out: Path | None
     by_class: bool = False
+    votes: int = 1
+
+    @property
+    def voting(self) -> dict[str, int]:
+        """The number of votes, if there are several."""
+        return {"votes": self.votes} if self.votes > 1 else {}
 
 
 def parse_steps(text: str) -> list[int]:
