@@ -91,6 +91,8 @@ def test_a_table_grows_by_row_and_goes_on_after_a_stop(
     assert rows[1]["class"] == answer["class"] and int(rows[1]["timesteps"]) == 4 and float(rows[1]["energy_uj"]) > 0
     assert float(rows[1][answer["class"]]) == pytest.approx(answer["probability"], abs=1e-6)
     assert sum(float(rows[1][name]) for name in list(rows[1])[2:-2]) == pytest.approx(1, abs=1e-5)
+    mixed = cli("predict", clouds, "--out", out, "-T", 2)
+    assert mixed.code == 1 and "has rows of timesteps 4, and this run has 2" in mixed.err and out.read_text() == text
     out.write_text("other,columns\n1,2\n" if suffix == ".csv" else '{"other": 1}\n')
     assert "holds other columns" in cli("predict", clouds, "--out", out).err
     assert "wanted one of .csv, .jsonl" in cli("predict", clouds, "--out", tmp_path / "a.xlsx").err

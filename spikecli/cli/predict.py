@@ -174,7 +174,7 @@ def _name_files(
     sources = expand(given, _suffixes(trained))
     if not asked.skip_bad and (lost := missing(sources)):
         raise SpikeError(f"found no file {lost[0]}; check the path, or set --skip-bad")
-    table = _table_of(trained, shown.out)
+    table = _table_of(trained, shown.out, asked)
     todo = [source for source in sources if table is None or source not in table.done]
     if len(todo) < len(sources):
         console.note(f"{shown.out} holds {len(sources) - len(todo)} of {len(sources)} files already; the others follow")
@@ -199,13 +199,14 @@ def _name_files(
     end_with_bad(console, bad, len(todo))
 
 
-def _table_of(trained: Trained, out: Path | None) -> RowFile | None:
+def _table_of(trained: Trained, out: Path | None, asked: PredictOptions) -> RowFile | None:
     from spikecli.files.rows import RowFile
     from spikecli.files.tables import is_text
 
     if out is None or is_text(out):
         return None
-    return RowFile(out, ("file", "class", *trained.classnames, "timesteps", "energy_uj"))
+    fixed = {"timesteps": asked.when} if isinstance(asked.when, int) else {}
+    return RowFile(out, ("file", "class", *trained.classnames, "timesteps", "energy_uj"), fixed)
 
 
 def _row(trained: Trained, answer: FileAnswer) -> dict[str, object]:

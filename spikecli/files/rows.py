@@ -20,13 +20,14 @@ _KEY = "file"
 class RowFile:
     """A .csv or .jsonl table with one row per input file; `done` names the files that have a row.
 
-    A last line that a crash cut short is dropped. Raise SpikeError for another suffix, or a file with other columns.
+    A last line that a crash cut short is dropped. Raise SpikeError for another suffix, or a file with other columns or
+    with other values than `fixed` in a column that has one value in all rows.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], fixed: Mapping[str, object] = {}) -> None:
         if path.suffix.lower() not in SUFFIXES:
             raise SpikeError(f"cannot write {path}: its suffix is {path.suffix!r}; wanted one of {', '.join(SUFFIXES)}")
-        self.path, self.columns = path, list(columns)
+        self.path, self.columns, self.fixed = path, list(columns), fixed
         self.is_csv = path.suffix.lower() == ".csv"
         self.done = self._resume() if path.is_file() else set()
         if not self.done:
@@ -59,6 +60,9 @@ class RowFile:
                 head = list(rows[0]) if rows else self.columns
             if head != self.columns:
                 raise SpikeError(f"{self.path} holds other columns ({', '.join(head)[:60]}); {cure}")
+            for name, value in self.fixed.items():
+                if others := {str(row[name]) for row in rows} - {str(value)}:
+                    raise SpikeError(f"{self.path} has rows of {name} {min(others)}, and this run has {value}; {cure}")
             done = {str(row[_KEY]) for row in rows}
         if done and not data.endswith(b"\n"):
             self._write(whole, "w")
