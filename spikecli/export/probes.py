@@ -88,6 +88,7 @@ def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[R
     made = f"made samples, seed {wanted.seed} (no test split of {config.dataset} is prepared)"
     if subject.kind == "points":
         clouds = rng.normal(size=(wanted.samples, config.points, 3))
+        clouds -= clouds.mean(1, keepdims=True)  # as the graph's preprocessing and that of files leave them
         return made, (clouds / np.sqrt(np.square(clouds).sum(-1).max(-1))[:, None, None]).astype(np.float32), None
     framing = Framing.of_config(config)
     size = framing.size
