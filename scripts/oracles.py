@@ -51,7 +51,7 @@ ORACLES = (
            ("resnet18",)),
     Oracle("Spiking PointNet", NETS, ("test_import.py::test_spiking_pointnet_answers_as_the_released_one",),
            ("pointnet",)),
-    Oracle("ResNet-34", "its published number of layers and weights",
+    Oracle("ResNet-34", "its layers and weights, counted by hand",
            ("test_survey.py::test_resnet34_has_its_layers",), ("resnet34",)),
     Oracle("DeLA", "its multiply-adds and second task by hand; no release was run beside it",
            ("test_dela.py::test_multiply_adds_at_full_width_by_hand", "test_dela.py::test_the_second_task_by_hand"),

@@ -15,7 +15,7 @@ This page is made from the program's own tables by `python scripts/write_papers.
 `spikecli papers --paper NAME` prints one of its tables, and `--fidelity released` follows it. Ours is what runs without
 that option. A row whose name is no option is released behavior that none follows. All of it was read from the released
 code. Nothing on this page is an accuracy: none of these schedules was run here. What was run, on small data, stands in
-[Reproduce a paper](reproduce.md).
+[Reproduce a paper](reproduce.md#every-paper-on-digits).
 
 In this order: [run beside the releases](#run-beside-the-releases), [what holds each part](#what-holds-each-part), and a
 table for each paper.
