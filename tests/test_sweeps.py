@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import statistics
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -111,6 +113,55 @@ def test_a_run_that_another_works_on_is_left_to_it_and_taken_over_when_it_is_dea
     assert "missing" in cli(*line).document
     os.utime(claim, (1, 1))
     assert len(cli(*line).document["rows"]) == 8 and not claim.exists()
+
+
+MACHINE = """
+import socket, sys
+host, log, *words = sys.argv[1:]
+socket.gethostname = lambda: host
+from spikecli.training import train
+real = train.opened
+def opened(config, data_dir, folder, *how):
+    with open(log, "a") as file:
+        file.write(f"{folder.name}\\n")
+    return real(config, data_dir, folder, *how)
+train.opened = opened
+from spikecli.cli import run
+sys.exit(run(words))
+"""
+
+
+def test_two_machines_share_an_ablation_and_no_run_is_trained_twice(few_shapes_dir: Path, tmp_path: Path) -> None:
+    out, log = tmp_path / "shared", tmp_path / "trained"
+    dead = out / "lif-t1-lr-0.001-decay-0.5-seed0" / CLAIM
+    dead.parent.mkdir(parents=True)
+    dead.write_text(json.dumps({"token": "x", "host": "killed-machine", "pid": 1}))
+    os.utime(dead, (1, 1))
+    line = [
+        *map(str, LINE),
+        "--data-dir",
+        str(few_shapes_dir),
+        "--out",
+        str(out),
+        "--json",
+        "--no-wait",
+        "--papers",
+        "lif",
+        "--runs",
+        "1",
+    ]
+    command = [sys.executable, "-c", MACHINE]
+    both = [
+        subprocess.Popen([*command, host, str(log), *line], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for host in ("node1", "node2")
+    ]
+    said = [one.communicate(timeout=300) for one in both]
+    assert [one.returncode for one in both] == [0, 0], said
+    trained = log.read_text().splitlines()
+    assert len(trained) == len(set(trained)) == 2 and dead.parent.name in trained
+    assert not list(out.rglob(f"{CLAIM}*"))
+    last = max((json.loads(document) for document, _ in said), key=lambda document: len(document.get("rows", ())))
+    assert len(last["rows"]) == 2 and "missing" not in last
 
 
 def test_one_holds_a_claim_and_a_dead_process_of_this_machine_holds_none(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ Checkpoint = Annotated[
     Path, typer.Argument(readable=False, help="A run folder, weights file, reference, or an adapter of fewshot.")
 ]
 Out = Annotated[
-    Path | None, typer.Option(readable=False, help="The file to write; its suffix is the format: .onnx, .nir or .pt2.")
+    Path | None,
+    typer.Option(readable=False, help="The file to write; its suffix is the format: .onnx, .nir, .pt2 or a plug-in's."),
 ]
 Check = Annotated[
     str | None,
