@@ -131,7 +131,7 @@ sys.exit(run(words))
 """
 
 
-def test_two_machines_share_an_ablation_and_no_run_is_trained_twice(few_shapes_dir: Path, tmp_path: Path) -> None:
+def test_two_machines_share_an_ablation_and_no_run_is_trained_twice(shapes_dir: Path, tmp_path: Path) -> None:
     out, log = tmp_path / "shared", tmp_path / "trained"
     dead = out / "lif-t1-lr-0.001-decay-0.5-seed0" / CLAIM
     dead.parent.mkdir(parents=True)
@@ -140,7 +140,7 @@ def test_two_machines_share_an_ablation_and_no_run_is_trained_twice(few_shapes_d
     line = [
         *map(str, LINE),
         "--data-dir",
-        str(few_shapes_dir),
+        str(shapes_dir),
         "--out",
         str(out),
         "--json",
