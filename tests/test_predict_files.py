@@ -90,9 +90,11 @@ def test_a_table_grows_by_row_and_goes_on_after_a_stop(
     answer = cli("predict", clouds / "few.npy", "--json").document[0]["predictions"][0]
     assert rows[1]["class"] == answer["class"] and int(rows[1]["timesteps"]) == 4 and float(rows[1]["energy_uj"]) > 0
     assert float(rows[1][answer["class"]]) == pytest.approx(answer["probability"], abs=1e-6)
-    assert sum(float(rows[1][name]) for name in list(rows[1])[2:-2]) == pytest.approx(1, abs=1e-5)
+    assert sum(float(rows[1][name]) for name in list(rows[1])[2:-3]) == pytest.approx(1, abs=1e-5)
     mixed = cli("predict", clouds, "--out", out, "-T", 2)
     assert mixed.code == 1 and "has rows of timesteps 4, and this run has 2" in mixed.err and out.read_text() == text
+    out.write_text(text.replace(str(rows[0]["weights"]), "0123456789ab"))
+    assert "has rows of weights 0123456789ab, and this run has" in cli("predict", clouds, "--out", out).err
     out.write_text("other,columns\n1,2\n" if suffix == ".csv" else '{"other": 1}\n')
     assert "holds other columns" in cli("predict", clouds, "--out", out).err
     assert "wanted one of .csv, .jsonl" in cli("predict", clouds, "--out", tmp_path / "a.xlsx").err
@@ -142,7 +144,8 @@ def test_a_batch_killed_twice_ends_in_the_table_of_one_run(cli: Callable, clouds
     found, expected = (list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) for path in (out, whole))
     assert [row["file"] for row in found] == list(map(str, names))
     for row, other in zip(found, expected, strict=True):
-        assert (row.pop("file"), row.pop("class")) == (other.pop("file"), other.pop("class"))
+        for name in ("file", "class", "weights"):
+            assert row.pop(name) == other.pop(name)
         np.testing.assert_allclose([*map(float, row.values())], [*map(float, other.values())], rtol=1e-6, atol=1e-6)
 
 

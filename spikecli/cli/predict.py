@@ -200,13 +200,15 @@ def _name_files(
 
 
 def _table_of(trained: Trained, out: Path | None, asked: PredictOptions) -> RowFile | None:
+    from spikecli.files.gate import file_hash
     from spikecli.files.rows import RowFile
     from spikecli.files.tables import is_text
 
     if out is None or is_text(out):
         return None
-    fixed = {"timesteps": asked.when} if isinstance(asked.when, int) else {}
-    return RowFile(out, ("file", "class", *trained.classnames, "timesteps", "energy_uj"), fixed)
+    fixed: dict[str, object] = {"timesteps": asked.when} if isinstance(asked.when, int) else {}
+    fixed["weights"] = file_hash(trained.path)[:12]  # no row of another network is taken for one of this
+    return RowFile(out, ("file", "class", *trained.classnames, "timesteps", "energy_uj", "weights"), fixed)
 
 
 def _row(trained: Trained, answer: FileAnswer) -> dict[str, object]:

@@ -21,7 +21,7 @@ class RowFile:
     """A .csv or .jsonl table with one row per input file; `done` names the files that have a row.
 
     A last line that a crash cut short is dropped. Raise SpikeError for another suffix, or a file with other columns or
-    with other values than `fixed` in a column that has one value in all rows.
+    with other values than `fixed`, which every row has in these columns.
     """
 
     def __init__(self, path: Path, columns: Sequence[str], fixed: Mapping[str, object] = {}) -> None:
@@ -36,7 +36,7 @@ class RowFile:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Write a row to disk at once; raise SpikeError if the disk is full."""
-        values = [row.get(name, "") for name in self.columns]
+        values = [row.get(name, self.fixed.get(name, "")) for name in self.columns]
         line = _csv_line(values) if self.is_csv else json.dumps(dict(zip(self.columns, values, strict=True))) + "\n"
         self._write(line, "a")
 
