@@ -210,7 +210,7 @@ def _show(trainer: Trainer, console: Console) -> None:
     for line in _few(trainer):
         console.warn(line)
     if not trainer.steps_left:
-        console.note(f"all {config.epochs} epochs are done; a larger --epochs would go on")
+        console.note("every epoch is done; a larger --epochs would go on")
     with console.progress("training", total=trainer.steps_left, unit="steps") as advance:
 
         def on_step(step: int, steps: int, loss: float, accuracy: float, lr: float) -> None:
@@ -226,5 +226,6 @@ def _show(trainer: Trainer, console: Console) -> None:
         console.warn(f"the time is up: {len(trainer.run.progress.epochs)} of {config.epochs} epochs; --resume goes on")
     summary = trainer.summary()
     console.document(summary)
-    console.say(f"{summary['out']}: {summary['epochs']} epochs in {summary['seconds']:.0f} s of training")
+    epochs = summary["epochs"]
+    console.say(f"{summary['out']}: {epochs} epoch{'s' * (epochs != 1)} in {summary['seconds']:.0f} s of training")
     console.say(f"next: spikecli eval {summary['out']} --timesteps 1,2,3,4")

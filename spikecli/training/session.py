@@ -63,5 +63,5 @@ def fitted_to_time(
     with TemporaryDirectory() as scratch, opened(config, data_dir, Path(scratch) / "run", False, device) as trainer:
         pace = measure(trainer)
     count = epochs_within(budget, pace)
-    note(f"{in_words(budget.seconds)} hold {count} epochs, of about {in_words(pace.epoch)} each")
+    note(f"{in_words(budget.seconds)} hold {count} epoch{'s' * (count != 1)}, of about {in_words(pace.epoch)} each")
     return config.model_copy(update={"epochs": count})
