@@ -208,6 +208,8 @@ def test_a_resnet_counts_its_own_events_and_carries_its_membranes(tmp_path: Path
     done = formats.export(thin("resnet20"), wanted, tmp_path / "net.onnx")
     assert done.checked.max_logit_difference <= 1e-5 and done.checked.answers_changed == 0
     assert done.inputs["events"] == "int64 (events, 4)"
+    facts = {each.key: each.value for each in onnx.load(tmp_path / "net.onnx").metadata_props}
+    assert "times 3" in facts["spikecli.preprocessing"]  # trained with one step, as `predict` scales three slices
     assert "made samples, seed 0" in done.checked.source
 
 

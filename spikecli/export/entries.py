@@ -75,7 +75,7 @@ def _frames(subject: Subject, wanted: Wanted) -> Shown:
         frames = Input("frames", torch.ones(BATCH, steps, 2, *size), {0: "batch"}, counts)
         return Shown(Raw(swap=True), frames, "none")
     side = (sensor[1], sensor[0])
-    scale = max(1.0, steps / config.timesteps)
+    scale = max(1.0, wanted.timesteps / config.timesteps)  # of one step too: as many follow
     front = Slices(steps, config.slicing, side, size, scale, config.resize == "nearest")
     done = f"events of a {sensor[0]} x {sensor[1]} sensor are counted in {steps} slices of equal {config.slicing}"
     done += f", scaled to {size[1]} x {size[0]} pixels ({config.resize})" * (side != size)
