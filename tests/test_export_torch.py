@@ -14,7 +14,7 @@ from conftest import Outcome
 from furniture import chair
 
 from spikecli.errors import SpikeError
-from spikecli.export import formats, torch_format
+from spikecli.export import formats, proof, torch_format
 from spikecli.export.subject import Subject
 
 Cli = Callable[..., Outcome]
@@ -60,3 +60,16 @@ def test_operations_of_this_program_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SpikeError, match=r"\.pt2 cannot say order"):
         formats.export(subject, formats.Wanted(), tmp_path / "net.pt2")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "close", "noise", "said"),
+    [
+        (2, 3, False, "other answers than `predict` for 2 of 3 samples: made"),
+        (1, 3, True, "other answers than the network for 1 of 3 samples: made"),
+        (0, 1, False, "logits that differ from the network's by up to 0.25 (allowed 1e-05) for 2 of 3 samples: made"),
+    ],
+)
+def test_what_differs_is_said_and_what_does_not_is_left_out(changed: int, close: int, noise: bool, said: str) -> None:
+    checked = formats.Checked("torch.export", 3, "made", 0.25, changed, close)
+    assert proof._differences(checked, formats.Wanted(noise=noise)) == said

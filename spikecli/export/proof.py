@@ -34,12 +34,17 @@ def compare(graph: Graph, found: CheckSamples, run: Run, wanted: Wanted, program
     changed = int((theirs.argmax(-1) != right).sum())
     checked = Checked(program, len(theirs), found.source, float(apart.max()), changed, int(close.sum()))
     if changed or not close.all() or not torch.isfinite(theirs).all():
-        raise SpikeError(
-            f"the export was not written: {program} gives other answers than the network for {changed} of "
-            f"{len(theirs)} samples and logits that differ by up to {apart.max():.2g} (allowed {TOLERANCE:g}) for "
-            f"{len(theirs) - int(close.sum())}; samples: {found.source}"
-        )
+        raise SpikeError(f"the export was not written: {program} gives {_differences(checked, wanted)}")
     return checked
+
+
+def _differences(checked: Checked, wanted: Wanted) -> str:
+    far, other = checked.samples - checked.close, "the network" if wanted.noise else "`predict`"
+    parts = [f"other answers than {other} for {checked.answers_changed}"] if checked.answers_changed else []
+    if far or not parts:
+        apart = f"up to {checked.max_logit_difference:.2g} (allowed {TOLERANCE:g})"
+        parts.append(f"logits that differ from the network's by {apart} for {far}")
+    return f"{' and '.join(parts)} of {checked.samples} samples: {checked.source}"
 
 
 def logits_of(graph: Graph, found: CheckSamples, run: Run, wanted: Wanted) -> Tensor:
