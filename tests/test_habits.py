@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Outcome
+from rooms import ROOT
 
 from spikecli.cli.shown.nearest import with_nearest
 
@@ -154,3 +156,11 @@ def test_eval_and_predict_find_the_newest_run(cli: Cli, place: Path, monkeypatch
         json.loads(cli("data", "info", "shapes", "--json").out)["classnames"]
     )
     assert cli("predict", "--newest", "checkpoints/early", cloud).code == 2
+    assert "--newest takes your newest run, checkpoints/demo" in cli("predict", cloud).err
+    shipped = ROOT / "checkpoints" / "reference"
+    shutil.copytree(shipped, place / "checkpoints" / "shipped")  # later than any run, and none itself
+    os.utime(place / "checkpoints" / "shipped" / "model.safetensors")
+    assert "the newest run: checkpoints/demo" in cli("predict", "--newest", cloud).err
+    monkeypatch.chdir(ROOT / "tests")
+    assert "your newest run" not in cli("predict", cloud).err
+    assert "found no run in checkpoints" in cli("eval").err

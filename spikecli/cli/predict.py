@@ -122,8 +122,9 @@ def _weights_and_sources(
     if named and len(given) == 1 and not given[0].exists() and not is_name(given[0]):
         raise SpikeError(_no_such(given[0], data_dir))
     file = checkpoint.read(given[0] if named else None if newest else Path(BY_SET[reference]))
-    if newest:
-        console.note(f"the newest run: {file.path.parent}")
+    if not named and (run := checkpoint.newest_run()) is not None:
+        others = f"the weights that come with the program answer; --newest takes your newest run, {run.parent}"
+        console.note(f"the newest run: {run.parent}" if newest else others)
     if not given[named:]:
         raise SpikeError(f"found {file.path} and no file to name; wanted spikecli predict {given[0]} chair.off")
     return file, list(map(str, given[named:]))

@@ -19,7 +19,7 @@ from spikecli.settings.config import TrainConfig, validated
 from spikecli.weights.needs import SHAPE, demand, needs
 from spikecli.weights.reference import is_name, reference, title_of
 from spikecli.weights.reparameterize import reparameterize
-from spikecli.weights.run_folder import LAST, RUNS, nearest_run
+from spikecli.weights.run_folder import CURVE, LAST, RUNS, SETTINGS, STATE, nearest_run
 
 FORMAT = "spikecli-1"
 ADAPTER = "spikecli-adapter-1"  # what `fewshot` writes
@@ -161,6 +161,17 @@ def _values(found: dict[str, Tensor]) -> int:
     return sum(value.numel() for value in found.values())
 
 
+def newest_run(runs: Path = RUNS) -> Path | None:
+    """Return the weights of the run that was written last; None without one. Weights that came from elsewhere are no
+    run: no curve, state or settings lie beside them."""
+    found = [
+        path
+        for path in runs.glob(f"*/{LAST}")
+        if any((path.parent / name).is_file() for name in (CURVE, STATE, SETTINGS))
+    ]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
 def resolve(given: Path | None, runs: Path = RUNS) -> Path:
     """Return the weights file for a file, a run folder, `reference`, or None (the newest run).
 
@@ -169,8 +180,8 @@ def resolve(given: Path | None, runs: Path = RUNS) -> Path:
     if given is not None and is_name(given):
         given = reference(str(given))
     if given is None:
-        found = sorted(runs.glob(f"*/{LAST}"), key=lambda path: path.stat().st_mtime)
-        if not found:
+        newest = newest_run(runs)
+        if newest is None:
             raise SpikeError(f"found no run in {runs}; train one with `spikecli train`, or name a checkpoint")
-        return found[-1]
+        return newest
     return given / LAST if given.is_dir() else given
