@@ -142,8 +142,8 @@ def test_text_with_commas_or_spaces(tmp_path: Path, comma: str) -> None:
         ("1 2 3\n", "1 points"),
         ("1 2 3\n1 2 1e999\n", "1 points"),
         ("1 2 3\n1 2 drei\n", "'drei'"),
-        ("# nothing\n", "empty"),
-        ("\0\0\0\0 \n", "empty"),
+        ("# nothing\n", "no line of numbers"),
+        ("\0\0\0\0 \n", "no line of numbers"),
     ],
 )
 def test_bad_text_is_one_line(tmp_path: Path, text: str, said: str) -> None:

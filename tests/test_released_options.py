@@ -106,7 +106,7 @@ def test_sgd_without_momentum_is_a_plain_step() -> None:
 
 def test_a_batch_norm_by_step_takes_each_step_by_itself() -> None:
     norm = MapNorm(1).train()
-    norm.by_step = True
+    norm.by_itself = True
     maps = torch.tensor([[1.0, 3.0], [10.0, 30.0]]).view(2, 2, 1, 1, 1)
     torch.testing.assert_close(norm(maps).flatten(), torch.tensor([-1.0, 1.0, -1.0, 1.0]), atol=1e-4, rtol=0)
     assert norm.running_mean.item() == pytest.approx(0.9 * 0.1 * 2 + 0.1 * 20)
@@ -118,7 +118,7 @@ def test_a_batch_norm_by_step_takes_each_step_by_itself() -> None:
 def test_networks_norm_as_their_settings_say(name: str) -> None:
     for kind, by_step in (("plain", False), ("tdbn", False), ("step", True)):
         model = models.build(network_settings(name, width=0.05, batch_norm=kind, size=(16, 16)))
-        assert {module.by_step for module in model.modules() if isinstance(module, MapNorm)} == {by_step}
+        assert {module.by_itself for module in model.modules() if isinstance(module, MapNorm)} == {by_step}
 
 
 def joint(**changes: Any) -> Joint:

@@ -173,7 +173,7 @@ def test_the_paper_switches_it_on_and_an_option_beats_the_paper() -> None:
 def test_the_error_falls_and_is_reported_when_it_is_on_alone(
     cli: Callable[..., Outcome], shapes_dir: Path, tmp_path: Path
 ) -> None:
-    common = ("--points", 32, "--epochs", 2, "--batch-size", 50, "--data-dir", shapes_dir, "--json", "--quiet")
+    common = ("--points", 32, "--epochs", 2, "--batch-size", 10, "--data-dir", shapes_dir, "--json", "--quiet")
     how = ("--paper", "lif", "--rmp-schedule", "constant", "--lr", 0.02)
     weak, strong = (
         cli("train", "shapes", *how, "--rmp-weight", weight, *common, "--out", tmp_path / str(weight))

@@ -146,7 +146,7 @@ def test_eval_puts_two_networks_side_by_side(cli: Cli, shapes_dir: Path, tmp_pat
     done = cli("eval", spiking, *asked, *common, "--out", tmp_path / "t.csv", "--json")
     assert done.code == 0, done.err
     document = done.document
-    assert (document["samples"], document["runs"], document["seed"]) == (300, 1, 0)
+    assert (document["samples"], document["runs"], document["seed"]) == (100, 1, 0)
     keys = [(row["corruption"], row["severity"], row["timesteps"]) for row in document["results"]]
     assert keys == [(kind, severity, t) for kind, severity in (
         ("clean", 0), ("jitter", 3), ("outliers-global", 3),

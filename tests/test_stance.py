@@ -84,7 +84,7 @@ def test_predict_says_it_of_a_run_and_of_the_reference_weights(cli: Callable, sh
     fit(settings(epochs=1), shapes_dir, tmp_path / "run")
     assert len(Trained.open(tmp_path / "run").notes["stance"]["means"]) == 10
     test = load_points(shapes_dir, "shapes", "test", 64)
-    chosen = range(0, 300, 20)
+    chosen = range(0, 100, 7)
     for up in ("z", "y"):
         (tmp_path / up).mkdir()
         for index in chosen:
