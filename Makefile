@@ -20,7 +20,7 @@ help:  ## say what there is to make
 
 install: $(WORK)
 
-# The demo needs half of the packages: it does not wait for those of the tests, the site and the exports.
+# The demo does not wait for the packages of the tests, the site and the exports, a quarter of all.
 $(USE): pyproject.toml constraints.txt scripts/setup.sh
 	@bash scripts/setup.sh $(VENV) clip,events,train,view
 	@touch $@
