@@ -169,6 +169,16 @@ def test_sensors_in_hdf5_attributes(tmp_path: Path) -> None:
         assert (recording.width, recording.height) == size and not recording.notes
 
 
+@pytest.mark.parametrize("value", [[1 << 62, 640], [640.0, float("inf")], [480, 5000]])
+def test_a_sensor_that_no_camera_has_is_one_line(tmp_path: Path, value: list[float]) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for axis, column in zip("xytp", TABLE.T, strict=True):
+            file[f"events/{axis}"] = column
+        file.attrs["sensor_resolution"] = value
+    with pytest.raises(SpikeError, match=r"found sensor_resolution .*; wanted a width and height of at most 4096"):
+        read_events(tmp_path / "a.h5")
+
+
 def test_mvsec_has_a_camera_left_and_right(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
         start = 1_506_117_900.0
