@@ -47,7 +47,23 @@ class Shortcut(nn.Module):
         return self.conv(self.pool(x))
 
 
-class Block(nn.Module):
+class SpikeFed(nn.Module):
+    """A block of two convolutions, conv1 → fire1 → conv2 → fire2, that spikes enter and leave, beside a shortcut."""
+
+    shortcut: nn.Module
+
+    def readers(self, name: str) -> tuple[str, ...]:
+        """Return the names of the layers that read the spikes that enter this block, called `name`."""
+        way = f"{name}.shortcut" if isinstance(self.shortcut, Edge) else f"{name}.shortcut.conv"
+        return f"{name}.conv1", way
+
+    def wires(self, name: str, later: tuple[str, ...]) -> Wires:
+        """Yield the wiring of this block, called `name`, whose output the layers `later` read."""
+        yield f"{name}.fire1", (f"{name}.conv2",)
+        yield f"{name}.fire2", later
+
+
+class Block(SpikeFed):
     """out = fire(norm(conv(fire(norm(conv(x))))) + shortcut(x)): the neuron sits after the sum."""
 
     def __init__(self, place: Place, neuron: NeuronFactory, config: ResNetConfig) -> None:
@@ -65,16 +81,6 @@ class Block(nn.Module):
     def forward(self, x: Tensor, timesteps: int) -> Tensor:  # (T, B, H, W, C) → (T, B, H', W', C')
         y = self.fire1(self.conv1(x), timesteps)
         return self.fire2(self.conv2(y) + self.shortcut(x), timesteps)
-
-    def readers(self, name: str) -> tuple[str, ...]:
-        """Return the names of the layers that read the spikes that enter this block, called `name`."""
-        way = f"{name}.shortcut" if isinstance(self.shortcut, Edge) else f"{name}.shortcut.conv"
-        return f"{name}.conv1", way
-
-    def wires(self, name: str, later: tuple[str, ...]) -> Wires:
-        """Yield the wiring of this block, called `name`, whose output the layers `later` read."""
-        yield f"{name}.fire1", (f"{name}.conv2",)
-        yield f"{name}.fire2", later
 
 
 class SpikeSum(nn.Module):
@@ -99,7 +105,7 @@ class SewShortcut(Shortcut):
         return self.fire(super().forward(x), timesteps)
 
 
-class SewBlock(nn.Module):
+class SewBlock(SpikeFed):
     """out = fire(norm(conv(fire(norm(conv(x)))))) + x: spikes are added, g(A, S) = A + S (2102.04159).
 
     Where the map changes, the shortcut is fire(norm(conv(x))). Sums of spikes are whole numbers.
@@ -120,15 +126,9 @@ class SewBlock(nn.Module):
         way = self.shortcut(x) if isinstance(self.shortcut, Edge) else self.shortcut(x, timesteps)
         return self.sum(y, way)
 
-    def readers(self, name: str) -> tuple[str, ...]:
-        """Return the names of the layers that read the spikes that enter this block, called `name`."""
-        way = f"{name}.shortcut" if isinstance(self.shortcut, Edge) else f"{name}.shortcut.conv"
-        return f"{name}.conv1", way
-
     def wires(self, name: str, later: tuple[str, ...]) -> Wires:
         """Yield the wiring of this block, called `name`, whose output the layers `later` read."""
-        yield f"{name}.fire1", (f"{name}.conv2",)
-        yield f"{name}.fire2", later
+        yield from super().wires(name, later)
         if not isinstance(self.shortcut, Edge):
             yield f"{name}.shortcut.fire", later
 
