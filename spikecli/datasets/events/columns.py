@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -72,11 +73,14 @@ def sensor_of(path: Path, width: str, height: str) -> Size | None:
     """Return the sensor from two words of a header, None without them; raise SpikeError if they are no valid size."""
     if not (width.isascii() and width.isdecimal() and height.isascii() and height.isdecimal()):
         return None
-    if not (0 < int(width) <= LARGEST_SIDE and 0 < int(height) <= LARGEST_SIDE):
-        broken(
-            path, f"a sensor of {width[:20]} x {height[:20]} pixels", f"a width and height of at most {LARGEST_SIDE}"
-        )
+    demand_sides(path, (int(width), int(height)), f"a sensor of {width[:20]} x {height[:20]} pixels")
     return int(width), int(height)
+
+
+def demand_sides(path: Path, sides: Iterable[float], found: str) -> None:
+    """Raise SpikeError, with what was `found`, unless every side is one that a camera may have."""
+    if not all(0 < side <= LARGEST_SIDE for side in sides):
+        broken(path, found, f"a width and height of at most {LARGEST_SIDE}")
 
 
 def whole_words(data: bytes, start: int, width: int) -> tuple[int, tuple[str, ...]]:

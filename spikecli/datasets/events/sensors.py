@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.events.columns import LARGEST_SIDE, Columns, Size, broken, sensor_of
+from spikecli.datasets.events.columns import LARGEST_SIDE, Columns, Size, demand_sides, sensor_of
 from spikecli.errors import SpikeError, named
 
 # The sensors in the field, smallest first: a file that does not name its own gets the first that holds every event.
@@ -55,8 +55,7 @@ def sensor_among(path: Path, values: Mapping[str, object], columns: Columns) -> 
             return sensor_in_words(path, f"{name} {found}")
         sides = np.ravel(np.asarray(found))
         if len(sides) in (2, 3) and sides.dtype.kind in "iuf" and (sides[:2] > 0).all():
-            if (sides[:2] > LARGEST_SIDE).any():
-                broken(path, f"{name} {sides[0]} x {sides[1]}", f"a width and height of at most {LARGEST_SIDE}")
+            demand_sides(path, sides[:2], f"{name} {sides[0]} x {sides[1]}")
             return _that_holds(int(sides[0]), int(sides[1]), rows_first, columns)
     return None
 
