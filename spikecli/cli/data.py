@@ -14,7 +14,7 @@ from spikecli.cli.options.own import Own, Preparing
 from spikecli.cli.options.reading import ReadingOptions
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.cli.shown.phases import phases
-from spikecli.cli.shown.tables import show_table
+from spikecli.cli.shown.tables import show_table, write_out
 from spikecli.console import Console
 
 data_app = typer.Typer(help="Fetch, prepare, describe and check data sets.", no_args_is_help=True)
@@ -151,10 +151,9 @@ def _show_found(console: Console, report: dict[str, Any], out: Path | None) -> N
 
 def _write_counts(console: Console, report: dict[str, Any], out: Path) -> None:
     """Write the samples of each split, which a built-in data set's line says."""
-    from spikecli.files.tables import ResultTable, write_table
+    from spikecli.files.tables import ResultTable
 
-    write_table(out, ResultTable(report["dataset"], ("split", "samples"), list(report["samples"].items())))
-    console.note(f"wrote {out}")
+    write_out(console, ResultTable(report["dataset"], ("split", "samples"), list(report["samples"].items())), out)
 
 
 def _tell(console: Console, report: dict[str, Any], dry: bool, out: Path | None) -> None:

@@ -121,8 +121,9 @@ def _weights_and_sources(
         raise typer.BadParameter(f"goes without a checkpoint, and {given[0]} is one", param_hint="--newest")
     if named and len(given) == 1 and not given[0].exists() and not is_name(given[0]):
         raise SpikeError(_no_such(given[0], data_dir))
-    file = checkpoint.read(given[0] if named else None if newest else Path(BY_SET[reference]))
-    if not named and (run := checkpoint.newest_run()) is not None:
+    run = None if named else checkpoint.newest_run()
+    file = checkpoint.read(given[0] if named else run if newest else Path(BY_SET[reference]))
+    if run is not None:
         others = f"the weights that come with the program answer; --newest takes your newest run, {run.parent}"
         console.note(f"the newest run: {run.parent}" if newest else others)
     if not given[named:]:
@@ -194,7 +195,7 @@ def _name_files(
             if advance is not None:
                 advance(1)
     shown.heard.say_rest()
-    _show(console, trained, good, bad, asked, shown)
+    _show(console, trained, good, bad, asked, shown if table is None else replace(shown, out=None))
     if table is not None:
         console.note(f"wrote {shown.out}")
     end_with_bad(console, bad, len(todo))
@@ -226,8 +227,6 @@ def _show(
     asked: PredictOptions,
     shown: AnswerOptions,
 ) -> None:
-    from spikecli.files.tables import is_text
-
     title, taken = f"{trained.name}, T = {asked.when}", None
     if not isinstance(asked.when, int):
         taken, most = [answer.timesteps for answer in good], asked.when.most
@@ -238,8 +237,7 @@ def _show(
         )
     rows = [(Path(answer.source), answer.probabilities) for answer in good]
     rejected = None if asked.reject is None else [answer.rejected for answer in good]
-    out = shown.out if shown.out is not None and is_text(shown.out) else None
-    show_guesses(console, title, trained.classnames, rows, shown.top, taken, shown.heard.of, bad, rejected, out)
+    show_guesses(console, title, trained.classnames, rows, shown.top, taken, shown.heard.of, bad, rejected, shown.out)
 
 
 def _suffixes(trained: Trained) -> tuple[str, ...]:

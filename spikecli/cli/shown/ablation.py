@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spikecli.cli.shown.tables import show_table
+from spikecli.cli.shown.tables import show_table, write_out
 from spikecli.console import Console
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def show_ablation(done: Finished, scoring: Scoring, layers: bool, console: Conso
     tables = {"": table}
     if tests := paper_tests(done.outcomes, scoring.timesteps, scoring.split):
         show_table(console, paired := paper_table(tests))
-        tables["-paired"] = paired
+        tables["paired"] = paired
     console.document({**document, "paired": paper_records(tests)})
     if chosen:
-        tables["-layers"] = _layer_tables(console, chosen)
+        tables["layers"] = _layer_tables(console, chosen)
     _write(console, done, tables)
     if done.missing:
         console.warn(f"under way in other processes: {'; '.join(done.missing)}")
@@ -90,10 +90,9 @@ def _write(console: Console, done: Finished, tables: Mapping[str, ResultTable]) 
     for name, table in tables.items():
         for ending in WRITERS:
             if name or ending != ".csv":  # table.csv has grown with the runs
-                write_table(done.folder / f"table{name}{ending}", table)
+                write_table(done.folder / f"table{name and f'-{name}'}{ending}", table)
         if done.out is not None:
-            write_table(out := done.out.with_stem(f"{done.out.stem}{name}"), table)
-            console.note(f"wrote {out}")
+            write_out(console, table, done.out, name)
 
 
 def scores_of(outcomes: Sequence[Outcome]) -> list[Score]:
