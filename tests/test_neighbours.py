@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from spikecli.models import neighbours, neighbours_triton
+from spikecli.models import neighbours
 from spikecli.models.local import pair_max
 from spikecli.models.neighbours import (
     Neighborhood,
@@ -125,34 +119,6 @@ def test_winners_take_a_byte_and_no_neighbors_features_are_kept() -> None:
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
         neighbor_max(y, near)
     assert [(tensor.dtype, tensor.numel()) for tensor in kept] == [(torch.uint8, 2 * 64 * 16)]
-
-
-def test_triton_serves_gpus_alone() -> None:
-    assert not neighbours_triton.usable(torch.ones(1))
-
-
-@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed: it comes with CUDA")
-def test_the_kernels_say_what_torch_says() -> None:
-    """Run by Triton's interpreter on a CPU, in a process of its own: a variable decides when Triton is imported."""
-    code = (
-        "import torch\n"
-        "from spikecli.models import neighbours as n, neighbours_triton as t\n"
-        "torch.manual_seed(0)\n"
-        "points = torch.randn(2, 50, 3); points[0, 25:] = points[0, :25]\n"
-        "near = n.neighborhood(points, 7)\n"
-        "assert torch.equal(near.index, torch.cat([n._nearest(cloud, 7) for cloud in points.split(1)]))\n"
-        "y = torch.randn(3, 2, 50, 12).requires_grad_()\n"
-        "for part in (near, near.first(20)):\n"
-        "    found, plain = n.neighbor_max(y, part), n.neighbor_max_plain(y, part)\n"
-        "    assert torch.equal(found, plain)\n"
-        "    weights = torch.randn_like(plain)\n"
-        "    mine, theirs = (torch.autograd.grad(out, y, weights)[0] for out in (found, plain))\n"
-        "    assert torch.allclose(mine, theirs, atol=1e-5)\n"
-    )
-    environment = {**os.environ, neighbours_triton.INTERPRETED: "1"}
-    root = Path(__file__).parents[1]
-    ended = subprocess.run([sys.executable, "-c", code], env=environment, cwd=root, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_neighborhood_of_a_prefix_keeps_its_points() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from spikecli.machine import processes
 from spikecli.models.moments import output_moments
+from spikecli.neurons import kernel_gate
 from spikecli.neurons.answers import GoesInto
 
 ONE_PASS = {"cuda"}  # kinds of devices
@@ -85,19 +89,58 @@ class BatchNorm(nn.Module):
         self.weight.copy_(torch.ones_like(shift) if sign is None else sign)
         self.bias.copy_(shift)
 
-    def forward(self, y: Tensor) -> Tensor:
+    def forward(self, y: Tensor, kind: torch.dtype | None = None) -> Tensor:
+        """Return the normalized y, in the type `kind` or in y's."""
+        kind = kind or y.dtype
         if self.training and not self.measuring and in_one_pass(y):
             rows = y.reshape(-1, y.shape[-1])
-            running, cudnn = (self.running_mean, self.running_var), False
-            output = torch.batch_norm(rows, self.weight, self.bias, *running, True, self.momentum, self.eps, cudnn)
-            return output.view(y.shape)
+            running, how = (self.running_mean, self.running_var), (self.momentum, self.eps)
+            if kernel_gate.usable(rows) and self.weight.dtype == torch.float32:
+                output, _, _ = _RowNorm.apply(rows.contiguous(), self.weight, self.bias, running, *how, kind)
+            else:
+                output = torch.batch_norm(rows, self.weight, self.bias, *running, True, *how, False)  # not cuDNN's
+            return output.view(y.shape).to(kind)
         scale, shift = self.scale_and_shift(*output_moments(y)) if self.training else self.running()
-        return torch.addcmul(shift, y.to(scale.dtype), scale).to(y.dtype)
+        return torch.addcmul(shift, y.to(scale.dtype), scale).to(kind)
 
 
 def in_one_pass(y: Tensor) -> bool:
-    """Return whether to use torch's own batch norm, which needs few passes: on a GPU, in a single process.
+    """Return whether to normalize the outputs in few passes: on a GPU, in a single process.
 
     There a pass over the outputs costs less than the small kernels that would avoid it. Few rows do not use it.
     """
     return y.device.type in ONE_PASS and processes.world() == 1 and y.numel() > y.shape[-1]
+
+
+class _RowNorm(torch.autograd.Function):
+    """Batch norm of rows (M, C) by our own kernels."""
+
+    @staticmethod
+    def forward(
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        running: tuple[Tensor, Tensor],
+        momentum: float,
+        eps: float,
+        kind: torch.dtype,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        output: tuple[Tensor, Tensor, Tensor] = _kernels().forward(x, weight, bias, running, momentum, eps, kind)
+        return output
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+        ctx.save_for_backward(inputs[0], inputs[1], *output[1:])
+        ctx.mark_non_differentiable(*output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None, None]:
+        to_x, to_weight, to_bias = _kernels().backward(gradient.contiguous(), *ctx.saved_tensors)
+        return to_x, to_weight, to_bias, None, None, None, None
+
+
+@cache
+def _kernels() -> Any:
+    from spikecli.models import norm_kernels
+
+    return norm_kernels

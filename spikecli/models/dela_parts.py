@@ -53,7 +53,7 @@ class HeightShift(nn.Module):
 
 
 class DropPath(nn.Module):
-    """In training, drop a sample's term of the stream with probability `rate` and scale up the others."""
+    """Add a term to the stream; in training, drop a sample's with probability `rate` and scale up the others."""
 
     random_in_training = True
 
@@ -61,11 +61,11 @@ class DropPath(nn.Module):
         super().__init__()
         self.rate = rate
 
-    def forward(self, x: Tensor) -> Tensor:  # (T, B, ...)
+    def forward(self, x: Tensor, term: Tensor) -> Tensor:  # (T, B, ...)
         if not self.training or not self.rate:
-            return x
+            return x + term
         kept = torch.rand(1, x.shape[1], *(1 for _ in x.shape[2:]), device=x.device) >= self.rate
-        return x * (kept.to(x.dtype) / (1 - self.rate))
+        return torch.addcmul(x, term, kept.to(x.dtype) / (1 - self.rate))
 
     def extra_repr(self) -> str:
         return f"rate={self.rate:.4f}"
@@ -173,11 +173,11 @@ class Level(nn.Module):
         self.drops = nn.ModuleList(DropPath(rate) for rate in rates)
 
     def forward(self, x: Tensor, near: Neighborhood, timesteps: int) -> Tensor:  # (T, B, N, C)
-        x = x + self.drops[0](self.mlp(x, near, timesteps))
+        x = self.drops[0](x, self.mlp(x, near, timesteps))
         for number, (local, drop) in enumerate(zip(self.locals, self.drops, strict=True)):
-            x = x + drop(local(x, near, timesteps))
+            x = drop(x, local(x, near, timesteps))
             if number % 2 == 1:
-                x = x + drop(self.mlps[number // 2](x, near, timesteps))
+                x = drop(x, self.mlps[number // 2](x, near, timesteps))
         return x
 
 

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spikecli.models import work
+from spikecli.models import neighbours_triton, work
 from spikecli.models.layers import BatchNorm
 from spikecli.models.neighbours import Neighborhood, neighbor_max, running_max
 from spikecli.models.plain import Linear
+from spikecli.models.pooled import joined
 from spikecli.models.tracing import is_traced
 from spikecli.models.work import Product
+from spikecli.neurons import kernel_gate
 
 WEIGHT_DEVIATION = 0.02  # of fresh weights, normal and cut off at two deviations
 TILE = 4096  # rows of a product on a CPU that stay in cache until their maximum is taken
@@ -105,7 +107,7 @@ def pair_max(x: Tensor, weight: Tensor) -> Tensor:
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
         values, _ = _PairMax.apply(groups, weight)
     else:
-        values = torch.cat([_tile_max(tile, weight, False)[0] for tile in _tiles(groups)])
+        values = joined([_tile_max(tile, weight, False)[0] for tile in _tiles(groups)])
     return values.view(*x.shape[:-2], -1)
 
 
@@ -116,7 +118,7 @@ class _PairMax(torch.autograd.Function):
     def forward(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         parts = [_tile_max(tile, weight, True) for tile in _tiles(x)]
         values, winners = zip(*parts, strict=True)
-        return torch.cat(values), torch.cat(winners)
+        return joined(values), joined(winners)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
@@ -126,14 +128,21 @@ class _PairMax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
         x, weight, winners = ctx.saved_tensors
-        slots = torch.arange(x.shape[1], dtype=torch.uint8, device=x.device)[:, None]
         grad_weight = torch.zeros(weight.shape, dtype=torch.promote_types(weight.dtype, torch.float32), device=x.device)
         grad_x = []
         for tile, grad, won in zip(_tiles(x), _tiles(gradient, x.shape[1]), _tiles(winners, x.shape[1]), strict=True):
-            dense = (grad[:, None] * (won[:, None] == slots)).flatten(0, 1)
+            dense = _spread(grad, won, x.shape[1]).flatten(0, 1)
             grad_weight += dense.T @ tile.flatten(0, 1)
             grad_x.append((dense @ weight).view(tile.shape))
-        return torch.cat(grad_x), grad_weight.to(weight.dtype)
+        return joined(grad_x), grad_weight.to(weight.dtype)
+
+
+def _spread(gradient: Tensor, winners: Tensor, pairs: int) -> Tensor:
+    """Return (G, k, C): the gradient (G, C) in the rows that won, 0 in the others."""
+    if kernel_gate.usable(gradient):
+        return neighbours_triton.pair_spread(gradient.contiguous(), winners, pairs)
+    slots = torch.arange(pairs, dtype=torch.uint8, device=gradient.device)[:, None]
+    return gradient[:, None] * (winners[:, None] == slots)
 
 
 def _tiles(tensor: Tensor, pairs: int | None = None) -> tuple[Tensor, ...]:
@@ -145,6 +154,8 @@ def _tiles(tensor: Tensor, pairs: int | None = None) -> tuple[Tensor, ...]:
 
 def _tile_max(x: Tensor, weight: Tensor, winners: bool) -> tuple[Tensor, Any]:
     y = functional.linear(x, weight)
+    if kernel_gate.usable(y):
+        return neighbours_triton.pair_max(y, winners)
     if y.device.type != "cpu":
         values, places = y.max(1)
         return values, places.to(torch.uint8)

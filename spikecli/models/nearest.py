@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spikecli.models import neighbours_triton
 from spikecli.models.tracing import is_traced
+from spikecli.neurons import kernel_gate
 
 MOST_NEIGHBORS = 255  # the place of a winner among a point's neighbors is a byte
 
@@ -26,7 +27,7 @@ def nearest(points: Tensor, k: int) -> Tensor:
 
 
 def _nearest_of_each(points: Tensor, k: int) -> Tensor:
-    if neighbours_triton.usable(points) and points.shape[1] <= neighbours_triton.MOST_POINTS:
+    if kernel_gate.usable(points) and points.shape[1] <= neighbours_triton.MOST_POINTS:
         return neighbours_triton.nearest(points, k)
     if points.device.type != "cpu":
         return _nearest(points, k)

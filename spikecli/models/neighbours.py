@@ -12,6 +12,7 @@ from torch import Tensor
 from spikecli.models import neighbours_triton
 from spikecli.models.nearest import farthest_first, nearest
 from spikecli.models.tracing import is_traced
+from spikecli.neurons import kernel_gate
 
 __all__ = ["Neighborhood", "farthest_first", "nearest", "neighbor_max", "neighborhood"]
 
@@ -89,7 +90,7 @@ def _forward(y: Tensor, neighbors: Neighborhood, winners: bool) -> tuple[Tensor,
     index = neighbors.index
     if is_traced():
         return _gathered(y, index), None
-    if neighbours_triton.usable(y):
+    if kernel_gate.usable(y):
         return neighbours_triton.forward(y, index, winners)
     if y.device.type != "cpu":
         return _of_rows(y, index, winners)
@@ -124,7 +125,7 @@ def _flat(index: Tensor, rows: int, points: int) -> Tensor:
 
 def _backward(gradient: Tensor, winners: Tensor, neighbors: Neighborhood) -> Tensor:
     """Return the gradient (R, N, C) of rows y from that of the maxima (R, Q, C)."""
-    if neighbours_triton.usable(gradient):
+    if kernel_gate.usable(gradient):
         return neighbours_triton.backward(gradient, winners, neighbors.index, neighbors.points)
     if gradient.device.type != "cpu":
         return _scattered_in_order(gradient, winners, neighbors)

@@ -100,3 +100,33 @@ def finish(
     here = both & (point < queries)[:, None]
     total -= tl.load(gradient + own, mask=here, other=0.0).to(tl.float32)
     tl.store(out + target, total.to(out.dtype.element_ty), mask=both)
+
+
+@triton.jit
+def pair_max(y, out, won, count, channels, K: tl.constexpr, WINNERS: tl.constexpr, BLOCK: tl.constexpr):
+    """Write max over slots of y (groups, K, channels), and the first slot that holds it, for BLOCK of the results."""
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < count
+    first = y + (at // channels) * K * channels + at % channels
+    best = tl.full((BLOCK,), float("-inf"), tl.float32)
+    place = tl.zeros((BLOCK,), tl.int32)
+    for slot in range(K):
+        value = tl.load(first + slot * channels, mask=inside, other=0.0).to(tl.float32)
+        better = value > best
+        best = tl.where(better, value, best)
+        place = tl.where(better, slot, place)
+    tl.store(out + at, best.to(out.dtype.element_ty), mask=inside)
+    if WINNERS:
+        tl.store(won + at, place.to(tl.uint8), mask=inside)
+
+
+@triton.jit
+def pair_spread(gradient, won, out, count, channels, K: tl.constexpr, BLOCK: tl.constexpr):
+    """Write each gradient to the slot that won, and 0 to the others, of out (groups, K, channels)."""
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < count
+    first = out + (at // channels) * K * channels + at % channels
+    value = tl.load(gradient + at, mask=inside, other=0.0)
+    winner = tl.load(won + at, mask=inside, other=0).to(tl.int32)
+    for slot in range(K):
+        tl.store(first + slot * channels, tl.where(winner == slot, value, 0.0).to(out.dtype.element_ty), mask=inside)

@@ -1,34 +1,20 @@
 """The kernels of `neighbours` for a GPU, in Triton: gather and reduce at once, and a backward pass in a fixed order.
 
-torch's CPU wheels come without Triton, so the kernels are made at the first use; without it a GPU runs torch's own
-operations, which are slower and as exact.
+`neurons.kernel_gate` says where they run.
 """
 
 from __future__ import annotations
 
-import os
 from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 from torch import Tensor
 
 MOST_POINTS = 4096  # of a cloud, whose distances one program sorts
-INTERPRETED = "TRITON_INTERPRET"  # set: Triton runs the kernels on a CPU, for tests
-KEYS_A_PROGRAM = 4096
+KEYS_A_WARP = 1024  # that the 32 threads of a warp keep in registers: across warps each minimum would wait for all
+FLAT = 1024  # results of a program of the maximum over pairs
 ONE = float(2**40)  # the largest gradient as a whole number: 2²³ of them add up without overflow
-
-
-@cache
-def _installed() -> bool:
-    return find_spec("triton") is not None
-
-
-def usable(tensor: Tensor) -> bool:
-    """Return whether the kernels run where a tensor lies, and on its type."""
-    place = tensor.is_cuda or (tensor.device.type == "cpu" and os.environ.get(INTERPRETED) == "1")
-    return place and tensor.dtype in (torch.float32, torch.bfloat16) and _installed()
 
 
 def nearest(points: Tensor, k: int) -> Tensor:
@@ -37,9 +23,9 @@ def nearest(points: Tensor, k: int) -> Tensor:
     axes = points.transpose(1, 2).contiguous()
     index = torch.empty(clouds, total, k, dtype=torch.int64, device=points.device)
     block = _power_of_2(total)
-    queries = max(1, KEYS_A_PROGRAM // block)
+    queries, warps = max(1, KEYS_A_WARP // block), max(1, block // KEYS_A_WARP)
     grid = (clouds, -(-total // queries))
-    _kernels().nearest[grid](axes, index, total, K=k, BLOCK=block, QUERIES=queries)
+    _kernels().nearest[grid](axes, index, total, K=k, BLOCK=block, QUERIES=queries, num_warps=warps)
     return index
 
 
@@ -62,7 +48,8 @@ def backward(gradient: Tensor, winners: Tensor, index: Tensor, points: int) -> T
     """Return the gradient (R, N, C) of the rows: each point's sum of what it won, the same bits each time."""
     rows, queries, channels = gradient.shape
     clouds, _, k = index.shape
-    largest = gradient.abs().amax().float()  # not finite if a gradient is not: then neither is any result
+    least, most = gradient.aminmax()  # in one pass, and not finite if a gradient is not: then neither is any result
+    largest = torch.maximum(most, -least).float()
     sums = torch.zeros(rows, points, channels, dtype=torch.int64, device=gradient.device)
     out = torch.empty(rows, points, channels, dtype=gradient.dtype, device=gradient.device)
     block, at_once = _tile(channels)
@@ -74,6 +61,24 @@ def backward(gradient: Tensor, winners: Tensor, index: Tensor, points: int) -> T
     _kernels().finish[(-(-rows * points // at_once), across)](
         gradient, largest, sums, out, rows * points, points, queries, channels, **given
     )
+    return out
+
+
+def pair_max(y: Tensor, winners: bool) -> tuple[Tensor, Tensor | None]:
+    """Return the maximum (G, C) over the K rows of each group of y (G, K, C), and as a byte the first that holds it."""
+    groups, k, channels = y.shape
+    out = torch.empty(groups, channels, dtype=y.dtype, device=y.device)
+    won = torch.empty(out.shape if winners else (1,), dtype=torch.uint8, device=y.device)
+    grid = (-(-out.numel() // FLAT),)
+    _kernels().pair_max[grid](y, out, won, out.numel(), channels, K=k, WINNERS=winners, BLOCK=FLAT)
+    return out, won if winners else None
+
+
+def pair_spread(gradient: Tensor, winners: Tensor, k: int) -> Tensor:
+    """Return (G, K, C): the gradient (G, C) in the rows that won, 0 in the others."""
+    out = torch.empty(len(gradient), k, gradient.shape[1], dtype=gradient.dtype, device=gradient.device)
+    grid = (-(-gradient.numel() // FLAT),)
+    _kernels().pair_spread[grid](gradient, winners, out, gradient.numel(), gradient.shape[1], K=k, BLOCK=FLAT)
     return out
 
 

@@ -6,6 +6,7 @@ a bound on memory, and never lets the host wait for a number.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
@@ -17,6 +18,7 @@ from spikecli.models.tracing import is_traced
 BLOCK = 16  # rows
 PRODUCT_ROWS = 256  # that a CPU multiplies at a time where maxima alone are wanted: they are read while in its cache
 TILE_BYTES = 2**28  # of the products that a GPU holds at a time
+_FEW_POINTS = {True: 512, False: 128}  # of bfloat16 or not: a GPU multiplies a dense tile faster than it gathers rows
 
 
 class _LinearMax(torch.autograd.Function):
@@ -57,7 +59,7 @@ class _BatchedLinearMax(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         values, winners = zip(*[(part @ weight.T).max(dim=1) for part in _tiles(x, weight)], strict=True)
-        return torch.cat(values), torch.cat(winners)
+        return joined(values), joined(winners)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
@@ -71,11 +73,19 @@ class _BatchedLinearMax(torch.autograd.Function):
         grad_weight = torch.zeros(weight.shape, dtype=wide, device=x.device)
         parts, size = [], len(_tiles(x, weight)[0])
         for cloud, grad, winner in zip(*(t.split(size) for t in (x, gradient, winners)), strict=True):
-            rows = cloud.gather(1, winner.unsqueeze(2).expand(-1, -1, x.shape[-1]))  # (r, C_out, C_in)
-            grad_weight += (rows * grad.unsqueeze(2).to(wide)).sum(0)
-            tile = grad.new_zeros(*cloud.shape[:2], len(weight))
-            parts.append(tile.scatter_(1, winner.unsqueeze(1), grad.unsqueeze(1)) @ weight)
-        return torch.cat(parts), grad_weight.to(weight.dtype)
+            tile = grad.new_zeros(*cloud.shape[:2], len(weight)).scatter_(1, winner.unsqueeze(1), grad.unsqueeze(1))
+            if x.shape[1] <= _FEW_POINTS[grad.dtype == torch.bfloat16]:
+                grad_weight += tile.flatten(0, 1).T @ cloud.flatten(0, 1)
+            else:
+                rows = cloud.gather(1, winner.unsqueeze(2).expand(-1, -1, x.shape[-1]))  # (r, C_out, C_in)
+                grad_weight += (rows * grad.unsqueeze(2).to(wide)).sum(0)
+            parts.append(tile @ weight)
+        return joined(parts), grad_weight.to(weight.dtype)
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """Return the parts as one tensor; one part alone is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))
 
 
 def _tiles(x: Tensor, weight: Tensor) -> tuple[Tensor, ...]:

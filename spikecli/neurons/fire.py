@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from spikecli.neurons import kernel_gate
 from spikecli.neurons import surrogate as surrogates
 from spikecli.neurons.answers import Step
 from spikecli.settings.config import NeuronConfig
@@ -41,7 +43,32 @@ def step(u: Tensor, threshold: float | Tensor) -> Tensor:
 
 def signed_step(u: Tensor, threshold: float) -> Tensor:
     """Return 1 where u ≥ θ, −1 where u ≤ −θ, else 0, in u's type; inclusive, as in 2312.06372."""
+    if _in_one_pass(u):
+        return _kernels().staircase(u, threshold, 1, True)
     return torch.ge(u, threshold, out=torch.empty_like(u)).sub_(torch.le(u, -threshold, out=torch.empty_like(u)))
+
+
+def staircase(u: Tensor, threshold: float, rises: int) -> Tensor:
+    """Return Σₖ 1[u > k − 1 + θ] for k = 1 … `rises`, in u's type."""
+    if _in_one_pass(u):
+        return _kernels().staircase(u, threshold, rises, False)
+    spikes = step(u, threshold)
+    for level in range(1, rises):
+        spikes += step(u, level + threshold)
+    return spikes
+
+
+def _in_one_pass(u: Tensor) -> bool:
+    """Return whether a kernel of ours compares u with all thresholds at once: of what a GPU does, reading and writing u
+    is all that takes time."""
+    return kernel_gate.usable(u) and u.is_contiguous()
+
+
+@cache
+def _kernels() -> Any:
+    from spikecli.neurons import fire_kernels
+
+    return fire_kernels
 
 
 class Binary(nn.Module):
@@ -113,10 +140,7 @@ class _Staircase(torch.autograd.Function):
 
     @staticmethod
     def forward(u: Tensor, threshold: float, highest: int) -> Tensor:
-        spikes = step(u, threshold)
-        for level in range(1, highest):
-            spikes += step(u, level + threshold)
-        return spikes
+        return staircase(u, threshold, highest)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, float, int], output: Tensor) -> None:
