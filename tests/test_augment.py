@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from spikecli.datasets.clouds.augment import AUGMENTATIONS, mirror, overwrite_points, scale_and_shift, thin_points
+from spikecli.datasets.clouds.augment import (
+    AUGMENTATIONS,
+    cut,
+    mirror,
+    overwrite_points,
+    scale_and_shift,
+    shake,
+    thin_points,
+    turn,
+)
+from spikecli.training.device_augment import damage as on_device
 
 
 def clouds(count: int = 6, points: int = 200) -> np.ndarray:
@@ -68,3 +79,59 @@ def test_stretching_takes_a_factor_for_each_axis() -> None:
     scale = np.median(np.diff(moved, axis=1) / np.diff(points, axis=1), axis=1)
     assert scale.min() == pytest.approx(0.8, abs=0.02) and scale.max() == pytest.approx(1.25, abs=0.02)
     assert np.abs(np.corrcoef(scale.T) - np.eye(3)).max() < 0.1
+
+
+def test_half_of_the_clouds_are_turned_about_the_upright() -> None:
+    points = clouds(2000, 5)
+    turned = turn(points, np.random.default_rng(0))
+    assert np.allclose(turned[..., 2], points[..., 2])
+    assert np.allclose(np.linalg.norm(turned, axis=-1), np.linalg.norm(points, axis=-1), atol=1e-5)
+    moved = np.abs(turned - points).max(axis=(1, 2)) > 1e-4
+    assert moved.mean() == pytest.approx(0.5, abs=0.05)
+    angle = np.angle(
+        (turned[moved, 0, 0] + 1j * turned[moved, 0, 1]) / (points[moved, 0, 0] + 1j * points[moved, 0, 1])
+    )
+    assert np.mean(angle > 0) == pytest.approx(0.5, abs=0.06) and np.abs(angle).max() > 3
+
+
+def test_what_is_cut_away_lay_beyond_a_plane() -> None:
+    points = clouds(400, 64)
+    found = cut(points, np.random.default_rng(0))
+    whole = 0
+    for before, after in zip(points, found, strict=True):
+        kept = np.isin(before, after).all(axis=1)
+        whole += kept.all()
+        assert 32 <= kept.sum() <= 64
+        if not kept.all():  # some plane parts the two: a perceptron finds it
+            lifted, side = np.c_[before, np.ones(64)], np.where(kept, 1, -1)
+            weights, _ = _parted(lifted, side)
+            assert (np.sign(lifted @ weights) == side).all()
+    assert whole / 400 == pytest.approx(0.5 + 0.5 / 32, abs=0.07)
+
+
+def _parted(lifted: np.ndarray, side: np.ndarray) -> tuple[np.ndarray, int]:
+    weights, rounds = np.zeros(4), 0
+    while (wrong := np.sign(lifted @ weights) != side).any() and rounds < 20000:
+        first = wrong.argmax()
+        weights, rounds = weights + side[first] * lifted[first], rounds + 1
+    return weights, rounds
+
+
+def test_noise_has_a_deviation_of_its_own_for_each_cloud() -> None:
+    points = clouds(500, 300)
+    deviation = (shake(points, np.random.default_rng(0)) - points).std(axis=(1, 2))
+    assert deviation.max() == pytest.approx(0.04, abs=0.004) and deviation.mean() == pytest.approx(0.02, abs=0.002)
+
+
+def test_a_device_damages_clouds_as_the_host_does() -> None:
+    """A cloud on a line along z cannot be turned: how many points are left, and how far they lie from it."""
+    line = np.zeros((3000, 40, 3), np.float32)
+    line[..., 2] = np.linspace(-1, 1, 40)
+    torch.manual_seed(0)
+    for damaged in (AUGMENTATIONS["robust"](line, np.random.default_rng(0)), on_device(torch.from_numpy(line)).numpy()):
+        assert damaged.shape == line.shape
+        off = damaged[..., 0].std(axis=1)
+        assert 0.01 < off.mean() < 0.035
+    clean = on_device(torch.from_numpy(clouds(300, 40))).numpy()
+    assert np.linalg.norm(clean, axis=-1).max(axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.abs(clean.mean(axis=1)).max() < 1e-5

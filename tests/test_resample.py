@@ -72,7 +72,7 @@ def test_statistics_are_estimated_on_the_points_that_evaluation_takes() -> None:
         np.testing.assert_array_equal(batch.numpy(), first_points(clouds()[indices], 8))
 
 
-@pytest.mark.parametrize("augment", ["none", "paper", "thin", "stretch"])
+@pytest.mark.parametrize("augment", ["none", "paper", "thin", "stretch", "robust"])
 def test_the_device_draws_as_many_points(augment: str) -> None:
     feed = feeds.ResidentFeed(batches(augment=augment))
     size = feed.load(0, 0)

@@ -89,9 +89,11 @@ class BatchNorm(nn.Module):
         self.weight.copy_(torch.ones_like(shift) if sign is None else sign)
         self.bias.copy_(shift)
 
-    def forward(self, y: Tensor, kind: torch.dtype | None = None) -> Tensor:
-        """Return the normalized y, in the type `kind` or in y's."""
-        kind = kind or y.dtype
+    def forward(self, y: Tensor) -> Tensor:
+        return self.normalized(y, y.dtype)
+
+    def normalized(self, y: Tensor, kind: torch.dtype) -> Tensor:
+        """Return the normalized y, in the type `kind`."""
         if self.training and not self.measuring and in_one_pass(y):
             rows = y.reshape(-1, y.shape[-1])
             running, how = (self.running_mean, self.running_var), (self.momentum, self.eps)

@@ -120,7 +120,7 @@ class CoordinateLinearNorm(PointLinearNorm):
         wanted = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
         with torch.autocast(kind, enabled=False):
             if self.training and in_one_pass(x):
-                return self.norm(self._outputs(x), wanted)
+                return self.norm.normalized(self._outputs(x), wanted or x.dtype)
             y = super().forward(x)
         return y if wanted is None else y.to(wanted)
 

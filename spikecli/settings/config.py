@@ -12,7 +12,7 @@ from spikecli.settings.neuron import NeuronConfig
 
 __all__ = ["ModelConfig", "NeuronConfig", "Settings", "TrainConfig", "network_settings", "validated"]
 
-Augment = Literal["paper", "thin", "mirror", "stretch", "roll", "flip-roll", "cifar", "none"]
+Augment = Literal["paper", "thin", "mirror", "stretch", "robust", "roll", "flip-roll", "cifar", "none"]
 Slicing = Literal["count", "time"]
 Resize = Literal["bilinear", "nearest"]
 Optimizer = Literal["adam", "adamw", "sgd"]
@@ -51,7 +51,8 @@ class TrainConfig(Settings):
     augment: Augment = Field(
         "thin",
         description="Points: paper (dropped ones are overwritten), thin (they are left out), mirror (paper's, "
-        "reflected and stretched; z upright), stretch (shuffled, each axis by U(2/3, 3/2)). Events: roll, flip-roll. "
+        "reflected and stretched; z upright), stretch (shuffled, each axis by U(2/3, 3/2)), "
+        "robust (turned about z, cut and noisy half the time, then stretched). Events: roll, flip-roll. "
         "Images: cifar. All: none.",
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Label smoothing, 0…1.")

@@ -6,6 +6,7 @@ are those of `datasets`; what is thinned keeps one of eight numbers of points, s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spikecli.datasets.augment_maps import FARTHEST
-from spikecli.datasets.clouds.augment import MAX_DROPOUT
+from spikecli.datasets.clouds.augment import MAX_CUT, MAX_DROPOUT, MAX_NOISE
 
 GRAINS = 8  # numbers of points that a thinned cloud may keep
 
@@ -63,8 +64,26 @@ def stretch(points: Tensor) -> Tensor:
 def points_drawn(points: Tensor, count: int) -> Tensor:
     """Return clouds (B, count, 3) of points drawn from each of (B, N, 3), no point twice, in the unit sphere."""
     chosen = _uniform(points, *points.shape[:2]).argsort(1)[:, :count]
-    drawn = points.gather(1, chosen.unsqueeze(2).expand(-1, -1, 3))
-    centered = drawn - drawn.mean(1, keepdim=True)
+    return _in_the_unit_sphere(points.gather(1, chosen.unsqueeze(2).expand(-1, -1, 3)))
+
+
+def damage(points: Tensor) -> Tensor:
+    """Return clouds each turned about z, cut by a plane and shaken, in the unit sphere again, as `datasets` does it."""
+    clouds, total = points.shape[:2]
+    angle = 2 * math.pi * _uniform(points, clouds) * (_uniform(points, clouds) < 0.5)
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    turn = torch.stack([cos, sin, zero, -sin, cos, zero, zero, zero, zero + 1], 1).view(clouds, 3, 3)
+    order = (points @ torch.randn(clouds, 3, 1, dtype=points.dtype, device=points.device)).squeeze(2).argsort(1)
+    gone = (MAX_CUT * total * _uniform(points, clouds, 1)).floor() * (_uniform(points, clouds, 1) < 0.5)
+    place = torch.arange(total, device=points.device).expand(clouds, -1)
+    copied = (_uniform(points, clouds, total) * (total - gone)).floor().clamp(max=total - 1)
+    chosen = order.gather(1, torch.where(place < total - gone, place, copied.long()))
+    kept = (points @ turn).gather(1, chosen.unsqueeze(2).expand(-1, -1, 3))
+    return _in_the_unit_sphere(kept + MAX_NOISE * _uniform(points, clouds, 1, 1) * torch.randn_like(kept))
+
+
+def _in_the_unit_sphere(points: Tensor) -> Tensor:
+    centered = points - points.mean(1, keepdim=True)
     return centered / centered.square().sum(2).amax(1).sqrt().clamp_min(1e-12)[:, None, None]
 
 
@@ -94,12 +113,13 @@ ON_DEVICE: dict[str, Callable[[Tensor, int], Tensor]] = {
     "thin": lambda points, size: scale_and_shift(thin(points, size)),
     "mirror": lambda points, size: scale_and_shift(mirror(overwrite(points, size)), axes=3),
     "stretch": lambda points, size: stretch(points),
+    "robust": lambda points, size: stretch(damage(points)),
     "roll": lambda frames, size: roll(frames),
     "flip-roll": lambda frames, size: roll(flip(frames)),
     "none": lambda batch, size: batch,
 }
 SIZES: dict[str, Callable[[np.ndarray, np.random.Generator], int]] = {"thin": thinned_size}
-_BY_AXES = {3: {"paper", "thin", "mirror", "stretch", "none"}, 4: {"none"}, 5: {"roll", "flip-roll", "none"}}
+_BY_AXES = {3: {"paper", "thin", "mirror", "stretch", "robust", "none"}, 4: {"none"}, 5: {"roll", "flip-roll", "none"}}
 
 
 def augmentations_of(inputs: np.ndarray) -> set[str]:

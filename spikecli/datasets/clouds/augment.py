@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from spikecli.datasets.clouds.geometry import normalize_unit_sphere
+
 Batch = np.ndarray
 MAX_DROPOUT = 0.875
+MAX_CUT, MAX_NOISE = 0.5, 0.04  # of `robust`: share of the points, and deviation in radii of the cloud
 
 
 def overwrite_points(points: Batch, rng: np.random.Generator) -> Batch:
@@ -53,10 +56,46 @@ def stretch(points: Batch, rng: np.random.Generator) -> Batch:
     return points * rng.uniform(2 / 3, 3 / 2, (len(points), 1, 3)).astype(points.dtype)
 
 
+def turn(points: Batch, rng: np.random.Generator) -> Batch:
+    """Return clouds each turned about the upright z, with probability ½, by any angle."""
+    angle = rng.uniform(0, 2 * np.pi, len(points)) * (rng.random(len(points)) < 0.5)
+    turns = np.zeros((len(points), 3, 3), points.dtype)
+    turns[:, 0, 0] = turns[:, 1, 1] = np.cos(angle)
+    turns[:, 1, 0] = np.sin(angle)
+    turns[:, 0, 1] = -turns[:, 1, 0]
+    turns[:, 2, 2] = 1
+    return points @ turns.transpose(0, 2, 1)
+
+
+def cut(points: Batch, rng: np.random.Generator) -> Batch:
+    """Return clouds (B, N, 3) of which, with probability ½, up to half the points beyond a plane of any direction are
+    overwritten by copies of the others."""
+    total = points.shape[1]
+    direction = rng.standard_normal((len(points), 3, 1)).astype(points.dtype)
+    order = (points @ direction)[..., 0].argsort(axis=1)
+    kept = total - np.floor(rng.uniform(0, MAX_CUT, len(points)) * total) * (rng.random(len(points)) < 0.5)
+    place = np.arange(total) + np.zeros((len(points), 1))
+    copied = np.floor(rng.random(points.shape[:2]) * kept[:, None])
+    chosen = np.where(place < kept[:, None], place, copied).astype(np.int64)
+    return np.take_along_axis(points, np.take_along_axis(order, chosen, axis=1)[..., None], axis=1)
+
+
+def shake(points: Batch, rng: np.random.Generator) -> Batch:
+    """Return clouds each with noise N(0, σ²) on every coordinate, σ from U(0, 0.04)."""
+    deviation = rng.uniform(0, MAX_NOISE, (len(points), 1, 1)).astype(points.dtype)
+    return points + deviation * rng.standard_normal(points.shape, dtype=np.float32)
+
+
+def damage(points: Batch, rng: np.random.Generator) -> Batch:
+    """Return clouds turned, cut and shaken, centered and in the unit sphere again."""
+    return normalize_unit_sphere(shake(cut(turn(points, rng), rng), rng))
+
+
 AUGMENTATIONS: dict[str, Callable[[Batch, np.random.Generator], Batch]] = {
     "paper": lambda points, rng: scale_and_shift(overwrite_points(points, rng), rng),
     "thin": lambda points, rng: scale_and_shift(thin_points(points, rng), rng),
     "mirror": lambda points, rng: scale_and_shift(mirror(overwrite_points(points, rng), rng), rng, axes=3),
     "stretch": lambda points, rng: stretch(shuffle(points, rng), rng),
+    "robust": lambda points, rng: stretch(shuffle(damage(points, rng), rng), rng),
     "none": lambda points, rng: points,
 }
