@@ -106,6 +106,15 @@ def test_any_words_mean_what_they_mean_one_by_one(
     found = decode_evt3(words)
     columns = zip(found.x.tolist(), found.y.tolist(), found.t.tolist(), found.p.tolist(), strict=True)
     assert list(columns) == _one_by_one(words)
+    if len(found.t):  # what the decoder saw in passing is what a look at all events finds
+        seen, bounds = found.extremes(), found._replace(bounds=None).extremes()
+        assert seen[:3] == bounds[:3] and bounds.in_order >= seen.in_order
+
+
+def test_times_that_rise_are_seen_to_rise_in_passing() -> None:
+    words = [8 << 12 | 1, 6 << 12 | 5, 0 << 12 | 7, 2 << 12 | 9, 6 << 12 | 6, 2 << 12 | 8]
+    assert decode_evt3(np.array(words, "<u2")).bounds == (9, 7, 0, True)
+    assert decode_evt3(np.array([*words, 6 << 12 | 3, 2 << 12 | 1 << 11], "<u2")).bounds == (9, 7, 1, False)
 
 
 def test_an_event_that_begins_with_a_percent_sign(tmp_path: Path) -> None:

@@ -20,11 +20,20 @@ _FREE_EVENTS = 1 << 20
 LARGEST_SIDE = 1 << 12  # pixels; the largest event cameras have fewer than 2,500 in a row
 
 
+class Bounds(NamedTuple):
+    """The extremes of some events, none of which is below 0, and whether their time never runs backwards."""
+
+    right: int  # the largest x
+    bottom: int  # the largest y
+    brightest: int  # the largest p
+    in_order: bool
+
+
 class Columns(NamedTuple):
     """The events of one file, unchanged: four columns of equal length, and the sensor if the file names it.
 
     `notes` say what was guessed or skipped; `format` names the format if a data set needs to know it. `events` are the
-    same events as one array, if the decoder made them so.
+    same events as one array, if the decoder made them so; `bounds` what it found out of them in passing.
     """
 
     x: np.ndarray
@@ -35,16 +44,25 @@ class Columns(NamedTuple):
     notes: tuple[str, ...] = ()
     format: str = ""
     events: np.ndarray | None = None  # EVENT
+    bounds: Bounds | None = None
 
     def between(self, start: int, end: int) -> Columns:
         """Return the events with start ≤ t < end, µs."""
         inside = (self.t >= start) & (self.t < end)
         x, y, t, p = (column[inside] for column in (self.x, self.y, self.t, self.p))
-        return self._replace(x=x, y=y, t=t, p=p, events=None)
+        return self._replace(x=x, y=y, t=t, p=p, events=None, bounds=None)
 
     def turned(self) -> Columns:
         """Return the events with x and y exchanged, for a camera that was mounted on its side."""
-        return self._replace(x=self.y, y=self.x, size=self.size and (self.size[1], self.size[0]), events=None)
+        size = self.size and (self.size[1], self.size[0])
+        return self._replace(x=self.y, y=self.x, size=size, events=None, bounds=None)
+
+    def extremes(self) -> Bounds:
+        """Return the bounds, looked for now if the decoder did not; raise ValueError without events."""
+        if self.bounds:
+            return self.bounds
+        in_order = not bool((self.t[1:] < self.t[:-1]).any())
+        return Bounds(int(self.x.max()), int(self.y.max()), int(self.p.max()), in_order)
 
 
 def columns_of(events: np.ndarray) -> Columns:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from spikecli.datasets.events.columns import EVENT, Columns, columns_of
+from spikecli.datasets.events.columns import EVENT, Bounds, Columns, columns_of
 
 _ROW, _PIXEL, _BASE, _VECTOR_12, _VECTOR_8, _LOW, _HIGH = 0, 2, 3, 4, 5, 6, 8
 _AT_ONCE = 1 << 16  # words, so that what one step leaves is still near for the next
@@ -25,6 +25,11 @@ class _State:
     time: int = -1  # µs, −1 before the first word of time
     high: int = -1  # the upper 12 bits, unwrapped, in µs
     base: int = 0  # the first pixel and polarity (bit 11) of the next vector
+    # What `Bounds` says of the events so far: read while a few of them are near, which is faster than from all.
+    right: int = 0
+    bottom: int = 0
+    brightest: int = 0
+    in_order: bool = True
 
 
 class _Words(NamedTuple):
@@ -38,14 +43,29 @@ class _Words(NamedTuple):
 
 def decode_evt3(words: np.ndarray) -> Columns:
     """Return the events of EVT3 words (N,) of 16 bits; events before the first time word are skipped."""
-    state = _State()
-    parts = [_decode(words[start : start + _AT_ONCE], state) for start in range(0, max(len(words), 1), _AT_ONCE)]
-    bytes_of = [part.view(np.uint8) for part in parts]  # joined as bytes, not field by field
-    return columns_of(np.concatenate(bytes_of).view(EVENT))
+    blocks = [words[start : start + _AT_ONCE] for start in range(0, len(words), _AT_ONCE)]
+    # Counted first, so that each event is written once, to its place: fresh memory costs more than counting.
+    events, state = np.empty(sum(map(_count, blocks)), EVENT), _State()
+    done = 0
+    for block in blocks:
+        done += _decode(block, state, events[done:])
+    bounds = Bounds(state.right, state.bottom, state.brightest, state.in_order)
+    return columns_of(events[:done])._replace(bounds=bounds)
 
 
-def _decode(words: np.ndarray, state: _State) -> np.ndarray:
-    """Return the events of some words and update `state`."""
+def _count(words: np.ndarray) -> int:
+    """Return how many events some words give, those before the first time word included."""
+    kinds = words >> 12
+    twelve, eight = kinds == _VECTOR_12, kinds == _VECTOR_8
+    count = int(np.count_nonzero(kinds == _PIXEL))
+    for vectors, bits in ((twelve, 0xFFF), (eight, 0xFF)):
+        if vectors.any():
+            count += int(_LIT[words[vectors] & bits].sum(dtype=np.int64))
+    return count
+
+
+def _decode(words: np.ndarray, state: _State, events: np.ndarray) -> int:
+    """Write the events of some words to the first of `events`, update `state`, and return how many there are."""
     kinds = (words >> 12).astype(np.uint8)
     vectors = kinds >> 1 == _VECTOR_12 >> 1
     giving = (kinds == _PIXEL) | vectors
@@ -56,13 +76,17 @@ def _decode(words: np.ndarray, state: _State) -> np.ndarray:
         value = some.values[some.places]
         x, p, ends = value & 0x7FF, value >> 11, None
         state.base = int(_marked(some, _BASE, state.base)[1][-1])
-    events = np.empty(len(x), EVENT)
-    events["x"], events["p"] = x, p
     at, rows = _marked(some, _ROW, state.row)
-    events["y"] = _spread(rows & 0x7FF, some.ahead[at], len(some.places), ends)
     state.row = int(rows[-1])
-    events["t"] = _times(some, ends, state)
-    return events[events["t"] >= 0] if len(events) and events["t"][0] < 0 else events
+    y, t = _spread(rows & 0x7FF, some.ahead[at], len(some.places), ends), _times(some, ends, state)
+    if len(t) and t[0] < 0:
+        x, y, t, p = (column[t >= 0] for column in (x, y, t, p))
+    for name, column in zip("xytp", (x, y, t, p), strict=True):
+        events[name][: len(t)] = column
+    if len(t):
+        largest = (int(column.max()) for column in (x, y, p))
+        state.right, state.bottom, state.brightest = map(max, (state.right, state.bottom, state.brightest), largest)
+    return len(t)
 
 
 def _marked(some: _Words, kind: int, before: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,6 +120,7 @@ def _times(some: _Words, ends: np.ndarray | None, state: _State) -> np.ndarray:
     time = np.where(upper, high, high + values)
     time[high < 0] = -1
     time = np.concatenate([[state.time], time])
+    state.in_order &= not bool((time[1:] < time[:-1]).any())  # whether events lie between two of them or not
     state.time, state.high = int(time[-1]), int(highs[-1]) if len(highs) else state.high
     return _spread(time, some.ahead[marks], len(some.places), ends)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spikecli.datasets.events.columns import EVENT, Columns, Size
+from spikecli.datasets.events.columns import EVENT, Bounds, Columns, Size
 from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.formats import DECODERS
 from spikecli.datasets.events.sensors import sensor_around
@@ -84,9 +84,10 @@ def check_events(columns: Columns, path: Path, size: Size | None = None, expecte
     count = len(columns.t)
     if count == 0:
         raise SpikeError(f"{path} holds no events; wanted at least one; remove this recording, or record it again")
-    (width, height), note = (size, "") if size else _sensor(columns, path, expected)
-    _check_inside(columns, width, height, path)
-    events = _in_order(columns, _time_order(columns.t, path))
+    bounds = columns.extremes()
+    (width, height), note = (size, "") if size else _sensor(columns.size, bounds, path, expected)
+    _check_inside(columns, bounds, width, height, path)
+    events = _in_order(columns, None if bounds.in_order else _time_order(columns.t, path))
     return Recording(events, width, height, (*columns.notes, *([note] if note else [])))
 
 
@@ -100,24 +101,24 @@ def _in_order(columns: Columns, order: np.ndarray | None) -> np.ndarray:
     return events
 
 
-def _sensor(columns: Columns, path: Path, expected: Size | None) -> tuple[Size, str]:
+def _sensor(named_in_file: Size | None, bounds: Bounds, path: Path, expected: Size | None) -> tuple[Size, str]:
     """Return the sensor that the file names, the expected one, or a guess; and a note on a guess or a difference."""
-    right, bottom = int(columns.x.max()), int(columns.y.max())
-    fits = expected is not None and right < expected[0] and bottom < expected[1]
+    fits = expected is not None and bounds.right < expected[0] and bounds.bottom < expected[1]
     beside = f"; the network was trained on {expected[0]} x {expected[1]}" if expected else ""
-    if columns.size:
-        width, height = columns.size
-        differs = expected is not None and expected != columns.size
+    if named_in_file:
+        width, height = named_in_file
+        differs = expected is not None and expected != named_in_file
         cure = f"; {named('sensor')} {expected[0]}x{expected[1]} reads it so" if expected and fits else ""
-        return columns.size, f"its sensor has {width} x {height} pixels{beside}{cure}" if differs else ""
+        return named_in_file, f"its sensor has {width} x {height} pixels{beside}{cure}" if differs else ""
     if expected and fits:
         return expected, ""
-    size, note = sensor_around(right, bottom, path)
+    size, note = sensor_around(bounds.right, bounds.bottom, path)
     return size, note + beside
 
 
-def _check_inside(columns: Columns, width: int, height: int, path: Path) -> None:
-    (left, right), (top, bottom), (least, most) = (_range(column) for column in (columns.x, columns.y, columns.p))
+def _check_inside(columns: Columns, bounds: Bounds, width: int, height: int, path: Path) -> None:
+    left, top, least = (_least(column) for column in (columns.x, columns.y, columns.p))
+    right, bottom, most, _ = bounds
     if left < 0 or top < 0 or right >= width or bottom >= height:
         corner = (left if left < 0 else right, top if top < 0 else bottom)
         raise SpikeError(
@@ -128,15 +129,12 @@ def _check_inside(columns: Columns, width: int, height: int, path: Path) -> None
         raise SpikeError(f"{path} has polarities beyond 0 and 1; wanted 0 for darker and 1 for brighter; convert them")
 
 
-def _range(column: np.ndarray) -> tuple[int, int]:
-    return 0 if column.dtype.kind == "u" else int(column.min()), int(column.max())
+def _least(column: np.ndarray) -> int:
+    return 0 if column.dtype.kind == "u" else int(column.min())
 
 
-def _time_order(t: np.ndarray, path: Path) -> np.ndarray | None:
-    """Return the stable order by time, or None if time never runs backwards."""
-    backward = t[1:] < t[:-1]
-    if not backward.any():
-        return None
+def _time_order(t: np.ndarray, path: Path) -> np.ndarray:
+    """Return the stable order by time, of events that are not in it."""
     # Against the latest time so far: many small steps back must not add up to a large one unseen.
     latest = np.maximum.accumulate(t)
     worst = int(np.argmax(latest - t))
