@@ -30,9 +30,9 @@ from spikecli.speed.bench import (
     Workload,
     limited_to,
     random_clouds,
-    timed,
     train_once,
 )
+from spikecli.speed.clock import timed
 from spikecli.speed.floor import Floor
 from spikecli.speed.peak import peak_above_imports
 

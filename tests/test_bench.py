@@ -13,13 +13,14 @@ from torch import nn
 
 from spikecli import models
 from spikecli.models.layers import FireThenMax, LinearNorm, MaxThenNorm, NormThenMax, PointLinearNorm
-from spikecli.models.work import Product, multiply_adds, necessary
+from spikecli.models.work import Product, moved, multiply_adds, necessary
 from spikecli.neurons import ReLU
 from spikecli.settings.config import network_settings
 from spikecli.settings.papers import neuron_of
-from spikecli.speed import bench
+from spikecli.speed import bench, roofline
 from spikecli.speed.floor import Floor
 from spikecli.speed.peak import peak_above_imports
+from spikecli.speed.roofline import Rates, rates_of
 
 CPU = torch.device("cpu")
 
@@ -103,6 +104,26 @@ def test_the_floor_makes_the_products_that_were_counted(monkeypatch: pytest.Monk
     assert sum(made) == multiply_adds(products)
 
 
+def test_the_roofline_is_the_longer_of_two_times_by_hand() -> None:
+    products = [Product(5, 4, 16, count=6), Product(4, 30, 4, over_samples=True)]
+    assert moved(products, 2) == 2 * (6 * 5 * 4 + 4 * 16 + 4 * 30 + 30 * 4)
+    rates = Rates(multiply_adds=100.0, bytes=10.0)
+    assert rates.least(300, 20) == 3 and rates.least(300, 50) == 5
+
+
+def test_rates_are_those_of_a_product_and_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([9.0, 2.0, 1.0, 3.0, 9.0, 4.0, 6.0, 5.0])  # the first of each warms up
+
+    def clock(work: Callable[[], object], device: torch.device) -> float:
+        work()
+        return next(seconds)
+
+    monkeypatch.setattr(roofline, "timed", clock)
+    monkeypatch.setattr(roofline, "SIDE", {"cpu": 8})
+    monkeypatch.setattr(roofline, "COPIED", {"cpu": 1000})
+    assert rates_of(torch.float32, CPU) == Rates(8**3 / 2, 2 * 1000 / 5)
+
+
 def hold(megabytes: int) -> None:
     """Have that much memory for a moment, all of it touched."""
     bytearray(os.urandom(1) * (megabytes * 10**6))
@@ -135,6 +156,7 @@ def test_the_command_prints_a_row_for_each_case_with_its_floor(cli: Callable, mo
     ]
     for row in rows:
         assert row["ratio"] == pytest.approx(row["seconds"] / row["floor_seconds"])
+        assert 0 < row["roofline_seconds"] < row["seconds"] and row["bytes"] % 2 == 0  # of bfloat16
         assert row["peak_memory_mb"] == (1.5 if row["work"] == "training" else None)
     assert rows[0]["multiply_adds"] == rows[2]["multiply_adds"] > rows[1]["multiply_adds"] > 2 * 16 * 400_000
     path = document["data_path"]

@@ -45,6 +45,11 @@ class Product:
         """Return how many multiply-adds these products take."""
         return self.count * self.rows * self.inner * self.columns
 
+    @property
+    def values(self) -> int:
+        """Return how many values these products read at least: each factor once, of one on the right that all share."""
+        return self.inner * (self.count * self.rows + self.columns)
+
 
 @runtime_checkable
 class Matrices(Protocol):
@@ -112,6 +117,11 @@ def necessary(model: nn.Module) -> Iterator[list[Product]]:
 def multiply_adds(products: Sequence[Product]) -> int:
     """Return the sum of the products' multiply-adds."""
     return sum(product.multiply_adds for product in products)
+
+
+def moved(products: Sequence[Product], size: int) -> int:
+    """Return the bytes of the products' factors, of `size` bytes a value: read once, with no result written."""
+    return size * sum(product.values for product in products)
 
 
 def products_of(layer: nn.Module, amounts: Tensor) -> Tensor:

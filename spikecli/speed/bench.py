@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,11 +14,13 @@ from torch import Tensor
 from spikecli import models
 from spikecli.machine.device import autocast
 from spikecli.machine.precision import best
-from spikecli.models.work import multiply_adds, necessary
+from spikecli.models.work import moved, multiply_adds, necessary
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.papers import neuron_of
+from spikecli.speed.clock import timed
 from spikecli.speed.floor import Floor
 from spikecli.speed.peak import peak_above_imports
+from spikecli.speed.roofline import Rates, rates_of
 from spikecli.training import schedule
 from spikecli.training.batches import Batches
 from spikecli.training.captured import runner
@@ -82,7 +83,8 @@ def worthwhile(device: torch.device) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class BenchRow:
-    """One case: medians in seconds, the multiply-adds it needs at least, memory in MB (only of training)."""
+    """One case: medians in seconds, the multiply-adds and bytes it needs at least, and the time of these at the rates of
+    the device; memory in MB (only of training)."""
 
     network: str
     work: str
@@ -92,6 +94,8 @@ class BenchRow:
     floor_seconds: float
     ratio: float
     multiply_adds: int
+    bytes: int
+    roofline_seconds: float
     peak_memory_mb: float | None
 
 
@@ -146,11 +150,14 @@ def random_clouds(count: int, config: TrainConfig) -> tuple[np.ndarray, np.ndarr
 
 def measure(plan: BenchPlan, on_done: OnDone = lambda what: None) -> tuple[list[BenchRow], DataPath]:
     """Return a row for each case of the plan, and the cost of the data path; `on_done` is called after each round."""
-    rows = [_row(plan, network, work, config, on_done) for network, work, config in plan.cases()]
+    rates = {precision: rates_of(DTYPES[precision], plan.device) for precision in plan.precisions}
+    rows = [
+        _row(plan, network, work, config, rates[config.precision], on_done) for network, work, config in plan.cases()
+    ]
     return rows, data_path(plan, on_done)
 
 
-def _row(plan: BenchPlan, network: str, work: str, config: TrainConfig, on_done: OnDone) -> BenchRow:
+def _row(plan: BenchPlan, network: str, work: str, config: TrainConfig, rates: Rates, on_done: OnDone) -> BenchRow:
     name = f"{network} {work}, T = {config.timesteps}, {config.precision}"
     memory = None
     if work == TRAINING:
@@ -172,8 +179,18 @@ def _row(plan: BenchPlan, network: str, work: str, config: TrainConfig, on_done:
         times.append((timed(act, plan.device), timed(floor.run, plan.device)))
         on_done(name)
     own, alone = (statistics.median(column) for column in zip(*times, strict=True))
+    needed = multiply_adds(products), moved(products, DTYPES[config.precision].itemsize)
     return BenchRow(
-        network, work, config.timesteps, config.precision, own, alone, own / alone, multiply_adds(products), memory
+        network,
+        work,
+        config.timesteps,
+        config.precision,
+        own,
+        alone,
+        own / alone,
+        *needed,
+        rates.least(*needed),
+        memory,
     )
 
 
@@ -213,22 +230,6 @@ def train_once(config: TrainConfig, device: torch.device, threads: int) -> None:
     load.train()
 
 
-def timed(work: Callable[[], object], device: torch.device) -> float:
-    """Return the seconds that `work` takes, including the device's part; on a GPU by its own clock."""
-    _settle(device)
-    if device.type == "cuda":
-        first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        first.record()
-        work()
-        last.record()
-        last.synchronize()
-        return first.elapsed_time(last) / 1e3
-    begun = time.perf_counter()
-    work()
-    _settle(device)
-    return time.perf_counter() - begun
-
-
 @contextmanager
 def limited_to(threads: int | None) -> Iterator[int]:
     """Yield the number of threads that products use inside the block: `threads`, or as many as torch chose."""
@@ -238,10 +239,3 @@ def limited_to(threads: int | None) -> Iterator[int]:
         yield threads or before
     finally:
         torch.set_num_threads(before)
-
-
-def _settle(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
