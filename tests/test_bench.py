@@ -142,6 +142,7 @@ def in_this_process(work: Callable[..., None], *arguments: object, device: torch
 
 def test_the_command_prints_a_row_for_each_case_with_its_floor(cli: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "peak_above_imports", in_this_process)
+    monkeypatch.setattr(bench, "rates_of", lambda kind, device: Rates(1e9, 1e8))
     threads = torch.get_num_threads()
     line = "bench --batch-size 2 --points 16 --repeats 1 --timesteps 1 --precision bf16 --tnet pooled --threads 1"
     outcome = cli(*line.split(), "--device", "cpu", "--json", "--quiet")
@@ -156,7 +157,8 @@ def test_the_command_prints_a_row_for_each_case_with_its_floor(cli: Callable, mo
     ]
     for row in rows:
         assert row["ratio"] == pytest.approx(row["seconds"] / row["floor_seconds"])
-        assert 0 < row["roofline_seconds"] < row["seconds"] and row["bytes"] % 2 == 0  # of bfloat16
+        assert row["roofline_seconds"] == pytest.approx(max(row["multiply_adds"] / 1e9, row["bytes"] / 1e8))
+        assert row["bytes"] % 2 == 0  # of bfloat16
         assert row["peak_memory_mb"] == (1.5 if row["work"] == "training" else None)
     assert rows[0]["multiply_adds"] == rows[2]["multiply_adds"] > rows[1]["multiply_adds"] > 2 * 16 * 400_000
     path = document["data_path"]

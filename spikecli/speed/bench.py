@@ -83,8 +83,11 @@ def worthwhile(device: torch.device) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class BenchRow:
-    """One case: medians in seconds, the multiply-adds and bytes it needs at least, and the time of these at the rates of
-    the device; memory in MB (only of training)."""
+    """One case: medians in seconds, memory in MB (only of training).
+
+    `floor_seconds` is the time of the products that it needs at least, and `roofline_seconds` the least that their
+    multiply-adds and bytes take at the device's rates.
+    """
 
     network: str
     work: str
@@ -151,9 +154,7 @@ def random_clouds(count: int, config: TrainConfig) -> tuple[np.ndarray, np.ndarr
 def measure(plan: BenchPlan, on_done: OnDone = lambda what: None) -> tuple[list[BenchRow], DataPath]:
     """Return a row for each case of the plan, and the cost of the data path; `on_done` is called after each round."""
     rates = {precision: rates_of(DTYPES[precision], plan.device) for precision in plan.precisions}
-    rows = [
-        _row(plan, network, work, config, rates[config.precision], on_done) for network, work, config in plan.cases()
-    ]
+    rows = [_row(plan, *case, rates[case[2].precision], on_done) for case in plan.cases()]
     return rows, data_path(plan, on_done)
 
 
@@ -180,18 +181,8 @@ def _row(plan: BenchPlan, network: str, work: str, config: TrainConfig, rates: R
         on_done(name)
     own, alone = (statistics.median(column) for column in zip(*times, strict=True))
     needed = multiply_adds(products), moved(products, DTYPES[config.precision].itemsize)
-    return BenchRow(
-        network,
-        work,
-        config.timesteps,
-        config.precision,
-        own,
-        alone,
-        own / alone,
-        *needed,
-        rates.least(*needed),
-        memory,
-    )
+    case = network, work, config.timesteps, config.precision
+    return BenchRow(*case, own, alone, own / alone, *needed, rates.least(*needed), memory)
 
 
 def _memory(config: TrainConfig, device: torch.device) -> float:

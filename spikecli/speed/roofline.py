@@ -1,4 +1,4 @@
-"""The roofline: what a device multiplies and moves in a second, measured, and the least time that work takes at that."""
+"""The roofline: what a device multiplies and moves in a second, and the least time that work takes at these rates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from spikecli.speed.clock import timed
 
-SIDE = {"cpu": 1024}  # of the square matrices that are multiplied, by kind of device; others
+SIDE = {"cpu": 512}  # of the square matrices that are multiplied, by kind of device; others
 LARGE_SIDE = 8192
 COPIED = {"cpu": 2**26}  # bytes that are copied; others
 LARGE_COPY = 2**30
