@@ -113,7 +113,7 @@ def table_of(rows: Sequence[BenchRow], title: str, repeats: int) -> ResultTable:
 
     return ResultTable(
         title,
-        ("net", "work", "T", "prec", "ms", "floor ms", "ratio", "roof ms", "G MAC", "MB read", "peak MB"),
+        ("net", "work", "T", "prec", "ms", "floor ms", "ratio", "roof ms", "G MAC", "peak MB"),
         [cells(row) for row in rows],
         f"medians of {repeats}; floor: the products alone that cannot be avoided, timed in turns; roof: their "
         "multiply-adds, or their factors' bytes, at this device's rates; peak: beyond imports",
@@ -130,7 +130,7 @@ def describe_fetching(path: DataPath) -> str:
 
 
 def cells(row: BenchRow) -> tuple[str, ...]:
-    """Return a row of the table: times in ms, multiply-adds in 10⁹, bytes and memory in MB."""
+    """Return a row of the table: times in ms, multiply-adds in 10⁹, memory in MB."""
     return (
         row.network,
         row.work,
@@ -141,7 +141,6 @@ def cells(row: BenchRow) -> tuple[str, ...]:
         f"{row.ratio:.2f}",
         f"{row.roofline_seconds * 1e3:.2f}",
         f"{row.multiply_adds / 1e9:.2f}",
-        f"{row.bytes / 1e6:.0f}",
         "–" if row.peak_memory_mb is None else f"{row.peak_memory_mb:.0f}",
     )
 
