@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "against_released.py"
@@ -43,7 +44,7 @@ def mem_update(x_in, mem):
 
 def run(*paths: Path) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, str(SCRIPT), *map(str, paths), "--out", str(paths[0] / "table.md")]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
+    return forks.run(line, capture_output=True, text=True)
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import forks
 import pytest
 import torch
 from conftest import Outcome
@@ -41,7 +41,8 @@ def test_torch_alone_runs_the_file(cli: Cli, tmp_path: Path) -> None:
     from spikecli.datasets.clouds.formats import load_points_of
 
     torch.save(torch.from_numpy(load_points_of(mesh, 700))[None].repeat(3, 1, 1), tmp_path / "cloud.pt")
-    ended = subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=True)
+    line = [sys.executable, "-c", PROGRAM]
+    ended = forks.run(line, cwd=tmp_path, capture_output=True, text=True, check=True, fresh=True)
     classes, logits = json.loads(ended.stdout)
     found = spikecli.load("reference", "cpu")
     assert json.loads(classes) == list(found.classnames) and len(logits) == 3

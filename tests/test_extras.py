@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import forks
 import pytest
 from furniture import chair
 from packaging.requirements import Requirement
@@ -33,7 +34,7 @@ def without_extras(folder: Path, *words: str) -> subprocess.CompletedProcess[str
         "sys.exit(run(lines))"
     )
     given = json.dumps([words, sorted(EXTRAS)])
-    return subprocess.run([sys.executable, "-c", code, given], cwd=folder, capture_output=True, text=True, check=False)
+    return forks.run([sys.executable, "-c", code, given], cwd=folder, capture_output=True, text=True, fresh=True)
 
 
 def test_prediction_needs_no_extra(tmp_path: Path) -> None:
@@ -94,6 +95,6 @@ def test_the_library_says_the_command_too(tmp_path: Path) -> None:
         "        print(error)"
     )
     line = [sys.executable, "-c", code, json.dumps(sorted(EXTRAS))]
-    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    ended = forks.run(line, cwd=tmp_path, capture_output=True, text=True, fresh=True)
     digits, onnx = ended.stdout.splitlines()
     assert digits.endswith("run pip install 'spikecli[events]'") and onnx.endswith("run pip install 'spikecli[export]'")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
+import forks
 import pytest
 import torch
 from conftest import Outcome
@@ -57,7 +58,7 @@ def shell(*words: object, site: Path | None = None, **environment: str) -> subpr
     path = os.pathsep.join(str(each) for each in (ROOT, site) if each)
     env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment}
     line = [sys.executable, "-m", "spikecli", *(str(word) for word in words)]
-    return subprocess.run(line, env=env, capture_output=True, text=True, check=False, timeout=120)
+    return forks.run(line, env=env, capture_output=True, text=True, timeout=120, fresh=True)
 
 
 def lines(*given: tuple[object, ...], site: Path | None = None) -> list[Outcome]:
@@ -75,9 +76,8 @@ def lines(*given: tuple[object, ...], site: Path | None = None) -> list[Outcome]
     path = os.pathsep.join(str(each) for each in (ROOT, site) if each)
     env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     words = json.dumps([[str(word) for word in line] for line in given])
-    done = subprocess.run(
-        [sys.executable, "-c", code, words], env=env, capture_output=True, text=True, check=True, timeout=240
-    )
+    line = [sys.executable, "-c", code, words]
+    done = forks.run(line, env=env, capture_output=True, text=True, check=True, timeout=240, fresh=True)
     return [Outcome(*json.loads(line)) for line in done.stdout.splitlines()]
 
 

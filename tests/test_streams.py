@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import pytest
 
 PAPERS = [sys.executable, "-m", "spikecli", "papers"]
@@ -29,7 +30,7 @@ def test_a_terminal_without_unicode_gets_text(encoding: str, words: list[str]) -
 @pytest.mark.parametrize("words", [["papers"], ["papers", "--json"], ["train", "--help"]])
 def test_a_full_disk_is_one_line(words: list[str]) -> None:
     with FULL.open("w") as full:
-        found = subprocess.run([*PAPERS[:-1], *words], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+        found = forks.run([*PAPERS[:-1], *words], stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert found.returncode == 1
     assert found.stderr.decode().splitlines() == [
         "error: cannot write the output: No space left on device; free some space, or print to another place"

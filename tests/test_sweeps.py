@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import forks
 import pytest
 from conftest import Outcome
 
@@ -152,7 +153,7 @@ def test_two_machines_share_an_ablation_and_no_run_is_trained_twice(shapes_dir: 
     ]
     command = [sys.executable, "-c", MACHINE]
     both = [
-        subprocess.Popen([*command, host, str(log), *line], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        forks.Fork([*command, host, str(log), *line], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for host in ("node1", "node2")
     ]
     said = [one.communicate(timeout=300) for one in both]

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
+import forks
 import numpy as np
 import pytest
-from torture import cloud_specimens, downloads, event_specimens, fuzz, image_specimens, report
+from torture import cloud_specimens, commands, downloads, event_specimens, fuzz, image_specimens, report
 from torture.formats import all_formats
 from torture.report import Tally, sound
 
@@ -19,6 +20,12 @@ from spikecli.datasets.images.kind import KIND
 from spikecli.datasets.images.picture import read_picture
 
 SMALL = tuple(group for group in fuzz.GROUPS if not group.startswith("CLIP") and group != "adapters")
+
+
+@pytest.fixture(autouse=True)
+def as_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have processes that start at once; `make torture` starts real ones."""
+    monkeypatch.setattr(commands, "Process", forks.Fork)
 
 
 def test_damaged_files_of_every_format_are_data_or_one_line() -> None:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torture import kills
+import forks
+import pytest
+from torture import commands, kills
 from torture.report import sound
+
+
+@pytest.fixture(autouse=True)
+def as_forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have processes that start at once; `make torture` starts real ones."""
+    monkeypatch.setattr(commands, "Process", forks.Fork)
 
 
 def test_killed_training_ends_in_the_same_bits(shapes_dir: Path, tmp_path: Path) -> None:

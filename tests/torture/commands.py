@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -12,10 +13,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 TICKS = os.sysconf("SC_CLK_TCK")
 LONGEST = 600.0  # seconds on the clock; what takes longer hangs
 PYTHON = (sys.executable, "-m", "spikecli")
+Limits = Sequence[tuple[int, tuple[int, int]]]  # as resource.setrlimit takes them
+
+
+class Process(subprocess.Popen[bytes]):
+    """A process with limits of its own. The tests of short parts put forks in its place, which start at once."""
+
+    def __init__(self, command: Sequence[str], limits: Limits = (), **how: Any) -> None:
+        def limit() -> None:
+            for one in limits:
+                resource.setrlimit(*one)
+
+        super().__init__(command, preexec_fn=limit if limits else None, **how)
 
 
 @dataclass(frozen=True)
@@ -50,13 +64,13 @@ def run(
     until: Callable[[int], bool] = lambda process: False,
     number: int = signal.SIGKILL,
     prefix: Sequence[str] = (),
-    limits: Callable[[], None] | None = None,
+    limits: Limits = (),
 ) -> Ended:
     """Return how a command ended; the signal `number` was sent when `until`, asked often, said yes of its id."""
     # Words come through a pipe: a limit on files is none on them.
-    process = subprocess.Popen(
+    process = Process(
         [*prefix, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
-        env=environment(), preexec_fn=limits,
+        env=environment(), limits=limits,
     )  # fmt: skip
     words: list[bytes] = []
     listening = threading.Thread(target=lambda: words.append(process.stderr.read()), daemon=True)  # type: ignore[union-attr]

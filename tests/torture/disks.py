@@ -112,18 +112,10 @@ def _full(tally: Tally, ground: Ground, rng: np.random.Generator, round_: str) -
     """No file may become larger than a few bytes, or than the larger part of what is to be written."""
     for what, command in _writers(ground):
         limit = int(rng.choice([0, 1, 100, 5_000, 60_000]))
-
-        def limits(limit: int = limit) -> None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
         if limit >= 5_000 and "train" not in command:
             limit = 100
-        _judge(
-            tally,
-            f"{what}, no file over {limit} bytes, {round_}",
-            commands.run(command, limits=limits),
-            ground.stands(),
-        )
+        ended = commands.run(command, limits=[(resource.RLIMIT_FSIZE, (limit, limit))])
+        _judge(tally, f"{what}, no file over {limit} bytes, {round_}", ended, ground.stands())
         shutil.rmtree(ground.folder / "runs" / "fresh", ignore_errors=True)
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from torture import commands
 from torture.commands import environment, processor_time
 from torture.report import Tally
 
@@ -77,7 +78,7 @@ class _Child:
         order = [str(self.seed), str(self.files), ",".join(self.groups), after]
         command = [sys.executable, "-m", "torture.fuzz", *order]
         self.words = tempfile.TemporaryFile()  # noqa: SIM115 (the child's: looked at when it ends as it should not)
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.words, env=environment())
+        self.process = commands.Process(command, stdout=subprocess.PIPE, stderr=self.words, env=environment())
         self.worked, self.hangs, self.rest = 0.0, False, b""
         waiting.register(self._pipe(), selectors.EVENT_READ, self)
 
