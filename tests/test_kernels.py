@@ -52,6 +52,22 @@ def test_kernels_serve_gpus_alone() -> None:
     assert not kernel_gate.usable(torch.ones(1, dtype=torch.float64))
 
 
+def test_where_triton_builds_nothing_one_warning_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(u: Tensor) -> list[float]:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC.")
+
+    monkeypatch.setattr(kernel_gate, "find_spec", lambda name: object())
+    monkeypatch.setattr(kernel_gate, "_probe", fail)
+    monkeypatch.setenv(kernel_gate.INTERPRETED, "1")
+    kernel_gate._built.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="slower: Failed to find C compiler") as told:
+            assert not kernel_gate.usable(torch.ones(1))
+        assert len(told) == 1 and not kernel_gate.usable(torch.ones(1))
+    finally:
+        kernel_gate._built.cache_clear()
+
+
 @pytest.mark.parametrize("threshold", [0.5, 0.3, 1.0])
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32])
 def test_every_potential_fires_as_torch_compares(
