@@ -15,10 +15,15 @@ from torch import nn
 from spikecli import models
 from spikecli.datasets.images.facts import IMAGE_SETS
 from spikecli.datasets.sets import find_facts
+from spikecli.errors import SpikeError
 from spikecli.export import formats
+from spikecli.export.graphs import graph_of
+from spikecli.export.onnx_format import Session
+from spikecli.export.probes import probe
 from spikecli.export.subject import Subject
 from spikecli.neuroclip.features import Viewing
 from spikecli.settings.recipes import train_settings
+from spikecli.weights.adapted import Adapted
 from spikecli.weights.reparameterize import reparameterize
 from spikecli.weights.trained import Trained
 
@@ -93,3 +98,34 @@ def test_a_cell_is_what_the_format_says(row: str) -> None:
         sensor = (34, 34) if subject.kind == "clip" else None
         refused = formats.named(form).refusals(subject, formats.Wanted(2, sensor=sensor, **asked))
         assert cells[column].startswith("no" if refused else "yes"), (row, column, refused)
+
+
+def test_a_step_of_an_adapter_carries_the_sums_that_all_steps_need() -> None:
+    """After the last step the logits are those of the whole graph, whose features lie in a row (2306.12073)."""
+    pictures = torch.rand(4, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * torch.tensor(
+        [0.1, 1.0, 0.4, 0.7]
+    ).view(4, 1, 1, 1, 1)  # features of unlike lengths: the mean of the steps' own logits would differ
+    subject = adapter()
+    whole = graph_of(subject, formats.Wanted(4, raw=True))
+    step = graph_of(subject, formats.Wanted(4, raw=True, step=True))
+    assert [each.name for each in step.inputs[1:]] == ["start.products", "start.squares"]
+    sums = [each.example for each in step.inputs[1:]]
+    for picture in pictures:
+        logits, *sums = step(picture[None], *sums)
+    assert torch.allclose(logits, whole(pictures)[0], atol=1e-5)
+
+
+def test_steps_of_an_adapter_are_as_many_as_it_was_fitted_with() -> None:
+    """An export asks for four steps unless told otherwise; an adapter keeps its own number."""
+    seen, tower = Viewing(3), adapter().adapted.clip.module.visual  # type: ignore[union-attr]
+    clip = SimpleNamespace(encode_images=lambda pictures, style: tower(pictures), size=32)
+    adapted = Adapted(nn.Identity(), ("a", "b"), Path(), Path(), "adapter", CPU, clip, seen, torch.eye(2, 3), 1.0)  # type: ignore[arg-type]
+    subject = Subject(nn.Identity(), nn.Identity(), ("a", "b"), "clip", "adapter", adapted=adapted)
+    found = probe(subject, formats.Wanted(4, step=True, sensor=(34, 34), samples=2))
+    assert [len(case) for case in found.cases] == [3, 3]
+
+
+def test_an_error_of_onnxruntime_is_one_line() -> None:
+    pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+    with pytest.raises(SpikeError, match=r"cannot open the network's graph: .*; try another version"):
+        Session(b"no model", ["points"])

@@ -13,7 +13,11 @@ import pytest
 from furniture import chair
 from packaging.requirements import Requirement
 
-from spikecli.files.extras import EXTRAS, MissingExtra, explained, needed
+from spikecli.cli import run
+from spikecli.cli.doctor import _seen_as_extra
+from spikecli.files.extras import EXTRAS, MissingExtra, demand, explained, needed
+from spikecli.machine.doctor import Finding
+from spikecli.training.logs import chart
 
 ROOT = Path(__file__).parents[1]
 _NAMES = {
@@ -57,7 +61,49 @@ def test_what_is_missing_is_one_line_with_the_command(words: tuple[str, ...], ex
     ended = without_extras(tmp_path, *words)
     last = ended.stderr.strip().splitlines()[-1]
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
-    assert last.startswith("error: this needs ") and last.endswith(f"run pip install 'spikecli[{extra}]'"), ended.stderr
+    assert last.startswith("error: ") and " needs " in last
+    assert last.endswith(f"run pip install 'spikecli[{extra}]'"), ended.stderr
+
+
+def test_what_is_missing_is_said_before_any_work_and_in_one_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chair(tmp_path / "chair.off")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    for name in EXTRAS:
+        monkeypatch.setitem(sys.modules, name, None)
+    for line, wanted in {
+        "view chair.off --out a.mp4": "matplotlib and imageio_ffmpeg, which are not installed; run pip install "
+        "'spikecli[view,video]'",
+        "view chair.off --out a.html": "matplotlib and plotly, which are not installed; run pip install "
+        "'spikecli[view]'",
+        "zeroshot digits": "open_clip and torchvision, which are not installed; run pip install 'spikecli[clip]'",
+        "fewshot digits": "'spikecli[clip]'",
+        "mini": "'spikecli[clip]'",
+        "watch zeroshot a.bin --classes zero,one": "'spikecli[clip]'",
+        "watch run a.bin --record a.mp4": "'spikecli[view,video]'",
+    }.items():
+        assert run(line.split()) == 1
+        said = capsys.readouterr().err.strip().splitlines()
+        assert len(said) <= 2 and said[-1].endswith(wanted), said  # a bar of progress at most
+    assert not (tmp_path / "data").exists()
+    with pytest.raises(MissingExtra, match="this needs tonic, which is not installed"):
+        demand("numpy", "tonic")
+
+
+def test_a_training_without_tensorboard_writes_no_curves_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    chart(tmp_path / "run", 1, {"epoch": 1, "loss": 0.5})
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_doctor_takes_a_missing_extra_for_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "open3d", None)
+    found = _seen_as_extra(Finding("Open3D", "failed", "ModuleNotFoundError: …", "reinstall", 0.1))
+    assert (found.status, found.cure) == ("note", "pip install 'spikecli[view]'")
+    torch = Finding("torch", "failed", "ImportError: …", "reinstall", 0.1)
+    assert _seen_as_extra(torch) is torch
 
 
 def test_only_packages_of_extras_are_explained() -> None:

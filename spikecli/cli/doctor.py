@@ -12,8 +12,16 @@ from spikecli.console import Console
 from spikecli.errors import SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.machine.doctor import Probe
+    from spikecli.machine.doctor import Finding, Probe
 
+# Checks of packages that an extra brings: without it they are no failure.
+_OF_EXTRAS = {
+    "Open3D": "open3d",
+    "Open3D rendering": "open3d",
+    "open_clip": "open_clip",
+    "open_clip, loaded": "open_clip",
+    "tonic": "tonic",
+}
 _MARKS = {"ok": "ok", "note": "note", "failed": "FAILED"}
 
 
@@ -40,7 +48,7 @@ def doctor(
     console = Console(as_json=as_json, quiet=quiet)
     probes = all_probes(thorough)
     with console.progress("checking", total=len(probes), unit="checks") as advance:
-        findings = checks.examine(data_dir, advance, probes)
+        findings = [_seen_as_extra(finding) for finding in checks.examine(data_dir, advance, probes)]
     records = [asdict(finding) for finding in findings]
     console.document(records)
     rows = [(finding.check, _MARKS[finding.status], finding.detail) for finding in findings]
@@ -51,6 +59,18 @@ def doctor(
     failed = [finding.check for finding in findings if finding.status == "failed"]
     if failed and strict:
         raise SpikeError(f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}; the cures are above")
+
+
+def _seen_as_extra(finding: Finding) -> Finding:
+    """Return the finding, or a note with the command if its package is one of an extra that is not installed."""
+    from dataclasses import replace
+
+    from spikecli.files.extras import command, installed
+
+    package = _OF_EXTRAS.get(finding.check)
+    if finding.status != "failed" or package is None or installed(package):
+        return finding
+    return replace(finding, status="note", detail=f"{package} is not installed", cure=command(package))
 
 
 def all_probes(thorough: bool) -> dict[str, Probe]:

@@ -152,8 +152,10 @@ def _pictured(wanted: bool) -> AbstractContextManager[Callable[[Any, str], bool]
     """Return a window's block, or one whose function shows nothing."""
     if not wanted:
         return nullcontext(lambda counts, text: True)
+    from spikecli.files.extras import demand
     from spikecli.view.recordings.live import live_window
 
+    demand("matplotlib", what="--picture")
     return live_window("spikecli watch")
 
 
@@ -184,11 +186,13 @@ def _zero_shot(asked: ZeroShot, data_dir: Path, device: str) -> Adapted:
     from torch import nn
 
     from spikecli.neuroclip.backbone import open_backbone
+    from spikecli.neuroclip.clip import demand_clip
     from spikecli.neuroclip.features import Viewing
     from spikecli.neuroclip.learned import demand_learned
     from spikecli.neuroclip.zeroshot import ask_of_files, read_words, text_features
     from spikecli.weights.adapted import Adapted
 
+    demand_clip()
     question = ask_of_files(["the stream"], *read_words(asked.classes, asked.templates), lost=True)
     demand_learned(asked.clip, asked.weights, question.classnames)
     clip = open_backbone(asked.clip, asked.weights, data_dir, device)
@@ -199,12 +203,14 @@ def _zero_shot(asked: ZeroShot, data_dir: Path, device: str) -> Adapted:
 
 
 def _check_film(record: Path | None) -> None:
-    """Raise SpikeError if the film's ending is of no film."""
+    """Raise SpikeError if the film's ending is of no film, or packages that it needs are not installed."""
     if record is not None:
-        from spikecli.view.drawing.film import FILMS
+        from spikecli.files.extras import demand
+        from spikecli.view.drawing.film import FILMS, encoders
 
         if record.suffix not in FILMS:
             raise SpikeError(f"found --record {record}; wanted a film: {', '.join(FILMS)}")
+        demand("matplotlib", *encoders(record.suffix), what="a film")
 
 
 def _best(answer: LiveAnswer, classnames: tuple[str, ...]) -> tuple[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from spikecli.errors import SpikeError, named
 from spikecli.export import membranes
+from spikecli.export.clip import SUMS, ClipHead, GrowingHead
 from spikecli.export.entries import SHARE, Input, Shown, shown_as
 from spikecli.export.formats import Checked, Exported, Refusal, Wanted
 from spikecli.export.membranes import Box
@@ -31,6 +32,7 @@ class Graph:
     outputs: tuple[str, ...]
     preprocessing: str
     batched: bool  # whether its first input holds several samples
+    growing: bool = False  # one step whose logits are those of all steps so far
 
     def __call__(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs in torch, computed as the graph computes them."""
@@ -40,7 +42,7 @@ class Graph:
 
     def double(self) -> Graph:
         """Return the same graph in float64."""
-        return Graph(copy.deepcopy(self.module).double(), self.inputs, self.outputs, self.preprocessing, self.batched)
+        return replace(self, module=copy.deepcopy(self.module).double())
 
 
 class Whole(nn.Module):
@@ -72,13 +74,17 @@ class OneStep(nn.Module):
 def graph_of(subject: Subject, wanted: Wanted) -> Graph:
     """Return the graph of a network in the form that is wanted; raise SpikeError if that form cannot be said."""
     shown = shown_as(subject, wanted)
-    network, box = copy.deepcopy(network_of(subject)).eval(), Box()
+    network, box = copy.deepcopy(network_of(subject, wanted.step)).eval(), Box()
     if wanted.noise and not membranes.random_starts(network):
         raise SpikeError(f"no neuron of {subject.name} starts at random; export without {named('noise')}")
-    steps = 1 if wanted.step else wanted.timesteps
+    steps, growing = 1 if wanted.step else wanted.timesteps, False
     sizes = _membrane_shapes(network, shown, steps, wanted)
     if wanted.step:
         names = membranes.carried(network, box)
+        if isinstance(network, GrowingHead):
+            network.box, growing = box, True
+            sizes |= {name: (shape, {}) for name, shape in network.sums().items()}
+            names += list(SUMS)
         module: nn.Module = OneStep(shown.front, network, box, names)
         outputs = ("logits", *(f"{NEXT}.{name}" for name in names))
     else:
@@ -87,16 +93,18 @@ def graph_of(subject: Subject, wanted: Wanted) -> Graph:
         module = Whole(shown.front, network, steps, box, names)
         outputs = ("logits", "probabilities")
     more = tuple(_membrane(START, name, *sizes[name]) for name in names)
-    return Graph(module.eval(), (shown.input, *more), outputs, shown.preprocessing, shown.batched)
+    return Graph(module.eval(), (shown.input, *more), outputs, shown.preprocessing, shown.batched, growing)
 
 
-def network_of(subject: Subject) -> nn.Module:
-    """Return what follows the preprocessing: (T, B, ...) → logits (T, B, K)."""
+def network_of(subject: Subject, step: bool = False) -> nn.Module:
+    """Return what follows the preprocessing: (T, B, ...) → logits (T, B, K).
+
+    Of a `step` of an adapter, the logits are those of all steps so far.
+    """
     if subject.adapted is None:
         return subject.network
-    from spikecli.export.clip import ClipHead
-
-    return ClipHead(subject.network, subject.adapted)
+    head = subject.network, subject.adapted
+    return GrowingHead(*head) if step else ClipHead(*head)
 
 
 def _membrane_shapes(
@@ -125,7 +133,8 @@ def _membrane_shapes(
 
 
 def _membrane(prefix: str, name: str, shape: tuple[int, ...], axes: dict[int, str]) -> Input:
-    return Input(f"{prefix}.{name}", torch.zeros(shape), axes, f"membrane potentials of {name} before the step")
+    holds = f"sum of {name} over the steps before" if name in SUMS else f"membrane potentials of {name} before the step"
+    return Input(f"{prefix}.{name}", torch.zeros(shape), axes, holds)
 
 
 def example_kwargs(graph: Graph) -> dict[str, Any]:

@@ -16,6 +16,7 @@ def facts(subject: Subject, graph: Graph, wanted: Wanted, checked: Checked) -> d
     adapted, trained = subject.adapted, subject.trained
     steps = adapted.viewing.timesteps if adapted else wanted.timesteps
     network = trained.config.model.name if trained else f"CLIP {adapted.clip.name}" if adapted else subject.name
+    logits = "of all steps so far" if graph.growing else "of the step" if wanted.step else "mean of the steps"
     return {
         "spikecli.version": __version__,
         "spikecli.form": "step" if wanted.step else "whole",
@@ -23,6 +24,7 @@ def facts(subject: Subject, graph: Graph, wanted: Wanted, checked: Checked) -> d
         "spikecli.kind": subject.kind,
         "spikecli.classes": json.dumps(subject.classnames),
         "spikecli.timesteps": str(1 if wanted.step else steps),
+        "spikecli.logits": logits,
         "spikecli.preprocessing": graph.preprocessing,
         "spikecli.inputs": json.dumps({each.name: f"{each.shape}: {each.holds}" for each in graph.inputs}),
         "spikecli.check": json.dumps({name: value for name, value in asdict(checked).items() if value is not None}),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from spikecli import __version__
+from spikecli.errors import SpikeError
 from spikecli.export.formats import Exported, Refusal, Wanted
 from spikecli.export.graphs import Graph, example_kwargs, exported, graph_of, untraceable
 from spikecli.export.metadata import facts
@@ -93,7 +95,7 @@ def traced_model(graph: Graph) -> Any:
 
 
 class Session:
-    """onnxruntime on one model, with tensors for arrays."""
+    """onnxruntime on one model, with tensors for arrays; raise SpikeError if it cannot open the model."""
 
     def __init__(self, content: bytes, names: Sequence[str], threads: int = 0) -> None:
         onnxruntime: Any = needed("onnxruntime")
@@ -101,12 +103,26 @@ class Session:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         self.names = names
-        self.inner = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self.version = onnxruntime.__version__
+        with self._in_words("open"):
+            self.inner = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
     def run(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Return the outputs for the inputs, in their order."""
+        """Return the outputs for the inputs, in their order; raise SpikeError if onnxruntime fails."""
         given = {name: tensor.numpy() for name, tensor in zip(self.names, tensors, strict=True)}
-        return [torch.from_numpy(each) for each in self.inner.run(None, given)]
+        with self._in_words("run"):
+            return [torch.from_numpy(each) for each in self.inner.run(None, given)]
+
+    @contextmanager
+    def _in_words(self, verb: str) -> Iterator[None]:
+        """Raise SpikeError for whatever onnxruntime raises: its exceptions share no class."""
+        try:
+            yield
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise SpikeError(
+                f"onnxruntime {self.version} cannot {verb} the network's graph: {reason}; try another version of it"
+            ) from error
 
 
 def session(content: bytes, graph: Graph, threads: int = 0) -> Session:

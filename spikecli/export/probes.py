@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -152,6 +152,7 @@ def _events(recording: Recording, slicing: str, sensor: tuple[int, int] | None, 
 
 def _of_clip(adapted: Adapted, wanted: Wanted) -> CheckSamples:
     viewing, rng = adapted.viewing, np.random.default_rng(wanted.seed)
+    own = replace(wanted, timesteps=viewing.timesteps)
     recordings = [read_own(path) for path in wanted.files]
     source = f"{len(recordings)} files" if recordings else f"made recordings, seed {wanted.seed}"
     recordings = recordings or [made_recording(wanted.sensor or (128, 128), rng) for _ in range(wanted.samples)]
@@ -163,5 +164,5 @@ def _of_clip(adapted: Adapted, wanted: Wanted) -> CheckSamples:
         if wanted.raw:
             cases.append(list(shown[:, None].unbind(0)) if wanted.step else [shown])
         else:
-            cases.append(_events(recording, viewing.slicing, wanted.sensor, wanted))
+            cases.append(_events(recording, viewing.slicing, wanted.sensor, own))
     return CheckSamples(source, cases, torch.stack(answers))

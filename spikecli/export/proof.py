@@ -48,18 +48,20 @@ def _differences(checked: Checked, wanted: Wanted) -> str:
 
 
 def logits_of(graph: Graph, found: CheckSamples, run: Run, wanted: Wanted) -> Tensor:
-    """Return the mean logits (S, K), float64, that `run` gives for the samples; membranes are carried from step to
-    step."""
+    """Return the logits (S, K), float64, that `run` gives for the samples; membranes are carried from step to step.
+
+    They are the mean of the steps, or the last ones of a graph whose logits grow.
+    """
     answers = []
     for case in found.cases:
         states = [_start(each, case[0], number, wanted) for number, each in enumerate(graph.inputs[1:])]
         total: Tensor | None = None
         for x in case:
             logits, *left = run([x, *states])
-            total = logits.double() if total is None else total + logits.double()
+            total = logits.double() if total is None or graph.growing else total + logits.double()
             states = left if wanted.step else states
         assert total is not None
-        answers.append(total / len(case))
+        answers.append(total if graph.growing else total / len(case))
     return torch.cat(answers)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 from spikecli.errors import SpikeError
@@ -50,6 +51,19 @@ def needed(name: str, what: str = "this", otherwise: str = "") -> ModuleType:
         raise problem from error
 
 
+def demand(*names: str, what: str = "this") -> None:
+    """Raise MissingExtra, before long work, if packages of extras are not installed; none is imported."""
+    missing = [name for name in names if not installed(name)]
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        raise MissingExtra(f"{what} needs {' and '.join(missing)}, which {are} not installed; run {command(*missing)}")
+
+
+def installed(name: str) -> bool:
+    """Return whether a package can be found, without importing it."""
+    return find_spec(name) is not None
+
+
 def explained(error: ModuleNotFoundError, what: str = "this", otherwise: str = "") -> MissingExtra | None:
     """Return the line for an import that failed for want of a package of an extra; None for any other, a bug."""
     package = (error.name or "").split(".")[0]
@@ -59,9 +73,10 @@ def explained(error: ModuleNotFoundError, what: str = "this", otherwise: str = "
     return MissingExtra(f"{what} needs {package}, which is not installed; run {command(package)}{more}")
 
 
-def command(package: str) -> str:
-    """Return the command that installs a package of an extra."""
-    return f"pip install 'spikecli[{EXTRAS[package]}]'"
+def command(*packages: str) -> str:
+    """Return the command that installs packages of extras."""
+    extras = dict.fromkeys(EXTRAS[package] for package in packages)
+    return f"pip install 'spikecli[{','.join(extras)}]'"
 
 
 @contextmanager

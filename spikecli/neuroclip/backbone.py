@@ -12,7 +12,7 @@ from spikecli.errors import SpikeError
 from spikecli.files.download import Fetching, fetch_first
 from spikecli.files.remote import Remote
 from spikecli.machine.device import choose_device
-from spikecli.neuroclip.clip import ClipModel, find_weights, load_clip
+from spikecli.neuroclip.clip import ClipModel, demand_clip, find_weights, load_clip
 from spikecli.neuroclip.clip_weights import Source
 from spikecli.neuroclip.mini import DigitPictures, MiniRecipe, ensure_mini, mini_source, picture_accuracy, shipped_mini
 from spikecli.progress import Progress
@@ -33,6 +33,7 @@ def open_backbone(
     `mini` comes with the program; with a `recipe` it is trained in DATA_DIR/clip, where weights with a tag are fetched
     to. `identity` is that of the CLIP that is wanted, if known: a `mini` that was trained here before may have it.
     """
+    demand_clip()
     where = choose_device(device)
     if weights is None and clip in (None, "mini"):
         return _mini(data_dir, where, recipe, progress, identity)
@@ -57,6 +58,7 @@ def _mini(
 
 def train_here(data_dir: Path, device: torch.device, recipe: MiniRecipe, progress: Progress) -> ClipModel:
     """Return `mini` as trained by `recipe` in DATA_DIR/clip, where a stopped training goes on."""
+    demand_clip()
     told = 0
 
     def on_step(step: int, total: int) -> None:

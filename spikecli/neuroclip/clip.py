@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from spikecli.errors import SpikeError, named
+from spikecli.files.extras import demand
 from spikecli.files.gate import DAMAGE, reading, reason_of
 from spikecli.files.tensors import check
 from spikecli.machine.torchvision import import_torchvision
@@ -31,6 +32,11 @@ NORMALIZATIONS = ("clip", "paper")
 
 # What old files carry beside their weights.
 _NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size", "text.transformer.embeddings.position_ids")
+
+
+def demand_clip() -> None:
+    """Raise SpikeError, before any work, if packages that CLIP needs are not installed."""
+    demand("open_clip", "torchvision", what="CLIP")
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from spikecli.errors import SpikeError, named
 from spikecli.evaluation.metrics import class_accuracy, cumulative_predictions, instance_accuracy
 from spikecli.files.gate import read_lines
 from spikecli.models.adapter import growing_logits
-from spikecli.neuroclip.clip import ClipModel
+from spikecli.neuroclip.clip import ClipModel, demand_clip
 from spikecli.neuroclip.features import FeatureStore, Viewing, encode_file
 from spikecli.progress import Progress
 
@@ -163,7 +163,11 @@ def spread(samples: int, limit: int | None) -> np.ndarray:
 
 
 def open_split(data_dir: Path, dataset: str, split: str, progress: Progress = Progress()) -> EventSplit:
-    """Return a prepared split; the built-in `digits` is prepared if needed."""
+    """Return a prepared split; the built-in `digits` is prepared if needed.
+
+    Raise SpikeError, before that, if packages that CLIP needs are not installed.
+    """
+    demand_clip()
     ensure_prepared(facts_of_recordings(dataset, data_dir), data_dir, progress)
     return load_events(data_dir, dataset, split)
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from spikecli.errors import ChoiceError, SettingError, SpikeError, named
 from spikecli.files.atomic import make_folder, unwritable, write_text
+from spikecli.files.extras import installed
 from spikecli.settings.choices import advice
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.document import as_options
@@ -92,15 +93,17 @@ def parse_logs(text: str | None) -> tuple[str, ...]:
         if name not in LOGS:
             raise ChoiceError("log", f"cannot be {name!r}: {advice(name, LOGS)}")
         if find_spec(name) is None:
-            raise SettingError("log", f"{name} needs the package {name}: pip install {name}; TensorBoard needs none")
+            raise SettingError("log", f"{name} needs the package {name}: pip install {name}")
     return names
 
 
 def chart(folder: Path, number: int, epoch: dict[str, Any]) -> None:
-    """Add an epoch to TensorBoard's curves; points beyond the last saved state are dropped.
+    """Add an epoch to TensorBoard's curves, if it is installed; points beyond the last saved state are dropped.
 
     Raise SpikeError if the folder cannot be written.
     """
+    if not installed("tensorboard"):
+        return
     from torch.utils.tensorboard import SummaryWriter
 
     folder = make_folder(folder / "tensorboard")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from spikecli.datasets.events.frames import SLICINGS, Slicing
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import SpikeError, named
-from spikecli.view.drawing.film import AZIMUTHS, FILMS
+from spikecli.files.extras import demand
+from spikecli.view.drawing.film import AZIMUTHS, FILMS, encoders
 from spikecli.view.drawing.picture import PICTURES, check_picture
 from spikecli.view.drawing.window import no_display
 
@@ -97,12 +98,18 @@ class Look:
         return len(self.sources) * (2 if self.checkpoint else 1) + (len(AZIMUTHS) if self.suffix in FILMS else 1)
 
 
-def check_out(look: Look, suffixes: Iterable[str] = (*PICTURES, ".html", *FILMS)) -> None:
-    """Raise SpikeError, before any work, for an output that is not possible."""
+def check_out(look: Look, suffixes: Iterable[str] | None = None) -> None:
+    """Raise SpikeError, before any work, for an output that is not possible, or whose packages are not installed.
+
+    `suffixes` are those of a report; None is a view of data, which can also be a film or a page that turns.
+    """
     if look.out is None:
         no_display()
-    else:
-        check_picture(look.out, suffixes)
+        demand("matplotlib", "open3d", what="a window")
+        return
+    check_picture(look.out, (*PICTURES, ".html", *FILMS) if suffixes is None else suffixes)
+    turns = ("plotly",) if suffixes is None and look.suffix == ".html" else ()
+    demand("matplotlib", *turns, *encoders(look.suffix), what=f"a picture in {look.suffix}")
 
 
 def refuse_unused(look: Look, *used: str) -> None:

@@ -110,7 +110,7 @@ LogTo = Annotated[
     str | None,
     typer.Option(
         "--log",
-        help="Log each epoch to wandb or mlflow too, where installed; several with a comma. TensorBoard needs nothing.",
+        help="Log each epoch to wandb or mlflow too, where installed, with a comma. TensorBoard needs no option.",
         autocompletion=complete.among(("wandb", "mlflow")),
     ),
 ]

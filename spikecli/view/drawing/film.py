@@ -102,6 +102,11 @@ def save_mp4(
             raise SpikeError(f"ffmpeg could not write {path} (exit {encoder.returncode}: {last}); name a .gif instead")
 
 
+def encoders(suffix: str) -> tuple[str, ...]:
+    """Return the packages that a film with this suffix needs, beside those of its pictures."""
+    return ("imageio_ffmpeg",) if suffix == ".mp4" and shutil.which("ffmpeg") is None else ()
+
+
 def ffmpeg() -> str:
     """Return the path of an ffmpeg program, of the package or the system; raise SpikeError if there is neither."""
     try:

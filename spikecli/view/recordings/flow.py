@@ -87,12 +87,15 @@ def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:
 
     Raise SpikeError as `look_at_events` does, and unless `out` is a picture.
     """
+    from spikecli.neuroclip.clip import demand_clip
     from spikecli.neuroclip.learned import never_learned, said_of
 
+    demand_clip()
     if look.suffix not in PICTURES:
         found = f"found {look.out}" if look.out else f"found no {named('out')}"
         endings = ", ".join(PICTURES)
         raise SpikeError(f"{found}; what CLIP sees is a still picture: give {named('out')} FILE, with one of {endings}")
+    check_out(look, PICTURES)
     _check_options(look)
     progress = _watching(advance)
     takes = _read(look, progress)
