@@ -26,7 +26,6 @@ from typing import Any, NoReturn
 
 # What every command that trains imports; none of these starts a thread, which a fork would lose.
 OUTSIDE = ("torch", "torch._dynamo", "numpy", "pydantic", "rich.console", "rich.progress", "safetensors.torch", "typer")
-SKIPPED = "spikecli.models.neighbours_kernels"  # needs triton
 Order = dict[str, Any]
 
 
@@ -141,12 +140,17 @@ def end(order: Order) -> NoReturn:
 
 
 def import_program() -> None:
-    """Import every module of spikecli, so that forks find them."""
+    """Import every module of spikecli whose packages are installed, so that forks find them."""
     import spikecli
 
     for module in pkgutil.walk_packages(spikecli.__path__, "spikecli."):
-        if module.name not in (SKIPPED, "spikecli.__main__"):
+        if module.name == "spikecli.__main__":  # that is run, not imported
+            continue
+        try:
             importlib.import_module(module.name)
+        except ModuleNotFoundError as missing:  # triton, which comes with a GPU's torch
+            if (missing.name or "").startswith("spikecli"):
+                raise
 
 
 def main() -> None:

@@ -95,7 +95,9 @@ class Fork:
         for descriptor in {nothing, out, err} - {1, 2} - {s.fileno() for s in (stdout, stderr) if hasattr(s, "fileno")}:
             os.close(descriptor)
         theirs.close()
-        self.pid: int = json.loads(self._line.recv(1 << 12))["pid"]
+        said = self._line.recv(1 << 12)
+        assert said, "the process that forks has ended; what it said last is on stderr"
+        self.pid: int = json.loads(said)["pid"]
 
     def poll(self) -> int | None:
         """Return the exit code (negative: by a signal), or None while it runs."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 
+import forks
 import pytest
 import torch
 from torch import nn
@@ -200,7 +200,7 @@ def test_memory_between_tensors_that_live_on_goes_back_to_the_system() -> None:
         return_freed_memory()
         print(before - pages(), sum(block.sum().item() for block in blocks))
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = forks.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, fresh=True)
     returned, total = map(float, done.stdout.split())
     assert returned > 45 * 4 * 2**20 and total == 50 * 2**20
 
@@ -218,5 +218,6 @@ def test_memory_stays_flat_when_every_step_has_another_shape() -> None:
         print(products(range(300, 1100)) - first)
     """
     environment = {name: value for name, value in os.environ.items() if not name.endswith("CACHE_CAPACITY")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    line = [sys.executable, "-c", code]
+    done = forks.run(line, capture_output=True, text=True, check=True, env=environment, fresh=True)
     assert float(done.stdout) < 100  # MB; it was 500 with the caches of torch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import forks
 import numpy as np
 import pytest
 import torch
@@ -79,7 +79,7 @@ def test_a_batch_system_s_warning_does_not_end_a_command() -> None:
         "cli.entry()"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    assert subprocess.run([sys.executable, "-c", code], env=env, check=False, timeout=60).returncode == 5
+    assert forks.run([sys.executable, "-c", code], env=env, timeout=60).returncode == 5
 
 
 def test_runs_are_completed_in_checkpoints_and_in_a_folder_that_is_typed(

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -33,43 +33,57 @@ def place(shapes_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def offered(place: Path, *words: str, data: str = "data") -> list[str]:
-    """Return what bash would offer for the last of `words`."""
-    code = (
-        "import sys\n"
-        "from spikecli.__main__ import main\n"
-        "try:\n    main()\n"
-        "finally:\n    sys.stderr.write(' '.join({'torch', 'h5py', 'numpy'} & set(sys.modules)))"
-    )
-    asked = {"COMP_WORDS": " ".join(["spikecli", *words]), "COMP_CWORD": str(len(words))}
-    environment = {**os.environ, **asked, "_SPIKECLI_COMPLETE": "complete_bash", "SPIKECLI_DATA_DIR": data}
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=place, env=environment, capture_output=True, text=True, check=True
-    )
+# Each question is answered by a fork of a process that has imported what the program imports first.
+ASKED = """
+import json, os, sys
+from spikecli import __main__, cli
+for words in json.loads(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        os.environ.update(COMP_WORDS=" ".join(["spikecli", *words]), COMP_CWORD=str(len(words)))
+        try:
+            __main__.main()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.write(' '.join({'torch', 'h5py', 'numpy'} & set(sys.modules)))
+            os._exit(0)
+    os.waitpid(child, 0)
+    print("that was all", flush=True)
+"""
+
+
+def offered(place: Path, *questions: Sequence[str], data: str = "data") -> list[list[str]]:
+    """Return what bash would offer for the last of the words of each question."""
+    environment = {**os.environ, "_SPIKECLI_COMPLETE": "complete_bash", "SPIKECLI_DATA_DIR": data}
+    line = [sys.executable, "-c", ASKED, json.dumps(questions)]
+    ended = subprocess.run(line, cwd=place, env=environment, capture_output=True, text=True, check=True)
     assert ended.stderr == "", "completion imports something heavy, or warns"
-    return ended.stdout.splitlines()
+    return [answer.split() for answer in ended.stdout.split("that was all\n")[:-1]]
 
 
-@pytest.mark.parametrize(
-    ("words", "found"),
-    [
-        (("tr",), ["train"]),
-        (("data", "ve"), ["verify"]),
-        (("train", "--rmp-s"), ["--rmp-schedule"]),
-        (("train", "--schedule", ""), ["step", "onecycle", "cosine", "warmup"]),
-        (("train", "--paper", "mpbn+tern"), ["mpbn+ternary", "mpbn+ternary-trainable"]),
-        (("ablate", "shapes", "--papers", "lif,r"), ["lif,rmp-loss", "lif,real-spike"]),
-        (("train", "sh"), ["shapes"]),
-        (("data", "prepare", "modelnet4"), ["modelnet40"]),
-        (("eval", "ch"), ["checkpoints/demo", "checkpoints/early"]),
-        (("view", "x.off", "--checkpoint", "ref"), ["reference"]),
-        (("eval", "--split", "t"), ["train", "test"]),
-    ],
+QUESTIONS = (
+    (("tr",), ["train"]),
+    (("data", "ve"), ["verify"]),
+    (("train", "--rmp-s"), ["--rmp-schedule"]),
+    (("train", "--schedule", ""), ["step", "onecycle", "cosine", "warmup"]),
+    (("train", "--paper", "mpbn+tern"), ["mpbn+ternary", "mpbn+ternary-trainable"]),
+    (("ablate", "shapes", "--papers", "lif,r"), ["lif,rmp-loss", "lif,real-spike"]),
+    (("train", "sh"), ["shapes"]),
+    (("data", "prepare", "modelnet4"), ["modelnet40"]),
+    (("eval", "ch"), ["checkpoints/demo", "checkpoints/early"]),
+    (("view", "x.off", "--checkpoint", "ref"), ["reference"]),
+    (("eval", "--split", "t"), ["train", "test"]),
 )
-def test_the_shell_completes_commands_options_choices_sets_and_runs(
-    place: Path, words: tuple[str, ...], found: list[str]
-) -> None:
-    assert offered(place, *words) == found
+
+
+@pytest.fixture(scope="module")
+def answers(place: Path) -> list[list[str]]:
+    return offered(place, *(words for words, _ in QUESTIONS))
+
+
+@pytest.mark.parametrize("number", range(len(QUESTIONS)), ids=[" ".join(words) for words, _ in QUESTIONS])
+def test_the_shell_completes_commands_options_choices_sets_and_runs(answers: list[list[str]], number: int) -> None:
+    assert answers[number] == QUESTIONS[number][1]
 
 
 def test_completion_knows_prepared_sets_and_runs_of_an_ablation_and_asks_no_file_of_parts(
@@ -81,9 +95,9 @@ def test_completion_knows_prepared_sets_and_runs_of_an_ablation_and_asks_no_file
     parts = tmp_path / "parts.py"
     parts.write_text("import torch\n")
     monkeypatch.setenv("SPIKECLI_IMPORT", str(parts))
-    assert offered(tmp_path, "train", "") == ["shapes", "digits", "cups"]
-    assert offered(tmp_path, "eval", "checkpoints/") == ["checkpoints/ablate-cups/lif-t1-seed0"]
-    assert "checkpoints/ablate-cups" in offered(tmp_path, "view", "checkpoints/")
+    sets, runs, seen = offered(tmp_path, ("train", ""), ("eval", "checkpoints/"), ("view", "checkpoints/"))
+    assert sets == ["shapes", "digits", "cups"] and runs == ["checkpoints/ablate-cups/lif-t1-seed0"]
+    assert "checkpoints/ablate-cups" in seen
 
 
 def test_completion_is_installed_and_shown_by_the_program() -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 
@@ -136,7 +137,7 @@ def test_a_batch_killed_twice_ends_in_the_table_of_one_run(cli: Callable, clouds
     asked = ["predict", tmp_path / "in", "-T", "1", "--device", "cpu"]
     # The second is killed in the second batch of what was left.
     words = [sys.executable, "-c", DYING, "2,4", *map(str, asked), "--out", str(out)]
-    subprocess.run(words, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    forks.run(words, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert out.read_bytes().endswith(b"in/\xc3") and out.read_bytes().count(b"\n") == 1 + 6
     went_on = cli(*asked, "--out", out)
     assert went_on.code == 0 and "holds 6 of 8 files already" in went_on.err

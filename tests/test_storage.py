@@ -5,11 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+import forks
 import h5py
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ except SpikeError as problem:
 
 @pytest.mark.parametrize("kind", ["hdf5", "checkpoint"])
 def test_a_file_that_does_not_fit_is_one_line_and_leaves_nothing(tmp_path: Path, kind: str) -> None:
-    done = subprocess.run(
+    done = forks.run(
         [sys.executable, "-c", FULL, kind, str(tmp_path / "big")], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith(f"cannot write {tmp_path / 'big'}: ") and done.stdout.count("\n") == 1
@@ -80,7 +80,7 @@ def test_what_a_killed_writer_left_is_swept_away_and_nothing_else(tmp_path: Path
         "    (two / 'c').mkdir(); one.write_text('half'); os.kill(os.getpid(), 9)"
     )
     (tmp_path / "kept.txt").write_text("whole")
-    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
+    assert forks.run([sys.executable, "-c", code, str(tmp_path)]).returncode == -9
     assert len(list(tmp_path.rglob(f"{UNFINISHED}*"))) == 3
     with sole_writer(tmp_path, "sweeping"):
         pass
@@ -118,7 +118,7 @@ def test_a_second_writer_is_told_who_the_first_is_and_a_dead_one_leaves_no_lock(
     ):
         pass
     killed = f"{code}.__enter__(); os.kill(os.getpid(), 9)"
-    assert subprocess.run([sys.executable, "-c", killed, str(tmp_path)], check=False).returncode == -9
+    assert forks.run([sys.executable, "-c", killed, str(tmp_path)]).returncode == -9
     with sole_writer(tmp_path, "training"):
         assert (tmp_path / ".lock").read_text() == str(os.getpid())
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forks
 import numpy as np
 import pytest
 import torch
@@ -123,7 +123,7 @@ def test_scores_are_read_while_training_writes(cli: Cli, shapes_dir: Path, tmp_p
         "path = Path(sys.argv[1]) / 'model.safetensors'; whole = c.load(path)\n"
         "while True: c.save(path, whole)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(out)]) as writer:
+    with forks.Fork([sys.executable, "-c", code, str(out)]) as writer:
         try:
             results = []
             for _ in range(3):

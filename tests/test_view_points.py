@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 import torch
@@ -462,7 +463,8 @@ def test_a_picture_never_asks_for_a_screen(cube: Path, tmp_path: Path) -> None:
         "look_at_points(look, lambda done: None)\n"
         "sys.exit('matplotlib.pyplot' in sys.modules or 'open3d' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, "DISPLAY": ":987", "MPLBACKEND": ""}, check=True)
+    env = {**os.environ, "DISPLAY": ":987", "MPLBACKEND": ""}
+    forks.run([sys.executable, "-c", code], env=env, check=True, fresh=True)
     assert ink(Image.open(tmp_path / "x.png")).any()
 
 

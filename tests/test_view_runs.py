@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import forks
 import numpy as np
 import pytest
 import torch
@@ -376,7 +377,8 @@ def test_a_picture_of_a_run_never_asks_for_a_screen(shapes_dir: Path, runs: dict
         "look_at_runs(look, lambda *done, **fields: None)\n"
         "sys.exit('matplotlib.pyplot' in sys.modules or 'open3d' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], env={**os.environ, "DISPLAY": ":987", "MPLBACKEND": ""}, check=True)
+    env = {**os.environ, "DISPLAY": ":987", "MPLBACKEND": ""}
+    forks.run([sys.executable, "-c", code], env=env, check=True, fresh=True)
 
 
 def test_a_window_gets_the_picture_in_a_size_that_fits_a_screen(
