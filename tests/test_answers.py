@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Protocol
+
 import pytest
 import torch
+from rooms import ROOT
 from torch import Tensor, nn
 
-from spikecli import neurons
+from spikecli import models, neurons
 from spikecli.errors import SpikeError
 from spikecli.evaluation.energy import counted
 from spikecli.models.work import multiplying, necessary
 from spikecli.neurons.answers import Step, levels_of, steps_of, thresholds_of, through
 from spikecli.neurons.folded import Staircase, moved
 from spikecli.neurons.norm import MembraneBatchNorm
+from spikecli.settings import networks
 from spikecli.settings.config import NeuronConfig
+from spikecli.settings.networks import network_settings
+from spikecli.settings.papers import PAPERS, neuron_of
+from spikecli.weights.reparameterize import reparameterize
 
 
 class Three(nn.Module):
@@ -42,6 +52,68 @@ def test_any_staircase_folds_through_a_membrane_norm_spike_for_spike() -> None:
     assert [set(column.tolist()) for column in expected.T[2:5]] == [{0.0}, {1.0}, {2.0}]
     assert all(set(expected[:, channel].tolist()) == {0.0, 1.0, 2.0} for channel in (0, 1, 5))
     assert len(thresholds_of(folded)) == 2 * 3  # constant channels have none within reach
+
+
+def questions() -> list[type]:
+    """Return every Protocol of the package that isinstance() may be asked of."""
+    found = []
+    for path in sorted((ROOT / "spikecli").rglob("*.py")):
+        if "@runtime_checkable" in path.read_text(encoding="utf-8"):
+            module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            found += [each for each in vars(module).values() if getattr(each, "_is_runtime_protocol", False)]
+    return list(dict.fromkeys(found))
+
+
+def members(protocol: type) -> set[str]:
+    """Return the names that isinstance() looks for."""
+    return {
+        name
+        for each in protocol.__mro__[:-1]
+        if getattr(each, "_is_protocol", False) and each is not Protocol
+        for name in {*inspect.get_annotations(each), *vars(each)}
+        if not name.startswith("_")
+    }
+
+
+def sees(look: Callable[[object, str], object], part: object, names: set[str]) -> bool:
+    """Return whether `part` has all these attributes by this way of looking."""
+    try:
+        return all(look(part, name) is not None for name in names)
+    except AttributeError:
+        return False
+
+
+WITH_NORM = {fire: NeuronConfig(norm="mpbn", fire=fire, amplitude="channel") for fire in ("binary", "ternary")}
+NETWORKS = [
+    network_settings(tnet="pooled", neuron=WITH_NORM["binary"]),
+    *[
+        network_settings(name, width=0.05, neuron=WITH_NORM["ternary"])
+        for name in networks.NETWORKS
+        if name != "pointnet"
+    ],
+    *[network_settings("vgg16", width=0.05, neuron=neuron_of(paper)) for paper in PAPERS],
+]
+
+
+def test_no_question_is_answered_by_what_python_312_does_not_see() -> None:
+    """It looks by getattr_static, which finds no buffer, no parameter and no module inside a module."""
+    asked = {protocol: members(protocol) for protocol in questions()}
+    assert {"Rises", "Foldable", "Multiplies", "Reader", "Pool"} <= {protocol.__name__ for protocol in asked}
+    answered = set()
+    for config in NETWORKS:
+        model = models.build(config).eval()
+        parts = {type(part): part for network in (model, reparameterize(model)) for part in network.modules()}
+        for protocol, names in asked.items():
+            for part in parts.values():
+                plainly = sees(getattr, part, names)
+                assert plainly == sees(inspect.getattr_static, part, names), (protocol, type(part))
+                answered |= {protocol} if plainly else set()
+    assert {"Rises", "FoldsIntoFire", "Leaves", "PointNetwork"} <= {protocol.__name__ for protocol in answered}
+
+
+def test_a_buffer_does_not_answer_a_question() -> None:
+    folded = moved(Three(), torch.ones(1), lambda step, below: step.at * torch.ones(1))
+    assert sees(getattr, folded, {"direction"}) and not sees(inspect.getattr_static, folded, {"direction"})
 
 
 def test_a_step_keeps_whether_its_threshold_itself_fires() -> None:

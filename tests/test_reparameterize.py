@@ -381,13 +381,13 @@ class Inclusive(nn.Module):
         super().__init__()
         self.was, self.levels = fire, fire.levels
         if isinstance(fire, Upper):
-            self.direction, self.rises, self.thresholds = fire.direction, fire.rises, fire.thresholds
+            self.potentials, self.thresholds = fire.potentials, fire.thresholds
         else:
             self.steps = fire.steps
 
     def forward(self, v: Tensor) -> Tensor:
         at = (
-            [rise * self.direction for rise in self.rises()]
+            list(self.potentials())
             if isinstance(self.was, Upper)
             else [
                 v.new_tensor(step.at)

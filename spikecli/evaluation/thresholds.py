@@ -51,6 +51,5 @@ def _rises(neuron: Neuron, name: str) -> list[Tensor]:
     """Return for each step of a neuron the threshold of its fire function, (1, 1) for all or (1, ..., C)."""
     fire = neuron.fire
     if isinstance(fire, Rises):
-        rises = [fire.direction * rise for rise in fire.rises()]
-        return [rise[None] if rise.dim() else rise.view(1, 1) for rise in rises]
+        return [rise[None] if rise.dim() else rise.view(1, 1) for rise in fire.potentials()]
     return [torch.full((1, 1), step.at, dtype=torch.float64) for step in steps_of(fire, f"{name}.fire")]

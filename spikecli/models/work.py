@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.grad import conv2d_input
 
 from spikecli.errors import SpikeError
-from spikecli.neurons.answers import Spiking, called
+from spikecli.neurons.answers import called
+from spikecli.neurons.neuron import Neuron
 
 
 @runtime_checkable
@@ -79,7 +80,7 @@ def _answering(model: nn.Module, question: type, method: str) -> dict[str, nn.Mo
         if any(name.startswith(each) for each in closed):
             continue
         # Torch's own linear layer has no such method: `products_of` and `matrices_of` know it.
-        answers, is_neuron = isinstance(module, question) or type(module) is nn.Linear, isinstance(module, Spiking)
+        answers, is_neuron = isinstance(module, question) or type(module) is nn.Linear, isinstance(module, Neuron)
         if answers or is_neuron:
             closed.append(f"{name}." if name else "")
             found |= {name: module} if answers else {}

@@ -1,7 +1,8 @@
 """Questions to the parts of a neuron and to layers: levels, thresholds, fold. No table lists the parts.
 
 A part that cannot answer is refused by name when asked, so it is never counted wrong. `models.work` asks
-a layer for its operations.
+a layer for its operations. What isinstance() asks for is a method, or an attribute of the class: Python 3.12 looks
+without `__getattr__`, through which a module has its buffers, parameters and parts.
 """
 
 from __future__ import annotations
@@ -42,11 +43,8 @@ class Fires(Protocol):
 class Rises(Protocol):
     """A fire function of d·v, with a direction d = ±1 and thresholds by channel or neuron, as folding leaves it."""
 
-    levels: tuple[float, ...]
-    direction: Tensor
-
-    def rises(self) -> Tensor:
-        """Return the thresholds of d·v, (levels − 1, ...), rising."""
+    def potentials(self) -> Tensor:
+        """Return the potential v = d·θ̃ of each rise to the next level, (levels − 1, ...)."""
 
     def thresholds(self) -> Tensor:
         """Return every reachable potential at which the output changes, (n,)."""
@@ -58,15 +56,6 @@ class FoldsIntoFire(Protocol):
 
     def into(self, fire: Any) -> nn.Module:
         """Return the fire function of v that equals `fire` after this norm; raise SpikeError if there is none."""
-
-
-@runtime_checkable
-class Spiking(Protocol):
-    """A layer of neurons."""
-
-    charge: nn.Module
-    norm: nn.Module
-    fire: nn.Module
 
 
 @runtime_checkable

@@ -34,10 +34,14 @@ class Upper(nn.Module):
         """Return the thresholds of d·v, (levels − 1, ...)."""
         return self.upper[None]
 
+    def potentials(self) -> Tensor:
+        """Return the potential v = d·θ̃ of each rise to the next level, (levels − 1, ...)."""
+        return self.direction * self.rises()
+
     def thresholds(self) -> Tensor:
         """Return every reachable potential at which the output changes, (n,)."""
-        rises = self.rises()
-        return (self.direction * rises)[rises.abs() < NEVER].flatten()
+        potentials = self.potentials()
+        return potentials[potentials.abs() < NEVER].flatten()
 
 
 class Window(Upper):
