@@ -7,6 +7,7 @@ import os
 import signal
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ import torch
 from conftest import Outcome
 
 from spikecli.errors import SpikeError, Stopped
+from spikecli.evaluation.evaluate import evaluate, logits_of, samples_for
+from spikecli.evaluation.how import How
 from spikecli.evaluation.readings import spikes_in
 from spikecli.settings.recipes import train_settings
 from spikecli.training import ablate as flow
 from spikecli.training import train
 from spikecli.training.ablate import RECORD, Trial, trial
 from spikecli.training.interruption import stoppable
-from spikecli.training.scoring import Score, Scoring, as_csv, summarized
+from spikecli.training.scoring import Score, Scoring, as_csv, score, summarized
 from spikecli.weights.checkpoint import load
+from spikecli.weights.trained import Trained
 
 Cli = Callable[..., Outcome]
 COMMON = ("--points", 16, "--batch-size", 60, "--epochs", 1, "--quiet")
@@ -113,6 +117,21 @@ def test_a_run_is_an_ordinary_run_and_its_score_that_of_eval(cli: Cli, done: Pat
     for row, result in zip(rows, document["results"], strict=True):
         assert float(row["instance_accuracy"]) == result["instance_accuracy"]
         assert float(row["energy_uj"]) == result["energy_uj"]
+
+
+def test_a_run_trained_in_bf16_is_scored_in_fp32_as_eval_does(done: Path, shapes_dir: Path) -> None:
+    trained = Trained.open(done / "lif-t1-seed1")
+    samples = samples_for(trained, shapes_dir, None, "val")
+    how = How(device=trained.device)
+    assert not torch.equal(
+        logits_of(trained.network, samples.inputs(2), 2, replace(how, precision="bf16")),
+        logits_of(trained.network, samples.inputs(2), 2, how),
+    )
+    config = trained.config.model_copy(update={"precision": "bf16"})
+    rows, layers, _ = score(replace(trained, config=config), samples, Scoring((1, 2), "val", 1))
+    assert (rows, layers) == score(trained, samples, Scoring((1, 2), "val", 1))[:2]
+    for row, seen in zip(rows, evaluate(trained.network, samples, (1, 2), how), strict=True):
+        assert (row.instance_accuracy, row.energy_uj) == (seen.instance_accuracy, seen.energy_uj)
 
 
 def test_changed_settings_are_refused_before_anything_is_trained(

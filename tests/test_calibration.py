@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from cloud_runs import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spikecli.errors import SpikeError
-from spikecli.evaluation.calibration import calibrated, fit_temperature, fit_threshold
+from spikecli.evaluation.calibration import as_notes, calibrate, calibrated, fit_temperature, fit_threshold
+from spikecli.evaluation.how import How
 from spikecli.evaluation.rejecting import Rejecting, rejecting
 from spikecli.evaluation.reliability import reliability
+from spikecli.training.train import opened
 from spikecli.weights.trained import Trained
 
 Cli = Callable[..., Any]
@@ -100,6 +104,18 @@ def test_from_training_to_none_of_these(cli: Cli, shapes_dir: Path, tmp_path: Pa
     assert ",none of these," in out.read_text().splitlines()[1]
     assert cli("predict", run, cloud, "--reject", "auto", "--json", *place).code == 0
     assert cli("predict", run, cloud, "--reject", "1.5", *place).code == 2
+
+
+def test_a_run_in_bf16_is_calibrated_in_fp32_in_which_predict_answers(shapes_dir: Path, tmp_path: Path) -> None:
+    config = settings(epochs=1, points=32, val_fraction=0.3)
+    with opened(config, shapes_dir, tmp_path, False, "cpu") as trainer:
+        list(trainer.epochs(lambda *_: None))
+        model, held_out = trainer.model, trainer.held_out
+        notes = held_out.calibration(model)
+        in_bf16 = replace(held_out, config=config.model_copy(update={"precision": "bf16"}))
+        assert in_bf16.calibration(model) == notes
+        how = How(seed=config.seed, precision="bf16")
+        assert as_notes(calibrate(model, held_out.inputs, held_out.labels, config.timesteps, how)) != notes
 
 
 def test_weights_without_a_calibration_say_so(cli: Cli, tmp_path: Path) -> None:

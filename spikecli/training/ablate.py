@@ -26,7 +26,7 @@ from spikecli.settings.networks import BY_DATA
 from spikecli.training import train
 from spikecli.training.interruption import Stop, stoppable
 from spikecli.training.runs import LAST, STATE, differences
-from spikecli.training.scoring import Layer, Right, Score, Scoring, score
+from spikecli.training.scoring import PRECISION, Layer, Right, Score, Scoring, score
 from spikecli.training.settings import with_precision
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.run_folder import SCORES as RECORD
@@ -192,7 +192,8 @@ def _score(
     trained = Trained.open(one.folder / LAST, device)
     model, samples = trained.network, evaluate.samples_for(trained, data_dir, None, scoring.split)
     steps, runs = list(distinct_steps(model, scoring.timesteps)), runs_of(model, scoring.perturbations)
-    key = {"timesteps": steps, "split": scoring.split, "perturbations": runs, "data": samples.fingerprint}
+    asked = {"timesteps": steps, "split": scoring.split, "perturbations": runs, "precision": PRECISION}
+    key = {**asked, "data": samples.fingerprint}
     if record.get("key") != key or "right" not in record:
 
         def on_samples(count: int) -> None:

@@ -65,8 +65,11 @@ class Batches:
             yield self.to_device(first_points(share, self.config.points) if self.config.resample else share)
 
     def calibration(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Return the calibration of a network, as a checkpoint keeps it, fitted to these samples; empty without any."""
-        how = How(seed=self.config.seed, device=self.device, precision=self.config.precision)
+        """Return the calibration of a network, as a checkpoint keeps it, fitted to these samples; empty without any.
+
+        It is fitted in float32, in which `predict` and `eval` use it, whatever the training's precision.
+        """
+        how = How(seed=self.config.seed, device=self.device)
         return as_notes(calibrate(model, self.inputs, self.labels, self.config.timesteps, how))
 
     def to_device(self, inputs: np.ndarray) -> Tensor:

@@ -22,6 +22,7 @@ from spikecli.weights.trained import Trained
 
 Right = dict[str, str]  # by T: a 1 for each sample that is right with the first noise, a 0 for each other
 PERTURBATION_SEED = 0  # the first, as of `eval`
+PRECISION = "fp32"  # as of `eval`, whatever a run was trained in
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,7 @@ def score(
     """Return a network's scores at each T, its layers at the longest T, and which samples it gets right."""
     model, config = trained.network, trained.config
     steps, runs = distinct_steps(model, scoring.timesteps), runs_of(model, scoring.perturbations)
-    precision = "bf16" if config.precision == "bf16" else "fp32"
-    how = How(runs, PERTURBATION_SEED, trained.device, precision, on_samples)
+    how = How(runs, PERTURBATION_SEED, trained.device, PRECISION, on_samples)
     rows = evaluate.evaluate(model, samples, steps, how)
     scores: list[Score] = []
     right: Right = {}
