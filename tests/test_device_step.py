@@ -13,6 +13,7 @@ from cloud_runs import fit, settings
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from spikecli.machine import device
 from spikecli.models import pooled
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import map_size, network_settings
@@ -120,6 +121,61 @@ def test_no_step_waits_for_a_number(case: str) -> None:
         row = made.work(shape)
     assert row[SOUND] == 1 and row[LOSS] > 0
     assert before is None or not torch.equal(before, made.model.state_dict()["out.weight"])
+
+
+class InOrder(TorchDispatchMode):
+    """Refuses what a GPU adds up by atomic additions, in another order each run."""
+
+    RACES = (
+        "scatter_add", "scatter_reduce", "index_add", "index_reduce", "embedding_dense_backward", "bincount", "histc",
+        "put", "cumsum", "adaptive_avg_pool2d_backward", "adaptive_max_pool2d_backward", "avg_pool3d_backward",
+        "max_pool2d_with_indices_backward", "grid_sampler", "reflection_pad", "replication_pad", "kthvalue", "median",
+    )  # fmt: skip
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        name = function.overloadpacket.__name__
+        if name.lstrip("_").startswith(self.RACES) or (name.startswith("upsample") and name.endswith("backward")):
+            raise AssertionError(f"a step calls {function}, whose sums have no fixed order on a GPU")
+        return function(*arguments, **(options or {}))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if not case.startswith("dela")])  # its kernels are its own
+@pytest.mark.usefixtures("as_on_a_gpu")
+def test_no_step_adds_up_in_another_order_each_run(case: str) -> None:
+    made = Made(CASES[case])
+    shape = made.feed.load(0, 0)
+    with InOrder():
+        assert made.work(shape)[SOUND] == 1
+
+
+def test_the_mode_sees_sums_without_an_order() -> None:
+    """As the way of a CPU through the pooled layer is."""
+    made = Made(pointnet())
+    shape = made.feed.load(0, 0)
+    with pytest.raises(AssertionError, match=r"index_add_.* no fixed order"), InOrder():
+        made.work(shape)
+
+
+@pytest.fixture
+def loose_flags() -> Iterator[list[tuple[Any, str, bool]]]:
+    """Set torch's flags of a GPU to what is fast; yield them with the values that the program wants."""
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    wanted: list[tuple[Any, str, bool]] = [(cudnn, "allow_tf32", False), (products, "allow_tf32", False)]
+    wanted += [(cudnn, "benchmark", False), (cudnn, "deterministic", True)]
+    before = [getattr(place, name) for place, name, _ in wanted]
+    for place, name, value in wanted:
+        setattr(place, name, not value)
+    yield wanted
+    for (place, name, _), value in zip(wanted, before, strict=True):
+        setattr(place, name, value)
+
+
+def test_float32_on_a_gpu_is_float32_and_in_a_fixed_order(
+    loose_flags: list[tuple[Any, str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "empty", lambda *size, device: None)  # as if there were a GPU
+    assert device.choose_device("cuda") == torch.device("cuda")
+    assert [getattr(place, name) for place, name, _ in loose_flags] == [value for *_, value in loose_flags]
 
 
 def test_the_mode_sees_what_waits() -> None:

@@ -42,9 +42,20 @@ def choose_device(name: str) -> torch.device:
         keep_freed_memory()
         bound_product_caches()
     elif device.type == "cuda":
-        torch.backends.cudnn.deterministic = True  # else a convolution's sums come in another order each run
-        torch.backends.cudnn.benchmark = False
+        keep_to_fp32()
     return device
+
+
+def keep_to_fp32() -> None:
+    """Have a GPU multiply float32 in float32, and sum in the same order each run, in this process from now on.
+
+    By default cuDNN rounds a convolution's inputs to TF32, with 10 bits of mantissa, and so may cuBLAS where the
+    environment says so; the error, some 1e-4, depends on the algorithm, which depends on the batch.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True  # else a convolution's sums come in another order each run
+    torch.backends.cudnn.benchmark = False
 
 
 def keep_freed_memory() -> None:
