@@ -264,7 +264,7 @@ def test_a_run_on_frames_learns_stops_and_goes_on_to_the_same_bits(cli: Cli, rec
     assert done.document["ann_val_accuracy"] >= 0.5  # chance is 0.1
 
     config = TrainConfig.model_validate_json((whole / "config.json").read_text())
-    with opened(config, recordings, parts, False, "cpu") as trainer:
+    with opened(config, recordings, parts, False, "auto") as trainer:  # where the command line trains, too
         run = trainer.epochs(lambda *_: None)
         next(run)
         run.close()  # as a process that ends between two epochs

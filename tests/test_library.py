@@ -51,7 +51,7 @@ def test_a_run_of_the_library_is_that_of_the_command_line(
 ) -> None:
     line = ("--points", 24, "--epochs", 1, "--batch-size", 100, "--data-dir", shapes_dir, "--quiet")
     assert cli("train", "shapes", "--out", tmp_path / "run", *line).code == 0
-    other = Trained.open(tmp_path / "run", "cpu")
+    other = Trained.open(tmp_path / "run")  # on the same device
     assert other.config == network.config and other.classnames == network.classnames
     ours, theirs = network.network.state_dict(), other.network.state_dict()
     assert all((ours[name] == theirs[name]).all() for name in theirs)

@@ -29,8 +29,12 @@ Cli = Callable[..., Any]
 
 
 def same(cli: Cli, run: Path, data: Path, files: list[Path], chosen: list[int], timesteps: int = 4) -> None:
-    """Assert that `predict` gives files, of the test samples `chosen`, the probabilities of `eval` to 1e-6."""
+    """Assert that `predict` gives files, of the test samples `chosen`, the probabilities of `eval` to 1e-6.
+
+    A GPU multiplies one sample by another kernel than many, so 1e-5 there.
+    """
     trained = Trained.open(run)
+    apart = 1e-6 if trained.device.type == "cpu" else 1e-5
     inputs = samples_for(trained, data).inputs(timesteps, np.array(chosen))
     seen = probabilities(trained, inputs, timesteps)[-1]
     assert len(files) == 1 or np.ptp(seen, axis=0).max() > 1e-3  # or any answer would do
@@ -38,7 +42,7 @@ def same(cli: Cli, run: Path, data: Path, files: list[Path], chosen: list[int], 
     assert said.code == 0, said.err
     for row, answer in zip(seen, said.document, strict=True):
         shares = {guess["class"]: guess["probability"] for guess in answer["predictions"]}
-        np.testing.assert_allclose([shares[name] for name in trained.classnames], row, atol=1e-6)
+        np.testing.assert_allclose([shares[name] for name in trained.classnames], row, atol=apart)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +97,7 @@ def test_pictures_as_prepared_and_as_found(cli: Cli, tmp_path: Path) -> None:
     place = ("--data-dir", tmp_path / "data")
     assert cli("data", "prepare", "trees", "--from", tmp_path / "from", *place, "--quiet").code == 0
     run = tmp_path / "run"
-    asked = ("train", "trees", "--paper", "ann", "--epochs", 1, "--width", 0.1, "--batch-size", 4, "--out", run)
+    asked = ("train", "trees", "--paper", "ann", "--epochs", 3, "--width", 0.1, "--batch-size", 4, "--out", run)
     assert cli(*asked, *place, "--quiet").code == 0
     split = load_images(tmp_path / "data", "trees", "test")
     files = []

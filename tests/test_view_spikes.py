@@ -264,7 +264,8 @@ def test_the_document_of_spikes(cli: Callable, source: Path, tmp_path: Path) -> 
     out = tmp_path / "s.png"
     given = ["view", source, "--checkpoint", weights, "--show", "spikes", "-T", 2, "--out", out, "--quiet"]
     (record,) = cli(*given, "--json").document["sources"]
-    model = Trained.open(weights, "cpu").network
+    trained = Trained.open(weights)  # where the command line looks: another device draws other starts
+    model = trained.network
     shape = rasters.read_shapes([str(source)], tmp_path, 40, 0)[0]
     layers = probe.firing(model, shape.points, 2, 0)
     assert record["points"] == 40
@@ -272,7 +273,7 @@ def test_the_document_of_spikes(cli: Callable, source: Path, tmp_path: Path) -> 
         name: layer.rates.mean(axis=1).tolist() for name, layer in layers.items()
     }
     with counted(model, 2) as counts:
-        step_logits(model, shape.points[None], 2, CPU, "fp32", 0)
+        step_logits(model, shape.points[None], 2, trained.device, "fp32", 0)
     assert record["firing_rate"] == pytest.approx((counts.spikes / counts.neurons).tolist())
     assert [step["timesteps"] for step in record["predictions"]] == [1, 2]
     told = cli(*given).out
