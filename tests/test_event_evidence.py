@@ -146,6 +146,23 @@ def test_numbers_of_rows_without_a_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("head", "form", "said"),
+    [
+        ("", "{t} {x} {y} {p} 7", "the column number 5 is not read"),
+        ("# t x y p signal\n", "{t} {x} {y} {p} 7", "the column signal is not read"),
+        ("t,x,y,p,frame,noise\n", "{t},{x},{y},{p},7,0", "the columns frame, noise are not read"),
+        ("", "{i} {t} {x} {y} {p}", ""),
+        (",t,x,y,p\n", "{i},{t},{x},{y},{p}", ""),
+    ],
+)
+def test_a_column_that_is_not_read_is_said(tmp_path: Path, head: str, form: str, said: str) -> None:
+    lines = (form.format(i=i, t=t, x=x, y=y, p=p) for i, (x, y, t, p) in enumerate(SOME))
+    found = read_events(write(tmp_path / "a.txt", (head + "\n".join(lines) + "\n").encode()))
+    assert is_whole(found)
+    assert [said in note for note in found.notes if "read" in note] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(
     ("name", "data", "rest"),
     [
         ("a.aedat", aedat2_bytes(SOME), 3), ("b.aedat", davis_bytes(SOME), 5), ("a.dat", dat_bytes(SOME), 1),

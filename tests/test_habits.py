@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -156,25 +157,58 @@ def test_alone_it_says_what_to_do_first(cli: Cli, place: Path, monkeypatch: pyte
     assert "Usage: spikecli eval" in cli("help", "eval").out
 
 
-def test_eval_and_predict_find_the_newest_run(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_eval_and_predict_find_the_newest_run(
+    cli: Cli, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(place)
     ended = cli("eval", "--timesteps", 1, "--runs", 1, "--json")
     assert ended.document["checkpoint"] == "checkpoints/demo/model.safetensors"
     assert "the newest run: checkpoints/demo" in ended.err
     cloud = place / "cloud.xyz"
     cloud.write_text("\n".join(f"{i % 5} {i % 7} {i % 3}" for i in range(64)))
-    ended = cli("predict", "--newest", cloud, "--json")
-    (answer,) = ended.document
-    assert len(answer["predictions"]) == 5 and "the newest run: checkpoints/demo" in ended.err
-    assert {one["class"] for one in answer["predictions"]} <= set(
-        json.loads(cli("data", "info", "shapes", "--json").out)["classnames"]
-    )
+    shapes = set(json.loads(cli("data", "info", "shapes", "--json").out)["classnames"])
+    for line in (("predict", cloud), ("predict", "--newest", cloud)):
+        ended = cli(*line, "--json")
+        (answer,) = ended.document
+        assert {one["class"] for one in answer["predictions"]} <= shapes and "checkpoints/demo" in ended.err
+    for other in ("reference", "--reference=modelnet10"):
+        ended = cli("predict", other, cloud, "--json")
+        assert "checkpoints/" not in ended.err
+        assert not {one["class"] for one in ended.document[0]["predictions"]} <= shapes
     assert cli("predict", "--newest", "checkpoints/early", cloud).code == 2
-    assert "--newest takes your newest run, checkpoints/demo" in cli("predict", cloud).err
+    assert cli("predict", "--newest", "--reference", "modelnet40", cloud).code == 2
+    assert cli("predict", "--reference", "modelnet40", "checkpoints/early", cloud).code == 2
     shipped = ROOT / "checkpoints" / "reference"
     shutil.copytree(shipped, place / "checkpoints" / "shipped")  # later than any run, and none itself
     os.utime(place / "checkpoints" / "shipped" / "model.safetensors")
-    assert "the newest run: checkpoints/demo" in cli("predict", "--newest", cloud).err
-    monkeypatch.chdir(ROOT / "tests")
-    assert "your newest run" not in cli("predict", cloud).err
+    assert "the newest run of clouds answers: checkpoints/demo" in cli("predict", cloud).err
+    monkeypatch.chdir(tmp_path)
+    assert "newest run" not in cli("predict", cloud).err
     assert "found no run in checkpoints" in cli("eval").err
+
+
+def test_predict_passes_over_a_newer_run_for_other_files(
+    cli: Cli, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of recordings, the newest, is not asked of a cloud, and the only one that is asked of a recording."""
+    shutil.copytree(place / "checkpoints" / "demo", tmp_path / "checkpoints" / "demo")
+    (tmp_path / "data").symlink_to(place / "data")
+    monkeypatch.chdir(tmp_path)
+    cloud, recording = ROOT / "examples" / "chair.off", ROOT / "examples" / "seven.bin"
+    assert "wants a network of recordings" in cli("predict", recording).err  # no run for it: the reference answers
+    letters = tmp_path / "letters"
+    for name in ("a", "b"):
+        for number in range(3):
+            (letters / name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(recording, letters / name / f"{number}.bin")
+    assert cli("data", "prepare", "letters", "--from", letters, "--quiet").code == 0
+    how = ("--epochs", 1, "--width", 0.1, "--size", 12, "--batch-size", 4, "--val-fraction", 0)
+    assert cli("train", "letters", *how, "--out", "checkpoints/late", "--quiet").code == 0
+    assert "run of recordings answers: checkpoints/late" in cli("predict", recording, "-T", 1).err
+    assert "run of clouds answers: checkpoints/demo" in cli("predict", cloud, "-T", 1).err
+    assert "run of clouds answers: checkpoints/demo" in cli("predict", ROOT / "examples" / "*.off", "-T", 1).err
+    assert "run of clouds answers: checkpoints/demo" in cli("predict", "shapes:test:0", "-T", 1).err
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{recording}\n"))
+    ended = cli("predict", "-", "-T", 1)
+    assert ended.code == 0 and "the newest run answers: checkpoints/late" in ended.err
+    assert cli("predict", "--newest", cloud).code == 1  # the newest, whatever it is for

@@ -41,6 +41,28 @@ def test_what_is_no_sample_is_left_out_with_a_reason(cli: Cli, parts: Path) -> N
     assert refused.code == 1 and "stray.xyz in no folder of a class" in refused.err
 
 
+def test_a_scan_with_the_name_of_a_readme_is_a_scan(cli: Cli, tmp_path: Path) -> None:
+    scans(tmp_path / "scans", 3)
+    write(tmp_path / "scans" / "cup" / "Readme.xyz", b"0 0 0\n1 1 1\n2 0 1\n" * 20)
+    asked = ("data", "prepare", "more", "--from", tmp_path / "scans", "--dry-run", "--data-dir", tmp_path / "data")
+    found = cli(*asked, "--json").document
+    assert found["classes"]["cup"] == {"train": 3, "test": 1} and found["skipped"] == []
+    assert [note for note in found["notes"] if "Readme.xyz can be read, so it is a sample" in note]
+    write(tmp_path / "scans" / "cup" / "about.ply", b"no scan\n")
+    refused = cli(*asked)
+    assert refused.code == 1 and "about.ply" in refused.err and "--skip-bad" in refused.err
+
+
+def test_a_quiet_preparation_says_one_line_and_a_dry_one_its_table(cli: Cli, tmp_path: Path) -> None:
+    scans(tmp_path / "scans", 3)
+    asked = ("data", "prepare", "more", "--from", tmp_path / "scans", "--points", 8, "--data-dir", tmp_path / "data")
+    assert "bolt" in cli(*asked, "--dry-run", "--quiet").out
+    done = cli(*asked, "--quiet", "--out", tmp_path / "counts.csv")
+    assert len(done.out.splitlines()) == 1 and "10 train, 5 test prepared" in done.out
+    assert "bolt,2,1" in (tmp_path / "counts.csv").read_text()
+    assert "bolt" in cli(*asked).out
+
+
 def test_view_shows_what_predict_answers_of_files_with_another_axis_up(cli: Cli, parts: Path, tmp_path: Path) -> None:
     file = parts / "scans" / "cup" / "cup_0.ply"
     told = cli("predict", parts / "run", file, "-T", 2, "--json", "--quiet").document[0]["predictions"][0]

@@ -137,7 +137,7 @@ def test_a_batch_killed_twice_ends_in_the_table_of_one_run(cli: Callable, clouds
     asked = ["predict", tmp_path / "in", "-T", "1", "--device", "cpu"]
     # The second is killed in the second batch of what was left.
     words = [sys.executable, "-c", DYING, "2,4", *map(str, asked), "--out", str(out)]
-    forks.run(words, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    forks.run(words, check=True, cwd=tmp_path, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert out.read_bytes().endswith(b"in/\xc3") and out.read_bytes().count(b"\n") == 1 + 6
     went_on = cli(*asked, "--out", out)
     assert went_on.code == 0 and "holds 6 of 8 files already" in went_on.err
@@ -190,7 +190,7 @@ def test_naming_a_cloud_loads_nothing_of_clip_recordings_or_hdf5(tmp_path: Path)
                  "spikecli.datasets.images", "spikecli.neuroclip.fewshot", "spikecli.training", "torch._dynamo")
         print(code, [name for name in heavy if name in sys.modules], file=sys.stderr)
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "0 []"
 
 

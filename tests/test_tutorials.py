@@ -61,7 +61,6 @@ UNRUN = {
     r"modelnet|nmnist|eval checkpoints/RUN --timesteps 1,2,3,4": "needs an archive",
     r"best_model.pth": "a released file; tests/test_import.py imports one made by a derivation",
     r"DATASET|PRESET": "a placeholder",
-    r"--newest": "the newest run here is another page's; tests/test_habits.py tries it",
     r"--check nir|net.nir": "the stand-in has a map of 3 x 3; tests/test_export_nir.py exports another",
     r"hand clap": "needs a CLIP that knows them",
     r"udp://|tcp://": "waits for a camera; tests/test_watch.py plays one",

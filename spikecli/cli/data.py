@@ -133,7 +133,7 @@ def verify(name: Name, data_dir: DataDir = DATA_DIR, as_json: AsJson = False, qu
     console.document(report)
 
 
-def _show_found(console: Console, report: dict[str, Any], out: Path | None) -> None:
+def _show_found(console: Console, report: dict[str, Any], out: Path | None, shown: bool) -> None:
     from spikecli.files.tables import ResultTable
 
     rows = [(name, *parts.values()) for name, parts in report["classes"].items()]
@@ -146,7 +146,11 @@ def _show_found(console: Console, report: dict[str, Any], out: Path | None) -> N
     lines.append(f"{report['bytes_read'] / 1e6:,.1f} MB")
     title, columns = f"{report['dataset']}: {report['kind']}", ("class", "train", "test")
     records = [dict(zip(columns, row, strict=True)) for row in rows]
-    show_table(console, ResultTable(title, columns, rows, "; ".join(lines), records), out)
+    table = ResultTable(title, columns, rows, "; ".join(lines), records)
+    if shown:
+        show_table(console, table, out)
+    elif out is not None:
+        write_out(console, table, out)
 
 
 def _write_counts(console: Console, report: dict[str, Any], out: Path) -> None:
@@ -158,7 +162,7 @@ def _write_counts(console: Console, report: dict[str, Any], out: Path) -> None:
 
 def _tell(console: Console, report: dict[str, Any], dry: bool, out: Path | None) -> None:
     if "kind" in report:
-        _show_found(console, report, out)
+        _show_found(console, report, out, dry or not console.quiet)
     elif out is not None:
         _write_counts(console, report, out)
     if dry:

@@ -16,6 +16,7 @@ from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.reading import ReadingOptions, SkipBad
 from spikecli.cli.shown.adapter import AnswerOptions, through_adapter
 from spikecli.cli.shown.guesses import NONE, end_with_bad, show_guesses
+from spikecli.cli.shown.newest import weights_and_sources
 from spikecli.cli.shown.notes import NOTES_OF_A_KIND, FileNotes
 from spikecli.console import Console
 from spikecli.errors import SpikeError
@@ -23,7 +24,6 @@ from spikecli.errors import SpikeError
 if TYPE_CHECKING:
     from spikecli.evaluation.own_files import FileAnswer, PredictOptions
     from spikecli.files.rows import RowFile
-    from spikecli.weights.checkpoint import WeightsFile
     from spikecli.weights.trained import Trained
 
 Given = Annotated[
@@ -31,8 +31,9 @@ Given = Annotated[
     typer.Argument(
         metavar="[CHECKPOINT] FILE|FOLDER|-...",
         readable=False,
-        help="A run folder or weights file, by default the reference weights; then meshes or clouds, "
-        "recordings, or pictures: files, folders, patterns, DATASET:SPLIT:INDEX, or - for a list on stdin.",
+        help="A run folder or weights file, by default the newest run for such files, else the reference weights; then "
+        "meshes or clouds, recordings, or pictures: files, folders, patterns, DATASET:SPLIT:INDEX, or - for a list on "
+        "stdin.",
         autocompletion=complete.runs,
     ),
 ]
@@ -49,12 +50,14 @@ Out = Annotated[
 
 
 Reference = Annotated[
-    Literal["modelnet10", "modelnet40"],
-    typer.Option("--reference", help="Which reference weights to use, if no checkpoint is given."),
+    Literal["modelnet10", "modelnet40"] | None,
+    typer.Option(
+        "--reference",
+        help="Use these weights, which come with the program, and no run of yours.",
+        show_default="modelnet10, if no run is for such files",
+    ),
 ]
-Newest = Annotated[
-    bool, typer.Option("--newest", help="Use the newest run in checkpoints/, if no checkpoint is given.")
-]
+Newest = Annotated[bool, typer.Option("--newest", help="Use the newest run in checkpoints/, whatever it is for.")]
 Reject = Annotated[
     str | None,
     typer.Option(
@@ -78,13 +81,13 @@ def predict(
     device: options.Device = "auto",
     out: Out = None,
     skip_bad: SkipBad = False,
-    reference: Reference = "modelnet10",
+    reference: Reference = None,
     newest: Newest = False,
     reject: Reject = None,
 ) -> None:
     """Name the most probable classes of your files, of the kind that the network or saved adapter was trained on.
 
-    Without a checkpoint the reference weights answer, or with --newest the newest run.
+    Without a checkpoint the newest run answers that was trained on such files, else the reference weights.
 
     Example: spikecli predict chair.off, or spikecli predict checkpoints/my-run chair.off --timesteps 4
     """
@@ -96,7 +99,7 @@ def predict(
     console = Console(output.as_json, output.quiet)
     how = reading.options(heard := FileNotes(console, NOTES_OF_A_KIND))
     shown = AnswerOptions(top, out, heard, reject)
-    file, sources = _weights_and_sources(console, given, reference, newest, data_dir)
+    file, sources = weights_and_sources(console, given, reference, newest, data_dir)
     asked = PredictOptions(steps or StopRule(confidence, most), seed, data_dir, how, out is not None, skip_bad)
     if file.is_adapter:
         through_adapter(console, file, sources, asked, shown, device)
@@ -104,46 +107,6 @@ def predict(
         trained = Trained.of_file(file, device)
         asked = _rejecting(console, trained, asked, reject)
         _name_files(console, trained, sources, asked, shown)
-
-
-def _weights_and_sources(
-    console: Console, given: list[Path], reference: str, newest: bool, data_dir: Path
-) -> tuple[WeightsFile, list[str]]:
-    """Return the weights, named first or the reference weights or the newest run's, and what is to be named.
-
-    Raise SpikeError if there is nothing to name, or a usage error if weights are named beside --newest.
-    """
-    from spikecli.weights import checkpoint
-    from spikecli.weights.reference import BY_SET, is_checkpoint, is_name
-
-    named = is_checkpoint(given[0])
-    if named and newest:
-        raise typer.BadParameter(f"goes without a checkpoint, and {given[0]} is one", param_hint="--newest")
-    if named and len(given) == 1 and not given[0].exists() and not is_name(given[0]):
-        raise SpikeError(_no_such(given[0], data_dir))
-    run = None if named else checkpoint.newest_run()
-    file = checkpoint.read(given[0] if named else run if newest else Path(BY_SET[reference]))
-    if run is not None:
-        others = f"the weights that come with the program answer; --newest takes your newest run, {run.parent}"
-        console.note(f"the newest run: {run.parent}" if newest else others)
-    if not given[named:]:
-        raise SpikeError(f"found {file.path} and no file to name; wanted spikecli predict {given[0]} chair.off")
-    return file, list(map(str, given[named:]))
-
-
-def _no_such(given: Path, data_dir: Path) -> str:
-    """Return the line for a name that is no file, no run and, by itself, no sample of a data set."""
-    from difflib import get_close_matches
-
-    from spikecli.datasets.sets import known_names
-    from spikecli.weights.run_folder import nearest_run
-
-    near = get_close_matches(str(given).casefold(), known_names(data_dir), 1)
-    sample = f"did you mean {near[0]}:test:0? " if near else ""
-    return (
-        f"found no file, no run and no weights called {given}; {nearest_run(given) or sample}wanted a file such as "
-        "chair.off, or a sample DATASET:SPLIT:INDEX such as shapes:test:0"
-    )
 
 
 def _one_dial(timesteps: str) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from spikecli.datasets.edits import check_prepared
 from spikecli.datasets.facts import Facts
 from spikecli.datasets.record import Entry, RecordOf, read_record
 
@@ -19,11 +20,12 @@ def described(
 ) -> dict[str, Any]:
     """Return what every kind says of a data set, with facts of its own kind (`more`) and counts of what is prepared.
 
-    Raise SpikeError if its record is damaged.
+    Raise SpikeError if its record is damaged, or its facts were edited and not prepared again.
     """
     place = data_dir / facts.name
     record = read_record(place, of)
     entry: Entry = record["sets"][record["current"]] if record else {"splits": {}, "settings": None, "skipped": []}
+    check_prepared(place, entry["settings"] or {})
     files = [place / part["file"] for part in entry["splits"].values()]
     return {
         "dataset": facts.name,

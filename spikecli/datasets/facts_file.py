@@ -139,7 +139,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         found = "".join(text.splitlines()[number - 1 : number]).strip()
         reason = re.sub(r" \(at .*\)", "", str(error)).replace(_TWICE, "its key stands in the file already")
         raise SpikeError(
-            f"{path}, line {number}: found {_short(found)} ({reason}); wanted a line such as mirrors = false, each key "
+            f"{path}, line {number}: found {short(found)} ({reason}); wanted a line such as mirrors = false, each key "
             "once; correct it"
         ) from None
 
@@ -156,8 +156,9 @@ def write_facts(path: Path, facts: Facts) -> None:
 
 
 def _wrong(where: str, key: str, value: Any, wanted: str) -> NoReturn:
-    raise SpikeError(f"{where}: found {key} = {_short(repr(value))}; wanted {wanted}")
+    raise SpikeError(f"{where}: found {key} = {short(repr(value))}; wanted {wanted}")
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return a text of at most 80 letters."""
     return text if len(text) <= 80 else text[:79] + "…"

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spikecli.datasets.edits import RECORD as _NAME
+from spikecli.datasets.edits import check_prepared
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import write_text
 from spikecli.files.gate import at_least, file_hash, is_plain_name, read_json
 from spikecli.files.hdf5 import prepare_again
 
-_NAME = "prepared.json"
 _SUM = (str, type(None))
 _PART = {"file": is_plain_name, "samples": at_least(0), "fingerprint": str, "sha256": _SUM, "bytes": at_least(0)}
 # Recordings and images had a format of their own, with the sum of the content as sha256.
@@ -82,12 +83,16 @@ def write_record(place: Path, of: RecordOf, key: str, entry: Entry) -> None:
 
 
 def current_entry(data_dir: Path, name: str, of: RecordOf) -> tuple[Path, Entry]:
-    """Return a data set's folder and the entry prepared last; raise SpikeError if there is none."""
+    """Return a data set's folder and the entry prepared last; raise SpikeError if there is none, or it is outdated.
+
+    It is outdated by an edit of the facts that the data must be prepared for again.
+    """
     place = data_dir / name
     record = read_record(place, of)
     if record is None:
         raise SpikeError(f"{name} is not prepared in {data_dir}; run `spikecli data prepare {name}`")
     entry: Entry = record["sets"][record["current"]]
+    check_prepared(place, entry["settings"])
     return place, entry
 
 

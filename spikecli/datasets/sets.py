@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from spikecli.datasets.edits import check_fixed
 from spikecli.datasets.facts import Facts
 from spikecli.datasets.facts_file import FILE, check_kind, checked_facts, read_toml
 from spikecli.datasets.kind import Augmentation, Kind
@@ -81,7 +82,8 @@ def find_facts(name: str, data_dir: Path) -> Facts:
             return facts
     path = data_dir / name / FILE
     if is_plain_name(name) and path.is_file():
-        return facts_from(name, read_toml(path), str(path))
+        check_fixed(path.parent, values := read_toml(path), KINDS)
+        return facts_from(name, values, str(path))
     raise ChoiceError("dataset", f"cannot be {name!r}: {advice(name, known_names(data_dir))}")
 
 

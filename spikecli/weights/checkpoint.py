@@ -161,15 +161,29 @@ def _values(found: dict[str, Tensor]) -> int:
     return sum(value.numel() for value in found.values())
 
 
-def newest_run(runs: Path = RUNS) -> Path | None:
-    """Return the weights of the run that was written last; None without one. Weights that came from elsewhere are no
-    run: no curve, state or settings lie beside them."""
+def finished_runs(runs: Path = RUNS) -> list[Path]:
+    """Return the weights of each run, those written last first. Weights that came from elsewhere are no run: no curve,
+    state or settings lie beside them."""
     found = [
         path
         for path in runs.glob(f"*/{LAST}")
         if any((path.parent / name).is_file() for name in (CURVE, STATE, SETTINGS))
     ]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def trained_on(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the name of a network's training data and their facts as noted, without reading its weights.
+
+    Both are empty for a file of another program; the facts are for one that holds none. Raise SpikeError if the file is
+    damaged.
+    """
+    found = tensors.metadata(path)
+    if found.get("format") != FORMAT:
+        return "", {}
+    with reading(path, "the file is damaged, copy it again"):
+        config, notes = json.loads(found["config"]), json.loads(found["notes"])
+        return str(config["dataset"]), dict(notes.get("facts") or {})
 
 
 def resolve(given: Path | None, runs: Path = RUNS) -> Path:
@@ -180,8 +194,8 @@ def resolve(given: Path | None, runs: Path = RUNS) -> Path:
     if given is not None and is_name(given):
         given = reference(str(given))
     if given is None:
-        newest = newest_run(runs)
-        if newest is None:
+        found = finished_runs(runs)
+        if not found:
             raise SpikeError(f"found no run in {runs}; train one with `spikecli train`, or name a checkpoint")
-        return newest
+        return found[0]
     return given / LAST if given.is_dir() else given

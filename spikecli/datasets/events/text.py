@@ -39,9 +39,9 @@ def read_text(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     """Return the events of a text file, separated by spaces, tabs, commas or semicolons.
 
     Before them may come comments, the names of the columns, and width and height of the sensor. A fifth column, as v2e
-    adds one, is not read, nor a first that numbers the rows. Numbers may have a decimal comma between semicolons or
-    tabs. Of a file that a crash has cut, the whole lines are read. Raise SpikeError if lines differ or a word is no
-    number.
+    adds one, is not read, with a note, nor a first that numbers the rows. Numbers may have a decimal comma between
+    semicolons or tabs. Of a file that a crash has cut, the whole lines are read. Raise SpikeError if lines differ or a
+    word is no number.
     """
     data = _with_points(plain_lines(path.read_bytes()))
     head = _head(path, data)
@@ -57,9 +57,20 @@ def read_text(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
     if len(named) == 4 and options.columns is None:
         found = {axis: table[:, head.names.index(name)] for axis, name in named.items()}
         columns = checked_columns(path, found, with_unit(options, named["t"]))
+        others = [name for name in head.names if name and name not in named.values()]
     else:
-        columns = columns_of_table(path, _without_numbers(table)[:, :4], options)
-    return columns._replace(size=head.size, notes=(*cut, *columns.notes))
+        counted = _without_numbers(table)
+        columns = columns_of_table(path, counted[:, :4], options)
+        others = [f"number {place + 1}" for place in range(4, counted.shape[1])]
+    return columns._replace(size=head.size, notes=(*cut, *_left_out(others), *columns.notes))
+
+
+def _left_out(columns: list[str]) -> tuple[str, ...]:
+    """Return a note on columns that are not read."""
+    if not columns:
+        return ()
+    what, verb = ("column", "is") if len(columns) == 1 else ("columns", "are")
+    return (f"the {what} {', '.join(columns)} {verb} not read: an event is x, y, t and p",)
 
 
 def _whole_lines(body: bytes, width: int) -> tuple[bytes, tuple[str, ...]]:

@@ -23,7 +23,8 @@ _SPLITS = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 
-_NO_SAMPLES = ("readme", "license", "licence", "notes", "about", "changelog")
+_PROSE = ("readme", "license", "licence", "notes", "about", "changelog")  # names of what people write about samples
+_TEXT = (".txt", ".csv", ".asc", ".pts", ".xyz")  # suffixes that prose may have, too
 
 
 def find_samples(files: Sequence[Path], root: Path, class_pattern: str | None, group: str | None) -> list[OwnSample]:
@@ -86,12 +87,17 @@ def source_files(root: Path) -> list[Path]:
 
 
 def beside_the_classes(files: Sequence[Path]) -> list[Path]:
-    """Return the files that may be no samples: those above all class folders, and those with a name such as readme."""
+    """Return the files that may be no samples: those above all class folders, and text with a name such as readme."""
     if not files:
         return []
     top = Path(commonpath([str(path.parent) for path in files]))
     above = {path for path in files if path.parent == top} if any(path.parent != top for path in files) else set()
-    return [path for path in files if path in above or path.stem.lower() in _NO_SAMPLES]
+    return [path for path in files if path in above or is_named_as_prose(path)]
+
+
+def is_named_as_prose(path: Path) -> bool:
+    """Return whether a file has the name of a text about the samples, such as readme.txt; a scan about.ply has not."""
+    return path.stem.lower() in _PROSE and path.suffix.lower() in _TEXT
 
 
 def main_kind(found: Mapping[Path, str | None], source: Path) -> str:

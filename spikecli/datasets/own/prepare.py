@@ -22,6 +22,7 @@ from spikecli.datasets.own.find import (
     beside_the_classes,
     find_samples,
     has_sides,
+    is_named_as_prose,
     listed_samples,
     main_kind,
     source_files,
@@ -129,10 +130,18 @@ def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, progres
     done, notes = splits.with_splits(
         samples, options.test_fraction, options.seed, splits.read_splits(data_dir / name / splits.FILE)
     )
+    notes += [
+        f"{one.path} can be read, so it is a sample, whatever its name" for one in done if _is_doubtful(one, root)
+    ]
     facts = _facts(data_dir, name, kind, done, inspected, options)
     if not facts.mirrors and not (data_dir / name / FILE).is_file():
         notes = [*notes, f"a mirrored sample may be of another class, by their names: mirrors = false in {FILE}"]
     return Found(kind, facts, tuple(done), tuple(inspected), tuple(skipped), tuple(bad), tuple(notes))
+
+
+def _is_doubtful(one: OwnSample, root: Path) -> bool:
+    """Return whether a sample that was found, not listed, has the name of a text about the samples."""
+    return root.is_dir() and is_named_as_prose(one.path)
 
 
 def _unreadable(kind: Kind[Any], files: Sequence[Path], options: PrepareOptions) -> dict[Path, str]:
@@ -172,7 +181,7 @@ def _facts(
         raise SpikeError(f"found the class {', '.join(folders) or 'none'}; wanted two or more classes")
     before = find_facts(name, data_dir) if (data_dir / name / FILE).is_file() else None
     if before is not None and before.kind == kind.name:
-        spoken = dict(zip(before.folders, before.classnames, strict=True))
+        spoken = dict(zip(before.folders or before.classnames, before.classnames, strict=True))
         facts = replace(before, folders=folders, classnames=tuple(spoken.get(one, one) for one in folders))
     else:
         spoken_names = tuple(one.replace("_", " ") for one in folders)

@@ -27,6 +27,18 @@ def read_splits(path: Path) -> dict[str, str]:
         return {row["name"]: row["split"] for row in rows if row["split"] in ("train", "test")}
 
 
+def read_classes(path: Path) -> list[str]:
+    """Return the classes of the saved samples, as the files name them, sorted; empty without the file.
+
+    Raise SpikeError if the file is damaged.
+    """
+    if not path.is_file():
+        return []
+    with reading(path, "remove it and prepare again"):
+        rows = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+        return sorted({row["class"] for row in rows})
+
+
 def write_splits(path: Path, samples: Sequence[OwnSample]) -> None:
     """Write the split of each sample."""
     text = io.StringIO()
