@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -30,6 +31,17 @@ LONG = {
     "test_clip_outside.py": 27, "test_habits.py": 24, "test_step_scores.py": 24, "test_house.py": 21,
     "test_view_spikes.py": 21, "test_ablate.py": 19, "test_clip.py": 18, "test_train.py": 18,
 }  # fmt: skip
+
+
+# What collecting imports stays for good: looking through it for garbage again and again took a tenth of all time.
+gc.disable()
+gc.set_threshold(10_000)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, among what tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,6 +6,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -151,16 +152,22 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _command() -> Any:
     """Return the whole command line; its help does not list the options' environment variables."""
-    command = typer.main.get_command(app)
+    command = _made()
     commands = [command]
     while commands:
         one = commands.pop()
         commands.extend(getattr(one, "commands", {}).values())
         for parameter in one.params:
-            parameter.show_envvar = False  # type: ignore[attr-defined]
+            parameter.show_envvar = False
             if one.name in WITH_SETTINGS and (text := refreshed(parameter.name or "")):
-                parameter.help = text  # type: ignore[attr-defined]  # parts may have come from outside since
+                parameter.help = text  # parts may have come from outside since
     return command
+
+
+@cache
+def _made() -> Any:
+    """Return the whole command line as typer makes it: a tenth of a second of work, once a process."""
+    return typer.main.get_command(app)
 
 
 def entry() -> None:
