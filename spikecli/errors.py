@@ -41,7 +41,7 @@ class SpikeError(Exception):
 
 
 class SettingError(SpikeError):
-    """An invalid setting: `setting` is its name, `reason` the rest of the sentence."""
+    """An invalid setting, usage on the command line: `setting` is its name, `reason` the rest of the sentence."""
 
     def __init__(self, setting: str, reason: str) -> None:
         super().__init__(f"{named(setting)} {reason}")
@@ -53,7 +53,7 @@ class SettingError(SpikeError):
 
 
 class ChoiceError(SettingError):
-    """A value that is not one of a setting's choices; on the command line a usage error."""
+    """A value that is not one of a setting's choices."""
 
 
 class Stopped(Exception):

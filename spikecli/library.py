@@ -29,6 +29,7 @@ from spikecli.evaluation.how import How
 from spikecli.evaluation.stopping import StopRule, distinct_steps, runs_of, sure_probabilities
 from spikecli.files.extras import saying_extras
 from spikecli.settings.config import TrainConfig
+from spikecli.settings.networks import point_inputs
 from spikecli.settings.neuron import NeuronConfig
 from spikecli.training import train as training
 from spikecli.training.runs import Epoch
@@ -143,15 +144,20 @@ def settings(dataset: str = "shapes", *, data_dir: str | Path = "data", **change
 
 @saying_extras()
 def prepare(
-    dataset: str = "shapes", data_dir: str | Path = "data", source: str | Path | None = None, points: int | None = None
+    dataset: str = "shapes",
+    data_dir: str | Path = "data",
+    source: str | Path | None = None,
+    points: int | None = None,
+    normals: bool = False,
 ) -> dict[str, Any]:
     """Prepare a data set and return its record, with `samples` a split; prepared data are reused.
 
-    `source` is a folder or archive, None for what is built in or fetched; `points` are those of a cloud. A name that
-    is not built in is a data set of your own: a folder for each class, or a list. Raise SpikeError if the source, a
-    class or a file is wrong.
+    `source` is a folder or archive, None for what is built in or fetched; `points` are those of a cloud, each with its
+    normal if `normals` is set. A name that is not built in is a data set of your own: a folder for each class, or a
+    list. Raise SpikeError if the source, a class or a file is wrong.
     """
-    return prepare_any(Path(data_dir), dataset, PrepareOptions(None if source is None else Path(source), points))
+    options = PrepareOptions(None if source is None else Path(source), points, normals=normals)
+    return prepare_any(Path(data_dir), dataset, options)
 
 
 @saying_extras()
@@ -224,7 +230,8 @@ def _inputs(trained: Trained, source: Source, timesteps: int, seed: int) -> np.n
         return Framing.of_config(config).of_recording(source, timesteps)
     if isinstance(source, np.ndarray) and kind == "points" and source.ndim == 2 and source.shape[1] in (3, 6):
         cloud = Cloud(source.astype(np.float32))
-        return points_as_given(cloud, config.points, "uniform", np.random.default_rng(seed))
+        normals = point_inputs(config.model) > 3
+        return points_as_given(cloud, config.points, "uniform", np.random.default_rng(seed), normals)
     found = f"an array {source.shape}" if isinstance(source, np.ndarray) else f"a {type(source).__name__}"
     wanted = {"points": "points (N, 3)", "events": "a Recording"}.get(kind, "a picture's file")
     raise SpikeError(f"found {found} for a network that was trained on {kind}; wanted a file, or {wanted}")

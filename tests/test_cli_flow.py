@@ -88,7 +88,7 @@ def test_prediction_on_ones_own_files(cli: Cli, shapes_dir: Path, trained: Path,
         (("train", "shapes", "--fire", "quaternary"), 2, "--fire cannot be 'quaternary'"),
         (("train", "shapes", "--model", "transformer"), 2, "--model"),
         (("train", "shapes", "--device", "cuda:99"), 1, "choose auto, cpu"),
-        (("train", "shapes", "--paper", "ann", "--timesteps", 2), 1, "has no time"),
+        (("train", "shapes", "--paper", "ann", "--timesteps", 2), 2, "has no time"),
         (("eval", "--timesteps", "0"), 1, "at least 1 time step"),
         (("eval", "--timesteps", "one"), 1, "1,2,4"),
         (("eval", "nowhere"), 1, "found no checkpoint at nowhere"),
@@ -110,7 +110,7 @@ def test_a_data_set_with_other_classes_is_refused(cli: Cli, shapes_dir: Path, tr
     path = tmp_path / "other.safetensors"
     checkpoints.save(path, checkpoints.Checkpoint(loaded.tensors, loaded.config, names))
     done = cli("eval", path, "--data-dir", shapes_dir)
-    assert done.code == 1 and "unicorn" in done.err and "--data" in done.err
+    assert done.code == 2 and "unicorn" in done.err and "--data" in done.err
 
 
 def test_a_settings_file_that_is_wrong_is_named(cli: Cli, tmp_path: Path) -> None:

@@ -95,4 +95,4 @@ def test_a_teacher_of_other_classes_is_refused(cli: Cli, line: list[str], tmp_pa
     names = json.loads(metadata["classnames"])
     tensors.write(ann / LAST, values, {**metadata, "classnames": json.dumps(names[::-1])})
     done = cli(*line, "--paper", "lif", "--teacher", ann, "--out", tmp_path / "run")
-    assert done.code == 1 and "take a run on the same classes" in done.err
+    assert done.code == 2 and "take a run on the same classes" in done.err

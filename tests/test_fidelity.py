@@ -80,7 +80,7 @@ def test_a_release_that_is_none_is_refused() -> None:
 
 def test_the_command_trains_as_released(cli: Cli, tmp_path: Path) -> None:
     done = cli("train", "shapes", "--paper", "lif", "--fidelity", "released", "--out", tmp_path / "run")
-    assert done.code == 1 and "--fidelity cannot be released with the paper lif" in done.err
+    assert done.code == 2 and "--fidelity cannot be released with the paper lif" in done.err
     assert cli("train", "shapes", "--fidelity", "exact").code == 2
 
 

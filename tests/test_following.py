@@ -243,4 +243,4 @@ def test_a_run_whose_time_is_up_ends_and_goes_on_with_its_own_epochs(
     assert ended.code == 0 and ended.document["epochs"] == 1
     assert "1 of 2 epochs; --resume goes on" in ended.err
     assert cli(*line, "--resume").document["epochs"] == 2
-    assert cli(*LINE, "--time", "1h", "--processes", 2).code == 1
+    assert cli(*LINE, "--time", "1h", "--processes", 2).code == 2

@@ -185,10 +185,10 @@ def test_from_the_command_line(cli: Cli, tmp_path: Path) -> None:
 def test_what_does_not_fit_is_refused(cli: Cli, tmp_path: Path, shapes_dir: Path) -> None:
     place = ("--data-dir", shapes_dir, "--out", tmp_path / "run", "--quiet")
     other = cli("train", "shapes", "--from", "reference", "--model", "dela", *place)
-    assert other.code == 1 and "the weights of --from are of pointnet" in other.err
+    assert other.code == 2 and "the weights of --from are of pointnet" in other.err
     alone = cli("train", "shapes", "--freeze", "features", *place)
-    assert alone.code == 1 and "--freeze cannot be features without --from" in alone.err
+    assert alone.code == 2 and "--freeze cannot be features without --from" in alone.err
     maps = cli("train", "digits", "--from", "reference", *place)
-    assert maps.code == 1 and "pointnet takes points" in maps.err
+    assert maps.code == 2 and "pointnet takes points" in maps.err
     nowhere = cli("train", "shapes", "--from", tmp_path / "gone", *place)
     assert nowhere.code == 1 and "no checkpoint" in nowhere.err

@@ -98,8 +98,9 @@ class Middle(nn.Module):
         return torch.full_like(x, 0.25)
 
 
-def test_spiking_pointnet_answers_as_the_released_one(tmp_path: Path) -> None:
-    store, x = nets.Store(4), clouds()
+@pytest.mark.parametrize("channels", [3, 6])  # with normals, as its `--use_normals`
+def test_spiking_pointnet_answers_as_the_released_one(channels: int, tmp_path: Path) -> None:
+    store, x = nets.Store(4), clouds(channels)
     expected = nets.pointnet(store, x.transpose(1, 2), STEPS, CLASSES, Middle())
     assert expected.std() > 0.1
     checkpoint = {"epoch": 3, "instance_acc": np.float64(0.93), "model_state_dict": store.saved()}

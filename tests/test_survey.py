@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from spikecli.evaluation.energy import counted
 from spikecli.evaluation.information import entropy, information
 from spikecli.neurons.charge import Gated
 from spikecli.neurons.fire import LearnedThreshold
+from spikecli.neurons.folded import folded_neuron
 from spikecli.neurons.reset import GatedReset
 from spikecli.neurons.surrogate import Evolving, Rectangle
 from spikecli.settings.config import NeuronConfig
@@ -108,6 +110,44 @@ def test_a_learned_threshold_gets_the_negative_gradient_of_its_membrane() -> Non
     assert v.grad is not None and v.grad.tolist() == [1, 0]  # the window has moved with the threshold: (0.3, 1.3)
 
 
+def soft(theta: float, channels: int = 1, **parts: Any) -> Any:
+    """Return a neuron v ← λ·v + x, s = 1[v > θ], v ← v − θ·s, whose trained θ is here now; it began at ½."""
+    neuron: Any = neurons.build(NeuronConfig(fire="learned", reset="soft", **parts), channels)
+    with torch.no_grad():
+        neuron.fire.theta.fill_(theta)
+    return neuron.double().eval()
+
+
+def test_the_soft_reset_subtracts_the_trained_threshold() -> None:
+    # By hand, θ = 0.8, x = 0.9 at each step: v = 0.9 fires, 0.1 is left; 1.0 fires, 0.2; 1.1 fires, 0.3; 1.2 fires.
+    left: list[float] = []
+    neuron = soft(0.8, decay=1.0)
+    neuron.reset.register_forward_hook(lambda module, inputs, output: left.append(output.item()))
+    assert neuron(torch.full((4, 1, 1), 0.9).double()).flatten().tolist() == [1, 1, 1, 1]
+    assert left == pytest.approx([0.1, 0.2, 0.3])
+    # With ½ subtracted, as the threshold was at first, 0.4 would be left of the first step.
+    v, s = torch.tensor([0.9]).double(), torch.ones(1).double()
+    neuron.reset(v, s).sum().backward()
+    assert neuron.fire.theta.grad.item() == -1  # d(v − θ·s)/dθ
+    assert [name for name, _ in neuron.named_parameters()] == ["fire.theta"]  # once, in old files too
+    given = soft(0.8, reset_amount=0.25)
+    assert given.reset(v, s).item() == pytest.approx(0.65)
+
+
+@pytest.mark.parametrize("norm", ["none", "mpbn"])
+def test_a_reset_by_a_trained_threshold_folds_to_its_value(norm: str) -> None:
+    neuron = copy.deepcopy(soft(0.8, 3, norm=norm, decay=0.5))
+    with torch.no_grad():
+        for name, value in neuron.norm.named_parameters():
+            value.fill_(0.7 if name.endswith("weight") else 0.1)
+    folded = folded_neuron(neuron)
+    x = torch.linspace(-1, 3, 6 * 5 * 3, dtype=torch.float64).view(6, 5, 3)
+    assert torch.equal(folded(x), neuron(x)) and 0 < neuron(x).mean() < 1
+    fresh = folded_neuron(soft(0.5, 3, norm=norm, decay=0.5))
+    fresh.load_state_dict(folded.state_dict())  # the amount is in the file
+    assert torch.equal(fresh(x), neuron(x))
+
+
 def test_glif_mixes_its_gates() -> None:
     charge = Gated(0.25)
     with torch.no_grad():
@@ -193,7 +233,9 @@ def test_losses_of_spikes_are_refused_where_there_are_none() -> None:
         train_settings("shapes", "ann", "short", {"activity_weight": 0.1}, {}, {})
 
 
-@pytest.mark.parametrize("name", ["learnable threshold", "GLIF, gated parts", "IM-Loss", "TET", "activity losses"])
+@pytest.mark.parametrize(
+    "name", ["learnable threshold", "GLIF, gated parts", "IM-Loss (NeurIPS 2022)", "TET", "activity losses"]
+)
 def test_they_have_their_place_in_the_taxonomy(name: str) -> None:
     (found,) = (method for method in methods() if method.name == name)
     assert found.options

@@ -40,7 +40,7 @@ from spikecli.cli.data import data_app
 from spikecli.cli.options.fields import refreshed
 from spikecli.cli.shown.first import say_first_steps
 from spikecli.cli.shown.nearest import NearestGroup
-from spikecli.errors import ChoiceError, SpikeError, Stopped, naming_options
+from spikecli.errors import SettingError, SpikeError, Stopped, naming_options
 from spikecli.settings.plugins import load_plugins
 
 app = typer.Typer(
@@ -120,7 +120,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             _command()(args=words, prog_name="spikecli", standalone_mode=True)
     except SpikeError as problem:
         console.error(str(problem))
-        return USAGE if isinstance(problem, ChoiceError) else 1
+        return USAGE if isinstance(problem, SettingError) else 1
     except ModuleNotFoundError as problem:
         from spikecli.files.extras import explained
 

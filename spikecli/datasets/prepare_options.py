@@ -19,6 +19,7 @@ class PrepareOptions:
     source: Path | None = None  # None: built in, or fetched
     points: int | None = None  # of a cloud; 2,048 unless given
     sampling: Literal["uniform", "fps"] | None = None  # uniform unless given
+    normals: bool | None = None  # keep a normal with each point: of the mesh, or in the file
     seed: int = 0
     force: bool = False  # even if it stands already
     offline: bool = False
@@ -42,6 +43,7 @@ def refuse_split_order(name: str, options: PrepareOptions) -> None:
 def refuse_point_options(name: str, kind: str, options: PrepareOptions) -> None:
     """Raise SpikeError if options of clouds are given for a data set `name` of another `kind`."""
     found = {"points": options.points, "sampling": options.sampling, "up": options.reading.up}
+    found["normals"] = options.normals or None
     for option, value in found.items():
         if value is not None:
             raise SpikeError(f"found {named(option)}, which is for data sets of points; {name} holds {kind}; remove it")

@@ -55,8 +55,10 @@ def shown_as(subject: Subject, wanted: Wanted) -> Shown:
 
 def _points(subject: Subject, wanted: Wanted) -> Shown:
     fewest = getattr(subject.network, "fewest_points", 1)
-    cloud = torch.randn(BATCH, POINTS, 3, generator=torch.Generator().manual_seed(0)) / 3
-    axes, least = {0: "batch", 1: "points"}, f", {fewest} points or more" * (fewest > 1)
+    inputs = getattr(subject.trained and subject.trained.config.model, "inputs", 3)
+    cloud = torch.randn(BATCH, POINTS, inputs, generator=torch.Generator().manual_seed(0)) / 3
+    least = ", each point with its normal" * (inputs > 3) + f", {fewest} points or more" * (fewest > 1)
+    axes = {0: "batch", 1: "points"}
     if wanted.raw:
         return Shown(Raw(), Input("points", cloud, axes, f"clouds centered in the unit sphere{least}", fewest), "none")
     done = "each cloud is centered on its mean and scaled so that its farthest point is at distance 1"

@@ -24,15 +24,16 @@ class Raw(nn.Module):
 
 
 class Sphere(nn.Module):
-    """Clouds (B, N, 3), each centered on its mean with its farthest point at distance one.
+    """Clouds (B, N, 3 or 6), each centered on its mean with its farthest point at distance one; normals pass.
 
     In float64, as the program does it: a rounding of float32 may change which points are neighbors.
     """
 
     def forward(self, points: Tensor) -> Tensor:
-        wide = points.double()
+        wide = points[..., :3].double() if points.shape[-1] > 3 else points.double()
         centered = wide - wide.mean(1, keepdim=True)
-        return (centered / centered.square().sum(-1, keepdim=True).amax(1, keepdim=True).sqrt()).to(points.dtype)
+        unit = (centered / centered.square().sum(-1, keepdim=True).amax(1, keepdim=True).sqrt()).to(points.dtype)
+        return torch.cat([unit, points[..., 3:]], -1) if points.shape[-1] > 3 else unit
 
 
 class Pixels(nn.Module):

@@ -87,9 +87,7 @@ def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[R
     rng = np.random.default_rng(wanted.seed)
     made = f"made samples, seed {wanted.seed} (no test split of {config.dataset} is prepared)"
     if subject.kind == "points":
-        clouds = rng.normal(size=(wanted.samples, config.points, 3))
-        clouds -= clouds.mean(1, keepdims=True)  # as the graph's preprocessing and that of files leave them
-        return made, (clouds / np.sqrt(np.square(clouds).sum(-1).max(-1))[:, None, None]).astype(np.float32), None
+        return made, made_clouds(wanted.samples, config.points, getattr(config.model, "inputs", 3), rng), None
     framing = Framing.of_config(config)
     size = framing.size
     if subject.kind == "images":
@@ -97,6 +95,18 @@ def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[R
     sensor = subject.sensor(wanted.sensor) or size[::-1]
     recordings = [made_recording(sensor, rng) for _ in range(wanted.samples)]
     return made, np.stack([framing.of_recording(each, steps) for each in recordings]), recordings
+
+
+def made_clouds(count: int, points: int, inputs: int, rng: np.random.Generator) -> np.ndarray:
+    """Return clouds float32 (count, points, inputs) of normal deviates, as preprocessing leaves them, or with normals
+    of any direction."""
+    clouds = rng.normal(size=(count, points, 3))
+    clouds -= clouds.mean(1, keepdims=True)
+    clouds /= np.sqrt(np.square(clouds).sum(-1).max(-1))[:, None, None]
+    if inputs > 3:
+        normals = rng.normal(size=clouds.shape)
+        clouds = np.concatenate([clouds, normals / np.linalg.norm(normals, axis=-1, keepdims=True)], -1)
+    return clouds.astype(np.float32)
 
 
 def made_recording(sensor: tuple[int, int], rng: np.random.Generator) -> Recording:

@@ -32,10 +32,13 @@ SHRINK = 4  # a level has a quarter of the points of the one before it
 BLOCKS = 4  # of local propagation in a level
 GAINS = (0.8, 0.2, 0.2)  # first scale of what a neighborhood adds to the stream
 NEIGHBORS, DROP_PATH = 20, 0.15
+PLACE = 3  # numbers of a position
 
 
 class Dela(nn.Module):
-    """Logits (T, B, K) of clouds (B, N, 3) in the unit sphere; trained with one number of time steps, run with any.
+    """Logits (T, B, K) of clouds (B, N, inputs) in the unit sphere; trained with one number of steps, run with any.
+
+    With 6 inputs each point has its normal, which the first embedding reads of each neighbor; that is ours.
 
     The points of a level are the first of an order: that in which they come in training, where it is to be random, and
     farthest first in evaluation.
@@ -49,15 +52,17 @@ class Dela(nn.Module):
         neighbors: int = NEIGHBORS,
         drop_path: float = DROP_PATH,
         dropout: float = 0.5,
+        inputs: int = PLACE,
     ) -> None:
         super().__init__()
-        self.neighbors = neighbors
+        self.neighbors, self.inputs = neighbors, inputs
         widths = [scaled(channels, width) for channels in WIDTHS]
         blocks = len(widths) * BLOCKS
         rates = [drop_path * block / (blocks - 1) for block in range(blocks)]  # plain numbers: built on `meta` too
         self.order = Order()
         self.embeddings = nn.ModuleList(
-            Embedding(number, channels, width, neuron, GAINS[number]) for number, channels in enumerate(widths)
+            Embedding(number, channels, width, neuron, GAINS[number], 0 if number else inputs - PLACE)
+            for number, channels in enumerate(widths)
         )
         self.levels = nn.ModuleList(
             Level(channels, neuron, rates[number * BLOCKS : (number + 1) * BLOCKS])
@@ -80,8 +85,9 @@ class Dela(nn.Module):
 
     def forward(self, points: Tensor, timesteps: int = 1) -> Tensor:
         counts = [max(1, points.shape[1] // SHRINK**number) for number in range(len(self.levels))]
-        near = neighborhood(points, self.neighbors)
-        x = self.levels[0](self.embeddings[0](near, timesteps), near, timesteps)
+        places, normals = (points, None) if self.inputs == PLACE else points.split(PLACE, 2)
+        near = neighborhood(places, self.neighbors)
+        x = self.levels[0](self.embeddings[0](near, timesteps, normals), near, timesteps)
         streams = [(x, near)]
         x, near = self.order(x, near, counts[1])
         for number, count in enumerate(counts[1:], start=1):
@@ -116,7 +122,7 @@ class Dela(nn.Module):
         """Call `on_winners` in each pass with the point (T, B, channels) that wins each channel of the last maximum."""
 
         def on_pass(network: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            order = farthest_first(inputs[0], max(1, inputs[0].shape[1] // SHRINK))
+            order = farthest_first(inputs[0][..., :PLACE], max(1, inputs[0].shape[1] // SHRINK))
             handles: list[RemovableHandle] = []
 
             def on_pool(pool: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -148,4 +154,5 @@ class Dela(nn.Module):
 def build(config: DelaConfig) -> Dela:
     """Return the DeLA that `config` describes, with fresh weights from torch's generator."""
     neuron = partial(neurons.build, config.neuron)
-    return Dela(config.classes, neuron, config.width, config.neighbors, config.drop_path, config.dropout)
+    forms = config.width, config.neighbors, config.drop_path, config.dropout, config.inputs
+    return Dela(config.classes, neuron, *forms)

@@ -74,14 +74,17 @@ class DropPath(nn.Module):
 class Embedding(nn.Module):
     """Features of a neighborhood: offsets to the neighbors, three linear layers a pair, the maximum over pairs.
 
-    At level 0 the height of each neighbor above the cloud's lowest point is an input too.
+    At level 0 the height of each neighbor above the cloud's lowest point is an input too, and its normal if there are
+    `more` = 3 inputs.
     """
 
-    def __init__(self, level: int, channels: int, width: float, neuron: NeuronFactory, gain: float) -> None:
+    def __init__(
+        self, level: int, channels: int, width: float, neuron: NeuronFactory, gain: float, more: int = 0
+    ) -> None:
         super().__init__()
         first, second, highest = (scaled(number, width) for number in HIDDEN[level])
         self.shift = HeightShift() if level == 0 else None
-        self.first = CoordinateLinearNorm(4 if level == 0 else 3, first)
+        self.first = CoordinateLinearNorm((4 if level == 0 else 3) + more, first)
         self.fire1 = neuron(first)
         self.second = PointLinearNorm(first, second)
         self.fire2 = neuron(second)
@@ -97,24 +100,26 @@ class Embedding(nn.Module):
         begin(self.first.weight)
         begin(self.second.weight)
 
-    def forward(self, near: Neighborhood, timesteps: int) -> Tensor:  # → (T, B, N, C)
-        pairs = self._inputs(SCALE * near.place, near)
+    def forward(self, near: Neighborhood, timesteps: int, normals: Tensor | None = None) -> Tensor:  # → (T, B, N, C)
+        pairs = self._inputs(SCALE * near.place, near, normals)
         separable = getattr(self.fire1, "separable", True) and getattr(self.fire2, "separable", True)
         if self.training or pairs.device.type != "cpu" or not separable or is_traced():
             return self._embed(pairs, timesteps)
         return torch.cat([self._embed(cloud, timesteps) for cloud in pairs.split(1, dim=1)], 1)
 
-    def _embed(self, pairs: Tensor, timesteps: int) -> Tensor:  # (1, B, N, k, 3 or 4)
+    def _embed(self, pairs: Tensor, timesteps: int) -> Tensor:  # (1, B, N, k, 3, 4 or 7)
         x = self.fire1(self.first(pairs), timesteps)  # offsets are the same at every step: multiplied once
         x = self.fire2(self.second(x), timesteps)
         return self.out(x if self.pairs is None else self.pairs(x))
 
-    def _inputs(self, points: Tensor, near: Neighborhood) -> Tensor:
+    def _inputs(self, points: Tensor, near: Neighborhood, normals: Tensor | None) -> Tensor:
         clouds = torch.arange(points.shape[0], device=points.device)[:, None, None]
         offsets = points[clouds, near.index] - points.unsqueeze(2)  # (B, N, k, 3)
         if self.shift is not None:
             height = self.shift((points[..., 2] - points[..., 2].amin(1, keepdim=True)) / HEIGHT)
             offsets = torch.cat([offsets, height[clouds, near.index].unsqueeze(-1)], -1)
+        if normals is not None:
+            offsets = torch.cat([offsets, normals[clouds, near.index]], -1)
         return offsets.unsqueeze(0)
 
     def wiring(self) -> Wires:

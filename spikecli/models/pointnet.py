@@ -26,16 +26,19 @@ from spikecli.settings.networks import PointNetConfig
 NeuronFactory = Callable[[int], nn.Module]
 Widths = tuple[int, int, int, int, int]
 POOLS: dict[str, type[MaxThenNorm | FireThenMax]] = {"pooled": MaxThenNorm, "paper": FireThenMax}
+PLACE = 3  # numbers of a position
 WIDTHS: Widths = (64, 128, 1024, 512, 256)  # the paper's: two shared layers, the maximum, two layers of the head
 
 
 class TNet(nn.Module):
-    """A learned k × k transform of a cloud's features, one per time step."""
+    """A learned k × k transform of a cloud's features, one per time step; of positions, normals may be read too."""
 
-    def __init__(self, k: int, neuron: NeuronFactory, order: str, widths: Widths = WIDTHS) -> None:
+    def __init__(
+        self, k: int, neuron: NeuronFactory, order: str, widths: Widths = WIDTHS, inputs: int | None = None
+    ) -> None:
         super().__init__()
         first, second, highest, third, last = widths
-        self.point1: nn.Module = (CoordinateLinearNorm if k == 3 else PointLinearNorm)(k, first)
+        self.point1: nn.Module = (CoordinateLinearNorm if k == PLACE else PointLinearNorm)(inputs or k, first)
         self.fire1 = neuron(first)
         self.point2 = PointLinearNorm(first, second)
         self.fire2 = neuron(second)
@@ -92,7 +95,10 @@ class Transform(nn.Module):
 
 
 class PointNet(nn.Module):
-    """Logits (T, B, K) of clouds (B, N, 3); trained with one number of time steps, evaluated with any."""
+    """Logits (T, B, K) of clouds (B, N, inputs); trained with one number of time steps, evaluated with any.
+
+    With 6 inputs each point has its normal. As released with normals, the first T-Net reads both and turns positions.
+    """
 
     def __init__(
         self,
@@ -101,13 +107,15 @@ class PointNet(nn.Module):
         tnet: str = "pooled",
         dropout: float = 0.4,
         widths: Widths = WIDTHS,
+        inputs: int = PLACE,
     ) -> None:
         super().__init__()
         first, second, highest, third, last = widths
-        self.input_tnet = TNet(3, neuron, tnet, widths) if tnet != "none" else None
+        self.inputs = inputs
+        self.input_tnet = TNet(PLACE, neuron, tnet, widths, inputs) if tnet != "none" else None
         self.feature_tnet = TNet(first, neuron, tnet, widths) if tnet != "none" else None
         self.transform = Transform()
-        self.point1 = CoordinateLinearNorm(3, first)
+        self.point1 = CoordinateLinearNorm(inputs, first)
         self.fire1 = neuron(first)
         self.point2 = PointLinearNorm(first, second)
         self.fire2 = neuron(second)
@@ -119,18 +127,26 @@ class PointNet(nn.Module):
         self.out = Linear(last, classes)
 
     def forward(self, points: Tensor, timesteps: int = 1) -> Tensor:
-        x = points.unsqueeze(0)  # (1, B, N, 3): the cloud is the same at every step until a neuron has fired
+        x = points.unsqueeze(0)  # (1, B, N, 3 or 6): the cloud is the same at every step until a neuron has fired
+        places = points if self.inputs == PLACE else points[..., :PLACE]
         if self.input_tnet is not None:
-            x = self.transform(x, self.input_tnet(x, timesteps))
-        x = self.fire1(self.point1(x), timesteps, points)  # (T, B, N, 64)
+            x = self._turned(x, self.input_tnet(x, timesteps))
+        x = self.fire1(self.point1(x), timesteps, places)  # (T, B, N, 64)
         if self.feature_tnet is not None:
             x = self.transform(x, self.feature_tnet(x, timesteps))  # real values again
-        x = self.fire2(self.point2(x), timesteps, points)  # (T, B, N, 128)
+        x = self.fire2(self.point2(x), timesteps, places)  # (T, B, N, 128)
         x = self.pool(x)  # (T, B, 1024), real values
         x = self.fire4(self.head1(x), timesteps)
         x = self.fire5(self.head2(x), timesteps)
         with torch.autocast(x.device.type, enabled=False):
             return self.out(x.to(self.out.weight.dtype))
+
+    def _turned(self, x: Tensor, a: Tensor) -> Tensor:
+        """Return x (1, B, N, inputs) with positions times A (T, B, 3, 3): (T, B, N, inputs); normals as they are."""
+        if self.inputs == PLACE:
+            return self.transform(x, a)
+        turned = self.transform(x[..., :PLACE], a)
+        return torch.cat([turned, x[..., PLACE:].expand(len(turned), *x.shape[1:3], -1)], -1)
 
     def trunk(self) -> tuple[str, ...]:
         """Return the names of the neurons that see one point alone, before the maximum: 64 and 128 channels."""
@@ -158,4 +174,5 @@ class PointNet(nn.Module):
 
 def build(config: PointNetConfig) -> PointNet:
     """Return the PointNet that `config` describes, with fresh weights from torch's generator."""
-    return PointNet(config.classes, partial(neurons.build, config.neuron), config.tnet, config.dropout)
+    neuron = partial(neurons.build, config.neuron)
+    return PointNet(config.classes, neuron, config.tnet, config.dropout, inputs=config.inputs)

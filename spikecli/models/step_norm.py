@@ -23,7 +23,8 @@ def of_steps(values: Tensor, count: int) -> Tensor:
 
 
 class EffectiveNorm(MapNorm):
-    """TEBN: p_t·BN(y_t), with a trained factor p_t for each of the T steps, 1 at first (NeurIPS 2022).
+    """TEBN: p_t·BN(y_t), with a trained factor p_t for each of the T steps, 1 at first (NeurIPS 2022, pages
+    34377–34390; not on arXiv).
 
     Statistics, γ and β are common to all steps. Steps beyond T have the last one's factor.
     """

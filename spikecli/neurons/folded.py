@@ -111,8 +111,9 @@ def moved(fire: nn.Module, direction: Tensor, reach: Callable[[answers.Step, flo
 def folded_neuron(neuron: Neuron, name: str = "") -> Neuron:
     """Return the neuron without a norm that fires when this one fires in evaluation; the amplitude stays.
 
-    The reset goes on acting on the raw potential, with the same spikes. Raise SpikeError with the neuron's `name` when
-    its norm cannot be folded into its fire function.
+    The reset goes on acting on the raw potential, with the same spikes, by the amount that it has now. Raise SpikeError
+    with the neuron's `name` when its norm cannot be folded into its fire function.
     """
     fire = answers.through(neuron.norm, neuron.fire, name)
-    return Neuron(neuron.start, answers.folded(neuron.charge), nn.Identity(), fire, neuron.reset, neuron.amplitude)
+    charge, reset = answers.folded(neuron.charge), answers.folded(neuron.reset)
+    return Neuron(neuron.start, charge, nn.Identity(), fire, reset, neuron.amplitude)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from spikecli.neurons.fire import LearnedThreshold
 from spikecli.settings.config import NeuronConfig
 
 
@@ -48,6 +49,41 @@ class SoftReset(nn.Module):
         return f"amount={self.amount}"
 
 
+class ThresholdReset(nn.Module):
+    """v ← v − θ·s with the trained threshold θ of the fire function (2008.03658): its gradient comes from both.
+
+    Folding keeps the value of θ, since it turns the fire function into one whose thresholds are of another scale.
+    """
+
+    def __init__(self, fire: nn.Module) -> None:
+        super().__init__()
+        self._fire = (fire,)  # in a tuple: θ stays a parameter of the fire function alone
+
+    def forward(self, v: Tensor, spikes: Tensor) -> Tensor:
+        return v - self._theta.to(v.dtype) * spikes
+
+    @property
+    def _theta(self) -> Tensor:
+        return self._fire[0].get_parameter("theta")
+
+    def folded(self) -> nn.Module:
+        """Return the reset by the trained threshold, fixed."""
+        return FixedReset(self._theta.detach().clone())
+
+
+class FixedReset(nn.Module):
+    """v ← v − amount·s with an amount () that is kept with the weights."""
+
+    amount: Tensor
+
+    def __init__(self, amount: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("amount", amount)
+
+    def forward(self, v: Tensor, spikes: Tensor) -> Tensor:
+        return v - self.amount.to(v.dtype) * spikes
+
+
 class GatedReset(nn.Module):
     """v ← v − s·(γ·v + (1 − γ)·r), a gate γ and an amount r trained, one a layer: GLIF's reset (2210.13768).
 
@@ -66,10 +102,17 @@ class GatedReset(nn.Module):
         return v - gate * v * spikes.abs() - (1 - gate) * self.amount.to(v.dtype) * spikes
 
 
+def _soft(config: NeuronConfig, fire: nn.Module) -> nn.Module:
+    """Return the reset by the amount that is set, else by the threshold, which may be trained."""
+    if config.reset_amount is None and isinstance(fire, LearnedThreshold):
+        return ThresholdReset(fire)
+    return SoftReset(config.reset_amount or config.threshold)
+
+
 RESETS: dict[str, Callable[[NeuronConfig, nn.Module], nn.Module]] = {
     "hard": lambda config, fire: HardReset(getattr(fire, "levels", None)),
     "hard-detached": lambda config, fire: HardReset(getattr(fire, "levels", None), detached=True),
-    "soft": lambda config, fire: SoftReset(config.reset_amount or config.threshold),
+    "soft": lambda config, fire: _soft(config, fire),
     "gated": lambda config, fire: GatedReset(config.reset_amount or config.threshold),
 }
 

@@ -42,7 +42,7 @@ BUILT_IN = MappingProxyType(
         "reset": {
             "hard": "to 0",
             "hard-detached": "to 0, without a gradient through the spike",
-            "soft": "an amount is subtracted",
+            "soft": "an amount is subtracted, θ unless given",
             "gated": "GLIF: a trained mixture of hard and soft",
         },
         "amplitude": {

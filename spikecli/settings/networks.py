@@ -74,6 +74,10 @@ class JointConfig(ModelConfig):
         return self.model_copy(update={"joint": False})
 
 
+Coordinates = Literal[3, 6]
+_COORDINATES = "Numbers of a point: 3, or 6 with its normal; the data set decides."
+
+
 class PointNetConfig(JointConfig):
     """PointNet (1612.00593), as Spiking PointNet has it."""
 
@@ -81,6 +85,7 @@ class PointNetConfig(JointConfig):
     exits: Literal["linear"] = Field("linear", description="Exits of joint: linear; there is one, at the end.")
     tnet: TNet = Field("none", description="T-Nets: pooled (maximum, then firing), paper (firing first) or none.")
     dropout: Share = Field(0.4, description="Share of a layer of the head that is dropped in training.")
+    inputs: Coordinates = Field(3, description=_COORDINATES)
 
 
 class DelaConfig(ModelConfig):
@@ -91,6 +96,7 @@ class DelaConfig(ModelConfig):
     neighbors: Annotated[int, Field(ge=1)] = Field(20, description="Nearest points that a point hears.")
     drop_path: Share = Field(0.15, description="Share of samples that skip the last layer in training; 0 at first.")
     dropout: Share = Field(0.5, description="Share of a layer of the head that is dropped in training.")
+    inputs: Coordinates = Field(3, description=_COORDINATES)
 
 
 class MapConfig(JointConfig):
@@ -212,6 +218,11 @@ def network_of_file(value: Any) -> Any:
     foreign = {key for key in value if key in _FLAT and key not in kind.model_fields}
     kept = {key: one for key, one in value.items() if key not in foreign or _plain(one) != _FLAT[key]}
     return kind.model_validate({"name": name, **kind.before, **kept})
+
+
+def point_inputs(model: ModelConfig) -> int:
+    """Return how many numbers of a point a network of clouds reads: 3, or 6 with its normal."""
+    return int(getattr(model, "inputs", 3))
 
 
 def _plain(value: Any) -> Any:

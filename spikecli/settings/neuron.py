@@ -33,5 +33,7 @@ class NeuronConfig(Settings):
     surrogate: Surrogate = Field("tanh", description="Stands for the derivative of the fire function in training.")
     slope: Positive = Field(5.0, description="Slope of surrogate tanh; of evolving, the steepest.")
     reset: Reset = Field("hard", description="What a spike does to the membrane.")
-    reset_amount: Positive | None = Field(None, description="Subtracted by the soft reset; θ unless given.")
+    reset_amount: Positive | None = Field(
+        None, description="Subtracted by the soft reset; θ, also a trained one, unless given."
+    )
     amplitude: Amplitude = Field("none", description="Trained size of what is emitted.")

@@ -67,7 +67,7 @@ TECHNIQUE = Heading(
     "training technique",
     (
         Method("RMP-Loss", ("--paper rmp-loss", "--rmp-weight 0.1"), "2308.06787"),
-        Method("IM-Loss", ("--im-weight 0.5",)),
+        Method("IM-Loss (NeurIPS 2022)", ("--im-weight 0.5",)),
         Method("RecDis-SNN"),
         Method("distillation from a trained ANN", ("--teacher RUN",), "2304.05627"),
         Method("the ANN of the same network, as baseline", ("--paper ann",)),
@@ -79,7 +79,7 @@ SURROGATES = Heading(
         Method("fixed: tanh in a window", ("--surrogate tanh",)),
         Method("fixed: rectangle", ("--surrogate rectangle",)),
         Method("fixed: arctangent", ("--surrogate arctan",)),
-        Method("dynamic, changing in training (IM-Loss)", ("--surrogate evolving",)),
+        Method("dynamic, changing in training (IM-Loss, NeurIPS 2022)", ("--surrogate evolving",)),
         Method("learnable"),
     ),
 )

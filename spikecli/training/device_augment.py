@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikecli.datasets.augment_maps import FARTHEST
 from spikecli.datasets.clouds.augment import MAX_CUT, MAX_DROPOUT, MAX_NOISE
+from spikecli.datasets.clouds.normals import PLACE
 
 GRAINS = 8  # numbers of points that a thinned cloud may keep
 
@@ -44,27 +45,40 @@ def scale_and_shift(points: Tensor, axes: int = 1) -> Tensor:
     """Return clouds each scaled by U(0.8, 1.25), all axes alike or each by its own, and shifted by U(−0.1, 0.1)³."""
     scale = _uniform(points, len(points), 1, axes) * 0.45 + 0.8
     shift = _uniform(points, len(points), 1, 3) * 0.2 - 0.1
-    return points * scale + shift
+    if points.shape[2] == PLACE:
+        return points * scale + shift
+    found = scaled(points, scale)
+    return torch.cat([found[..., :PLACE] + shift, found[..., PLACE:]], 2)
+
+
+def scaled(points: Tensor, factors: Tensor) -> Tensor:
+    """Return clouds (B, N, 3 or 6) times `factors` (B, 1, 1 or 3); a normal n becomes n/s, of length 1 or 0."""
+    if points.shape[2] == PLACE:
+        return points * factors
+    places, normals = points.split(PLACE, 2)
+    if factors.shape[2] > 1:
+        normals = nn.functional.normalize(normals / factors, dim=2)
+    return torch.cat([places * factors, normals], 2)
 
 
 def mirror(points: Tensor) -> Tensor:
     """Return clouds each reflected, with probability ½ each, along x and along y."""
     sign = (_uniform(points, len(points), 1, 3) < 0.5).to(points.dtype) * 2 - 1
     upright = torch.arange(3, device=points.device) == 2
-    return points * torch.where(upright, 1.0, sign)
+    return scaled(points, torch.where(upright, 1.0, sign))
 
 
 def stretch(points: Tensor) -> Tensor:
     """Return clouds each with its points in a random order, and stretched along each axis by U(2/3, 3/2)."""
     order = _uniform(points, *points.shape[:2]).argsort(1)
     scale = _uniform(points, len(points), 1, 3) * (3 / 2 - 2 / 3) + 2 / 3
-    return points.gather(1, order.unsqueeze(2).expand(-1, -1, 3)) * scale
+    return scaled(_picked(points, order), scale)
 
 
 def points_drawn(points: Tensor, count: int) -> Tensor:
     """Return clouds (B, count, 3) of points drawn from each of (B, N, 3), no point twice, in the unit sphere."""
     chosen = _uniform(points, *points.shape[:2]).argsort(1)[:, :count]
-    return _in_the_unit_sphere(points.gather(1, chosen.unsqueeze(2).expand(-1, -1, 3)))
+    return _in_the_unit_sphere(_picked(points, chosen))
 
 
 def damage(points: Tensor) -> Tensor:
@@ -73,18 +87,26 @@ def damage(points: Tensor) -> Tensor:
     angle = 2 * math.pi * _uniform(points, clouds) * (_uniform(points, clouds) < 0.5)
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     turn = torch.stack([cos, sin, zero, -sin, cos, zero, zero, zero, zero + 1], 1).view(clouds, 3, 3)
-    order = (points @ torch.randn(clouds, 3, 1, dtype=points.dtype, device=points.device)).squeeze(2).argsort(1)
+    order = (points[..., :PLACE] @ torch.randn(clouds, 3, 1, dtype=points.dtype, device=points.device)).squeeze(2).argsort(1)
     gone = (MAX_CUT * total * _uniform(points, clouds, 1)).floor() * (_uniform(points, clouds, 1) < 0.5)
     place = torch.arange(total, device=points.device).expand(clouds, -1)
     copied = (_uniform(points, clouds, total) * (total - gone)).floor().clamp(max=total - 1)
     chosen = order.gather(1, torch.where(place < total - gone, place, copied.long()))
-    kept = (points @ turn).gather(1, chosen.unsqueeze(2).expand(-1, -1, 3))
-    return _in_the_unit_sphere(kept + MAX_NOISE * _uniform(points, clouds, 1, 1) * torch.randn_like(kept))
+    kept = torch.cat([part @ turn for part in _picked(points, chosen).split(PLACE, 2)], 2)
+    noise = MAX_NOISE * _uniform(points, clouds, 1, 1) * torch.randn_like(kept[..., :PLACE])
+    return _in_the_unit_sphere(torch.cat([kept[..., :PLACE] + noise, kept[..., PLACE:]], 2))
+
+
+def _picked(points: Tensor, chosen: Tensor) -> Tensor:
+    """Return the rows `chosen` (B, count) of each cloud (B, N, 3 or 6)."""
+    return points.gather(1, chosen.unsqueeze(2).expand(-1, -1, points.shape[2]))
 
 
 def _in_the_unit_sphere(points: Tensor) -> Tensor:
-    centered = points - points.mean(1, keepdim=True)
-    return centered / centered.square().sum(2).amax(1).sqrt().clamp_min(1e-12)[:, None, None]
+    places = points[..., :PLACE]
+    centered = places - places.mean(1, keepdim=True)
+    unit = centered / centered.square().sum(2).amax(1).sqrt().clamp_min(1e-12)[:, None, None]
+    return unit if points.shape[2] == PLACE else torch.cat([unit, points[..., PLACE:]], 2)
 
 
 def roll(frames: Tensor) -> Tensor:

@@ -67,7 +67,7 @@ def import_released(
         raise SpikeError(f"{out} holds a run already; name another {named('out')}")
     found = read_state(file)
     source = released(found)
-    if (shape := shape_of(source, names)) is None:
+    if (shape := shape_of(source, names)) is None or (model == "pointnet" and shape[1] not in (3, 6)):
         raise SpikeError(f"{file} does not fit {model}; {_hint(found, model)}")
     counted, inputs = shape
     told, dataset = membrane(source, names), dataset or _dataset(model, counted, inputs)

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from spikecli.errors import ChoiceError, SettingError, SpikeError, named
+from spikecli.errors import ChoiceError, SpikeError, named
 from spikecli.files.atomic import make_folder, unwritable, write_text
 from spikecli.files.extras import installed
 from spikecli.settings.choices import advice
@@ -86,14 +86,14 @@ LOGS: dict[str, Any] = {"wandb": WandbLog, "mlflow": MlflowLog}
 def parse_logs(text: str | None) -> tuple[str, ...]:
     """Return the logs in "wandb,mlflow"; raise ChoiceError if one is unknown.
 
-    Raise SettingError if one is not installed.
+    Raise SpikeError if one is not installed.
     """
     names = tuple(dict.fromkeys(part.strip() for part in text.split(","))) if text else ()
     for name in names:
         if name not in LOGS:
             raise ChoiceError("log", f"cannot be {name!r}: {advice(name, LOGS)}")
         if find_spec(name) is None:
-            raise SettingError("log", f"{name} needs the package {name}: pip install {name}")
+            raise SpikeError(f"{named('log')} {name} needs the package {name}: pip install {name}")
     return names
 
 

@@ -11,6 +11,7 @@ import torch
 from spikecli.datasets.kind import Defaults
 from spikecli.datasets.samples import Samples
 from spikecli.datasets.sets import find_facts, kind_named
+from spikecli.errors import SettingError
 from spikecli.machine import precision
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import settings_class, with_field
@@ -116,11 +117,20 @@ def _settings_from(
 def fitted_to(config: TrainConfig, samples: Samples, inputs: np.ndarray) -> TrainConfig:
     """Return the settings with the values that the data decide: number of classes, channels and size of a map.
 
-    Batch norms that tell time steps apart get those of training.
+    Batch norms that tell time steps apart get those of training. Raise SettingError for a network that reads positions
+    alone, if the points have normals.
     """
     found: dict[str, Any] = {"classes": len(samples.classnames)}
     if inputs.ndim > 3:
         found |= {"inputs": inputs.shape[-3], "size": inputs.shape[-2:]}
+    elif "inputs" in type(config.model).model_fields:
+        found["inputs"] = inputs.shape[-1]
+    elif inputs.shape[-1] > 3:
+        raise SettingError(
+            "model",
+            f"cannot be {config.model.name}, which reads no normals, and {config.dataset} is prepared with them; "
+            "prepare it without, or take pointnet or dela",
+        )
     if getattr(config.model, "tells_steps", False):
         found["steps"] = config.timesteps
     return config.model_copy(update={"model": config.model.model_copy(update=found)})

@@ -14,8 +14,9 @@ from spikecli.training.fire_loss import FireLoss
 class SpikeLoss(FireLoss):
     """The mean over layers of IM-Loss, (mean u − θ)², and of the activity, mean s²/2, each with its weight.
 
-    IM-Loss (NeurIPS 2022): a layer whose mean membrane is at its threshold fires half of the time, which is the most
-    information that spikes of 0 and 1 can carry. Activity: (1/2TK)·Σ s² over steps and neurons (2011.06846).
+    IM-Loss (NeurIPS 2022, pages 156–166; not on arXiv): a layer whose mean membrane is at its threshold fires half of
+    the time, which is the most information that spikes of 0 and 1 can carry. Activity: (1/2TK)·Σ s² over steps and
+    neurons (2011.06846).
     """
 
     def __init__(self, model: nn.Module, information: float, activity: float) -> None:

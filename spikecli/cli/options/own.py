@@ -43,6 +43,10 @@ class Preparing:
         Literal["uniform", "fps"] | None,
         typer.Option("--sampling", help="Evenly at random, or far from one another.", show_default="uniform"),
     ] = None
+    normals: Annotated[
+        bool,
+        typer.Option("--normals", help="Keep each point's normal: of a mesh's faces, or as the file says it."),
+    ] = False
     split_order: Annotated[
         Literal["number", "text"] | None,
         typer.Option(

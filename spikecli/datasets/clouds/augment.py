@@ -1,4 +1,7 @@
-"""Augmentation of whole batches of clouds (B, N, 3); the random draws come from the generator given."""
+"""Augmentation of whole batches of clouds (B, N, 3), or (B, N, 6) with normals, which turn with the surface.
+
+The random draws come from the generator given.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from spikecli.datasets.clouds.geometry import normalize_unit_sphere
+from spikecli.datasets.clouds.normals import PLACE, moved, rotated, scaled
 
 Batch = np.ndarray
 MAX_DROPOUT = 0.875
@@ -36,13 +40,13 @@ def scale_and_shift(points: Batch, rng: np.random.Generator, axes: int = 1) -> B
     U(−0.1, 0.1)³."""
     scale = rng.uniform(0.8, 1.25, (len(points), 1, axes)).astype(points.dtype)
     shift = rng.uniform(-0.1, 0.1, (len(points), 1, 3)).astype(points.dtype)
-    return points * scale + shift
+    return moved(scaled(points, scale), shift)
 
 
 def mirror(points: Batch, rng: np.random.Generator) -> Batch:
     """Return clouds each reflected, with probability ½ each, along x and along y: z is upright, as in ModelNet."""
     sign = rng.choice(np.array([-1, 1], points.dtype), (len(points), 1, 2))
-    return points * np.concatenate([sign, np.ones_like(sign[..., :1])], axis=-1)
+    return scaled(points, np.concatenate([sign, np.ones_like(sign[..., :1])], axis=-1))
 
 
 def shuffle(points: Batch, rng: np.random.Generator) -> Batch:
@@ -53,7 +57,7 @@ def shuffle(points: Batch, rng: np.random.Generator) -> Batch:
 
 def stretch(points: Batch, rng: np.random.Generator) -> Batch:
     """Return clouds each stretched along each axis by U(2/3, 3/2) (2308.16532)."""
-    return points * rng.uniform(2 / 3, 3 / 2, (len(points), 1, 3)).astype(points.dtype)
+    return scaled(points, rng.uniform(2 / 3, 3 / 2, (len(points), 1, 3)).astype(points.dtype))
 
 
 def turn(points: Batch, rng: np.random.Generator) -> Batch:
@@ -64,15 +68,15 @@ def turn(points: Batch, rng: np.random.Generator) -> Batch:
     turns[:, 1, 0] = np.sin(angle)
     turns[:, 0, 1] = -turns[:, 1, 0]
     turns[:, 2, 2] = 1
-    return points @ turns.transpose(0, 2, 1)
+    return rotated(points, turns)
 
 
 def cut(points: Batch, rng: np.random.Generator) -> Batch:
-    """Return clouds (B, N, 3) of which, with probability ½, up to half the points beyond a plane of any direction are
+    """Return clouds of which, with probability ½, up to half the points beyond a plane of any direction are
     overwritten by copies of the others."""
     total = points.shape[1]
     direction = rng.standard_normal((len(points), 3, 1)).astype(points.dtype)
-    order = (points @ direction)[..., 0].argsort(axis=1)
+    order = (points[..., :PLACE] @ direction)[..., 0].argsort(axis=1)
     kept = total - np.floor(rng.uniform(0, MAX_CUT, len(points)) * total) * (rng.random(len(points)) < 0.5)
     place = np.arange(total) + np.zeros((len(points), 1))
     copied = np.floor(rng.random(points.shape[:2]) * kept[:, None])
@@ -83,7 +87,7 @@ def cut(points: Batch, rng: np.random.Generator) -> Batch:
 def shake(points: Batch, rng: np.random.Generator) -> Batch:
     """Return clouds each with noise N(0, σ²) on every coordinate, σ from U(0, 0.04)."""
     deviation = rng.uniform(0, MAX_NOISE, (len(points), 1, 1)).astype(points.dtype)
-    return points + deviation * rng.standard_normal(points.shape, dtype=np.float32)
+    return moved(points, deviation * rng.standard_normal((*points.shape[:2], PLACE), dtype=np.float32))
 
 
 def damage(points: Batch, rng: np.random.Generator) -> Batch:

@@ -1,21 +1,22 @@
-"""Damage to clouds, seeded, in five severities."""
+"""Damage to clouds (S, N, 3), or (S, N, 6) with normals, seeded, in five severities."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from spikecli.datasets.clouds.geometry import normalize_unit_sphere
+from spikecli.datasets.clouds.normals import PLACE, moved, rotated, scaled
 from spikecli.datasets.corrupt import CLUMP, PATCHES, Corruption, Generator
 
 
 def jitter(points: np.ndarray, deviation: float, rng: Generator) -> np.ndarray:
     """Return clouds (S, N, 3) with noise N(0, deviation²) on every coordinate, in radii of the cloud."""
-    return points + deviation * rng.standard_normal(points.shape, dtype=np.float32)
+    return moved(points, deviation * rng.standard_normal((*points.shape[:2], PLACE), dtype=np.float32))
 
 
 def scale(points: np.ndarray, factor: float, rng: Generator) -> np.ndarray:
     """Return clouds (S, N, 3) stretched along each axis by a factor of its own, log-uniform in 1/factor … factor."""
-    return points * np.float32(factor) ** rng.uniform(-1, 1, (len(points), 1, 3)).astype(np.float32)
+    return scaled(points, np.float32(factor) ** rng.uniform(-1, 1, (len(points), 1, 3)).astype(np.float32))
 
 
 def rotate(points: np.ndarray, degrees: float, rng: Generator) -> np.ndarray:
@@ -24,7 +25,7 @@ def rotate(points: np.ndarray, degrees: float, rng: Generator) -> np.ndarray:
     zero, angle = np.zeros_like(x), np.deg2rad(degrees)
     cross = np.stack([zero, -z, y, z, zero, -x, -y, x, zero], 1).reshape(-1, 3, 3)  # cross @ p is axis × p
     turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-    return points @ turn.transpose(0, 2, 1).astype(points.dtype)
+    return rotated(points, turn)
 
 
 def drop_globally(points: np.ndarray, share: float, rng: Generator) -> np.ndarray:
@@ -38,7 +39,7 @@ def drop_locally(points: np.ndarray, share: float, rng: Generator) -> np.ndarray
     """Return clouds (S, n, 3) that lack a share of their points: those about three places, an equal number at each."""
     for gone in _shared_out(round(share * points.shape[1]), PATCHES):
         centers = _places(points, 1, rng)
-        order = np.square(points - centers).sum(-1).argsort(1, kind="stable")[:, gone:]
+        order = np.square(points[..., :PLACE] - centers).sum(-1).argsort(1, kind="stable")[:, gone:]
         points = np.take_along_axis(points, order[..., None], 1)
     return points
 
@@ -47,7 +48,7 @@ def add_globally(points: np.ndarray, share: float, rng: Generator) -> np.ndarray
     """Return clouds (S, N + n, 3) with outliers, a share of their number, uniform in the unit ball."""
     count = round(share * points.shape[1])
     radius = np.cbrt(rng.random((len(points), count, 1)))
-    return _joined(points, radius * _directions(rng, len(points), count))
+    return _with_outliers(points, radius * _directions(rng, len(points), count), rng)
 
 
 def add_locally(points: np.ndarray, share: float, rng: Generator) -> np.ndarray:
@@ -58,7 +59,7 @@ def add_locally(points: np.ndarray, share: float, rng: Generator) -> np.ndarray:
     counts = _shared_out(round(share * points.shape[1]), PATCHES)
     centers = np.repeat(_places(points, PATCHES, rng), counts, axis=1)
     outliers = centers + CLUMP * rng.standard_normal(centers.shape)
-    return _joined(points, outliers / np.linalg.norm(outliers, axis=-1, keepdims=True).clip(1))
+    return _with_outliers(points, outliers / np.linalg.norm(outliers, axis=-1, keepdims=True).clip(1), rng)
 
 
 def _shared_out(total: int, parts: int) -> list[int]:
@@ -66,9 +67,9 @@ def _shared_out(total: int, parts: int) -> list[int]:
 
 
 def _places(points: np.ndarray, count: int, rng: Generator) -> np.ndarray:
-    """Return `count` points (S, count, 3) of each cloud."""
+    """Return the positions (S, count, 3) of `count` points of each cloud."""
     chosen = (rng.random((len(points), count)) * points.shape[1]).astype(np.int64)
-    return np.take_along_axis(points, chosen[..., None], 1)
+    return np.take_along_axis(points[..., :PLACE], chosen[..., None], 1)
 
 
 def _directions(rng: Generator, clouds: int, count: int) -> np.ndarray:
@@ -77,8 +78,11 @@ def _directions(rng: Generator, clouds: int, count: int) -> np.ndarray:
     return normal / np.linalg.norm(normal, axis=-1, keepdims=True)
 
 
-def _joined(points: np.ndarray, more: np.ndarray) -> np.ndarray:
-    return np.concatenate([points, more.astype(points.dtype)], axis=1)
+def _with_outliers(points: np.ndarray, places: np.ndarray, rng: Generator) -> np.ndarray:
+    """Return clouds with more points at `places` (S, n, 3); where points have normals, theirs are of any direction."""
+    if points.shape[-1] > PLACE:
+        places = np.concatenate([places, _directions(rng, *places.shape[:2])], axis=-1)
+    return np.concatenate([points, places.astype(points.dtype)], axis=1)
 
 
 CLOUD_CORRUPTIONS: dict[str, Corruption] = {

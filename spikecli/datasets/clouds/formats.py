@@ -68,7 +68,7 @@ SUFFIXES = tuple(READERS)
 
 @dataclass(frozen=True)
 class Sample:
-    """Points float32 (N, 3) as network input, and notes on what reading their file guessed or left out."""
+    """Points float32 (N, 3 or 6) as network input, and notes on what reading their file guessed or left out."""
 
     points: np.ndarray
     notes: tuple[str, ...]
@@ -92,15 +92,21 @@ def read_cloud(path: Path, options: ReadOptions = AS_FOUND) -> Cloud | Mesh:
 
 
 def read_sample(
-    path: Path, count: int, sampling: Sampling = "uniform", seed: int = 0, options: ReadOptions = AS_FOUND
+    path: Path,
+    count: int,
+    sampling: Sampling = "uniform",
+    seed: int = 0,
+    options: ReadOptions = AS_FOUND,
+    normals: bool = False,
 ) -> Sample:
     """Return `count` points of the file, float32 (count, 3), centered and in the unit sphere, the same for a seed.
 
-    Raise SpikeError, naming the file, if it cannot be read or is no shape.
+    With `normals` each is followed by its normal, (count, 6). Raise SpikeError, naming the file, if it cannot be read,
+    is no shape, or has no normals.
     """
     shape = read_cloud(path, options)
     try:
-        return sample_of(shape, count, sampling, np.random.default_rng(seed), points_as_given)
+        return sample_of(shape, count, sampling, np.random.default_rng(seed), points_as_given, normals)
     except SpikeError as problem:
         raise SpikeError(f"{path}: {problem}") from None
 
@@ -110,11 +116,12 @@ def sample_of(
     count: int,
     sampling: Sampling,
     generator: np.random.Generator,
-    draw: Callable[[Mesh | Cloud, int, Sampling, np.random.Generator], np.ndarray] = draw_points,
+    draw: Callable[[Mesh | Cloud, int, Sampling, np.random.Generator, bool], np.ndarray] = draw_points,
+    normals: bool = False,
 ) -> Sample:
     """Return `count` points of a shape, drawn by `draw`, with the shape's notes, and one where it has fewer."""
     few = few_points(shape, count)
-    points = draw(shape, count, sampling, generator)
+    points = draw(shape, count, sampling, generator, normals)
     return Sample(points, (*shape.notes, *([few] if few else [])))
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from spikecli.datasets.clouds.normals import joined, unit_normals
 from spikecli.datasets.reading_options import Axis
 from spikecli.errors import SpikeError
 
@@ -105,35 +106,45 @@ def farthest_points(points: np.ndarray, count: int, generator: np.random.Generat
 def normalize_unit_sphere(points: np.ndarray) -> np.ndarray:
     """Return `points` (…, N, 3) as float32, each cloud centred on its mean with its farthest point at distance one.
 
-    Raise SpikeError if all points of a cloud are equal, or a coordinate is not finite.
+    Of points with normals (…, N, 6) the positions are; the normals stay. Raise SpikeError if all points of a cloud are
+    equal, or a coordinate is not finite.
     """
     if not np.isfinite(points).all():
         raise SpikeError("found a coordinate that is not a finite number; remove the point or the file")
-    centred = points.astype(np.float64) - points.mean(axis=-2, keepdims=True, dtype=np.float64)
+    places, normals = points[..., :3], points[..., 3:]
+    centred = places.astype(np.float64) - places.mean(axis=-2, keepdims=True, dtype=np.float64)
     radius = np.sqrt(np.square(centred).sum(axis=-1).max(axis=-1))[..., None, None]
-    extent = np.abs(points).max(initial=0)
+    extent = np.abs(places).max(initial=0)
     if not (radius > 1e-9 * extent).all() or not radius.all():
         raise SpikeError("found points that are all equal; wanted a shape; remove the file")
-    return (centred / radius).astype(np.float32)
+    unit = (centred / radius).astype(np.float32)
+    return np.concatenate([unit, normals.astype(np.float32)], axis=-1) if normals.shape[-1] else unit
 
 
-def draw_points(shape: Mesh | Cloud, count: int, sampling: Sampling, generator: np.random.Generator) -> np.ndarray:
-    """Return `count` points of `shape`, float32 (count, 3), centred and in the unit sphere.
+def draw_points(
+    shape: Mesh | Cloud, count: int, sampling: Sampling, generator: np.random.Generator, normals: bool = False
+) -> np.ndarray:
+    """Return `count` points of `shape`, float32 (count, 3), centred and in the unit sphere; with `normals` (count, 6).
 
     The order is random (`uniform`) or that of farthest-point sampling (`fps`), so the first n points are a fair subset.
-    A cloud of fewer points gives all of them, then all of them again in another order, until there are `count`.
+    A cloud of fewer points gives all of them, then all of them again in another order, until there are `count`. The
+    same points are drawn with normals and without. Raise SpikeError if it is no shape, or has no normals.
     """
-    return draw_facing(shape, count, sampling, generator)[0]
+    points, facing = draw_facing(shape, count, sampling, generator)
+    return joined(points, facing) if normals else points
 
 
-def points_as_given(shape: Mesh | Cloud, count: int, sampling: Sampling, generator: np.random.Generator) -> np.ndarray:
+def points_as_given(
+    shape: Mesh | Cloud, count: int, sampling: Sampling, generator: np.random.Generator, normals: bool = False
+) -> np.ndarray:
     """Return points as `draw_points` does; a cloud of just `count` points keeps its order, and nothing is drawn.
 
     So a sample of a prepared data set, written to a file, is what it was: DeLA begins with its first point.
     """
     if isinstance(shape, Cloud) and len(shape.points) == count and sampling == "uniform":
-        return normalize_unit_sphere(shape.points[:, :3])
-    return draw_points(shape, count, sampling, generator)
+        points = normalize_unit_sphere(shape.points[:, :3])
+        return joined(points, unit_normals(shape.points)) if normals else points
+    return draw_points(shape, count, sampling, generator, normals)
 
 
 def draw_facing(
@@ -159,5 +170,4 @@ def draw_facing(
     if isinstance(shape, Mesh):
         assert faces is not None
         return drawn, face_normals(shape, faces[chosen])
-    normals = shape.points[chosen, 3:]
-    return drawn, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12) if normals.size else None
+    return drawn, unit_normals(shape.points[chosen])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,16 +34,22 @@ class Item:
 
 @dataclass(frozen=True)
 class Draw:
-    """Settings for drawing points from a shape: their number, the method and the seed."""
+    """Settings for drawing points from a shape: their number, the method and the seed, and whether with normals."""
 
     points: int
     sampling: Sampling
     seed: int
+    normals: bool = False
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The settings as a record holds them: normals where there are some, as records from before have none."""
+        return {name: value for name, value in asdict(self).items() if name != "normals" or value}
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The result of reading items: points float32 (S, points, 3), their items, and why others were left out.
+    """The result of reading items: points float32 (S, points, 3 or 6), their items, and why others were left out.
 
     `notes` are lines on what was guessed or left out of some of the files, each with its file's path.
     """
@@ -55,16 +61,17 @@ class Drawn:
 
 
 def draw_item(item: Item, draw: Draw) -> np.ndarray:
-    """Return only the points of `draw_sample`, float32 (points, 3)."""
+    """Return only the points of `draw_sample`, float32 (points, 3 or 6)."""
     return draw_sample(item, draw).points
 
 
 def draw_sample(item: Item, draw: Draw, options: ReadOptions = AS_FOUND) -> Sample:
-    """Return the item's points float32 (points, 3), normalized; they do not depend on other items or their order."""
+    """Return the item's points float32 (points, 3 or 6), normalized; other items do not change them."""
     name = f"{draw.seed}/{item.split}/{item.label}/{item.name}".encode()
     generator = np.random.default_rng(list(hashlib.sha256(name).digest()[:16]))
     try:
-        return sample_of(_read(item, options), draw.points, draw.sampling, generator)
+        shape = _read(item, options, draw.normals)
+        return sample_of(shape, draw.points, draw.sampling, generator, normals=draw.normals)
     except SpikeError as problem:
         text = str(problem)
         raise problem if str(item.path) in text else SpikeError(f"{item.path}: {text}") from None
@@ -78,7 +85,7 @@ def draw_all(
     options: ReadOptions = AS_FOUND,
 ) -> Drawn:
     """Return the points of all readable items, in order, and a line on each unreadable one."""
-    points = np.empty((len(items), draw.points, 3), dtype=np.float32)
+    points = np.empty((len(items), draw.points, 6 if draw.normals else 3), dtype=np.float32)
     kept: list[Item] = []
     skipped: list[str] = []
     notes: list[str] = []
@@ -115,16 +122,20 @@ def _draw_chunk(chunk: Sequence[Item], draw: Draw, options: ReadOptions) -> list
     return answers
 
 
-def _read(item: Item, options: ReadOptions) -> Cloud | Mesh:
+def _read(item: Item, options: ReadOptions, normals: bool) -> Cloud | Mesh:
     if item.row is None:
         return read_cloud(item.path, options)
-    return turned(Cloud(_rows(item.path)[item.row]), options.up)
+    return turned(Cloud(_rows(item.path, normals)[item.row]), options.up)
 
 
 @lru_cache(maxsize=1)
-def _rows(path: Path) -> np.ndarray:
+def _rows(path: Path, normals: bool) -> np.ndarray:
+    """Return the points (S, N, 3) of PointNet's HDF5 files, with the normals that they may hold beside (S, N, 6)."""
     with stored(path, "fetch it again") as file:
-        return file.array("data", "f", None, None, 3).astype(np.float32, copy=False)
+        found = file.array("data", "f", None, None, 3).astype(np.float32, copy=False)
+        if not normals or "normal" not in file.names():
+            return found
+        return np.concatenate([found, file.array("normal", "f", *found.shape).astype(np.float32)], axis=-1)
 
 
 def _cores(items: int) -> int:

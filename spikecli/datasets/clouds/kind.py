@@ -13,6 +13,7 @@ from spikecli.datasets.clouds.augment import AUGMENTATIONS
 from spikecli.datasets.clouds.damage import CLOUD_CORRUPTIONS, corrupt_clouds
 from spikecli.datasets.clouds.facts import POINT_SETS, CloudFacts
 from spikecli.datasets.clouds.formats import SUFFIXES, Mesh, read_cloud, read_sample
+from spikecli.datasets.clouds.normals import PLACE
 from spikecli.datasets.clouds.prepare import as_prepared, describe_points, prepare_points, write_own
 from spikecli.datasets.clouds.sniff import SHARED, holds_points
 from spikecli.datasets.clouds.stance import built_in_stances, stance_from, stance_of
@@ -25,6 +26,7 @@ from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.errors import named
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
+from spikecli.settings.networks import point_inputs
 
 
 class Clouds(Kind[CloudFacts]):
@@ -92,10 +94,12 @@ class Clouds(Kind[CloudFacts]):
     ) -> Samples:
         """Return the clouds of a split, `config.points` of each, or all where training draws among them.
 
-        Raise SpikeError as `load_points` does.
+        With `fixed` they have normals if the network reads them, else if they are prepared with them. Raise SpikeError
+        as `load_points` does.
         """
         whole = config.resample and not fixed
-        found = load_points(data_dir, facts.name, split, None if whole else config.points)
+        inputs = point_inputs(config.model) if fixed else None
+        found = load_points(data_dir, facts.name, split, None if whole else config.points, inputs)
         return replace(found, classnames=facts.classnames) if facts.own else found
 
     def read_file(
@@ -107,11 +111,13 @@ class Clouds(Kind[CloudFacts]):
         seed: int,
         reading: ReadOptions = AS_FOUND,
     ) -> np.ndarray:
-        """Return the file's points (N, 3) as a network takes them, z up; raise SpikeError as `read_sample` does.
+        """Return the file's points (N, 3 or 6) as a network takes them, z up; raise SpikeError as `read_sample` does.
 
-        The axis that points up in the file is that of the network's data set, unless the user says another.
+        The axis that points up in the file is that of the network's data set, unless the user says another. Normals
+        are taken if the network reads them: those of a mesh's faces, or those in the file.
         """
-        sample = read_sample(path, config.points, seed=seed, options=replace(reading, up=reading.up or facts.up))
+        options, normals = replace(reading, up=reading.up or facts.up), point_inputs(config.model) > PLACE
+        sample = read_sample(path, config.points, seed=seed, options=options, normals=normals)
         turned = reading.up is None and facts.up != "z"
         notes = (f"read with {facts.up} up, as the files of {facts.name}; {named('up')} overrules",) if turned else ()
         if notes or sample.notes:
@@ -119,14 +125,14 @@ class Clouds(Kind[CloudFacts]):
         return sample.points
 
     def stance(self, inputs: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-        """Return the proportions of the clouds (S, N, 3) of each class; empty if they are too few."""
-        found = stance_of(inputs, labels)
+        """Return the proportions of the clouds (S, N, 3 or 6) of each class; empty if they are too few."""
+        found = stance_of(inputs[..., :PLACE], labels)
         return {} if found is None else found.as_values()
 
     def doubt(self, facts: CloudFacts, stance: Any, found: np.ndarray) -> str | None:
-        """Return a note if a cloud (N, 3) lies another way than the training data; None where these are not known."""
+        """Return a note if a cloud (N, 3 or 6) lies another way than the training data; None if these are unknown."""
         values = stance or built_in_stances().get(facts.name)
-        return stance_from(values, "the checkpoint").doubt(found, facts.up == "z") if values else None
+        return stance_from(values, "the checkpoint").doubt(found[..., :PLACE], facts.up == "z") if values else None
 
     def defaults(self, facts: CloudFacts, model: str | None = None) -> Defaults:
         """Return PointNet with the neuron of its paper, or DeLA with ternary neurons if `model` is dela."""
@@ -143,7 +149,7 @@ class Clouds(Kind[CloudFacts]):
         return CLOUD_CORRUPTIONS
 
     def damaged(self, samples: Any, corruption: str, severity: int, seed: int, timesteps: int) -> np.ndarray:
-        """Return the damaged clouds (S, n, 3)."""
+        """Return the damaged clouds (S, n, 3 or 6)."""
         return corrupt_clouds(samples.inputs(timesteps), corruption, severity, seed)
 
 

@@ -33,8 +33,8 @@ POINTS = 2048
 
 
 def draw_of(options: PrepareOptions) -> Draw:
-    """Return the number of points drawn from each shape, the method and the seed."""
-    return Draw(options.points or POINTS, options.sampling or "uniform", options.seed)
+    """Return the number of points drawn from each shape, the method and the seed, and whether with normals."""
+    return Draw(options.points or POINTS, options.sampling or "uniform", options.seed, bool(options.normals))
 
 
 def prepare_points(
@@ -51,14 +51,14 @@ def prepare_points(
     """
     refuse_split_order(facts.name, options)
     place = data_dir / facts.name
-    wanted: dict[str, object] = {**asdict(draw_of(options)), "skip_bad": options.skip_bad, "format": FORMAT}
+    wanted: dict[str, object] = {**draw_of(options).settings, "skip_bad": options.skip_bad, "format": FORMAT}
     if options.reading.up not in (None, facts.up):
         wanted["up"] = options.reading.up
     identity = _identity(facts, options)
     if identity is not None:
         wanted["source"] = identity
     with sole_writer(place, f"preparing {facts.name}", options.wait):
-        found = None if options.force else standing(place, RECORD, {"up": None, **wanted})
+        found = None if options.force else standing(place, RECORD, {"up": None, "normals": None, **wanted})
         reused = found is not None
         if found is None:
             with _opened(facts, place, options, progress) as (folder, origin):
@@ -76,7 +76,7 @@ def write_own(
     progress: Progress,
 ) -> Entry:
     """Return the record's entry of a user's clouds after writing them with z up; raise SpikeError if one is bad."""
-    settings = {**asdict(draw_of(options)), "skip_bad": options.skip_bad, "format": FORMAT, "up": facts.up}
+    settings = {**draw_of(options).settings, "skip_bad": options.skip_bad, "format": FORMAT, "up": facts.up}
     settings["source"] = source
     items = [Item(one.name, facts.folders.index(one.folder), str(one.split), one.path) for one in samples]
     reading = replace(options.reading, up=facts.up, on_note=AS_FOUND.on_note)
@@ -100,8 +100,10 @@ def as_prepared(facts: CloudFacts, data_dir: Path) -> CloudFacts:
 
 def describe_points(facts: CloudFacts, data_dir: Path) -> dict[str, Any]:
     """Return the facts of a data set and its prepared clouds; raise SpikeError if the record is damaged."""
-    told = described(facts, data_dir, RECORD, {"up": as_prepared(facts, data_dir).up})
     record = read_record(data_dir / facts.name, RECORD)
+    current = record["sets"][record["current"]]["settings"] if record else {}
+    more = {"up": as_prepared(facts, data_dir).up, "normals": bool(current.get("normals"))}
+    told = described(facts, data_dir, RECORD, more)
     return {**told, "variants": [_in_words(kept["settings"]) for kept in record["sets"].values()] if record else []}
 
 
@@ -171,7 +173,8 @@ def _write(facts: CloudFacts, split: str, drawn: Drawn, path: Path, settings: di
 
 
 def _in_words(settings: dict[str, Any]) -> str:
-    return f"{settings['points']} points, {settings['sampling']}, seed {settings['seed']}"
+    normals = ", with normals" if settings.get("normals") else ""
+    return f"{settings['points']} points, {settings['sampling']}, seed {settings['seed']}{normals}"
 
 
 def _report(facts: CloudFacts, place: Path, key: str, entry: Entry, reused: bool) -> dict[str, Any]:

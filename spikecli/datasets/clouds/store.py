@@ -26,7 +26,7 @@ RECORD = RecordOf("points", {"points": at_least(1), "sampling": str, "seed": at_
 class PointClouds:
     """One split in memory; each cloud is centered, in the unit sphere, and its first n points are a fair subset."""
 
-    points: np.ndarray  # float32 (S, N, 3)
+    points: np.ndarray  # float32 (S, N, 3), or (S, N, 6) with normals
     labels: np.ndarray  # int64 (S,), places in classnames
     names: tuple[str, ...]  # source file stem of each cloud
     classnames: tuple[str, ...]
@@ -39,14 +39,17 @@ class PointClouds:
     kind: ClassVar[str] = "points"
 
     def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Return the points (S, N, 3) of all or the chosen clouds; they are the same at every step."""
+        """Return the points (S, N, 3 or 6) of all or the chosen clouds; they are the same at every step."""
         return self.points if chosen is None else self.points[chosen]
 
 
-def load_points(data_dir: Path, dataset: str, split: str, points: int | None = None) -> PointClouds:
+def load_points(
+    data_dir: Path, dataset: str, split: str, points: int | None = None, inputs: int | None = None
+) -> PointClouds:
     """Return a split as prepared last, cut to the first `points` of each cloud, which are then normalized again.
 
-    Raise SpikeError if the data set or the split is not prepared, is damaged, or has fewer than `points` points.
+    `inputs` 3 leaves normals out, None takes those that are there. Raise SpikeError if the data set or the split is not
+    prepared, is damaged, or has fewer than `points` points or no normals where `inputs` is 6.
     """
     path, entry, part = current_part(data_dir, dataset, split, RECORD)
     kept = int(entry["settings"]["points"])
@@ -59,9 +62,14 @@ def load_points(data_dir: Path, dataset: str, split: str, points: int | None = N
     clouds = read_split(path)
     if clouds.points.shape[1] != kept or clouds.fingerprint != part["fingerprint"]:
         raise SpikeError(f"{path} holds other clouds than its record says; {prepare_again(path)}")
-    if wanted == kept:
-        return clouds
-    return replace(clouds, points=normalize_unit_sphere(clouds.points[:, :wanted]))
+    found = clouds.points[:, :wanted]
+    if inputs is not None and found.shape[2] < inputs:
+        raise SpikeError(
+            f"{path} holds points without normals, wanted those too; run `spikecli data prepare {dataset} --points "
+            f"{kept} --normals`"
+        )
+    found = found[..., :inputs]
+    return replace(clouds, points=found if wanted == kept else normalize_unit_sphere(found))
 
 
 def clouds_hash(
@@ -93,7 +101,9 @@ def write_split(path: Path, clouds: PointClouds, settings: Mapping[str, object])
 def read_split(path: Path) -> PointClouds:
     """Return the split in an HDF5 file of `write_split`; raise SpikeError if the file is damaged."""
     with stored(path, prepare_again(path)) as file:
-        points = file.array("points", "f", None, None, 3)
+        points = file.array("points", "f", None, None, None)
+        if points.shape[2] not in (3, 6):
+            raise ValueError(f"points of {points.shape[2]} numbers")
         classnames = file.texts("classnames")
         labels = check_labels(path, file.array("labels", "i", len(points)), len(classnames))
         if not np.isfinite(points).all():

@@ -95,11 +95,12 @@ def _count(look: Look) -> int | None:
 def _ask(look: Look, trained: Trained, shape: Shape) -> CloudAnswer:
     from spikecli.evaluation import evaluate, probe
 
-    probabilities = evaluate.probabilities(trained, shape.points[None], look.timesteps, look.seed)[:, 0]
-    wins = probe.critical_points(trained, shape.points, look.timesteps, look.seed)
+    points = shape.seen_by(trained)
+    probabilities = evaluate.probabilities(trained, points[None], look.timesteps, look.seed)[:, 0]
+    wins = probe.critical_points(trained, points, look.timesteps, look.seed)
     spikes, neurons = None, 0
     if look.color == "spikes":
-        spikes, neurons = probe.point_spikes(trained, shape.points, look.timesteps, look.seed)
+        spikes, neurons = probe.point_spikes(trained, points, look.timesteps, look.seed)
     return CloudAnswer(probabilities, wins, trained.classnames, spikes, neurons)
 
 

@@ -62,7 +62,7 @@ def look_at_membranes(look: Look, on_work: Callable[..., None]) -> dict[str, Any
             raise SpikeError(
                 f"found clouds of {min(sizes)} to {max(sizes)} points; give {named('points')} {min(sizes)}"
             )
-        points = np.stack([shape.points for shape in shapes])
+        points = np.stack([shape.seen_by(trained) for shape in shapes])
         layers = probe.membranes(trained.network, points, look.timesteps, look.seed)
         seen.append(MembraneView(trained.name, str(trained.given), layers))
         on_work(1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from spikecli.datasets.clouds.formats import SUFFIXES, read_cloud
 from spikecli.datasets.clouds.geometry import Mesh, draw_facing, few_points
+from spikecli.datasets.clouds.normals import PLACE, joined
 from spikecli.datasets.clouds.store import load_points
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.sets import ensure_prepared, find_facts
@@ -34,6 +35,17 @@ class Shape:
     points: np.ndarray
     label: str = ""
     normals: np.ndarray | None = None  # (N, 3), of length 1, where the file says them
+
+    def seen_by(self, trained: Trained) -> np.ndarray:
+        """Return the points as a network reads them, (N, 3), or (N, 6) with normals; raise SpikeError without any."""
+        from spikecli.settings.networks import point_inputs
+
+        if point_inputs(trained.config.model) == PLACE:
+            return self.points
+        try:
+            return joined(self.points, self.normals)
+        except SpikeError as problem:
+            raise SpikeError(f"{self.name}: {problem}") from None
 
 
 def read_shape(source: str, data_dir: Path, points: int | None, seed: int, reading: ReadOptions = AS_FOUND) -> Shape:
@@ -83,4 +95,9 @@ def _of_dataset(source: str, data_dir: Path, points: int | None) -> Shape:
     clouds = load_points(data_dir, dataset, split, points)
     if index >= len(clouds.labels):
         raise SpikeError(f"{dataset}:{split} has clouds 0 to {len(clouds.labels) - 1}, not {index}; give one of those")
-    return Shape(source, clouds.points[index], clouds.classnames[int(clouds.labels[index])])
+    return cloud_of(source, clouds.points[index], clouds.classnames[int(clouds.labels[index])])
+
+
+def cloud_of(name: str, points: np.ndarray, label: str = "") -> Shape:
+    """Return prepared points (N, 3), or (N, 6) with normals, under a name."""
+    return Shape(name, points[:, :PLACE], label, points[:, PLACE:] if points.shape[1] > PLACE else None)

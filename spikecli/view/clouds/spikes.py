@@ -54,7 +54,7 @@ def look_at_spikes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
     for shape in read_shapes(
         look.sources, look.data_dir, look.points or trained.config.points, look.seed, as_trained(look.reading, trained)
     ):
-        layers = probe.firing(trained.network, shape.points, look.timesteps, look.seed)
+        layers = probe.firing(trained.network, shape.seen_by(trained), look.timesteps, look.seed)
         fired.append(Fired(shape, layers, _said(look, trained, shape)))
         on_work(1)
     report = build_report(fired, trained.name, THEMES[look.theme])
@@ -69,7 +69,7 @@ def look_at_spikes(look: Look, on_work: Callable[..., None]) -> dict[str, Any]:
 def _said(look: Look, trained: Trained, shape: Shape) -> tuple[tuple[str, float], ...]:
     from spikecli.evaluation.evaluate import probabilities
 
-    found = probabilities(trained, shape.points[None], look.timesteps, look.seed)[:, 0]
+    found = probabilities(trained, shape.seen_by(trained)[None], look.timesteps, look.seed)[:, 0]
     return tuple((trained.classnames[int(row.argmax())], float(row.max())) for row in found)
 
 

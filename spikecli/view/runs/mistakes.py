@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikecli.view.clouds.panels import cloud_panel
-from spikecli.view.clouds.shape import Shape
+from spikecli.view.clouds.shape import cloud_of
 from spikecli.view.drawing.canvas import WIDTH, Sheet
 from spikecli.view.drawing.chart import blank
 from spikecli.view.drawing.theme import Theme
@@ -52,7 +52,7 @@ def mistakes_sheet(one: Scored, theme: Theme) -> Sheet | None:
     points = samples.inputs(one.predictions.timesteps)
     for sample in wrong:
         said, note = _labels(one, sample)
-        panels.append(replace(cloud_panel(Shape("", points[sample])), title=said, note=note))
+        panels.append(replace(cloud_panel(cloud_of("", points[sample])), title=said, note=note))
     sheet = Sheet(panels, theme, COLUMNS)
     sheet.side = WIDTH / COLUMNS
     sheet.frames = [(middle, 1.1 * half) for middle, half in sheet.frames]
