@@ -49,6 +49,8 @@ def holds_points(path: Path) -> bool:
 def _holds_points(path: Path) -> bool:
     with zipfile.ZipFile(path) as archive:
         names = {Path(name).stem: name for name in archive.namelist()}
+        if {"pos", "neg"} <= set(names):  # events by sign, as in ES-ImageNet
+            return False
         if {"x", "y"} <= set(names) and names.keys() & {"t", "ts", "p", "z"}:
             return "z" in names
         for name in names.values():

@@ -23,6 +23,7 @@ from spikecli.files.npy import plain_array
 _GROUPS = ("", "events/", "CD/events/", "prophesee/left/", "prophesee/right/")  # DSEC, event_utils; M3ED
 # One array of events: v2e and others, Metavision, N-ImageNet, MVSEC with a camera left and right.
 _ARRAYS = ("events", "CD/events", "event_data", "data", "arr_0", "davis/left/events", "davis/right/events")
+_SIDE, _STEP = 256, 1000  # of ES-ImageNet: pixels, and µs that one of its eight steps is given
 _SMALL = 1 << 10  # bytes of an array that may name the sensor
 
 
@@ -47,6 +48,8 @@ def read_npz(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
             def load(key: str) -> np.ndarray:
                 return plain_array(archive.read(members[key]))  # no more than the size that was looked at
 
+            if {"pos", "neg"} <= set(members) and not _sources(set(members)):
+                return _by_sign(path, load)
             columns, _ = _from_keys(path, set(members), load, options)
             small = [name for name in members if members[name].file_size < _SMALL and name.lower() in SENSOR_NAMES]
             return columns._replace(size=sensor_among(path, {name.lower(): load(name) for name in small}, columns))
@@ -54,6 +57,24 @@ def read_npz(path: Path, options: ReadOptions = AS_FOUND) -> Columns:
         if isinstance(error, OSError) and error.errno:  # not to be opened, which says nothing of its contents
             raise
         broken(path, f"no plain arrays ({reason_of(error)})", "arrays of numbers saved by numpy, without objects")
+
+
+def _by_sign(path: Path, load: Callable[[str], np.ndarray]) -> Columns:
+    """Return the events of ES-ImageNet's arrays `neg` and `pos`: row, column and step, 1 to 8, of each event.
+
+    A step counts as one millisecond, and the sensor has 256 × 256 pixels, as its makers say (arXiv 2110.12211). Raise
+    SpikeError if an array has other columns.
+    """
+    parts = [load(name) for name in ("neg", "pos")]
+    if any(part.ndim != 2 or part.shape[1] != 3 or part.dtype.kind not in "ui" for part in parts):
+        shapes = " and ".join(str(part.shape) for part in parts)
+        broken(path, f"arrays neg and pos of shapes {shapes}", "three whole numbers an event: row, column and step")
+    y, x, step = np.concatenate(parts).astype(np.int64).T
+    p = np.repeat(np.arange(2, dtype=np.uint8), [len(part) for part in parts])
+    order = np.argsort(step, kind="stable")
+    found = {"x": x[order], "y": y[order], "t": (step[order] - 1) * _STEP, "p": p[order]}
+    size = (_SIDE, _SIDE) if not len(x) or max(x.max(), y.max()) < _SIDE else None
+    return checked_columns(path, found, ReadOptions(time_unit="us"))._replace(size=size)
 
 
 def read_h5(path: Path, options: ReadOptions = AS_FOUND) -> Columns:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from os.path import commonpath
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Any
 
 from spikecli.datasets.own_sample import OwnSample
@@ -17,28 +18,39 @@ from spikecli.errors import SpikeError, named
 from spikecli.files.gate import fits, reading
 
 LISTS = (".csv", ".toml")
-# Names of folders that stand for a split; what is held out for validation is of the training split here.
+# Names of folders that stand for a split; what is held out for validation is of the training split, beside a test.
 _SPLITS = {
     "train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
     "test": "test", "testing": "test",
 }  # fmt: skip
+_HELD = ("val", "valid", "validation")
 
 _PROSE = ("readme", "license", "licence", "notes", "about", "changelog")  # names of what people write about samples
 _TEXT = (".txt", ".csv", ".asc", ".pts", ".xyz")  # suffixes that prose may have, too
 
 
-def find_samples(files: Sequence[Path], root: Path, class_pattern: str | None, group: str | None) -> list[OwnSample]:
+def find_samples(
+    files: Sequence[Path],
+    root: Path,
+    class_pattern: str | None,
+    group: str | None,
+    listed: Mapping[str, str] = MappingProxyType({}),
+) -> list[OwnSample]:
     """Return a sample for each of the `files` under `root`, by its folders or by patterns of its path.
 
-    A folder named train or test says the split; the first other folder below those that all files share says the class.
-    Raise SpikeError if a file has no class, or a sample is there twice.
+    A folder named train or test says the split, or val where `validation_tests`; the first other folder below those
+    that all files share says the class, or for files held out the list `listed` (class by name). Raise SpikeError if a
+    file has no class, or a sample is there twice.
     """
     inner = [path.relative_to(root) for path in files]
     shared = PurePath(commonpath([str(path.parent) for path in inner])).parts if inner else ()
-    known = {**_SPLITS, **_with_a_name(inner, len(shared))}
+    held = dict.fromkeys(_HELD, "test") if validation_tests(files, root, listed) else {}
+    known = {**_SPLITS, **_with_a_name(inner, len(shared)), **held}
     samples = []
     for path, name in zip(files, inner, strict=True):
         folders = [part for part in name.parts[len(shared) : -1] if part.lower() not in known]
+        if path.stem in listed and any(part.lower() in _HELD for part in name.parts[:-1]):
+            folders = [listed[path.stem]]
         splits = [known[part.lower()] for part in name.parts[:-1] if part.lower() in known]
         if class_pattern is None and not folders:
             raise SpikeError(
@@ -50,6 +62,14 @@ def find_samples(files: Sequence[Path], root: Path, class_pattern: str | None, g
         )
         samples.append(_sample(path, name.as_posix(), folder, splits[-1] if splits else None, group))
     return _each_once(samples)
+
+
+def validation_tests(files: Sequence[Path], root: Path, listed: Mapping[str, str] = MappingProxyType({})) -> bool:
+    """Return whether the part that is named for validation is the one to test on, as in ImageNet: it stands beside a
+    training part, and there is no test part, or only one without classes (`listed` says those of the validation)."""
+    names = {part.lower() for path in files for part in path.relative_to(root).parts[:-1]}
+    parts = {_SPLITS[name] for name in names & set(_SPLITS) - set(_HELD)}
+    return bool(names & set(_HELD)) and "train" in parts and (bool(listed) or "test" not in parts)
 
 
 def _with_a_name(inner: Sequence[PurePath], depth: int) -> dict[str, str]:

@@ -26,7 +26,9 @@ from spikecli.datasets.own.find import (
     listed_samples,
     main_kind,
     source_files,
+    validation_tests,
 )
+from spikecli.datasets.own.label_lists import listed_classes, without_class
 from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions, refuse_point_options, refuse_split_order
 from spikecli.datasets.record import read_record, settings_key, write_record
@@ -38,6 +40,7 @@ from spikecli.files.atomic import sole_writer
 from spikecli.files.gate import is_plain_name
 from spikecli.progress import Progress
 
+VALIDATION = "the part named for validation is the one to test on: no other has classes"
 _RESERVED = ("clip",)  # folders of the data folder that hold something else
 
 
@@ -119,29 +122,34 @@ def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, progres
         f"{count} {suffix} file{'s, which hold' if count > 1 else ', which holds'} no {kind.name}"
         for suffix, count in sorted(others.items())
     ]
+    said: list[str] = []
     if root.is_file():
         samples = [one for one in listed if kinds[one.path] == kind.name]
     else:
-        no_samples = _unreadable(kind, beside_the_classes(usable), options)
-        skipped += [f"{path}, which is no sample: {problem}" for path, problem in no_samples.items()]
-        usable = [path for path in usable if path not in no_samples]
-        samples = find_samples(usable, root, options.class_pattern, options.group)
+        samples, left, said = _in_folder(kind, root, files, usable, options)
+        skipped += left
     samples, inspected, bad = _inspected(kind, samples, options, progress)
-    done, notes = splits.with_splits(
-        samples, options.test_fraction, options.seed, splits.read_splits(data_dir / name / splits.FILE)
-    )
-    notes += [
-        f"{one.path} can be read, so it is a sample, whatever its name" for one in done if _is_doubtful(one, root)
-    ]
+    kept = splits.read_splits(data_dir / name / splits.FILE)
+    done, notes = splits.with_splits(samples, options.test_fraction, options.seed, kept)
     facts = _facts(data_dir, name, kind, done, inspected, options)
     if not facts.mirrors and not (data_dir / name / FILE).is_file():
         notes = [*notes, f"a mirrored sample may be of another class, by their names: mirrors = false in {FILE}"]
-    return Found(kind, facts, tuple(done), tuple(inspected), tuple(skipped), tuple(bad), tuple(notes))
+    return Found(kind, facts, tuple(done), tuple(inspected), tuple(skipped), tuple(bad), (*notes, *said))
 
 
-def _is_doubtful(one: OwnSample, root: Path) -> bool:
-    """Return whether a sample that was found, not listed, has the name of a text about the samples."""
-    return root.is_dir() and is_named_as_prose(one.path)
+def _in_folder(
+    kind: Kind[Any], root: Path, files: Sequence[Path], usable: Sequence[Path], options: PrepareOptions
+) -> tuple[list[OwnSample], list[str], list[str]]:
+    """Return the samples among the `usable` of a folder's files, what is left out, and notes on its parts."""
+    no_samples = _unreadable(kind, beside_the_classes(usable), options)
+    left = [f"{path}, which is no sample: {problem}" for path, problem in no_samples.items()]
+    classes = listed_classes(files, root)
+    secret = set(without_class(usable, root, classes)) if classes else set()
+    left += [f"{len(secret)} files of a test part without classes"] if secret else []
+    usable = [path for path in usable if path not in no_samples and path not in secret]
+    samples = find_samples(usable, root, options.class_pattern, options.group, classes)
+    said = [f"{path} can be read, so it is a sample, whatever its name" for path in usable if is_named_as_prose(path)]
+    return samples, left, [VALIDATION, *said] if validation_tests(usable, root, classes) else said
 
 
 def _unreadable(kind: Kind[Any], files: Sequence[Path], options: PrepareOptions) -> dict[Path, str]:
