@@ -1,9 +1,10 @@
 """Run released repositories that you have beside ours: python scripts/against_released.py PATH… [--out TABLE.md]
 
-PATH is a checkout of MPBN, Ternary Spike, Re-Loss (soft reset and rectifier), IM-Loss, Spiking PointNet or Joint A-SNN,
-told by its files. Its neurons and networks, with weights drawn here, get the same inputs as ours in float64; the table
-has the largest difference of outputs and of gradients to the input. **Its code runs**, in a process of its own: read it
-first. Nothing of it is copied, and nothing is written but a temporary state dict and the table.
+PATH is a checkout of MPBN, Ternary Spike, Re-Loss (soft reset and rectifier), IM-Loss, Spiking PointNet, Joint A-SNN,
+Real Spike or NeuroCLIP, told by its files. Its neurons and networks, with weights drawn here, get the same inputs as
+ours in float64; the table has the largest difference of outputs and of gradients to the input. **Its code runs**, in a
+process of its own: read it first. Nothing of it is copied, and nothing is written but a temporary state dict and the
+table.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ import types
 from dataclasses import asdict
 from pathlib import Path
 
-from released_parts import KINDS, Row
+from released_clip import of_clip
+from released_parts import KINDS as PARTS
+from released_parts import Row
+from released_spike import of_spike
 
+KINDS = {**PARTS, "trainers/fewshot.py": of_clip, "sew_resnet.py": of_spike}
 EQUAL = 1e-5  # files hold float32, and factors of Joint A-SNN are multiplied in it
 COLUMNS = ("release", "part", "as", "outputs", "gradients", "")
 

@@ -172,17 +172,18 @@ def of_points(release: str) -> Iterator[Row]:
     """Yield the rows of Spiking PointNet, whose draws of v₀ are replaced by their mean on both sides."""
     torch.rand_like = lambda x, **how: torch.full_like(x, 0.5)  # type: ignore[assignment]
     network, wrapper = (importlib.import_module(f"models.{name}") for name in ("pointnet_cls", "spike_model"))
-    theirs = wrapper.SpikeModel(network.get_model(k=CLASSES, normal_channel=False), step=STEPS)
-    theirs.set_spike_state(True)
-    ours = imported(shaken(theirs), "pointnet", None)
-    for neuron in neurons.layers(ours).values():
-        neuron.start = Middle()
-    x = torch.randn(2, 32, 3, generator=draws(4), dtype=torch.float64) / 2
+    for inputs, part in ((3, "pointnet"), (6, "pointnet with normals")):
+        theirs = wrapper.SpikeModel(network.get_model(k=CLASSES, normal_channel=inputs == 6), step=STEPS)
+        theirs.set_spike_state(True)
+        ours = imported(shaken(theirs), "pointnet", None)
+        for neuron in neurons.layers(ours).values():
+            neuron.start = Middle()
+        x = torch.randn(2, 32, inputs, generator=draws(4), dtype=torch.float64) / 2
+        yield compared(release, part, "spiking-pointnet", *_answers(ours, theirs), x)
 
-    def answers(x: Tensor) -> Tensor:
-        return ours(x, STEPS).log_softmax(-1).mean(0)
 
-    yield compared(release, "pointnet", "spiking-pointnet", answers, lambda x: theirs(x.mT)[0], x)
+def _answers(ours: nn.Module, theirs: nn.Module) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    return lambda x: ours(x, STEPS).log_softmax(-1).mean(0), lambda x: theirs(x.mT)[0]
 
 
 def of_joint(release: str) -> Iterator[Row]:

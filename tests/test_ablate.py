@@ -144,7 +144,7 @@ def test_changed_settings_are_refused_before_anything_is_trained(
         ("--threshold", 0.7, "--threshold cannot be 0.7:"),
     ):
         refused = again(cli, done, shapes_dir, option, value)
-        assert refused.code == 1 and said in refused.err and "another folder" in refused.err
+        assert refused.code == 2 and said in refused.err and "another folder" in refused.err
         assert refused.err.count("\n") == 1
 
 

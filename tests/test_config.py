@@ -121,12 +121,12 @@ def test_a_wrong_choice_is_usage_and_names_the_nearest(arguments: list[str], nea
 
 def test_a_value_out_of_range_names_its_option(cli: Cli) -> None:
     outcome = cli("train", "--slope", "-1")
-    assert outcome.code == 1 and "--slope cannot be -1.0: should be greater than 0" in outcome.err
+    assert outcome.code == 2 and "--slope cannot be -1.0: should be greater than 0" in outcome.err
 
 
 def test_an_option_of_another_network_is_refused(cli: Cli) -> None:
     outcome = cli("train", "shapes", "--width", "0.5")
-    assert outcome.code == 1 and "--width means nothing to pointnet" in outcome.err and "resnet18" in outcome.err
+    assert outcome.code == 2 and "--width means nothing to pointnet" in outcome.err and "resnet18" in outcome.err
 
 
 def test_a_part_from_outside_is_in_the_help(cli: Cli) -> None:
@@ -160,7 +160,7 @@ def test_a_setting_that_differs_is_named_alone(
 ) -> None:
     folder = run_folder(tmp_path / "run", TrainConfig())
     outcome = cli("train", *options, "--resume", "--out", folder)
-    assert outcome.code == 1 and said in outcome.err and "{" not in outcome.err and not trained
+    assert outcome.code == 2 and said in outcome.err and "{" not in outcome.err and not trained
 
 
 def test_resume_auto_begins_where_there_is_no_run(cli: Cli, tmp_path: Path, trained: list[Any]) -> None:

@@ -170,7 +170,7 @@ def test_what_makes_no_sense_gets_one_line_with_the_reason(
 def test_a_data_set_of_another_kind_is_refused(cli: Cli, data: Path, tmp_path: Path) -> None:
     fit(settings(epochs=1), data, tmp_path)
     done = cli("eval", tmp_path, "--data", "shapes", "--data-dir", data)
-    assert done.code == 1 and "trained on events" in done.err and "--data" in done.err
+    assert done.code == 2 and "trained on events" in done.err and "--data" in done.err
 
 
 def test_each_kind_of_data_has_its_defaults() -> None:

@@ -172,13 +172,13 @@ def test_every_augmentation_keeps_them_on_their_surface(name: str) -> None:
     points = slanted()
     found = AUGMENTATIONS[name](points, np.random.default_rng(4))
     assert found.shape[2] == 6 and found.dtype == np.float32
-    assert off_the_plane(found) < 1e-5
+    assert name == "robust" or off_the_plane(found) < 1e-5  # whose points are shaken off it
     np.testing.assert_allclose(lengths(found), 1, atol=1e-5)
     plain = AUGMENTATIONS[name](points[..., :3], np.random.default_rng(4))
     np.testing.assert_array_equal(found[..., :3], plain)  # as without them
     torch.manual_seed(1)
     on_device = device_augment.ON_DEVICE[name](torch.from_numpy(points), 64).numpy()
-    assert off_the_plane(on_device) < 1e-5
+    assert name == "robust" or off_the_plane(on_device) < 1e-5
     np.testing.assert_allclose(lengths(on_device), 1, atol=1e-5)
 
 

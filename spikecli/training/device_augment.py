@@ -87,13 +87,14 @@ def damage(points: Tensor) -> Tensor:
     angle = 2 * math.pi * _uniform(points, clouds) * (_uniform(points, clouds) < 0.5)
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     turn = torch.stack([cos, sin, zero, -sin, cos, zero, zero, zero, zero + 1], 1).view(clouds, 3, 3)
-    order = (points[..., :PLACE] @ torch.randn(clouds, 3, 1, dtype=points.dtype, device=points.device)).squeeze(2).argsort(1)
+    places = points[..., :PLACE]
+    order = (places @ torch.randn(clouds, 3, 1, dtype=points.dtype, device=points.device)).squeeze(2).argsort(1)
     gone = (MAX_CUT * total * _uniform(points, clouds, 1)).floor() * (_uniform(points, clouds, 1) < 0.5)
     place = torch.arange(total, device=points.device).expand(clouds, -1)
     copied = (_uniform(points, clouds, total) * (total - gone)).floor().clamp(max=total - 1)
     chosen = order.gather(1, torch.where(place < total - gone, place, copied.long()))
     kept = torch.cat([part @ turn for part in _picked(points, chosen).split(PLACE, 2)], 2)
-    noise = MAX_NOISE * _uniform(points, clouds, 1, 1) * torch.randn_like(kept[..., :PLACE])
+    noise = MAX_NOISE * _uniform(points, clouds, 1, 1) * torch.randn_like(places)
     return _in_the_unit_sphere(torch.cat([kept[..., :PLACE] + noise, kept[..., PLACE:]], 2))
 
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from spikecli.machine.device import choose_device
 from spikecli.settings.config import TrainConfig
+from spikecli.settings.networks import point_inputs
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import WeightsFile
 
@@ -60,6 +61,11 @@ class Trained(Opened):
     def fingerprints(self) -> dict[str, str]:
         """The sha256 of each split of the data set it was trained on; empty if the file does not record them."""
         return dict(self.notes.get("data", {}))
+
+    @property
+    def point_inputs(self) -> int:
+        """How many numbers of a point it reads, if it reads points: 3, or 6 with the normal."""
+        return point_inputs(self.config.model)
 
     def on(self, device: torch.device) -> Self:
         """Return the same network on another device."""

@@ -38,9 +38,7 @@ class Shape:
 
     def seen_by(self, trained: Trained) -> np.ndarray:
         """Return the points as a network reads them, (N, 3), or (N, 6) with normals; raise SpikeError without any."""
-        from spikecli.settings.networks import point_inputs
-
-        if point_inputs(trained.config.model) == PLACE:
+        if trained.point_inputs == PLACE:
             return self.points
         try:
             return joined(self.points, self.normals)
