@@ -178,7 +178,7 @@ def test_each_case_is_told_of_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("option", "value", "code"),  # a wrong choice is usage
-    [("--precision", "fp16", 2), ("--timesteps", "0", 1), ("--tnet", "odd", 2), ("--batch-size", "1", 1)],
+    [("--precision", "fp16", 2), ("--timesteps", "0", 1), ("--tnet", "odd", 2), ("--batch-size", "1", 2)],
 )
 def test_a_setting_that_cannot_be_is_named(cli: Callable, option: str, value: str, code: int) -> None:
     outcome = cli("bench", option, value)

@@ -164,7 +164,8 @@ def test_what_makes_no_sense_gets_one_line_with_the_reason(
     cli: Cli, data: Path, arguments: tuple[object, ...], said: str
 ) -> None:
     done = cli("train", *arguments, "--quiet", "--data-dir", data)
-    assert done.code == 1 and said in done.err and done.err.startswith("error: ") and done.err.count("\n") == 1
+    assert done.code == (1 if said == "fewer time steps" else 2)  # a recording too short for a valid setting
+    assert said in done.err and done.err.startswith("error: ") and done.err.count("\n") == 1
 
 
 def test_a_data_set_of_another_kind_is_refused(cli: Cli, data: Path, tmp_path: Path) -> None:

@@ -310,7 +310,7 @@ def test_what_makes_no_sense_is_refused_in_a_line(cli: Cli, shapes_dir: Path, tm
         (("--model", "resnet20"), "holds points"),
     ):
         refused = cli("train", "shapes", "--paper", "joint", *options, *common)
-        assert refused.code == 1 and words in refused.err and refused.err.count("\n") == 1
+        assert refused.code == 2 and words in refused.err and refused.err.count("\n") == 1
     with pytest.raises(SpikeError, match="trains an ANN beside a spiking network"):
         models.build(network_settings(joint=True, neuron=None))
 
