@@ -18,6 +18,7 @@ from rooms import ROOT
 from spikecli.cli import run
 from spikecli.datasets.clouds import prepare
 from spikecli.datasets.clouds.shapes import ShapeRecipe
+from spikecli.datasets.events import digits
 
 # Files that take long, the longest first, in processor seconds. With `--dist loadfile --no-loadscope-reorder`, as
 # `make test` has it, files are handed out in this order, so that no processor is left with a long one at the end.
@@ -104,6 +105,13 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no real data at {SHARED}")
     return SHARED
+
+
+@pytest.fixture
+def few_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a fifth of the built-in shapes and a ninth of the built-in digits, where a test prepares them itself."""
+    monkeypatch.setattr(prepare, "ShapeRecipe", lambda seed: ShapeRecipe(seed, train=20, test=10))
+    monkeypatch.setattr(digits, "RECORDED", slice(898, 998))
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,9 @@ def test_every_notebook_is_run_here() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SMALLER))
-def test_a_notebook_runs(name: str, parts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_runs(
+    name: str, parts: None, few_built_in: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     notebook = json.loads((EXAMPLES / f"{name}.ipynb").read_text(encoding="utf-8"))
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert len(cells) >= 4 and not any(cell["outputs"] for cell in notebook["cells"] if cell["cell_type"] == "code")

@@ -68,7 +68,7 @@ def test_images(tmp_path: Path) -> None:
     assert sets.prepare(tmp_path, "cifar10", PrepareOptions(source))["reused"]
 
 
-def test_a_record_without_a_layout_is_reported_without_one(cli: Callable, tmp_path: Path) -> None:
+def test_a_record_without_a_layout_is_reported_without_one(cli: Callable, few_built_in: None, tmp_path: Path) -> None:
     data = tmp_path / "data"
     given = ("data", "prepare", "shapes", "--points", 16, "--data-dir", data, "--json", "--quiet")
     assert cli(*given).code == 0

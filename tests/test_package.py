@@ -56,7 +56,18 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
     (wheel,) = built.glob("*.whl")
-    line = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index"]
+    line = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python),
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--no-compile",
+    ]
     subprocess.run([*line, str(wheel)], check=True, capture_output=True, timeout=120)
     ours = next(Path(place) for place in sys.path if place.endswith("site-packages"))
     (own,) = (folder / "lib").glob("python*/site-packages")

@@ -150,7 +150,7 @@ def test_a_batch_killed_twice_ends_in_the_table_of_one_run(cli: Callable, clouds
         np.testing.assert_allclose([*map(float, row.values())], [*map(float, other.values())], rtol=1e-6, atol=1e-6)
 
 
-def test_predict_sees_what_eval_saw(cli: Callable, tmp_path: Path) -> None:
+def test_predict_sees_what_eval_saw(cli: Callable, few_built_in: None, tmp_path: Path) -> None:
     """Prepared points written to files are drawn in another order; a network of points gives the same probabilities."""
     data = tmp_path / "data"
     assert cli("data", "prepare", "shapes", "--points", 1024, "--data-dir", data, "--quiet").code == 0
