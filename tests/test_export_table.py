@@ -48,8 +48,8 @@ def of_set(dataset: str, paper: str, recipe: str, parts: dict[str, Any], **model
     return Subject(reparameterize(network), network, facts.classnames, facts.kind, model["name"], trained, facts)
 
 
-def clouds(name: str, **parts: Any) -> Callable[[], Subject]:
-    more: dict[str, Any] = {"width": 0.1, "neighbors": 4} if name == "dela" else {"tnet": "none"}
+def clouds(name: str, tnet: str = "none", **parts: Any) -> Callable[[], Subject]:
+    more: dict[str, Any] = {"width": 0.1, "neighbors": 4} if name == "dela" else {"tnet": tnet}
     return lambda: of_set("modelnet10", "lif", "short", parts, name=name, **more)
 
 
@@ -67,6 +67,7 @@ def adapter() -> Subject:
 
 ROWS: dict[str, Callable[[], Subject]] = {
     "PointNet": clouds("pointnet"),
+    "PointNet, `--tnet pooled`": clouds("pointnet", "pooled"),
     "PointNet, `--start perturbed`": clouds("pointnet", start="perturbed"),
     "PointNet, `--start position`": clouds("pointnet", start="position"),
     "DeLA": clouds("dela"),

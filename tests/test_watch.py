@@ -238,6 +238,16 @@ def test_the_command_prints_a_line_a_window_and_a_film(
     assert cli(*words, "--record", tmp_path / "film.avi").code == 1
 
 
+def test_a_stream_that_fills_no_window_is_said(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from spikecli.cli import watch
+    from spikecli.datasets.events.facts import EVENT_SETS
+
+    (path := tmp_path / "grown.rows").write_bytes(b"")
+    monkeypatch.setattr(watch, "_opened", lambda *given: watch._Watched(thin_stepper(), EVENT_SETS["nmnist"]))
+    found = cli("watch", "run", path, "--window", 100, "--idle", 0.05)
+    assert found.code == 1 and "ended before a window of 100 was full" in found.err
+
+
 def test_a_window_needs_a_screen(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from spikecli.cli import watch
     from spikecli.datasets.events.facts import EVENT_SETS

@@ -117,7 +117,10 @@ def watch(
         if sensor is None:
             raise SpikeError(f"{source} names no sensor; give --sensor WxH, such as 128x128")
         found = watcher.answers(seen.stepper, stream, span, sensor, StopRule(turned.confidence))
-        _show(console, found, seen.stepper.classnames, turned, pictured)
+        if not _show(console, found, seen.stepper.classnames, turned, pictured):
+            raise SpikeError(
+                f"{source} ended before a window of {turned.window} was full; check its sender, or --window"
+            )
 
 
 def _show(
@@ -126,13 +129,13 @@ def _show(
     classnames: tuple[str, ...],
     turned: StreamOptions,
     pictured: Callable[[Any, str], bool],
-) -> None:
-    """Show each answer as it comes, and write the film at the end, also where Ctrl-C or a closed window ends it."""
-    kept: list[tuple[Any, str]] = []
+) -> int:
+    """Show each answer as it comes and return their number; the film is written also where Ctrl-C ends them."""
+    kept, steps = list[tuple[Any, str]](), 0
     try:
         with console.live(COLUMNS) as show:
             for answer in found:
-                name, share = _best(answer, classnames)
+                steps, (name, share) = answer.step, _best(answer, classnames)
                 console.json_line(_document(answer, classnames, name, share))
                 show(_row(answer, name, share))
                 text = f"{answer.t / 1e6:.2f} s   {name}   {share:.0%}"
@@ -146,6 +149,7 @@ def _show(
 
             save_live(turned.record, kept)
             console.note(f"wrote {turned.record}")
+    return steps
 
 
 def _pictured(wanted: bool) -> AbstractContextManager[Callable[[Any, str], bool]]:
