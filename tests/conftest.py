@@ -23,14 +23,15 @@ from spikecli.datasets.events import digits
 # Files that take long, the longest first, in processor seconds. With `--dist loadfile --no-loadscope-reorder`, as
 # `make test` has it, files are handed out in this order, so that no processor is left with a long one at the end.
 LONG = {
-    "test_tutorials.py": 92, "test_processes.py": 90, "test_torture.py": 73, "test_torture_kills.py": 60,
-    "test_torture_places.py": 59, "test_export_onnx.py": 53, "test_view_runs.py": 49, "test_event_training.py": 47,
-    "test_sweeps.py": 45, "test_reparameterize.py": 44, "test_bench.py": 41, "test_snapshots.py": 39,
-    "test_joint.py": 37, "test_trust.py": 37, "test_against_released.py": 37, "test_export_neighbours.py": 36,
-    "test_own_pages.py": 33, "test_plugins.py": 33, "test_extras.py": 31, "test_mini.py": 30, "test_site.py": 30,
-    "test_notebooks.py": 29, "test_predict_files.py": 28, "test_help_examples.py": 27, "test_view_points.py": 27,
-    "test_clip_outside.py": 27, "test_habits.py": 24, "test_step_scores.py": 24, "test_house.py": 21,
-    "test_view_spikes.py": 21, "test_ablate.py": 19, "test_clip.py": 18, "test_train.py": 18,
+    "test_tutorials.py": 90, "test_processes.py": 65, "test_torture.py": 50, "test_reparameterize.py": 50,
+    "test_event_training.py": 46, "test_sweeps.py": 45, "test_export_onnx.py": 43, "test_view_runs.py": 42,
+    "test_own_pages.py": 38, "test_snapshots.py": 35, "test_mini.py": 31, "test_torture_kills.py": 30,
+    "test_export_neighbours.py": 30, "test_notebooks.py": 30, "test_bench.py": 28, "test_joint.py": 26,
+    "test_help_examples.py": 24, "test_clip_outside.py": 23, "test_step_scores.py": 22, "test_site.py": 22,
+    "test_trust.py": 22, "test_package.py": 21, "test_view_points.py": 20, "test_view_events.py": 20,
+    "test_view_spikes.py": 20, "test_against_released.py": 20, "test_predict_files.py": 20, "test_ablate.py": 19,
+    "test_clip.py": 19, "test_house.py": 18, "test_plugins.py": 18, "test_habits.py": 18, "test_prepared.py": 17,
+    "test_train.py": 17, "test_streams.py": 16, "test_library.py": 16, "test_import.py": 16, "test_forks.py": 14,
 }  # fmt: skip
 
 

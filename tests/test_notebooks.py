@@ -20,7 +20,7 @@ SMALLER = {
     "a_neuron_of_your_own": [('"points": 256, "epochs": 5', '"points": 24, "epochs": 1'), ("1024", "24")],
     "five_minutes_of_clouds": [("points=256", "points=24"), ("epochs=5", "epochs=1"), ("1024", "24")],
     "five_minutes_of_events": [("epochs=3", "epochs=1"), ("width=0.5", "width=0.1, size=12, batch_size=100")],
-    "from_checkpoint_to_onnx": [("timesteps=4, samples", "timesteps=2, samples"), ("1024", "64")],
+    "from_checkpoint_to_onnx": [("timesteps=4, samples", "timesteps=1, samples"), ("1024", "64")],
 }
 
 

@@ -19,6 +19,7 @@ SMALLER = {
     r"--epochs \d+": "--epochs 1",
     r"--points \d+": "--points 32",
     "(--epochs 1) (--timesteps)": r"\1 --width 0.1 \2",
+    r"(export \S+) --timesteps \d+": r"\1 --timesteps 1",  # a graph is written down step by step
 }
 
 
@@ -34,7 +35,12 @@ def test_every_command_of_the_page_runs(
     page: str, make: Callable[[Path], None], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name, value in (("TRAIN_BATCH_SIZE", "8"), ("TRAIN_POINTS", "32"), ("EVAL_RUNS", "1")):
+    for name, value in (
+        ("TRAIN_BATCH_SIZE", "8"),
+        ("TRAIN_POINTS", "32"),
+        ("EVAL_RUNS", "1"),
+        ("EXPORT_TIMESTEPS", "1"),
+    ):
         monkeypatch.setenv(f"SPIKECLI_{name}", value)
     make(tmp_path / ("scans" if page == "own-clouds" else "letters"))
     ran = []

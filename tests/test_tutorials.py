@@ -55,6 +55,7 @@ SMALLER = {
     r"--shots \d+": "--shots 1",
     r"epochs=10,30": "epochs=1",
     r"--size 17|--batch-size 16": "",
+    r"(export .*) --timesteps 2": r"\1 --timesteps 1",  # a graph is written down step by step
 }
 UNRUN = {
     r"spikecli doctor": "tests/test_doctor.py runs it",
