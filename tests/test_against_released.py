@@ -72,3 +72,25 @@ def test_another_leak_and_what_is_no_release_are_seen(checkout: Path, tmp_path_f
     (row,) = (line for line in done.stdout.splitlines() if "| neuron |" in line)
     assert float(row.split("|")[4]) == 1  # one spike more or less
     assert f"| {empty.name} |  |  |  |  | not run: none of models/spike_layer.py" in done.stdout
+
+
+SHOT = """
+from clip import clip
+from dassl.engine import TRAINER_REGISTRY, TrainerX
+from dassl.optim import build_lr_scheduler
+import torchvision.transforms as transforms
+
+flip = transforms.RandomHorizontalFlip()
+"""
+
+
+def test_a_release_that_lacks_a_part_or_a_package_says_so_in_its_row(tmp_path: Path) -> None:
+    clip, spike = tmp_path / "clip", tmp_path / "spike"
+    (clip / "trainers").mkdir(parents=True)
+    (clip / "trainers" / "fewshot.py").write_text(SHOT)  # it loads without Dassl, and has no model
+    spike.mkdir()
+    (spike / "sew_resnet.py").write_text("from spikingjelly.cext import neuron\nneuron.MultiStepIFNode\n")
+    done = run(clip, spike)
+    assert done.returncode == 1 and done.stdout.count("not run: ") == 2
+    assert "has no attribute 'PointCLIP_Model'" in done.stdout
+    assert "No module named 'spikingjelly" in done.stdout or "has no attribute 'LearnableSpike'" in done.stdout
