@@ -8,8 +8,9 @@ import sys
 def main() -> None:
     """Run the command line of this process and exit with its code, also on Ctrl-C while it loads or ends."""
     try:
-        from spikecli.machine import environment
+        from spikecli.machine import clock, environment
 
+        clock.start()
         environment.prepare_process()  # before torch and pydantic are loaded: they look once
         from spikecli.settings import plugins
 

@@ -177,6 +177,19 @@ def test_the_real_mlflow_has_settings_and_epochs(
     assert (run.info.status, run.info.run_name, run.data.params["points"]) == ("FINISHED", "run", "16")
 
 
+def test_a_limit_of_time_counts_from_the_beginning_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    from spikecli.machine import clock
+
+    monkeypatch.setattr(clock, "_BEGUN", [])
+    ticks = iter((10.0, 25.0, 40.0))
+    monkeypatch.setattr(clock, "monotonic", lambda: next(ticks))
+    assert clock.begun() == 10.0  # a library has no beginning of its own: now
+    clock.start()
+    assert clock.begun() == 25.0 == clock.begun()
+    clock.start()
+    assert clock.begun() == 25.0
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no SIGUSR1")
 def test_the_warning_signal_saves_and_training_goes_on(place: Path, shapes_dir: Path, tmp_path: Path) -> None:
     saved: list[int] = []

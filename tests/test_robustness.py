@@ -21,7 +21,9 @@ from spikecli.datasets.events.damage import EVENT_CORRUPTIONS, corrupt_recording
 from spikecli.datasets.events.frames import to_frames
 from spikecli.datasets.events.samples import EventSamples, Framing
 from spikecli.datasets.events.split import load_events
+from spikecli.datasets.images.damage import IMAGE_CORRUPTIONS
 from spikecli.datasets.images.prepare import Images
+from spikecli.datasets.sets import kind_named
 from spikecli.errors import SpikeError
 from spikecli.evaluation.evaluate import evaluate
 from spikecli.evaluation.how import How
@@ -114,9 +116,11 @@ def test_damaged_recordings_become_frames_anew_for_each_number_of_steps(data_dir
         assert cell.instance_accuracy == (logits.mean(0).argmax(-1).numpy() == split.labels).mean()
 
 
-def test_images_are_not_damaged() -> None:
+def test_a_kind_without_damage_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     images = Images(np.zeros((1, 3, 32, 32), np.uint8), np.zeros(1, np.int64), ("a",), "cifar10", "test", "none")
-    with pytest.raises(SpikeError, match="damage for points and recordings, but cifar10 holds images"):
+    assert corruptions_of(images) == IMAGE_CORRUPTIONS
+    monkeypatch.setattr(type(kind_named("images")), "corruptions", lambda kind: {})
+    with pytest.raises(SpikeError, match="no damage is known for images, which cifar10 holds"):
         corruptions_of(images)
 
 

@@ -6,7 +6,6 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand
@@ -17,6 +16,7 @@ from spikecli.cli.options.groups import with_groups, with_settings
 from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 from spikecli.errors import ChoiceError, SettingError, SpikeError
+from spikecli.machine import clock
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.released import Fidelity
 
@@ -81,7 +81,7 @@ def train(
 
 
 def _session(following: shared.Following, most: int | None, count: int, console: Console) -> TrainCall:
-    """Return how this training is followed; its clock begins now."""
+    """Return how this training is followed; its clock began with the program."""
     from spikecli.training.budget import Budget, parse_time
     from spikecli.training.logs import parse_logs
     from spikecli.training.session import TrainCall
@@ -91,7 +91,7 @@ def _session(following: shared.Following, most: int | None, count: int, console:
         return TrainCall(logs)
     if count > 1:
         raise SettingError("time", "is measured in one process; with --processes give --epochs")
-    return TrainCall(logs, Budget(parse_time(following.time), monotonic(), most), console.note)
+    return TrainCall(logs, Budget(parse_time(following.time), clock.begun(), most), console.note)
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,9 @@ def corruptions_of(samples: Samples) -> Mapping[str, Corruption]:
     """Return the kinds of damage available for samples; raise SpikeError if there are none."""
     found = kind_named(samples.kind).corruptions()
     if not found:
-        raise SpikeError(f"there is damage for points and recordings, but {samples.dataset} holds {samples.unit_name}")
+        raise SpikeError(
+            f"no damage is known for {samples.unit_name}, which {samples.dataset} holds; wanted another kind of data"
+        )
     return found
 
 

@@ -38,6 +38,11 @@ def kind_of(source: str, data_dir: Path = Path("data")) -> str:
         raise SpikeError(f"found no file {source}; check the path")
     if found in viewable():
         return str(found)
+    if found == "images" or (dataset not in names and kind_of_file(Path(source)) == "images"):
+        raise SpikeError(
+            f"{source} is a picture, which any program shows; `spikecli predict RUN FILE` names it, and `spikecli view "
+            "RUN` draws the mistakes of a network of pictures"
+        )
     if source.count(":") == 2 and dataset not in names:
         find_facts(dataset, data_dir)  # raises, and names the nearest
     files = "; ".join(f"{', '.join(kind_named(kind).suffixes())} of {kind}" for kind in viewable())

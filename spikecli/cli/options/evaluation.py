@@ -33,7 +33,7 @@ Theme = Annotated[Literal["light", "dark"], typer.Option(help="Color of the figu
 Corrupt = Annotated[
     str | None,
     typer.Option(
-        help="Score damaged samples too: all, or kinds by name, such as jitter,rotation or noise,dead-pixels.",
+        help="Score damaged samples too: all, or kinds by name, such as jitter,rotation or noise,dead-pixels or blur.",
         rich_help_panel=_DAMAGE,
     ),
 ]

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from spikecli.datasets.augment_maps import IMAGE_AUGMENTATIONS
+from spikecli.datasets.corrupt import Corruption
+from spikecli.datasets.images.damage import IMAGE_CORRUPTIONS, corrupt_images
 from spikecli.datasets.images.facts import IMAGE_SETS, ImageFacts
 from spikecli.datasets.images.picture import picture_size, read_picture
 from spikecli.datasets.images.prepare import (
@@ -107,6 +109,14 @@ class Pictures(Kind[ImageFacts]):
     def augmentations(self) -> Mapping[str, Augmentation]:
         """Return the augmentations of images."""
         return IMAGE_AUGMENTATIONS
+
+    def corruptions(self) -> Mapping[str, Corruption]:
+        """Return the kinds of damage to pictures."""
+        return IMAGE_CORRUPTIONS
+
+    def damaged(self, samples: Any, corruption: str, severity: int, seed: int, timesteps: int) -> np.ndarray:
+        """Return the damaged pictures (S, 3, H, W)."""
+        return corrupt_images(samples.inputs(timesteps), corruption, severity, seed)
 
 
 KIND = Pictures()
