@@ -16,7 +16,6 @@ from spikecli.cli.options.groups import with_groups, with_settings
 from spikecli.cli.shown.phases import phases
 from spikecli.console import Console
 from spikecli.errors import ChoiceError, SettingError, SpikeError
-from spikecli.machine import clock
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.released import Fidelity
 
@@ -82,6 +81,7 @@ def train(
 
 def _session(following: shared.Following, most: int | None, count: int, console: Console) -> TrainCall:
     """Return how this training is followed; its clock began with the program."""
+    from spikecli.machine import clock
     from spikecli.training.budget import Budget, parse_time
     from spikecli.training.logs import parse_logs
     from spikecli.training.session import TrainCall
