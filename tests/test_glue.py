@@ -21,6 +21,7 @@ from torch import nn
 from spikecli import neurons
 from spikecli.cli import predict
 from spikecli.cli.options import complete
+from spikecli.cli.shown import newest
 from spikecli.datasets.clouds import ply
 from spikecli.datasets.clouds.facts import SHAPES
 from spikecli.datasets.clouds.ply_header import Element
@@ -57,8 +58,8 @@ from spikecli.view.runs import flow
 
 def test_a_name_near_a_data_set_is_a_sample_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert "did you mean shapes:test:0? wanted a file" in predict._no_such(Path("shapez"), tmp_path)
-    assert "did you mean" not in predict._no_such(Path("qqqq"), tmp_path)
+    assert "did you mean shapes:test:0? wanted a file" in newest._no_such(Path("shapez"), tmp_path)
+    assert "did you mean" not in newest._no_such(Path("qqqq"), tmp_path)
 
 
 def test_what_rejects_is_added_to_what_was_asked_for() -> None:
