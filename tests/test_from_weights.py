@@ -16,6 +16,7 @@ from spikecli import models
 from spikecli.errors import SettingError
 from spikecli.models.batch_norm import BatchNorm
 from spikecli.settings.config import NeuronConfig, network_settings
+from spikecli.training import starting
 from spikecli.training.batches import balanced
 from spikecli.training.frozen import begin_training, freeze
 from spikecli.weights.reparameterize import reparameterize
@@ -45,6 +46,13 @@ def test_folded_weights_are_taken_back_and_compute_the_same() -> None:
         torch.testing.assert_close(model(x, 3), before)
         measure_norms(model, iter([x[:2], x[2:]]), 1, torch.device("cpu"), "fp32")
         torch.testing.assert_close(model(x, 3), before, atol=2e-4, rtol=1e-4)
+
+
+def test_another_number_of_time_steps_is_said(recwarn: pytest.WarningsRecorder) -> None:
+    starting._compare_steps(REFERENCE, 1)
+    assert not recwarn
+    with pytest.warns(UserWarning, match="reference weights: trained with 1 time step, this run takes 4; timesteps 1"):
+        starting._compare_steps(REFERENCE, 4)
 
 
 def test_measured_statistics_are_those_of_all_rows() -> None:

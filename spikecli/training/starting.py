@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
+from spikecli.errors import named
 from spikecli.files.gate import file_hash
 from spikecli.machine import processes
 from spikecli.training.reestimation import REESTIMATION_CLOUDS
@@ -33,8 +35,20 @@ def begin_run(trainer: Trainer) -> None:
     if config.start_from is None:
         return
     source = Trained.open(config.start_from, "cpu")
+    _compare_steps(source, config.timesteps)
     fresh = take_weights(trainer.model, source, trainer.run.classnames)
     if source.config.model.folded:
         clean = batches.clean(0, REESTIMATION_CLOUDS)
         measure_norms(trainer.model, clean, config.timesteps, trainer.device, config.precision)
     trainer.run.origin = {"weights": source.name, "sha256": file_hash(source.path), "new_head": fresh}
+
+
+def _compare_steps(source: Trained, timesteps: int) -> None:
+    """Warn if the weights were trained with another number of time steps than the run that starts from them."""
+    before = source.config.timesteps
+    if before != timesteps:
+        warnings.warn(
+            f"{source.name}: trained with {before} time step{'s' * (before != 1)}, this run takes {timesteps}; "
+            f"{named('timesteps')} {before} takes as many",
+            stacklevel=2,
+        )
