@@ -20,9 +20,9 @@ help:  ## say what there is to make
 
 install: $(WORK)
 
-# The demo does not wait for the packages of the tests, the site and the exports, a quarter of all.
+# The demo does not wait for what it does not use: the packages of CLIP, of other event formats, of tests, site and exports.
 $(USE): pyproject.toml constraints.txt scripts/setup.sh
-	@bash scripts/setup.sh $(VENV) clip,events,train,view
+	@bash scripts/setup.sh $(VENV) train,view
 	@touch $@
 
 $(WORK): pyproject.toml constraints.txt scripts/setup.sh
