@@ -121,12 +121,14 @@ def test_every_package_of_the_table_is_in_its_extra_and_in_no_dependency() -> No
     extras = project["optional-dependencies"]
     for package, extra in EXTRAS.items():
         if package != "mpl_toolkits":
-            brought = {_NAMES.get(name := Requirement(line).name, name) for line in extras[extra]}
+            lines = [*extras[extra], *(extras["pictures"] if extra == "view" else [])]
+            brought = {_NAMES.get(name := Requirement(line).name, name) for line in lines}
             assert package in brought, f"spikecli[{extra}] does not bring {package}"
     core = {_NAMES.get(name := Requirement(line).name, name) for line in project["dependencies"]}
     assert not core & set(EXTRAS)
+    assert Requirement(extras["view"][0]).extras == {"pictures"}
     named = Requirement(extras["all"][0]).extras
-    assert named == set(extras) - {"all", "dev", "docs", "peers"}
+    assert named == set(extras) - {"all", "dev", "docs", "peers", "pictures"}
 
 
 def test_the_library_says_the_command_too(tmp_path: Path) -> None:
