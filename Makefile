@@ -22,7 +22,7 @@ install: $(WORK)
 
 # The demo does not wait for what it does not use: the packages of CLIP, of other event formats, of tests, site and exports.
 $(USE): pyproject.toml constraints.txt scripts/setup.sh
-	@bash scripts/setup.sh $(VENV) train,pictures
+	@bash scripts/setup.sh $(VENV) pictures
 	@touch $@
 
 $(WORK): pyproject.toml constraints.txt scripts/setup.sh
