@@ -31,7 +31,7 @@ $(WORK): pyproject.toml constraints.txt scripts/setup.sh
 
 demo: $(USE)
 	@rm -rf $(RUN)
-	$(BIN)/spikecli predict examples/chair.off examples/toilet.off --top 1
+	$(BIN)/spikecli predict reference examples/chair.off examples/toilet.off --top 1
 	$(BIN)/spikecli train shapes --points 512 --epochs 8 --out $(RUN)
 	$(BIN)/spikecli eval $(RUN) --timesteps 1,2,4 --runs 1 --out $(RUN)/scores.csv
 	$(BIN)/spikecli view examples/chair.off --checkpoint $(RUN) --out demo.png

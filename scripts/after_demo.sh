@@ -11,7 +11,7 @@ awk -F, '
 cat <<EOF
 Kept: the network in $run, its picture of a chair in demo.png.
 Next: source $bin/activate                                      then the command is just \`spikecli\`
-      spikecli predict YOUR.ply                                 or .off .obj .stl .pcd .npy …: ten kinds of furniture
+      spikecli predict reference YOUR.ply                       or .off .obj .stl .pcd .npy …: ten kinds of furniture
       spikecli data prepare mine --from FOLDER                  a folder a class; then: spikecli train mine
       spikecli view examples/turning_chair.bin --out film.gif   a recording of an event camera
 EOF
