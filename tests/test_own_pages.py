@@ -32,6 +32,7 @@ def letters(folder: Path) -> None:
             write(folder / letter / f"{number}.bin", bin_bytes(events))
 
 
+@pytest.mark.filterwarnings("ignore:digits. trained with 2 time steps, this run takes 1:UserWarning")
 @pytest.mark.parametrize(("page", "make"), [("own-clouds", scans), ("own-recordings", letters)])
 def test_every_command_of_the_page_runs(
     page: str, make: Callable[[Path], None], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
