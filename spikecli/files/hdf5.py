@@ -16,6 +16,7 @@ from spikecli.files import ecf
 from spikecli.files.atomic import atomic_path
 from spikecli.files.extras import command
 from spikecli.files.gate import allowed_bytes, reading
+from spikecli.files.heaps import check_heaps
 from spikecli.files.sink import Sink, signals_wait
 
 if TYPE_CHECKING:
@@ -74,22 +75,32 @@ class Stored:
                 f"{self.path} is compressed by the HDF5 filter {missing[0]}, which is not installed here; wanted it or "
                 f"a file without; {command('hdf5plugin')} brings Blosc, Zstandard, LZ4 and more"
             )
+        if dataset.dtype.kind == "O":
+            check_heaps(self.path)
         return np.asarray(dataset[()])
+
+    def attribute(self, place: h5py.Group | h5py.Dataset, name: str) -> Any:
+        """Return the value of an attribute of the file, a group or a data set."""
+        if place.attrs.get_id(name).dtype.kind == "O":
+            check_heaps(self.path)
+        return place.attrs[name]
 
     def texts(self, name: str, count: int | None = None) -> tuple[str, ...]:
         """Return the texts of a data set; raise ValueError unless there are `count`, if it is given."""
-        return tuple(self.dataset(name, "OS", count).asstr()[()])
+        found = self.dataset(name, "OS", count)
+        check_heaps(self.path)
+        return tuple(found.asstr()[()])
 
     def text(self, name: str) -> str:
         """Return an attribute that is text."""
-        value = self.file.attrs[name]
+        value = self.attribute(self.file, name)
         if not isinstance(value, str):
             raise TypeError(f"{name} is no text")
         return value
 
     def number(self, name: str, least: int, most: int) -> int:
         """Return an attribute that is a whole number in least … most."""
-        value = self.file.attrs[name]
+        value = self.attribute(self.file, name)
         if not isinstance(value, int | np.integer) or not least <= value <= most:
             raise ValueError(f"{name} is {str(value)[:20]!r}")
         return int(value)

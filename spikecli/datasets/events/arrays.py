@@ -103,8 +103,9 @@ def _offset(file: Stored, names: list[str]) -> int:
 
 def _beside(file: Stored, place: str, keys: set[str]) -> dict[str, object]:
     """Return what the group or data set at `place` says of the sensor, as attributes or small data sets, by name."""
-    attributes = (file.file[place] if place else file.file).attrs
-    found: dict[str, object] = {name.lower(): attributes[name] for name in attributes if name.lower() in SENSOR_NAMES}
+    there = file.file[place] if place else file.file
+    known = (name for name in there.attrs if name.lower() in SENSOR_NAMES)
+    found: dict[str, object] = {name.lower(): file.attribute(there, name) for name in known}
     for key in keys:
         group, _, name = key.rpartition("/")
         if group == place and name.lower() in SENSOR_NAMES and file.dataset(key, "fiuSO").size < 4:
