@@ -30,6 +30,10 @@ class Corruption:
     levels: tuple[float, float, float, float, float]
     unit: str
 
+    def applied(self, sample: Any, severity: int, *seed: int) -> Any:
+        """Return what the damage of a severity, 1 to 5, leaves of a sample; `seed` decides the random draws."""
+        return self.damage(sample, self.levels[severity - 1], np.random.default_rng(seed))
+
 
 def chosen_kinds(text: str, known: Mapping[str, Corruption]) -> tuple[str, ...]:
     """Return the names in "a,b" in the table's order, or all for "all"; raise ChoiceError if one is unknown."""

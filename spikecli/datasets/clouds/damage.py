@@ -101,6 +101,4 @@ def corrupt_clouds(points: np.ndarray, name: str, severity: int, seed: int) -> n
 
     n is the same for all clouds of a severity: points are really taken away or added, none is a copy.
     """
-    kind = CLOUD_CORRUPTIONS[name]
-    damaged = kind.damage(points, kind.levels[severity - 1], np.random.default_rng([seed, *name.encode()]))
-    return normalize_unit_sphere(damaged)
+    return normalize_unit_sphere(CLOUD_CORRUPTIONS[name].applied(points, severity, seed, *name.encode()))

@@ -66,5 +66,5 @@ EVENT_CORRUPTIONS: dict[str, Corruption] = {
 
 def corrupt_recording(recording: Recording, name: str, severity: int, seed: int, index: int = 0) -> Recording:
     """Return a damaged recording; `index`, its place in the split, seeds its random draws."""
-    kind = EVENT_CORRUPTIONS[name]
-    return kind.damage(recording, kind.levels[severity - 1], np.random.default_rng([seed, index, *name.encode()]))
+    damaged: Recording = EVENT_CORRUPTIONS[name].applied(recording, severity, seed, index, *name.encode())
+    return damaged

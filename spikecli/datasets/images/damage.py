@@ -66,6 +66,4 @@ IMAGE_CORRUPTIONS: dict[str, Corruption] = {
 def corrupt_images(images: np.ndarray, name: str, severity: int, seed: int) -> np.ndarray:
     """Return damaged pictures (S, 3, H, W) uint8; the place of each in the split seeds its random draws."""
     kind = IMAGE_CORRUPTIONS[name]
-    level = kind.levels[severity - 1]
-    draws = (np.random.default_rng([seed, index, *name.encode()]) for index in range(len(images)))
-    return np.stack([kind.damage(image, level, rng) for image, rng in zip(images, draws, strict=True)])
+    return np.stack([kind.applied(image, severity, seed, index, *name.encode()) for index, image in enumerate(images)])
