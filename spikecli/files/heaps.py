@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import mmap
+import re
 from functools import lru_cache
 from pathlib import Path
 
-_SIGNATURE, _VERSION = b"GCOL", b"\x01\0\0\0"  # of a global heap collection, as the format's specification has it
+_BEGIN = re.compile(rb"GCOL\x01\0\0\0")  # a global heap collection of version 1, as the format's specification has it
 _HEAD = 16  # bytes before the objects, and before the data of each
 
 
@@ -24,17 +25,23 @@ def _first_bad(path: Path, changed: int, size: int) -> int | None:
     if not size:
         return None
     with path.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start = data.find(_SIGNATURE)
-        while start >= 0:
-            if data[start + 4 : start + 8] == _VERSION:
-                end = start + int.from_bytes(data[start + 8 : start + _HEAD], "little")
-                place = start + _HEAD
-                while place + _HEAD <= min(end, size):
-                    length = int.from_bytes(data[place + 8 : place + _HEAD], "little")
-                    free = data[place : place + 2] == b"\0\0"  # the rest; its length has the head in it
-                    step = length if free else _HEAD + -(-length // 8) * 8
-                    if not 0 < step <= end - place:
-                        return place
-                    place += step
-            start = data.find(_SIGNATURE, start + 4)
+        starts = [found.start() for found in _BEGIN.finditer(data)]
+        return next((bad for start in starts if (bad := _bad_object(data, start)) is not None), None)
+
+
+def _bad_object(data: mmap.mmap, start: int) -> int | None:
+    """Return where the first such object of the collection at `start` is."""
+    end = start + _number(data, start + 8)
+    place = start + _HEAD
+    while place + _HEAD <= min(end, len(data)):
+        length = _number(data, place + 8)
+        free = data[place : place + 2] == b"\0\0"  # the rest; its length has the head in it
+        step = length if free else _HEAD + -(-length // 8) * 8
+        if not 0 < step <= end - place:
+            return place
+        place += step
     return None
+
+
+def _number(data: mmap.mmap, at: int) -> int:
+    return int.from_bytes(data[at : at + 8], "little")
