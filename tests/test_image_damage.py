@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from own_pictures import pictures
 
 from spikecli.datasets.images.damage import IMAGE_CORRUPTIONS, blur, corrupt_images, cover, dim, flatten
 
@@ -46,13 +47,7 @@ def test_values_by_hand() -> None:
 
 
 def test_pictures_are_damaged_by_eval_and_not_shown(cli: Cli, tmp_path: Path) -> None:
-    from PIL import Image
-
-    for name in ("dark", "light"):
-        for number in range(3):
-            path = tmp_path / "from" / name / f"{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(RNG.integers(0, 256, (9, 9, 3), dtype=np.uint8)).save(path)
+    pictures(tmp_path / "from", ("dark", "light"), 3, (9, 9), RNG)
     place = ("--data-dir", tmp_path / "data", "--quiet")
     assert cli("data", "prepare", "tones", "--from", tmp_path / "from", *place).code == 0
     how = ("--epochs", 1, "--width", 0.1, "--batch-size", 2, "--val-fraction", 0)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from event_bytes import bin_bytes, some_events, write
+from own_pictures import pictures
 from own_scans import scans
 
 Cli = Callable[..., Any]
@@ -118,14 +119,7 @@ def test_recordings_of_ones_own_and_clip(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_pictures_of_ones_own_are_scored_folded_and_on_the_run_page(cli: Cli, tmp_path: Path) -> None:
-    from PIL import Image
-
-    rng = np.random.default_rng(1)
-    for name in ("leaf", "bark"):
-        for number in range(5):
-            path = tmp_path / "from" / name / f"{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
+    pictures(tmp_path / "from", ("leaf", "bark"), 5, (20, 30), np.random.default_rng(1))
     place = ("--data-dir", tmp_path / "data", "--quiet")
     assert cli("data", "prepare", "trees", "--from", tmp_path / "from", *place).code == 0
     run = tmp_path / "run"
