@@ -205,6 +205,19 @@ def test_pictures_of_ones_own(tmp_path: Path) -> None:
             read_picture(tmp_path / name, (32, 32))
 
 
+def test_a_photograph_stands_upright_and_deep_gray_keeps_its_values(tmp_path: Path) -> None:
+    from PIL import Image
+
+    wide = Image.fromarray(np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8))  # red left, blue right
+    note = wide.getexif()
+    note[274] = 6  # the camera was held upright: turn by 90° clockwise to show
+    wide.save(tmp_path / "held.png", exif=note)
+    upright = read_picture(tmp_path / "held.png", None)
+    assert upright.shape == (3, 2, 1) and upright[:, :, 0].T.tolist() == [[255, 0, 0], [0, 0, 255]]
+    Image.fromarray(np.array([[0, 257, 25_700, 65_535]], np.uint16)).save(tmp_path / "deep.png")
+    assert read_picture(tmp_path / "deep.png", None)[1].tolist() == [[0, 1, 100, 255]]
+
+
 def test_a_network_learns_colors_through_the_command_line(cli: Cli, tmp_path: Path) -> None:
     place = ("--data-dir", tmp_path / "data")
     cli("data", "prepare", "cifar10", "--from", tiny_cifar10(tmp_path / "source"), *place)

@@ -26,7 +26,7 @@ Sources = Annotated[
     list[str],
     typer.Argument(
         metavar="SOURCE…",
-        help="Files of points, meshes or events, DATASET:SPLIT:INDEX, or run folders.",
+        help="Files of points, meshes, events or pictures, DATASET:SPLIT:INDEX, or run folders.",
         autocompletion=complete.ablations,
     ),
 ]
@@ -92,7 +92,7 @@ def view(
     data_dir: DataDir = DATA_DIR,
     seed: Seed = 0,
 ) -> None:
-    """Show clouds or recordings: a window, or a PNG, a GIF or MP4 film, or a page that turns with the mouse.
+    """Show clouds, recordings or pictures: a window, or a PNG, a GIF or MP4 film, or a page that turns with the mouse.
 
     With --checkpoint, the classes step by step and the points that decided them, its spikes or its membranes.
 
@@ -131,6 +131,7 @@ def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, A
     from spikecli.view.clouds.flow import look_at_points
     from spikecli.view.clouds.membranes import look_at_membranes
     from spikecli.view.clouds.spikes import look_at_spikes
+    from spikecli.view.images.flow import look_at_images
     from spikecli.view.recordings.flow import look_at_clip, look_at_events
     from spikecli.view.runs.flow import look_at_runs
 
@@ -140,6 +141,7 @@ def _looker(kind: str, show: str | None) -> Callable[[Any, Advance], dict[str, A
         ("points", "membranes"): look_at_membranes,
         ("events", None): look_at_events,
         ("events", "clip"): look_at_clip,
+        ("images", None): look_at_images,
         ("runs", None): look_at_runs,
     }
     if (kind, show) not in lookers:

@@ -67,7 +67,7 @@ class Kind(ABC, Generic[F]):
     unit_name: ClassVar[str]  # clouds, recordings or images
     record: ClassVar[RecordOf]
     facts_class: ClassVar[type[Facts]]
-    view_timesteps: ClassVar[int] = 4  # that `view` shows by default; 0: it cannot show this kind
+    view_timesteps: ClassVar[int] = 4  # that `view` shows by default
 
     @abstractmethod
     def built_in(self) -> Mapping[str, F]:

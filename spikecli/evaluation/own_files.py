@@ -66,7 +66,7 @@ def answer_files(trained: Trained, sources: Sequence[str], asked: PredictOptions
         inputs, problems = [], {}
         for source in part:
             try:
-                inputs.append(known.pop(source) if source in known else _input(trained, source, again))
+                inputs.append(known.pop(source) if source in known else input_of(trained, source, again))
             except SpikeError as problem:
                 if not asked.skip_bad:
                     raise _advised(problem, sources) from None
@@ -82,7 +82,7 @@ def _look_first(trained: Trained, sources: Sequence[str], asked: PredictOptions)
     room = _KEPT
     for source in sources:
         try:
-            found = _input(trained, source, asked)
+            found = input_of(trained, source, asked)
         except SpikeError as problem:
             raise _advised(problem, sources) from None
         room -= found.nbytes
@@ -101,7 +101,11 @@ def is_sample(source: str) -> bool:
     return source.count(":") == 2 and source.rpartition(":")[2].isdecimal() and not Path(source).exists()
 
 
-def _input(trained: Trained, source: str, asked: PredictOptions) -> np.ndarray:
+def input_of(trained: Trained, source: str, asked: PredictOptions) -> np.ndarray:
+    """Return one source as the network takes it, without the axis of samples: a file, or DATASET:SPLIT:INDEX.
+
+    Raise SpikeError if it cannot be read. A note goes to `asked.reading` if it is far from the training data.
+    """
     if not is_sample(source):
         facts = facts_at_training(trained)
         given = [Path(source)]

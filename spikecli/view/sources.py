@@ -13,18 +13,13 @@ from spikecli.weights.run_folder import is_run, nearest_run
 RUNS = "runs"
 
 
-def viewable() -> tuple[str, ...]:
-    """Return the kinds of data that can be shown."""
-    return tuple(name for name in KINDS if kind_named(name).view_timesteps)
-
-
 def timesteps_of(kind: str) -> int:
     """Return the default number of time steps to show for a kind of data, or for runs."""
     return 4 if kind == RUNS else kind_named(kind).view_timesteps
 
 
 def kind_of(source: str, data_dir: Path = Path("data")) -> str:
-    """Return the kind of `source`: "points", "events" or "runs"; raise SpikeError if it cannot be shown."""
+    """Return the kind of `source`: "points", "events", "images" or "runs"; raise SpikeError if it cannot be shown."""
     if Path(source).is_dir():
         if is_run(Path(source)) or is_ablation(Path(source)):
             return RUNS
@@ -33,19 +28,14 @@ def kind_of(source: str, data_dir: Path = Path("data")) -> str:
         )
     dataset = source.split(":")[0]
     names = known_names(data_dir)
-    found = find_facts(dataset, data_dir).kind if dataset in names else kind_of_file(Path(source), viewable())
+    found = find_facts(dataset, data_dir).kind if dataset in names else kind_of_file(Path(source))
     if found and dataset not in names and not Path(source).is_file():
         raise SpikeError(f"found no file {source}; check the path")
-    if found in viewable():
-        return str(found)
-    if found == "images" or (dataset not in names and kind_of_file(Path(source)) == "images"):
-        raise SpikeError(
-            f"{source} is a picture, which any program shows; `spikecli predict RUN FILE` names it, and `spikecli view "
-            "RUN` draws the mistakes of a network of pictures"
-        )
+    if found:
+        return found
     if source.count(":") == 2 and dataset not in names:
         find_facts(dataset, data_dir)  # raises, and names the nearest
-    files = "; ".join(f"{', '.join(kind_named(kind).suffixes())} of {kind}" for kind in viewable())
+    files = "; ".join(f"{', '.join(kind_named(kind).suffixes())} of {kind}" for kind in KINDS)
     raise SpikeError(
         f"cannot tell what {source!r} is; {nearest_run(Path(source))}give a file ({files}), "
         f"DATASET:SPLIT:INDEX, such as shapes:test:0 or digits:test:0, or a run folder (data sets: {', '.join(names)})"

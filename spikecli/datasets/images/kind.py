@@ -38,7 +38,6 @@ class Pictures(Kind[ImageFacts]):
     unit_name = "images"
     record = RECORD
     facts_class = ImageFacts
-    view_timesteps = 0
 
     def built_in(self) -> Mapping[str, ImageFacts]:
         """Return CIFAR."""

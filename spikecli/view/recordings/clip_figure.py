@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikecli.view.drawing.area import Area, framed
 from spikecli.view.drawing.canvas import WIDTH
 from spikecli.view.drawing.chart import shown_steps
 from spikecli.view.drawing.theme import Theme, class_color
 from spikecli.view.recordings.clip import ClipView
-from spikecli.view.recordings.picture import Area, framed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

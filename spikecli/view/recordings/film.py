@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from spikecli.view.drawing.area import Area, framed
 from spikecli.view.drawing.canvas import pixels
 from spikecli.view.drawing.theme import Theme
 from spikecli.view.recordings.colors import colored, full_count
-from spikecli.view.recordings.picture import Area, draw_rates, framed
+from spikecli.view.recordings.picture import draw_rates
 from spikecli.view.recordings.take import NamedRecording
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from spikecli.datasets.events.recording import read_own
 from spikecli.errors import SpikeError, named
 from spikecli.progress import Progress
 from spikecli.view.drawing.film import FILMS
+from spikecli.view.drawing.network import answers_of, network_figure
 from spikecli.view.drawing.picture import PICTURES, save_figure
 from spikecli.view.drawing.theme import THEMES
 from spikecli.view.drawing.window import show
@@ -19,7 +20,7 @@ from spikecli.view.look import ClipLook, Look, check_out, refuse_unused
 from spikecli.view.recordings.clip import look_through_clip, predictions_of
 from spikecli.view.recordings.clip_figure import clip_figure
 from spikecli.view.recordings.film import EventFilm
-from spikecli.view.recordings.network import check_takes_frames, look_through_network, network_figure, network_record
+from spikecli.view.recordings.network import check_takes_frames, look_through_network
 from spikecli.view.recordings.page import event_panel, save_event_page
 from spikecli.view.recordings.picture import EventSheet
 from spikecli.view.recordings.take import NamedRecording, read_take, record_of
@@ -70,16 +71,16 @@ def _look_at_network(look: Look, trained: Trained, advance: Advance) -> dict[str
     takes = _read(look, progress)
     _check_lengths(look, takes)
     progress.on_phase("looking through the network", len(takes))
-    facts, views = cast("EventFacts", facts_at_training(trained)), []
+    facts, shown = cast("EventFacts", facts_at_training(trained)), []
     for source, take in zip(look.sources, takes, strict=True):
         if not take.dataset:  # a file, which the network's data set says how to read
             take = replace(take, recording=read_own(Path(source), look.reading, facts))
             if told := far_notes(take.recording, facts):
                 look.reading.on_note(Path(source), told)
-        views.append(look_through_network(take, trained, look.timesteps, look.seed))
+        shown.append((take, look_through_network(take, trained, look.timesteps, look.seed, THEMES[look.theme])))
         progress.on_step(1)
-    _save(look, network_figure(views, THEMES[look.theme]), takes)
-    return {"out": look.out, "sources": [network_record(seen) for seen in views]}
+    _save(look, network_figure([seen for _, seen in shown], THEMES[look.theme]), takes)
+    return {"out": look.out, "sources": [{**record_of(take), **answers_of(seen)} for take, seen in shown]}
 
 
 def look_at_clip(look: Look, advance: Advance) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikecli.datasets.events.frames import Slicing, to_frames
+from spikecli.view.drawing.area import Area, framed
 from spikecli.view.drawing.canvas import WIDTH
 from spikecli.view.drawing.theme import Theme
 from spikecli.view.recordings.colors import colored, full_count
@@ -17,7 +18,6 @@ from spikecli.view.recordings.take import NamedRecording, rates, thin_events
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
 
 MARGIN = 0.12  # inches
 HEAD = 0.62  # above the frames of a recording: its name and facts
@@ -25,7 +25,6 @@ LABEL = 0.2  # above a frame: its time
 BODY = 2.42  # of the rate and the cloud
 ALONE = 6  # frames in a row of a single recording before a second row is begun
 MOST_EVENTS = 30_000  # drawn in the cloud
-SWATCH = 0.1  # the side of the square that shows a class's color
 
 
 @dataclass(frozen=True)
@@ -102,33 +101,6 @@ class EventSheet:
         area.text(6.3, bottom + BODY - 0.31, title, fontsize=8, ha="center", color=self.theme.ink)
 
 
-@dataclass(frozen=True)
-class Area:
-    """A figure measured in inches from its lower left corner."""
-
-    figure: Figure
-    width: float
-    height: float
-
-    def axes(self, x: float, y: float, w: float, h: float, **how: Any) -> Any:
-        """Return new axes in the box."""
-        if how.get("projection") == "3d":
-            import mpl_toolkits.mplot3d  # noqa: F401  (registers the projection)
-        box = (x / self.width, y / self.height, w / self.width, h / self.height)
-        return self.figure.add_axes(box, facecolor="none", **how)
-
-    def text(self, x: float, y: float, words: str, **how: Any) -> Text:
-        """Write `words` at the place and return the text object."""
-        return self.figure.text(x / self.width, y / self.height, words, **how)
-
-    def swatch(self, x: float, y: float, color: str) -> None:
-        """Draw a small square of a class's color, its left edge at x, its middle at y."""
-        axes = self.axes(x, y - SWATCH / 2, SWATCH, SWATCH)
-        axes.set(xticks=[], yticks=[], facecolor=color)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-
-
 def draw_rates(axes: Axes, take: NamedRecording, edges: np.ndarray, theme: Theme, title: str) -> None:
     """Draw the rate over time, brighter events upward and darker ones downward, with the slices as bands."""
     bins, (darker, brighter) = rates(take)
@@ -147,13 +119,6 @@ def draw_rates(axes: Axes, take: NamedRecording, edges: np.ndarray, theme: Theme
     axes.set_xlabel("time, ms", fontsize=8, color=theme.ink)
     axes.set_ylabel("events a ms", fontsize=8, color=theme.ink)
     plain_axes(axes, theme)
-
-
-def framed(axes: Axes, theme: Theme) -> None:
-    """Give axes only a thin frame."""
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set(color=theme.faint, linewidth=0.6)
 
 
 def plain_axes(axes: Axes, theme: Theme) -> None:

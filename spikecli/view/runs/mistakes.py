@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spikecli.view.clouds.panels import cloud_panel
 from spikecli.view.clouds.shape import cloud_of
 from spikecli.view.drawing.canvas import WIDTH, Sheet
-from spikecli.view.drawing.chart import blank
+from spikecli.view.drawing.grid import grid
 from spikecli.view.drawing.theme import Theme
 from spikecli.view.recordings.colors import colored, full_count
-from spikecli.view.recordings.picture import Area, framed
 from spikecli.view.runs.scores import Scored
 
 if TYPE_CHECKING:
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 
 COLUMNS = 6  # of small pictures
 MISTAKES = 2 * COLUMNS  # at most, of a run, that are drawn
-SIDE = WIDTH / COLUMNS  # inches of one, with its margin
-HEAD, MARGIN = 0.48, 0.08  # inches: above a picture, around it
 
 
 def mistakes_figure(one: Scored, theme: Theme) -> Figure | None:
@@ -41,7 +37,8 @@ def mistakes_figure(one: Scored, theme: Theme) -> Figure | None:
         pictures = np.stack([colored(each, full_count(each), theme) for each in counts])
     else:
         pictures = np.moveaxis(inputs, 1, -1)
-    return _grid([(*_labels(one, sample), picture) for sample, picture in zip(wrong, pictures, strict=True)], theme)
+    labelled = [(*_labels(one, sample), picture) for sample, picture in zip(wrong, pictures, strict=True)]
+    return grid(labelled, theme, COLUMNS, WIDTH)
 
 
 def mistakes_sheet(one: Scored, theme: Theme) -> Sheet | None:
@@ -65,28 +62,6 @@ def _labels(one: Scored, sample: int) -> tuple[str, str]:
     given = predictions.classes[0, -1, sample]
     said = f"{names[given]} {predictions.probabilities[sample, given]:.0%}"
     return said, f"is {names[predictions.labels[sample]]} · {one.evaluation.places[sample]}"
-
-
-def _grid(pictures: Sequence[tuple[str, str, np.ndarray]], theme: Theme) -> Figure:
-    """Return a figure of pictures (H, W, 3) in rows, each below its title and note."""
-    inner = SIDE - 2 * MARGIN
-    tall = max(inner * picture.shape[0] / picture.shape[1] for _, _, picture in pictures)
-    row = HEAD + tall + MARGIN
-    height = -(-len(pictures) // COLUMNS) * row + MARGIN
-    figure = blank(height, theme)
-    area = Area(figure, WIDTH, height)
-    style: dict[str, Any] = {"ha": "center", "va": "top", "color": theme.ink}
-    for index, (title, note, picture) in enumerate(pictures):
-        down, across = divmod(index, COLUMNS)
-        left, top = across * SIDE, height - down * row
-        size = min(10.0, SIDE * 72 / (0.66 * max(len(title), 1)))
-        area.text(left + SIDE / 2, top - 0.1, title, fontsize=size, fontweight="bold", **style)
-        area.text(left + SIDE / 2, top - 0.29, note, fontsize=min(8.0, size), alpha=0.8, **style)
-        own = inner * picture.shape[0] / picture.shape[1]
-        axes = area.axes(left + MARGIN, top - HEAD - own, inner, own)
-        axes.imshow(picture, interpolation="nearest" if picture.shape[1] < 100 else "antialiased", aspect="auto")
-        framed(axes, theme)
-    return figure
 
 
 def tell_mistakes(one: Scored) -> tuple[str, str]:
