@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 # What every command that trains imports; none of these starts a thread, which a fork would lose.
-OUTSIDE = ("torch", "torch._dynamo", "numpy", "pydantic", "rich.console", "rich.progress", "safetensors.torch", "typer")
+OUTSIDE = ("torch", "numpy", "pydantic", "rich.console", "rich.progress", "safetensors.torch", "typer")
 Order = dict[str, Any]
 
 

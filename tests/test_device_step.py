@@ -88,7 +88,7 @@ class Made:
         self.feed: Any = feeds.ResidentFeed(batches) if resident else feeds.HostFeed(batches)
         self.step = TrainStep(config, self.model, self.optimizer, CPU)
         self.step.prepare(1e-2, 0.5)
-        self.run = captured.Eager(self.work)
+        self.run = captured.Eager(self.work, CPU)
 
     def work(self, shape: Any) -> Tensor:
         return self.step(*self.feed.make(shape))
@@ -259,7 +259,7 @@ def test_replayed_steps_are_the_eager_ones_to_the_bit(monkeypatch: pytest.Monkey
     plain, graphs = Made(pointnet(augment="thin")), Made(pointnet(augment="thin"))
     replayed = captured.Captured.__new__(captured.Captured)
     replayed._work, replayed._step, replayed._graphs = graphs.work, graphs.step, {}
-    replayed._row, replayed._gave_up = torch.zeros(4, dtype=torch.float64), False
+    replayed._row, replayed._gave_up, replayed.device = torch.zeros(4, dtype=torch.float64), False, CPU
     made: list[Any] = []
 
     def capture(shape: Any) -> FakeGraph:

@@ -44,7 +44,7 @@ def auto_augment(images: Batch, rng: np.random.Generator) -> Batch:
     transforms = import_torchvision().transforms
     policy = transforms.AutoAugment(transforms.AutoAugmentPolicy.CIFAR10, fill=[GRAY] * 3)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(rng.integers(2**63)))
+        torch.default_generator.manual_seed(int(rng.integers(2**63)))
         return torch.stack([policy(torch.from_numpy(one)) for one in images]).numpy()
 
 

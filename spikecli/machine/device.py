@@ -94,6 +94,15 @@ def _of_glibc(name: str) -> Any:
     return getattr(ctypes.CDLL(None), name, None) if sys.platform.startswith("linux") else None
 
 
+def seed_draws(device: torch.device, seed: int) -> None:
+    """Have random draws on `device` begin at `seed`.
+
+    torch.manual_seed looks for every kind of device and keeps, for each that has not begun, the stack of its caller: it
+    takes longer than a layer of a small network, and memory at each step.
+    """
+    (torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed)(seed)
+
+
 def storage_type(precision: str) -> torch.dtype:
     """Return the dtype of weights, statistics and inputs: float64 for "fp64", else float32."""
     return torch.float64 if precision == "fp64" else torch.float32

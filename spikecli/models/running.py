@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli.machine.device import autocast
+from spikecli.machine.device import autocast, seed_draws
 from spikecli.models.inputs import to_network
 
 BATCH = 32
@@ -53,9 +53,7 @@ def inference(device: torch.device, precision: str, seed: int) -> Iterator[None]
         torch.inference_mode(),
         autocast(device, precision),
     ):
-        # torch.manual_seed looks for every kind of device, which takes longer than a layer of a small network.
-        seeded = torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
-        seeded(seed)
+        seed_draws(device, seed)
         yield
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from spikecli.errors import SpikeError, named
 from spikecli.evaluation.metrics import instance_accuracy
+from spikecli.machine.optimizers import eager
 from spikecli.models.adapter import NEURONS, InterTimestepAdapter, growing_logits
 from spikecli.neuroclip.zeroshot import zero_shot_logits
 from spikecli.settings.fewshot import Norms, Smoothed, TextLength
@@ -86,7 +87,7 @@ def fit(
             return adapter.eval()
         generator = torch.Generator().manual_seed(seed)
         scale, smoothing = fitting.scaled(scale, views.shape[2]), fitting.smoothing(len(texts))
-        optimizer = torch.optim.SGD(
+        optimizer = eager(torch.optim.SGD)(
             adapter.parameters(), fitting.lr, momentum=fitting.momentum, weight_decay=fitting.weight_decay
         )
         for epoch in range(fitting.epochs):

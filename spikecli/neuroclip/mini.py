@@ -19,6 +19,7 @@ from spikecli.files import tensors
 from spikecli.files.atomic import sole_writer
 from spikecli.files.gate import file_hash
 from spikecli.files.shipped import shipped_folders
+from spikecli.machine.optimizers import eager
 from spikecli.neuroclip.clip import MINI_CONFIG, ClipModel, build, import_open_clip
 from spikecli.neuroclip.clip_weights import Source
 from spikecli.neuroclip.mini_lessons import NAMES, Variation, caption, plain_pictures
@@ -114,7 +115,7 @@ def train_mini(pictures: DigitPictures, recipe: MiniRecipe, on_step: Callable[[i
     module.visual.to(memory_format=torch.channels_last)
     module.train()
     lesson = _Lesson(module, tokenizer, pictures, recipe, generator)
-    optimizer = torch.optim.AdamW(_groups(module, recipe), lr=recipe.lr, betas=(0.9, 0.98), fused=True)
+    optimizer = eager(torch.optim.AdamW)(_groups(module, recipe), lr=recipe.lr, betas=(0.9, 0.98), fused=True)
     total = recipe.caption_steps + recipe.steps
     state = MiniState(module, optimizer, generator)
     for step in range(state.load(stopped) if stopped.is_file() else 0, total):

@@ -34,8 +34,6 @@ def peak_above_imports(work: Callable[..., None], *arguments: Any, device: torch
 
 
 def _measured(work: Callable[..., None], arguments: tuple[Any, ...], device: torch.device) -> float:
-    import torch._dynamo  # noqa: F401  # an optimizer's first step loads it: 90 MB that are an import's
-
     before = resident_peak(device)
     work(*arguments)
     return resident_peak(device) - before

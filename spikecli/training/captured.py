@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spikecli.machine import processes
+from spikecli.machine.device import seed_draws
 from spikecli.training.step import TrainStep
 
 Work = Callable[[Hashable], Tensor]  # a shape's name in, a step's sums (4,) out; batch and weights lie where they lie
@@ -22,12 +23,13 @@ SECONDS_AT_A_TIME, MOST_AT_A_TIME, STEPS_TOGETHER = 0.25, 128, 8
 class Eager:
     """Steps run directly, one kernel after another."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, device: torch.device) -> None:
         self._work = work
+        self.device = device
 
     def __call__(self, shape: Hashable, seed: int) -> Tensor:
         """Return the sums (4,) of a step whose random draws begin at `seed`."""
-        torch.manual_seed(seed)
+        seed_draws(self.device, seed)
         return self._work(shape)
 
 
@@ -40,7 +42,7 @@ class Captured(Eager):
     """
 
     def __init__(self, work: Work, step: TrainStep) -> None:
-        super().__init__(work)
+        super().__init__(work, step.device)
         self._step = step
         self._stream = torch.cuda.Stream(step.device)
         self._pool = torch.cuda.graph_pool_handle()
@@ -55,7 +57,7 @@ class Captured(Eager):
         graph = self._graphs.get(shape)
         if graph is None:
             return super().__call__(shape, seed)
-        torch.manual_seed(seed)
+        seed_draws(self.device, seed)
         graph.replay()
         return self._row
 
@@ -128,7 +130,7 @@ def runner(work: Work, step: TrainStep) -> Eager:
     """Return the runner of steps: CUDA graphs on a GPU in a single process, else eager steps."""
     if step.device.type == "cuda" and processes.world() == 1:
         return Captured(work, step)
-    return Eager(work)
+    return Eager(work, step.device)
 
 
 def next_pace(device: torch.device, count: int, seconds: float) -> int:

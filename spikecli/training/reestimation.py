@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from spikecli.machine.device import autocast
+from spikecli.machine.device import autocast, seed_draws
 from spikecli.models.layers import BatchNorm
 from spikecli.settings.config import TrainConfig
 from spikecli.training.frozen import begin_training
@@ -27,7 +27,7 @@ def reestimate(model: nn.Module, batches: Iterator[Tensor], config: TrainConfig,
     momenta = [norm.momentum for norm in norms]
     own = [norm for norm in norms if isinstance(norm, BatchNorm)]  # called once a batch
     calls = {norm: _begin_mean(norm) for norm in norms if isinstance(norm, nn.BatchNorm1d)}
-    torch.manual_seed(config.seed)
+    seed_draws(device, config.seed)
     for module in model.modules():
         if isinstance(module, nn.Dropout) or getattr(module, "random_in_training", False):
             module.eval()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from spikecli.machine.optimizers import eager
 from spikecli.neurons import Neuron
 from spikecli.settings.config import TrainConfig
 
@@ -48,9 +49,9 @@ def warm_up(config: TrainConfig, epochs_done: float) -> float:
 
 SCHEDULES = {"onecycle": one_cycle, "step": steps_down, "cosine": cosine, "warmup": warm_up}
 OPTIMIZERS: dict[str, Callable[[TrainConfig], Callable[..., torch.optim.Optimizer]]] = {
-    "adam": lambda config: torch.optim.Adam,
-    "adamw": lambda config: torch.optim.AdamW,
-    "sgd": lambda config: partial(torch.optim.SGD, momentum=config.momentum),
+    "adam": lambda config: eager(torch.optim.Adam),
+    "adamw": lambda config: eager(torch.optim.AdamW),
+    "sgd": lambda config: partial(eager(torch.optim.SGD), momentum=config.momentum),
 }
 
 

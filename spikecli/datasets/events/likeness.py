@@ -52,14 +52,21 @@ def unlike_rate(rate: float | None, rates: tuple[float, float]) -> str:
 def rate_of(recording: Recording) -> float | None:
     """Return the events a second of a recording; None if it has no length."""
     t = recording.events["t"]
-    seconds = float(t[-1] - t[0]) / 1e6 if len(t) else 0.0
-    return len(t) / seconds if seconds > 0 else None
+    return _rate(len(t), int(t[-1] - t[0]) if len(t) else 0)
+
+
+def _rate(events: int, span: int) -> float | None:
+    """Return the events a second of so many within `span` µs; None without a length."""
+    return events / (span / 1e6) if span > 0 else None
 
 
 def rates_of(split: EventSplit) -> tuple[float, float]:
     """Return the slowest and fastest rate of a split in events a second, of some recordings spread over it."""
-    places = np.unique(np.linspace(0, len(split) - 1, _LOOKED_AT).astype(np.int64)) if len(split) else ()
-    return _ends(rate_of(split.recording(int(place))) for place in places)
+    if not len(split):
+        return 0.0, 0.0
+    places = np.unique(np.linspace(0, len(split) - 1, _LOOKED_AT).astype(np.int64))
+    counts = np.diff(split.offsets)[places].tolist()
+    return _ends(map(_rate, counts, split.spans(places)))
 
 
 def _ends(rates: Iterable[float | None]) -> tuple[float, float]:

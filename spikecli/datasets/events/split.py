@@ -49,6 +49,13 @@ class EventSplit:
         events["t"] += self.starts[index]
         return Recording(events, self.width, self.height)
 
+    def spans(self, indices: np.ndarray) -> list[int]:
+        """Return the time in µs from first to last event of the recordings at `indices`; 0 of one without events."""
+        with stored(self.path, prepare_again(self.path)) as file:
+            t = file.dataset("t", "u", int(self.offsets[-1]))
+            ends = [(int(self.offsets[index]), int(self.offsets[index + 1])) for index in indices]
+            return [int(t[end - 1]) - int(t[begin]) if begin < end else 0 for begin, end in ends]
+
     def columns(self, file: Stored, begin: int, end: int) -> list[np.ndarray]:
         """Return x, y, t, p of the events from `begin` to before `end`, all of them on the sensor."""
         x, y, t, p = (file.dataset(axis, "u", int(self.offsets[-1]))[begin:end] for axis in "xytp")
