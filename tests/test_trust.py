@@ -121,9 +121,9 @@ def test_scores_are_read_while_training_writes(cli: Cli, shapes_dir: Path, tmp_p
     assert cli("train", "shapes", *COMMON, "--epochs", 1, "--data-dir", shapes_dir, "--out", out).code == 0
     # The same weights are published again and again by one process, and read by another.
     code = (
-        "import sys; from pathlib import Path; from spikecli.weights import checkpoint as c\n"
+        "import sys, time; from pathlib import Path; from spikecli.weights import checkpoint as c\n"
         "path = Path(sys.argv[1]) / 'model.safetensors'; whole = c.load(path)\n"
-        "while True: c.save(path, whole)"
+        "while True: c.save(path, whole); time.sleep(0.02)"
     )
     with forks.Fork([sys.executable, "-c", code, str(out)]) as writer:
         try:

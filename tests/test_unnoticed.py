@@ -183,11 +183,19 @@ def test_clouds_worth_a_pool_are_read_in_one(tmp_path: Path, monkeypatch: pytest
     asked: list[int] = []
     monkeypatch.setattr(items, "pool", _in_threads(asked))
     monkeypatch.setattr(items, "cores", lambda: 3)
-    several = [Item("a", 0, "train", tmp_path / "a.npy")] * items._WORTH_A_POOL
-    few = draw_all(several[1:], Draw(8, "uniform", 0), lambda step: None)
-    assert asked == [] and len(few.points) == len(several) - 1
-    many = draw_all(several, Draw(8, "uniform", 0), lambda step: None)
-    assert asked == [3] and len(many.points) == len(several)
+    several = [Item(str(number), 0, "train", tmp_path / "a.npy") for number in range(3 * items._CHUNK)]
+
+    def drawn() -> np.ndarray:
+        found = draw_all(several, Draw(8, "uniform", 0), lambda step: None)
+        assert found.items == tuple(several) and found.points.any((1, 2)).all()
+        return found.points
+
+    few = drawn()
+    assert asked == []
+    monkeypatch.setattr(items.time, "thread_time", iter((0.0, 1.0)).__next__)  # 1 s for the first of three chunks
+    assert np.array_equal(drawn(), few) and asked == [3]
+    monkeypatch.setattr(items.time, "thread_time", iter((0.0, 0.9, 2.0, 2.9, 3.0, 4.0)).__next__)  # 1.8 s left
+    assert np.array_equal(drawn(), few) and asked == [3]
     assert workers.cores() >= 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -18,7 +19,7 @@ from spikecli.files.hdf5 import stored
 from spikecli.machine.workers import cores, pool
 
 _CHUNK = 32  # clouds a worker takes at a time
-_WORTH_A_POOL = 200  # fewer clouds are read before a pool has started
+_WORTH_A_POOL = 2.0  # processor seconds of work left; less is done before a pool has started
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def draw_all(
     skipped: list[str] = []
     notes: list[str] = []
     chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
-    for chunk, answers in zip(chunks, _answers(chunks, draw, options, workers or _cores(len(items))), strict=True):
+    for chunk, answers in zip(chunks, _answers(chunks, draw, options, workers), strict=True):
         for item, answer in zip(chunk, answers, strict=True):
             if isinstance(answer, str):
                 skipped.append(answer)
@@ -103,13 +104,27 @@ def draw_all(
 
 
 def _answers(
-    chunks: list[Sequence[Item]], draw: Draw, options: ReadOptions, workers: int
+    chunks: list[Sequence[Item]], draw: Draw, options: ReadOptions, workers: int | None
 ) -> Iterator[list[Sample | str]]:
-    if workers == 1:
-        yield from (_draw_chunk(chunk, draw, options) for chunk in chunks)
-        return
-    with pool(workers) as executor:
-        yield from executor.map(_draw_chunk, chunks, [draw] * len(chunks), [options] * len(chunks))
+    """Yield the answers of each chunk, in order, from so many processes.
+
+    Unless their number is given, this process reads alone until the work that seems to be left is worth all cores.
+    """
+    number, seconds = 0, 0.0
+    while number < len(chunks) and (workers == 1 or (workers is None and _few(seconds, number, len(chunks)))):
+        begun = time.thread_time()
+        answers = _draw_chunk(chunks[number], draw, options)
+        seconds += time.thread_time() - begun
+        yield answers
+        number += 1
+    if rest := chunks[number:]:
+        with pool(workers or cores()) as executor:
+            yield from executor.map(_draw_chunk, rest, [draw] * len(rest), [options] * len(rest))
+
+
+def _few(seconds: float, done: int, chunks: int) -> bool:
+    """Return whether the rest of `chunks`, of which `done` took `seconds`, is too little work for a pool."""
+    return not done or cores() == 1 or seconds / done * (chunks - done) < _WORTH_A_POOL
 
 
 def _draw_chunk(chunk: Sequence[Item], draw: Draw, options: ReadOptions) -> list[Sample | str]:
@@ -136,7 +151,3 @@ def _rows(path: Path, normals: bool) -> np.ndarray:
         if not normals or "normal" not in file.names():
             return found
         return np.concatenate([found, file.array("normal", "f", *found.shape).astype(np.float32)], axis=-1)
-
-
-def _cores(items: int) -> int:
-    return 1 if items < _WORTH_A_POOL else cores()
