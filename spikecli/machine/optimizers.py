@@ -18,7 +18,7 @@ def eager(kind: type[Kind]) -> type[Kind]:
 
     torch wraps them to keep them from being compiled, and imports the compiler to do so; nothing here is compiled.
     """
-    return cast(type[Kind], _eager(kind))
+    return cast(type[Kind], _eager(kind))  # type: ignore[arg-type]  # a class is hashable
 
 
 @cache
