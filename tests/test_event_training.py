@@ -150,7 +150,7 @@ def test_the_command_line_trains_scores_and_predicts(cli: Cli, data: Path, tmp_p
     [
         (("nmnist", "--model", "pointnet"), "nmnist holds events; take one of resnet18"),
         (("shapes", "--model", "vgg16"), "shapes holds points; take one of pointnet"),
-        (("nmnist", "--augment", "thin"), "take one of roll, flip-roll, none"),
+        (("nmnist", "--augment", "thin"), "take one of roll, flip-roll, shift, flip-shift, none"),
         (("nmnist", "--augment", "flip-roll"), "no longer of its class"),
         (("shapes", "--amplitude", "element"), "no order; take channel"),
         (("shapes", "--norm", "mpbn-element"), "no order; take mpbn"),

@@ -233,8 +233,11 @@ def test_a_limited_run_is_the_run_of_as_many_epochs(
 
     def real(trainer: train.Trainer) -> Pace:
         measured.append(budget.measure(trainer))
+        monkeypatch.setattr(budget, "_saving", lambda trainer: next(saving))
+        measured.append(budget.measure(trainer))
         return Pace(60.0, 0.0)
 
+    saving = iter([5000.0, 2000.0])  # the first time, and each other
     monkeypatch.setattr(session, "measure", real)
     notes: list[str] = []
     how = session.TrainCall(budget=Budget(100.0, time.monotonic()), note=notes.append)
@@ -242,7 +245,8 @@ def test_a_limited_run_is_the_run_of_as_many_epochs(
     with session.session(config, shapes_dir, tmp_path, False, "cpu", how) as trainer:
         assert trainer.config.epochs == 1
         list(trainer.epochs(lambda *_: None))
-    assert measured[0].epoch > 0 and "hold 1 epoch," in notes[0]
+    assert 0 < measured[0].epoch < 2000 <= measured[1].epoch and measured[1].end >= 3000
+    assert "hold 1 epoch," in notes[0]
     same_weights(tmp_path, place / "done")
 
 

@@ -13,7 +13,7 @@ import torch
 from conftest import Outcome
 from PIL import Image
 
-from spikecli.datasets.augment_maps import IMAGE_AUGMENTATIONS, auto_augment, crop, cut_out, flip, roll
+from spikecli.datasets.augment_maps import IMAGE_AUGMENTATIONS, auto_augment, crop, cut_out, flip, roll, shift
 from spikecli.datasets.images.facts import CIFAR10, CIFAR100
 from spikecli.datasets.images.picture import read_picture
 from spikecli.datasets.images.prepare import load_images, read_binary
@@ -155,13 +155,35 @@ def test_auto_augment_leaves_torchs_own_random_state_alone() -> None:
     assert torch.equal(torch.rand(1), expected) and not np.array_equal(changed, pictures())
 
 
-def test_frames_are_rolled_a_recording_at_a_time() -> None:
-    frames = np.zeros((300, 2, 2, 34, 34), np.uint8)
-    frames[:, :, :, 17, 17] = 1
-    places = np.argwhere(roll(frames, np.random.default_rng(0)))
-    assert len(places) == 1200
-    offsets = places[:, 3:].reshape(300, 4, 2) - 17
-    assert (offsets == offsets[:, :1]).all() and offsets.min() == -5 and offsets.max() == 5
+@pytest.mark.parametrize(("side", "far"), [(48, 5), (128, 13), (17, 2), (34, 4)])
+def test_frames_are_moved_a_recording_at_a_time_by_a_share_of_their_side(side: int, far: int) -> None:
+    frames = np.zeros((300, 2, 2, side, side), np.uint8)
+    frames[:, :, :, side // 2, side // 2] = 1
+    for move in (roll, shift):
+        places = np.argwhere(move(frames, np.random.default_rng(0)))
+        assert len(places) == 1200
+        offsets = places[:, 3:].reshape(300, 4, 2) - side // 2
+        assert (offsets == offsets[:, :1]).all() and offsets.min() == -far and offsets.max() == far
+
+
+def test_a_roll_goes_around_the_edge_and_a_shift_loses_what_leaves() -> None:
+    full = np.ones((50, 1, 2, 48, 24), np.uint8)
+    assert roll(full, np.random.default_rng(0)).all()
+    moved = shift(full, np.random.default_rng(0))[:, 0, 0]
+    kept = moved.any(2).sum(1), moved.any(1).sum(1)
+    assert (kept[0].min(), kept[0].max(), kept[1].min(), kept[1].max()) == (43, 48, 22, 24)
+    edge = np.zeros((50, 1, 2, 48, 24), np.uint8)
+    edge[..., 0, :] = 1
+    assert not shift(edge, np.random.default_rng(0))[..., -1, :].any()
+    assert np.array_equal(full, np.ones_like(full))
+
+
+def test_a_crop_and_a_hole_are_shares_of_a_picture() -> None:
+    images = np.full((200, 3, 64, 96), 255, np.uint8)
+    black = (crop(images, np.random.default_rng(0)) == 0)[:, 0]
+    assert black.all(2).sum(1).max() == 8 and black.all(1).sum(1).max() == 12
+    hole = (cut_out(images, np.random.default_rng(0)) == 128).sum((1, 2, 3))
+    assert hole.max() == 3 * 32 * 32
 
 
 def test_images_enter_a_network_about_zero() -> None:
@@ -174,7 +196,7 @@ def test_the_papers_recipe_for_cifar() -> None:
     assert (config.epochs, config.batch_size, config.lr, config.weight_decay) == (400, 128, 0.1, 1e-4)
     assert (config.optimizer, config.schedule, config.augment) == ("sgd", "cosine", "cifar")
     assert [learning_rate(config, e) for e in (0, 200, 400)] == pytest.approx([0.1, 0.05, 0])
-    assert set(RECIPES) == {"short", "paper", "events", "cifar", "dela"}
+    assert set(RECIPES) == {"short", "paper", "events", "pictures", "cifar", "dela"}
 
 
 def test_weight_decay_on_weights_spares_norms_biases_and_neurons() -> None:

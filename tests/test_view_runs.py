@@ -445,3 +445,9 @@ def test_recordings_are_sliced_anew_for_each_number_of_steps_and_their_mistakes_
     right = replace(predictions, labels=predictions.classes[0, -1])
     assert mistakes_figure(replace(one, predictions=right), LIGHT) is None
     assert scores_figure([one], LIGHT).axes[1].get_xlabel() == "energy of one recording, µJ"
+
+
+def test_no_tick_says_more_than_all() -> None:
+    from spikecli.view.drawing.chart import in_percent
+
+    assert [in_percent(share, 0) for share in (0, 0.925, 1.0, 1.025)] == ["0%", "92.5%", "100%", ""]

@@ -37,7 +37,7 @@ Data = Annotated[
     ),
 ]
 # Recipe: a data set of its kind, shapes for the others; and its network, if the recipe has one.
-EXAMPLES = {"cifar": "cifar10", "events": "digits"}
+EXAMPLES = {"cifar": "cifar10", "pictures": "cifar10", "events": "digits"}
 NETWORKS = {"dela": "dela"}
 
 

@@ -7,16 +7,38 @@ from collections.abc import Callable
 import numpy as np
 
 Batch = np.ndarray
-FARTHEST = 5  # pixels that frames are rolled by
-BORDER = 4  # pixels around an image, of which as many are cropped away
-HOLE = 16  # side of what is cut out
+FARTHEST = 5 / 48  # of a side, that frames are moved by: 5 pixels of the 48 of DVS-CIFAR10, as released
+BORDER = 4 / 32  # of a side, around an image, of which as much is cropped away: 4 pixels of CIFAR's 32
+HOLE = 16 / 32  # of the shorter side: what is cut out
 GRAY = 128
 
 
+def reach(share: float, batch: Batch) -> tuple[int, int]:
+    """Return the pixels in y and in x that are `share` of the sides of maps (..., H, W)."""
+    return round(share * batch.shape[-2]), round(share * batch.shape[-1])
+
+
 def roll(frames: Batch, rng: np.random.Generator) -> Batch:
-    """Return frames, each recording rolled by up to ±5 pixels in x and in y."""
-    shifts = rng.integers(-FARTHEST, FARTHEST + 1, (len(frames), 2))
-    return np.stack([np.roll(one, tuple(shift), (-2, -1)) for one, shift in zip(frames, shifts, strict=True)])
+    """Return frames, each recording moved by up to ±5/48 of its sides; what leaves comes in at the other side.
+
+    The releases for DVS-CIFAR10 do so.
+    """
+    far = np.array(reach(FARTHEST, frames))
+    moves = rng.integers(-far, far + 1, (len(frames), 2))
+    return np.stack([np.roll(one, tuple(move), (-2, -1)) for one, move in zip(frames, moves, strict=True)])
+
+
+def shift(frames: Batch, rng: np.random.Generator) -> Batch:
+    """Return frames, each recording moved by up to ±5/48 of its sides; no events come in where it left."""
+    return _moved(frames, *reach(FARTHEST, frames), rng)
+
+
+def _moved(batch: Batch, tall: int, wide: int, rng: np.random.Generator) -> Batch:
+    """Return maps (B, ..., H, W), each moved by up to ±`tall` and ±`wide` pixels, with zeros where it left."""
+    height, width = batch.shape[-2:]
+    bordered = np.pad(batch, [(0, 0)] * (batch.ndim - 2) + [(tall, tall), (wide, wide)])
+    corners = rng.integers(0, (2 * tall + 1, 2 * wide + 1), (len(batch), 2))
+    return np.stack([one[..., y : y + height, x : x + width] for one, (y, x) in zip(bordered, corners, strict=True)])
 
 
 def flip(batch: Batch, rng: np.random.Generator) -> Batch:
@@ -28,11 +50,8 @@ def flip(batch: Batch, rng: np.random.Generator) -> Batch:
 
 
 def crop(images: Batch, rng: np.random.Generator) -> Batch:
-    """Return random crops of images padded with 4 black pixels, at the same size."""
-    height, width = images.shape[-2:]
-    bordered = np.pad(images, ((0, 0), (0, 0), (BORDER, BORDER), (BORDER, BORDER)))
-    corners = rng.integers(0, 2 * BORDER + 1, (len(images), 2))
-    return np.stack([one[:, y : y + height, x : x + width] for one, (y, x) in zip(bordered, corners, strict=True)])
+    """Return random crops of images padded with black by an eighth of each side, at the same size."""
+    return _moved(images, *reach(BORDER, images), rng)
 
 
 def auto_augment(images: Batch, rng: np.random.Generator) -> Batch:
@@ -49,11 +68,12 @@ def auto_augment(images: Batch, rng: np.random.Generator) -> Batch:
 
 
 def cut_out(images: Batch, rng: np.random.Generator) -> Batch:
-    """Return images, each with a gray square of side 16 at a random place (1708.04552)."""
+    """Return images, each with a gray square of half the shorter side at a random place (1708.04552)."""
     height, width = images.shape[-2:]
+    half = HOLE * min(height, width) / 2
     middle = rng.random((len(images), 2)) * (height, width)
-    rows = np.abs(np.arange(height) + 0.5 - middle[:, :1]) < HOLE / 2
-    columns = np.abs(np.arange(width) + 0.5 - middle[:, 1:]) < HOLE / 2
+    rows = np.abs(np.arange(height) + 0.5 - middle[:, :1]) < half
+    columns = np.abs(np.arange(width) + 0.5 - middle[:, 1:]) < half
     hole = rows[:, None, :, None] & columns[:, None, None, :]
     return np.where(hole, np.uint8(GRAY), images)
 
@@ -65,9 +85,13 @@ def _cifar(images: Batch, rng: np.random.Generator) -> Batch:
 EVENT_AUGMENTATIONS: dict[str, Callable[[Batch, np.random.Generator], Batch]] = {
     "roll": roll,
     "flip-roll": lambda frames, rng: roll(flip(frames, rng), rng),
+    "shift": shift,
+    "flip-shift": lambda frames, rng: shift(flip(frames, rng), rng),
     "none": lambda batch, rng: batch,
 }
 IMAGE_AUGMENTATIONS: dict[str, Callable[[Batch, np.random.Generator], Batch]] = {
     "cifar": _cifar,
+    "crop": crop,
+    "flip-crop": lambda images, rng: crop(flip(images, rng), rng),
     "none": lambda batch, rng: batch,
 }

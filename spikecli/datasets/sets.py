@@ -19,6 +19,7 @@ from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.errors import ChoiceError, SpikeError
 from spikecli.files.atomic import sole_writer
 from spikecli.files.gate import is_plain_name
+from spikecli.files.sources import files_named
 from spikecli.progress import Progress
 from spikecli.settings.choices import advice
 
@@ -108,6 +109,11 @@ def find_kind(name: str, data_dir: Path) -> Kind[Any]:
 def kind_of_file(path: Path, kinds: Sequence[str] = KINDS) -> str | None:
     """Return the kind, among `kinds`, of a file: by its suffix and, if kinds share that, by its contents."""
     return next((name for name in kinds if kind_named(name).claims(path)), None)
+
+
+def kind_of_source(source: str) -> str | None:
+    """Return the kind of the first readable file that a folder, a pattern or a path names; None if there is none."""
+    return next((kind for path in files_named(source) if path.is_file() and (kind := kind_of_file(path))), None)
 
 
 def augmentations() -> Mapping[str, Augmentation]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from spikecli.datasets.sets import KINDS, find_kind, kind_of_file
+from spikecli.datasets.sets import KINDS, find_kind, kind_of_source
 from spikecli.errors import SpikeError
 from spikecli.evaluation.own_files import is_sample
 from spikecli.weights import checkpoint
@@ -36,17 +35,7 @@ def _kind_of(source: str, data_dir: Path) -> str | None:
             return find_kind(source.split(":")[0], data_dir).name
         except SpikeError:  # what is wrong is said when the sample is read
             return None
-    return next((kind for path in _files(source) if path.is_file() and (kind := kind_of_file(path))), None)
-
-
-def _files(source: str) -> Iterator[Path]:
-    path = Path(source)
-    if path.is_dir():
-        yield from sorted(path.rglob("*"))
-    elif glob.has_magic(source) and not path.exists():
-        yield from map(Path, sorted(glob.glob(source, recursive=True)))  # noqa: PTH207 (as `expand` reads it)
-    else:
-        yield path
+    return kind_of_source(source)
 
 
 def _kind_at_training(run: Path) -> str | None:

@@ -65,6 +65,17 @@ class Stored:
         """Return the values of a data set, checked as by `dataset`."""
         return self.values(self.dataset(name, kinds, *shape))
 
+    def mapped(self, name: str, kinds: str, *shape: int | None) -> np.ndarray:
+        """Return the values of a data set, checked as by `dataset`; they are read when they are looked at.
+
+        Writing to them does not reach the file. Those that are packed, or in pieces, are read at once.
+        """
+        found = self.dataset(name, kinds, *shape)
+        start = found.id.get_offset()
+        if start is None or not found.size or self.file.userblock_size:
+            return self.values(found)
+        return np.memmap(self.path, found.dtype, "c", start, found.shape)
+
     def values(self, dataset: h5py.Dataset) -> np.ndarray:
         """Return the values of a data set; raise SpikeError if the filter to decompress it is missing."""
         missing = _missing_filters(dataset)

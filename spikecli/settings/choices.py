@@ -78,6 +78,7 @@ BUILT_IN = MappingProxyType(
             "paper": "clouds, the authors' 200 epochs",
             "dela": "clouds, 60 epochs of AdamW, for --model dela",
             "events": "recordings, 30 epochs",
+            "pictures": "a user's own images, 60 epochs",
             "cifar": "images, the authors' 400 epochs",
         },
     }

@@ -12,7 +12,12 @@ from spikecli.settings.neuron import NeuronConfig
 
 __all__ = ["ModelConfig", "NeuronConfig", "Settings", "TrainConfig", "network_settings", "validated"]
 
-Augment = Literal["paper", "thin", "mirror", "stretch", "robust", "roll", "flip-roll", "cifar", "none"]
+Augment = Literal[
+    "paper", "thin", "mirror", "stretch", "robust",
+    "roll", "flip-roll", "shift", "flip-shift",
+    "cifar", "crop", "flip-crop",
+    "none",
+]  # fmt: skip
 Slicing = Literal["count", "time"]
 Resize = Literal["bilinear", "nearest"]
 Optimizer = Literal["adam", "adamw", "sgd"]
@@ -52,8 +57,9 @@ class TrainConfig(Settings):
         "thin",
         description="Points: paper (dropped ones are overwritten), thin (they are left out), mirror (paper's, "
         "reflected and stretched; z upright), stretch (shuffled, each axis by U(2/3, 3/2)), "
-        "robust (turned about z, cut and noisy half the time, then stretched). Events: roll, flip-roll. "
-        "Images: cifar. All: none.",
+        "robust (turned about z, cut and noisy half the time, then stretched). Events: roll (moved by up to 5/48 of "
+        "the sides, around the edges, as released), shift (empty where it left), flip-roll, flip-shift. "
+        "Images: crop (moved by up to 1/8), flip-crop, cifar (flip-crop, AutoAugment, a hole). All: none.",
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Label smoothing, 0…1.")
     orthogonality: Annotated[float, Field(ge=0)] = Field(1e-3, description="Weight of the T-Nets' orthogonality.")

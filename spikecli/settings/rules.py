@@ -22,6 +22,9 @@ def _has(model: ModelConfig, value: Any, field: str, without: bool = True) -> bo
     return bool(getattr(model, field) == value) if field in type(model).model_fields else without
 
 
+# Augmentations that mirror, and those that do the same without.
+_UNMIRRORED = {"flip-roll": "roll", "flip-shift": "shift", "flip-crop": "crop", "cifar": "crop"}
+
 NETWORK_RULES: tuple[Rule, ...] = (
     (
         lambda model: _of_points(model) and model.neuron is not None and model.neuron.amplitude == "element",
@@ -124,8 +127,10 @@ def _refuse_data(config: TrainConfig, kind: str, flips: bool, augments: Collecti
             "augment",
             f"{config.augment} is not for {kind}, which {dataset} holds; take one of {', '.join(augments)}",
         )
-    if config.augment == "flip-roll" and not flips:
-        raise SettingError("augment", f"flip-roll mirrors what is then no longer of its class in {dataset}; take roll")
+    if (instead := _UNMIRRORED.get(config.augment)) and not flips:
+        raise SettingError(
+            "augment", f"{config.augment} mirrors what is then no longer of its class in {dataset}; take {instead}"
+        )
     if config.resample and kind != "points":
         raise SettingError("resample", f"is for clouds of points, but {dataset} holds {kind}; remove it")
     if not _has(config.model, "half", "pixels") and kind != "images":

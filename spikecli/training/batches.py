@@ -19,13 +19,14 @@ from spikecli.machine import processes
 from spikecli.machine.device import storage_type
 from spikecli.models.inputs import to_device, to_network
 from spikecli.settings.config import TrainConfig
+from spikecli.training.chosen import Chosen
 
 
 @dataclass(frozen=True)
 class Batches:
     """The batches of a run: order, augmentation, and this process's share."""
 
-    inputs: np.ndarray  # (S, ...)
+    inputs: np.ndarray | Chosen  # (S, ...)
     labels: np.ndarray  # (S,)
     config: TrainConfig
     device: torch.device
@@ -70,7 +71,7 @@ class Batches:
         It is fitted in float32, in which `predict` and `eval` use it, whatever the training's precision.
         """
         how = How(seed=self.config.seed, device=self.device)
-        return as_notes(calibrate(model, self.inputs, self.labels, self.config.timesteps, how))
+        return as_notes(calibrate(model, np.asarray(self.inputs), self.labels, self.config.timesteps, how))
 
     def to_device(self, inputs: np.ndarray) -> Tensor:
         """Return a batch (b, ...) as network input."""

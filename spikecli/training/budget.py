@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from spikecli.errors import ChoiceError, SettingError
 from spikecli.training.reestimation import REESTIMATION_CLOUDS
+from spikecli.training.runs import Epoch
 
 if TYPE_CHECKING:
     from spikecli.training.train import Trainer
@@ -53,7 +54,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Pace:
-    """Seconds of one epoch with its validation, and of what follows the last."""
+    """Seconds of one epoch with its validation and what it writes, and of what follows the last."""
 
     epoch: float
     end: float
@@ -79,7 +80,15 @@ def measure(trainer: Trainer) -> Pace:
     validation = step * len(trainer.held_out.labels) / trainer.config.batch_size
     again = min(REESTIMATION_CLOUDS, len(trainer.batches.labels)) if trainer.config.reestimate else 0
     end = step * again / trainer.config.batch_size
-    return Pace(step * steps + validation, end)
+    first, saving = _saving(trainer), _saving(trainer)
+    return Pace(step * steps + validation + saving, end + max(0.0, first - saving))
+
+
+def _saving(trainer: Trainer) -> float:
+    """Return the seconds that the files of an epoch take; of small data they are most of its time."""
+    begun = time.perf_counter()
+    trainer.run.end_epoch(trainer.model, trainer.optimizer, Epoch(1, 0.0, 0.0, None, 0.0, 1.0, 1.0))
+    return time.perf_counter() - begun
 
 
 def epochs_within(budget: Budget, pace: Pace) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from spikecli.datasets.augment_maps import FARTHEST
 from spikecli.datasets.clouds.augment import MAX_CUT, MAX_DROPOUT, MAX_NOISE
 from spikecli.datasets.clouds.normals import PLACE
+from spikecli.training.chosen import Chosen
 
 GRAINS = 8  # numbers of points that a thinned cloud may keep
 
@@ -111,12 +112,32 @@ def _in_the_unit_sphere(points: Tensor) -> Tensor:
 
 
 def roll(frames: Tensor) -> Tensor:
-    """Return frames (B, T, 2, H, W), each recording rolled by up to ±5 pixels in x and in y."""
+    """Return frames (B, T, 2, H, W), each recording moved by up to ±5/48 of its sides, around the edges."""
+    rows, columns = _moved_places(frames)
+    return _gathered(frames, rows % frames.shape[-2], columns % frames.shape[-1])
+
+
+def shift(frames: Tensor) -> Tensor:
+    """Return frames (B, T, 2, H, W), each recording moved by up to ±5/48 of its sides, with zeros where it left."""
+    rows, columns = _moved_places(frames)
     height, width = frames.shape[-2:]
-    shift = torch.randint(-FARTHEST, FARTHEST + 1, (2, len(frames), 1), device=frames.device)
-    rows = (torch.arange(height, device=frames.device) - shift[0]) % height  # (B, H)
-    columns = (torch.arange(width, device=frames.device) - shift[1]) % width
-    places = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).flatten(1)  # (B, H·W)
+    inside = ((rows >= 0) & (rows < height)).unsqueeze(2) & ((columns >= 0) & (columns < width)).unsqueeze(1)
+    moved = _gathered(frames, rows.clamp(0, height - 1), columns.clamp(0, width - 1))
+    return moved * inside[:, None, None]
+
+
+def _moved_places(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where each row (B, H) and column (B, W) comes from, which may be outside."""
+    places = []
+    for side, far in zip(frames.shape[-2:], (round(FARTHEST * side) for side in frames.shape[-2:]), strict=True):
+        moves = torch.randint(-far, far + 1, (len(frames), 1), device=frames.device)
+        places.append(torch.arange(side, device=frames.device) - moves)
+    return places[0], places[1]
+
+
+def _gathered(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return frames (B, T, 2, H, W) with the pixels of `rows` (B, H) and `columns` (B, W)."""
+    places = (rows.unsqueeze(2) * frames.shape[-1] + columns.unsqueeze(1)).flatten(1)  # (B, H·W)
     flat = frames.flatten(-2)
     return flat.gather(-1, places[:, None, None].expand(flat.shape)).view(frames.shape)
 
@@ -139,13 +160,19 @@ ON_DEVICE: dict[str, Callable[[Tensor, int], Tensor]] = {
     "robust": lambda points, size: stretch(damage(points)),
     "roll": lambda frames, size: roll(frames),
     "flip-roll": lambda frames, size: roll(flip(frames)),
+    "shift": lambda frames, size: shift(frames),
+    "flip-shift": lambda frames, size: shift(flip(frames)),
     "none": lambda batch, size: batch,
 }
 SIZES: dict[str, Callable[[np.ndarray, np.random.Generator], int]] = {"thin": thinned_size}
-_BY_AXES = {3: {"paper", "thin", "mirror", "stretch", "robust", "none"}, 4: {"none"}, 5: {"roll", "flip-roll", "none"}}
+_BY_AXES = {
+    3: {"paper", "thin", "mirror", "stretch", "robust", "none"},
+    4: {"none"},
+    5: {"roll", "flip-roll", "shift", "flip-shift", "none"},
+}
 
 
-def augmentations_of(inputs: np.ndarray) -> set[str]:
+def augmentations_of(inputs: np.ndarray | Chosen) -> set[str]:
     """Return the names of the augmentations available on a device for samples (S, ...) like these."""
     known = inputs.dtype.kind == "f" or inputs.dtype in (np.uint8, np.int16, np.int32, np.int64)
     return _BY_AXES.get(inputs.ndim, set()) if known else set()

@@ -84,7 +84,8 @@ class ResidentFeed:
                 self._current = self._order[0].clone()
         self._current.copy_(self._order[step])
         rng = np.random.default_rng([self._batches.config.seed, 2, epoch, step])
-        taken = self._batches.inputs[:1, : self._points] if self._points else self._batches.inputs
+        taken = self._batches.inputs[:1]
+        taken = taken[:, : self._points] if self._points else taken
         return self._size(taken, rng)
 
     def make(self, shape: Any) -> tuple[Tensor, Tensor]:

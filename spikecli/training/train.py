@@ -27,6 +27,7 @@ from spikecli.training import evidence, schedule, starting
 from spikecli.training.batches import Batches, check_resampling, first_points
 from spikecli.training.budget import Budget, is_over
 from spikecli.training.captured import next_pace, runner
+from spikecli.training.chosen import Chosen
 from spikecli.training.distillation import teacher_of
 from spikecli.training.feeds import feed
 from spikecli.training.frozen import begin_training, freeze
@@ -93,7 +94,7 @@ class Trainer:
         freeze(self.model, config.freeze)
         self.optimizer = schedule.optimizer(config, self.model)
         self.unit_name = samples.unit_name
-        self.batches = Batches(inputs[kept], samples.labels[kept], config, device)
+        self.batches = Batches(Chosen(inputs, kept), samples.labels[kept], config, device)
         scored = first_points(inputs[held_out], config.points) if config.resample else inputs[held_out]
         self.held_out = Batches(scored, samples.labels[held_out], config, device)
         self.run = Run(folder, config, samples.classnames)
@@ -132,8 +133,9 @@ class Trainer:
         """Yield each remaining epoch after it is trained, scored and saved."""
         with stoppable() as stop:
             for number in range(self.run.progress.step // self.batches.steps, self.config.epochs):
-                yield (done := self._epoch(number, on_step, stop))
-                if is_over(self.budget, done.seconds):
+                begun = time.monotonic()
+                yield self._epoch(number, on_step, stop)
+                if is_over(self.budget, time.monotonic() - begun):
                     break
             if self.config.reestimate:
                 reestimate(self.model, self.batches.clean(0, REESTIMATION_CLOUDS), self.config, self.device)

@@ -48,7 +48,7 @@ NAMED = {
     "and images",
     "paper": f"A neuron and what it trains with: {', '.join(choices.BUILT_IN['paper'])}; several joined by +",
     "recipe": "Schedule preset. Clouds: short (30 epochs), paper (the authors' 200) or dela (60). "
-    "Recordings: events (30). Images: cifar (the authors' 400)",
+    "Recordings: events (30). Images: cifar (the authors' 400); your own: pictures (60)",
 }  # options whose help names what is built in
 
 

@@ -116,8 +116,12 @@ class Recordings(Kind[EventFacts]):
         return Framing.of_config(config).of_recording(found, timesteps)
 
     def defaults(self, facts: EventFacts, model: str | None = None) -> Defaults:
-        """Return ResNet-20 of LIF neurons; frames are mirrored where that keeps the class."""
-        return Defaults("resnet20", "events", "lif", "tdbn", "flip-roll" if facts.mirrors else "roll")
+        """Return ResNet-20 of LIF neurons; frames are mirrored where that keeps the class.
+
+        Frames of built-in data sets are moved around their edges, as the releases do, those of a user's own are not.
+        """
+        moved = "shift" if facts.own else "roll"
+        return Defaults("resnet20", "events", "lif", "tdbn", f"flip-{moved}" if facts.mirrors else moved)
 
     def augmentations(self) -> Mapping[str, Augmentation]:
         """Return the augmentations of frames."""

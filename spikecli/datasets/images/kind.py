@@ -102,8 +102,10 @@ class Pictures(Kind[ImageFacts]):
         return read_picture(path, map_size(config.model))
 
     def defaults(self, facts: ImageFacts, model: str | None = None) -> Defaults:
-        """Return ResNet-20 of LIF neurons."""
-        return Defaults("resnet20", "cifar", "lif", "tdbn")
+        """Return ResNet-20 of LIF neurons; a user's own pictures get a recipe for a few hundred of them."""
+        if not facts.own:
+            return Defaults("resnet20", "cifar", "lif", "tdbn")
+        return Defaults("resnet20", "pictures", "lif", "tdbn", "flip-crop" if facts.mirrors else "crop")
 
     def augmentations(self) -> Mapping[str, Augmentation]:
         """Return the augmentations of images."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +42,14 @@ RECORD = RecordOf("images")
 SHAPE = (3, 32, 32)
 _FORMAT = 1  # raise it when the meaning of a prepared file changes
 _PIXELS = 3 * 32 * 32
+_AT_ONCE = 32  # pictures that are read before they are written
 
 
 @dataclass(frozen=True)
 class Images:
-    """One split in memory."""
+    """One split; the images stay in the file until they are read."""
 
-    images: np.ndarray  # uint8 (S, 3, 32, 32)
+    images: np.ndarray  # uint8 (S, 3, H, W)
     labels: np.ndarray  # int64 (S,), places in classnames
     classnames: tuple[str, ...]
     dataset: str
@@ -59,7 +61,7 @@ class Images:
     kind: ClassVar[str] = "images"
 
     def inputs(self, timesteps: int, chosen: np.ndarray | None = None) -> np.ndarray:
-        """Return all or the chosen images (S, 3, 32, 32); they are the same at every step."""
+        """Return all or the chosen images (S, 3, H, W); they are the same at every step."""
         return self.images if chosen is None else self.images[chosen]
 
 
@@ -86,7 +88,7 @@ def load_images(data_dir: Path, dataset: str, split: str) -> Images:
     """Return a split as prepared last; raise SpikeError if it is not prepared or its file is damaged."""
     path, _, part = current_part(data_dir, dataset, split, RECORD)
     with stored(path, prepare_again(path)) as file:
-        images, classnames = file.array("images", "u", None, 3, None, None), file.texts("classnames")
+        images, classnames = file.mapped("images", "u", None, 3, None, None), file.texts("classnames")
         if images.dtype != np.uint8 or file.text("sha256") != part["fingerprint"]:
             raise SpikeError(f"{path} holds other images than its record says; {prepare_again(path)}")
         return Images(
@@ -138,10 +140,17 @@ def write_own(facts: ImageFacts, place: Path, samples: Sequence[OwnSample], sour
     settings = {"dataset": facts.name, "format": _FORMAT, "size": list(facts.size), "source": source}
     splits = {}
     for split, chosen, labels in by_split(samples, facts.folders):
-        images = np.stack([read_picture(one.path, facts.size) for one in chosen])
+        images = _read(facts, chosen, progress)
         splits[split] = _write_arrays(facts, split, images, np.array(labels, np.int64), place, settings)
-        progress.on_step(len(chosen))
     return {"settings": settings, "skipped": [], "splits": splits}
+
+
+def _read(facts: ImageFacts, samples: Sequence[OwnSample], progress: Progress) -> Iterator[np.ndarray]:
+    """Yield a user's pictures, some at a time, at the size of the data set."""
+    for start in range(0, len(samples), _AT_ONCE):
+        part = samples[start : start + _AT_ONCE]
+        yield np.stack([read_picture(one.path, facts.size) for one in part])
+        progress.on_step(len(part))
 
 
 def describe_images(facts: ImageFacts, data_dir: Path) -> dict[str, Any]:
@@ -162,7 +171,7 @@ def verify_images(facts: ImageFacts, data_dir: Path, progress: Progress = Progre
     for split, part in sorted(entry["splits"].items()):
         check_file(place / part["file"], part)
         images = load_images(data_dir, name, split)
-        found = _images_hash(images.images, images.labels, images.classnames)
+        found = _images_hash([images.images], images.images.shape, images.labels, images.classnames)
         if found != part["fingerprint"]:
             raise SpikeError(
                 f"{data_dir / name / part['file']} has the content {found[:12]}, not {part['fingerprint'][:12]} as "
@@ -198,21 +207,38 @@ def _found(folder: Path, name: str, source: Path) -> Path:
 def _write(facts: ImageFacts, split: str, files: list[Path], place: Path, settings: dict[str, Any]) -> dict[str, Any]:
     parts = [read_binary(path, facts) for path in files]
     images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _write_arrays(facts, split, images, labels, place, settings)
+    return _write_arrays(facts, split, [images], labels, place, settings)
 
 
 def _write_arrays(
-    facts: ImageFacts, split: str, images: np.ndarray, labels: np.ndarray, place: Path, settings: dict[str, Any]
+    facts: ImageFacts,
+    split: str,
+    batches: Iterable[np.ndarray],
+    labels: np.ndarray,
+    place: Path,
+    settings: dict[str, Any],
 ) -> dict[str, Any]:
-    path, fingerprint = place / f"{split}-{settings_key(settings)}.h5", _images_hash(images, labels, facts.classnames)
+    """Return the record of a split after writing its images, which come in `batches` (B, 3, H, W), as they come."""
+    path, shape = place / f"{split}-{settings_key(settings)}.h5", (len(labels), 3, *facts.size)
     with atomic_hdf5(path) as file:
-        file.create_dataset("images", data=images)
+        stored_images = file.create_dataset("images", shape, np.uint8)
+
+        def written() -> Iterator[np.ndarray]:
+            done = 0
+            for batch in batches:
+                stored_images[done : done + len(batch)] = batch
+                done += len(batch)
+                yield batch
+
+        fingerprint = _images_hash(written(), shape, labels, facts.classnames)
         file.create_dataset("labels", data=labels, dtype="<i8")
         file.create_dataset("classnames", data=list(facts.classnames))
         file.attrs.update(sha256=fingerprint, settings=json.dumps(settings, sort_keys=True))
     return part_of(path, len(labels), fingerprint)
 
 
-def _images_hash(images: np.ndarray, labels: np.ndarray, classnames: tuple[str, ...]) -> str:
-    columns = np.ascontiguousarray(images).data, np.ascontiguousarray(labels, dtype="<i8").data
-    return content_hash([list(classnames), list(images.shape)], columns)
+def _images_hash(
+    batches: Iterable[np.ndarray], shape: tuple[int, ...], labels: np.ndarray, classnames: tuple[str, ...]
+) -> str:
+    columns = itertools.chain(batches, [labels.astype("<i8")])
+    return content_hash([list(classnames), list(shape)], (np.ascontiguousarray(each).data for each in columns))

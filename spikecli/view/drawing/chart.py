@@ -94,8 +94,8 @@ def whole_steps(axes: Axes, steps: Sequence[int]) -> None:
 
 
 def in_percent(share: float, position: float) -> str:
-    """Return a share as the text of a tick: 0.925 is 92.5%."""
-    return f"{100 * share:.5g}%"
+    """Return a share as the text of a tick: 0.925 is 92.5%, and above 100%, where no share is, nothing."""
+    return f"{100 * share:.5g}%" if share < 1 + 1e-9 else ""
 
 
 def plainly(value: float, position: float) -> str:

@@ -1,0 +1,114 @@
+"""A user's own pictures stay in their file until a batch needs them, and learn by settings for a few hundred."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from own_pictures import pictures
+from PIL import Image
+
+from spikecli.datasets.images import prepare
+from spikecli.datasets.images.prepare import load_images
+from spikecli.errors import SpikeError
+from spikecli.files.hdf5 import stored
+from spikecli.training.chosen import Chosen
+
+Cli = Callable[..., Any]
+
+
+def test_pictures_are_written_and_read_some_at_a_time(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prepare, "_AT_ONCE", 3)
+    pictures(tmp_path / "from", ("dark", "light"), 10, (32, 32), np.random.default_rng(0))
+    place = ("--data-dir", tmp_path / "data", "--quiet")
+    assert cli("data", "prepare", "tones", "--from", tmp_path / "from", *place).code == 0
+    assert cli("data", "verify", "tones", *place).code == 0
+    split = load_images(tmp_path / "data", "tones", "train")
+    assert isinstance(split.images, np.memmap) and split.images.shape == (16, 3, 32, 32)
+    files = {np.asarray(Image.open(path)).tobytes() for path in (tmp_path / "from").rglob("*.png")}
+    assert {np.moveaxis(one, 0, -1).tobytes() for one in split.images} < files
+    before = split.images.copy()
+    split.images[:] = 0  # of this process alone
+    assert np.array_equal(load_images(tmp_path / "data", "tones", "train").images, before)
+    large = (tmp_path / "data" / "tones" / "dataset.toml").read_text().replace("size = [32, 32]", "size = [256, 256]")
+    (tmp_path / "data" / "tones" / "dataset.toml").write_text(large)
+    tracemalloc.start()
+    try:
+        assert cli("data", "prepare", "tones", "--from", tmp_path / "from", *place).code == 0
+        assert load_images(tmp_path / "data", "tones", "train").images.nbytes == 16 * 3 * 256 * 256
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 16 * 3 * 256 * 256
+
+
+def test_what_is_packed_or_cut_short_is_not_mapped(tmp_path: Path) -> None:
+    values = np.arange(4000, dtype=np.uint8)
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("packed", data=values, chunks=(100,), compression="gzip")
+        file.create_dataset("empty", (0,), np.uint8)
+        file.create_dataset("plain", data=values)
+    with stored(path, "make it again") as file:
+        assert isinstance(file.mapped("plain", "u", None), np.memmap)
+        for name in ("plain", "packed"):
+            assert np.array_equal(file.mapped(name, "u", None), values)
+        assert not isinstance(file.mapped("packed", "u", None), np.memmap)
+        assert file.mapped("empty", "u", None).shape == (0,)
+
+
+def test_chosen_samples_are_those_of_a_copy() -> None:
+    whole, places = np.arange(60).reshape(10, 2, 3), np.array([7, 1, 4])
+    chosen, copy = Chosen(whole, places), whole[places]
+    assert (len(chosen), chosen.shape, chosen.ndim, chosen.dtype) == (3, copy.shape, copy.ndim, copy.dtype)
+    assert chosen.nbytes == copy.nbytes and np.array_equal(np.asarray(chosen), copy)
+    for part in (slice(None, 2), slice(1, None, 2), np.array([2, 0, 0])):
+        assert np.array_equal(chosen[part], copy[part])
+    chosen[np.array([0])][:] = 0
+    assert whole[7].all()
+
+
+def test_own_pictures_and_recordings_have_defaults_of_their_own(tmp_path: Path) -> None:
+    from spikecli.datasets.events.facts import EventFacts
+    from spikecli.datasets.images.facts import CIFAR10, ImageFacts
+    from spikecli.datasets.sets import kind_named
+    from spikecli.errors import SettingError
+    from spikecli.settings.recipes import RECIPES, train_settings
+    from spikecli.settings.rules import refuse
+
+    images, events = kind_named("images"), kind_named("events")
+    names = {"classnames": ("b", "d"), "folders": ("b", "d"), "own": True}
+    found = [images.defaults(ImageFacts("own", "own", **names, mirrors=mirrors)) for mirrors in (True, False)]
+    assert [(one.recipe, one.augment) for one in found] == [("pictures", "flip-crop"), ("pictures", "crop")]
+    assert images.defaults(CIFAR10).recipe == "cifar" and RECIPES["pictures"]["epochs"] == 60
+    found = [events.defaults(EventFacts("own", "own", **names, mirrors=mirrors)) for mirrors in (True, False)]
+    assert [one.augment for one in found] == ["flip-shift", "shift"]
+    for augment in ("cifar", "flip-crop"):
+        config = train_settings("own", "lif", "pictures", {"augment": augment}, {}, {"name": "resnet20"})
+        refuse(config, "images")
+        with pytest.raises(SettingError, match=f"{augment} mirrors what is then no longer of its class in own; take"):
+            refuse(config, "images", flips=False)
+
+
+def test_one_walker_serves_the_kind_and_the_files(tmp_path: Path) -> None:
+    from spikecli.datasets.sets import kind_of_source
+    from spikecli.files.sources import expand, files_named
+
+    for name in (".hidden/a.off", "sub/notes.txt", "sub/b.png", "c.png", "__MACOSX/d.off"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    seen = [str(path.relative_to(tmp_path)) for path in files_named(str(tmp_path))]
+    assert seen == ["c.png", "sub/b.png", "sub/notes.txt"]
+    assert expand([str(tmp_path)], [".png"]) == [str(tmp_path / name) for name in ("c.png", "sub/b.png")]
+    assert kind_of_source(str(tmp_path)) == kind_of_source(f"{tmp_path}/**/b.*") == "images"
+    assert kind_of_source(f"{tmp_path}/*.off") is None and kind_of_source(str(tmp_path / "none.off")) is None
+    for source, words in ((tmp_path / "sub", "no file to name in the folder"), (f"{tmp_path}/*.off", "that matches")):
+        with pytest.raises(SpikeError, match=words):
+            expand([str(source)], [".off"])
