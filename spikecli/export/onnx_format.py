@@ -40,10 +40,10 @@ class OnnxFormat:
         """Write the graph to `path` after onnxruntime gave the network's answers; raise SpikeError if it does not."""
         for package in PACKAGES:
             needed(package)  # before any work
-        graph = graph_of(subject, wanted)
+        graph, samples = graph_of(subject, wanted), probe(subject, wanted)  # samples that do not fit are found first
         model = traced_model(graph)
         content = model.SerializeToString()
-        checked = compare(graph, probe(subject, wanted), session(content, graph).run, wanted, "onnxruntime")
+        checked = compare(graph, samples, session(content, graph).run, wanted, "onnxruntime")
         about = {**facts(subject, graph, wanted, checked), "spikecli.opset": str(OPSET)}
         for name, value in about.items():
             model.metadata_props.add(key=name, value=value)
@@ -66,12 +66,15 @@ def is_installed() -> bool:
 def traced_model(graph: Graph) -> Any:
     """Return the ONNX model of a graph, without the places in source files that an exporter notes."""
     from spikecli.export.onnx_neighbours import TRANSLATIONS
+    from spikecli.export.onnx_neurons import opaque
+    from spikecli.export.onnx_steps import write_out
 
     given = example_kwargs(graph)
     with traced(), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        module, neurons = opaque(graph.module)
         program = torch.onnx.export(
-            graph.module,
+            module,
             given["args"],
             dynamo=True,
             dynamic_shapes=given["dynamic_shapes"],
@@ -83,6 +86,7 @@ def traced_model(graph: Graph) -> Any:
             verbose=False,
         )
     assert program is not None
+    write_out(program.model, neurons)
     model = program.model_proto
     for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info):
         del part.metadata_props[:]

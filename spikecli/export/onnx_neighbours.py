@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # (onnxscript compiles the functions below; Python never runs them)
-"""Neighbors of points in ONNX: the nearest ones by TopK, the farthest-first order by a Loop over points."""
+"""Neighbors of points in ONNX: the nearest ones by TopK, the farthest-first order by a Loop over points, maxima."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from onnxscript import FLOAT, INT64, opset18, script
 
-from spikecli.models import nearest as operations  # noqa: F401  (torch.ops knows them once it is imported)
+from spikecli.models import neighbours as operations  # noqa: F401  (torch.ops knows them once it is imported)
 
 op: Any = opset18  # that of the exporter, which raises the whole model
 
@@ -60,7 +60,22 @@ def farthest_first(points: FLOAT[...], count: INT64) -> INT64[...]:
     return order
 
 
+@script(default_opset=op)
+def neighbor_max(y: FLOAT[...], index: INT64[...]) -> FLOAT[...]:
+    """Return max over neighbors j of y_j − y_i, (T, B, Q, C), for y (T, B, N, C) and an index (B, Q, k)."""
+    clouds = op.Squeeze(op.Shape(y, start=1, end=2))
+    points = op.Shape(y, start=2, end=3)
+    first = op.Mul(op.Range(op.Constant(value_int=0), clouds, op.Constant(value_int=1)), points)
+    places = op.Add(index, op.Reshape(first, op.Constant(value_ints=[-1, 1, 1])))  # among the points of all clouds
+    flat = op.Concat(op.Shape(y, start=0, end=1), op.Constant(value_ints=[-1]), op.Shape(y, start=3, end=4), axis=0)
+    near = op.Gather(op.Reshape(y, flat), places, axis=1)  # (T, B, Q, k, C)
+    highest = op.ReduceMax(near, op.Constant(value_ints=[3]), keepdims=0)
+    own = op.Slice(y, op.Constant(value_ints=[0]), op.Shape(index, start=1, end=2), op.Constant(value_ints=[2]))
+    return op.Sub(highest, own)
+
+
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.spikecli.nearest.default: nearest,
     torch.ops.spikecli.farthest_first.default: farthest_first,
+    torch.ops.spikecli.neighbor_max.default: neighbor_max,
 }

@@ -37,7 +37,7 @@ class TorchFormat:
 
     def write(self, subject: Subject, wanted: Wanted, path: Path) -> Exported:
         """Write the graph to `path`, read it back and run it; raise SpikeError if it gives other answers."""
-        graph = graph_of(subject, wanted)
+        graph, samples = graph_of(subject, wanted), probe(subject, wanted)  # samples that do not fit are found first
         given = example_kwargs(graph)
         with atomic_path(path) as temporary:
             written = temporary.with_suffix(".pt2")  # torch demands the suffix
@@ -52,7 +52,7 @@ class TorchFormat:
                     found: Sequence[Tensor] = module(*tensors)
                 return found
 
-            checked = compare(graph, probe(subject, wanted), run, wanted, "torch.export")
+            checked = compare(graph, samples, run, wanted, "torch.export")
             about = {FACTS: json.dumps(facts(subject, graph, wanted, checked))}
             torch.export.save(program, written, extra_files=about)
             written.replace(temporary)

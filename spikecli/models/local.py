@@ -85,6 +85,8 @@ class SignedMax(nn.Module):
 
     def forward(self, x: Tensor, *neighbors: Neighborhood) -> Tensor:
         values = self.product(x, *neighbors)
+        if values.dtype == self.bias.dtype:  # a graph would hold even a cast that changes nothing
+            return torch.addcmul(self.bias, values, self.sign)
         return torch.addcmul(self.bias, values.to(self.bias.dtype), self.sign).to(values.dtype)
 
 

@@ -46,8 +46,10 @@ def neighbor_max(y: Tensor, neighbors: Neighborhood) -> Tensor:
     """Return max over neighbors j of y_j − y_i for y (T, B, N, C): (T, B, Q, C), in y's type.
 
     Exact, and no (B, N, k, C) tensor is made or kept: of the maximum, a byte says which neighbor won. Of equal ones the
-    nearest wins.
+    nearest wins. While a network is written down it is a single operation of the graph.
     """
+    if is_traced():
+        return neighbor_max_op(y, neighbors.index)
     rows = y.flatten(0, 1).contiguous()
     if torch.is_grad_enabled() and y.requires_grad:
         out, _ = _NeighborMax.apply(rows, neighbors)
@@ -88,8 +90,6 @@ class _NeighborMax(torch.autograd.Function):
 def _forward(y: Tensor, neighbors: Neighborhood, winners: bool) -> tuple[Tensor, Tensor | None]:
     """Return (R, Q, C), and which neighbor won as a byte, for rows y (R, N, C) of R = T·B clouds."""
     index = neighbors.index
-    if is_traced():
-        return _gathered(y, index), None
     if kernel_gate.usable(y):
         return neighbours_triton.forward(y, index, winners)
     if y.device.type != "cpu":
@@ -100,14 +100,6 @@ def _forward(y: Tensor, neighbors: Neighborhood, winners: bool) -> tuple[Tensor,
     ]
     won = [part for _, part in parts if part is not None]
     return torch.cat([values for values, _ in parts]), torch.cat(won) if winners else None
-
-
-def _gathered(y: Tensor, index: Tensor) -> Tensor:
-    """Return the maxima (R, Q, C) in one gather for all rows, whose size may be a symbol."""
-    rows, points, channels = y.shape  # not len(), which is a number, while a size of a graph may be a symbol
-    places = _flat(index, rows, points).flatten()
-    neighbors = y.flatten(0, 1)[places].view(rows, *index.shape[1:], channels)
-    return neighbors.amax(2) - y[:, : index.shape[1]]
 
 
 def _of_rows(y: Tensor, index: Tensor, winners: bool) -> tuple[Tensor, Tensor | None]:
@@ -162,3 +154,15 @@ def running_max(rows: Callable[[int], Tensor], count: int, winners: bool) -> tup
             won = torch.maximum(won, better.mul_(slot), out=won)  # slots rise, so the latest is the largest
         values = torch.maximum(values, row, out=values)
     return values, won
+
+
+@torch.library.custom_op("spikecli::neighbor_max", mutates_args=())
+def neighbor_max_op(y: Tensor, index: Tensor) -> Tensor:
+    """Return `neighbor_max` of y (T, B, N, C) and an index (B, Q, k) as one operation of a graph."""
+    out, _ = _forward(y.flatten(0, 1).contiguous(), Neighborhood(index, y), winners=False)
+    return out.view(*y.shape[:2], *out.shape[1:])
+
+
+@neighbor_max_op.register_fake
+def _(y: Tensor, index: Tensor) -> Tensor:
+    return y.new_empty((*y.shape[:2], index.shape[1], y.shape[3]))
