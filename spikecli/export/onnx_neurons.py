@@ -20,7 +20,7 @@ from spikecli.neurons import Neuron, layers
 from spikecli.neurons.start import Zeros
 
 
-class StepPair(nn.Module):
+class NeuronStep(nn.Module):
     """One step of a layer of neurons: its input and its membrane → spikes, and the membrane after the reset."""
 
     def __init__(self, neuron: Neuron) -> None:
@@ -98,7 +98,7 @@ def steps_of(neuron: Neuron) -> Written | None:
     """Return a layer's steps as elementwise operations, or None if it needs others."""
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    step = StepPair(neuron)
+    step = NeuronStep(neuron)
     named = {**dict(step.named_parameters()), **dict(step.named_buffers())}
     shape = torch.broadcast_shapes((1,), *(each.shape for each in named.values()))
 
