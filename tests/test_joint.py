@@ -250,7 +250,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 ON_FRAMES = {
-    "model": "resnet18", "width": 0.125, "batch-norm": "tdbn", "size": 8, "timesteps": 2, "epochs": 8, "lr": 0.01,
+    "model": "resnet18", "width": 0.125, "batch-norm": "tdbn", "size": 8, "timesteps": 2, "epochs": 5, "lr": 0.02,
     "batch-size": 10, "augment": "none", "val-fraction": 0.2,
 }  # fmt: skip
 

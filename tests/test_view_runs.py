@@ -24,7 +24,7 @@ from spikecli.evaluation.evaluate import evaluate, samples_for
 from spikecli.evaluation.how import How
 from spikecli.evaluation.predictions import Evaluation, Predictions, evaluate_each, open_evaluation
 from spikecli.settings.config import TrainConfig
-from spikecli.view.drawing import window
+from spikecli.view.drawing import report, window
 from spikecli.view.drawing.chart import COLORS, color_of, mark_of
 from spikecli.view.drawing.report import Report, Section, Table, picture, save_report_page
 from spikecli.view.drawing.theme import THEMES
@@ -40,6 +40,19 @@ from spikecli.weights.run_folder import RunRecord, read_run
 from spikecli.weights.trained import Trained
 
 LIGHT = THEMES["light"]
+FULL = report.DOTS
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw with a quarter of the dots an inch: most tests are about what is drawn, not how finely."""
+    monkeypatch.setattr(report, "DOTS", 50)
+
+
+@pytest.fixture
+def fine(coarse: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw as finely as for a user."""
+    monkeypatch.setattr(report, "DOTS", FULL)
 
 
 def silent(*done: object, **fields: object) -> None:
@@ -193,7 +206,7 @@ def test_the_paper_has_the_color_of_the_theme_and_nothing_touches_its_sides(
     out = tmp_path / "runs.png"
     look_at_runs(look(shapes_dir, runs["first"], runs["second"], out=out, theme=theme), silent)
     image = np.asarray(Image.open(out).convert("RGB")).astype(int)
-    assert image.shape[1] == 1720
+    assert image.shape[1] == 8.6 * report.DOTS and FULL == 200
     paper = np.array([int(THEMES[theme].paper[place : place + 2], 16) for place in (1, 3, 5)])
     drawn = np.abs(image - paper).max(axis=2) > 24
     assert not drawn[:, :2].any() and not drawn[:, -2:].any() and not drawn[:2].any() and not drawn[-2:].any()
@@ -382,7 +395,7 @@ def test_a_picture_of_a_run_never_asks_for_a_screen(shapes_dir: Path, runs: dict
 
 
 def test_a_window_gets_the_picture_in_a_size_that_fits_a_screen(
-    shapes_dir: Path, runs: dict[str, Path], scored: Scored, monkeypatch: pytest.MonkeyPatch
+    shapes_dir: Path, runs: dict[str, Path], scored: Scored, fine: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[np.ndarray] = []
 

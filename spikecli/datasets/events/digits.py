@@ -5,10 +5,12 @@ The digits are real, the camera is simulated. The files have N-MNIST's layout an
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +69,22 @@ def _write_all(folder: Path, seed: int, on_step: Callable[[int], None]) -> None:
 
 def digit_pictures(part: slice) -> tuple[np.ndarray, np.ndarray]:
     """Return pictures (S, 8, 8) float32 in 0 … 1, white on black, and labels (S,) of a part of the digits."""
+    table = _digits()
+    return (table[part, :-1].reshape(-1, 8, 8) / 16).astype(np.float32), table[part, -1].astype(np.int64)
+
+
+def _digits() -> np.ndarray:
+    """Return scikit-learn's digits (1797, 65): 64 pixels of 0 … 16, row by row, and the label."""
+    found = find_spec("sklearn")
+    places = found.submodule_search_locations if found else None
+    path = Path(next(iter(places or ()), ""), "datasets", "data", "digits.csv.gz")
+    if path.is_file():  # importing scikit-learn takes two seconds
+        with gzip.open(path, "rt") as file:
+            return np.loadtxt(file, delimiter=",")
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    return (data.images[part] / 16).astype(np.float32), data.target[part].astype(np.int64)
+    return np.column_stack([data.data, data.target])
 
 
 def _splits(labels: np.ndarray, seed: int) -> list[str]:
