@@ -115,10 +115,10 @@ def test_what_mini_never_learned() -> None:
 
 
 def test_a_short_training_learns_plain_digits(tmp_path: Path) -> None:
-    recipe = MiniRecipe(steps=80, batch_size=24, ramp=20.0)  # hardly varied
+    recipe = MiniRecipe(steps=50, batch_size=24, ramp=20.0, warmup=15)  # hardly varied
     source, _ = ensure_mini(tmp_path, pictures(), recipe, nothing)
     clip = load_clip(source, torch.device("cpu"))
-    assert picture_accuracy(clip, pictures(RECORDED)) > 0.4  # chance is 0.1
+    assert picture_accuracy(clip, pictures(RECORDED)) > 0.3  # chance is 0.1
     seen = clip.encode_images(plain_pictures(pictures().images[:200], 64).expand(-1, 3, -1, -1))
     assert seen.norm(dim=1).mean().item() == pytest.approx(recipe.feature_length, rel=0.1)
 

@@ -33,7 +33,9 @@ def _apart(first: Neuron, second: Neuron, name: str) -> float:
         reached = v.abs() < NEVER
         u = first.norm(v)
         at = at.to(u).expand_as(u)
-        if (first.fire(at) != second.fire(v))[reached].any() or _emit_apart(first, second, v, ~reached):
+        if (first.fire(at) != second.fire(v))[reached].any() or (
+            not reached.all() and _emit_apart(first, second, v, ~reached)
+        ):
             apart = float("inf")
             break
         apart = max([apart, *(u - at).abs()[reached].tolist()])
