@@ -20,9 +20,12 @@ from rooms import ROOT
 
 from spikecli import neurons
 from spikecli.cli import run
+from spikecli.datasets.clouds import prepare
+from spikecli.datasets.clouds.shapes import ShapeRecipe
 from spikecli.datasets.events import digits
 from spikecli.settings import plugins
 from spikecli.view.drawing import film, picture, report
+from spikecli.view.recordings import film as recordings_film
 
 Cli = Callable[..., Outcome]
 DOCS = ROOT / "docs"
@@ -76,18 +79,20 @@ STAND_INS = {
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, shapes_dir: Path) -> Path:
-    """A folder with examples/, prepared shapes, and checkpoints/demo as `make demo` leaves it."""
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with examples/, some of the shapes prepared, and checkpoints/demo as `make demo` leaves it."""
     folder = tmp_path_factory.mktemp("desk")
     shutil.copytree(ROOT / "examples", folder / "examples")
     shutil.copytree(ROOT / "checkpoints" / "reference", folder / "checkpoints" / "reference")
-    shutil.copytree(shapes_dir / "shapes", folder / "data" / "shapes")
     tiny = ["--epochs", "1", "--points", "32", "--batch-size", "300", "--quiet", "--json"]
     place = ["--data-dir", str(folder / "data"), "--out", str(folder / "checkpoints" / "demo")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepare, "ShapeRecipe", lambda seed: ShapeRecipe(seed, train=6, test=3))
+        assert run(["data", "prepare", "shapes", "--points", "64", "--quiet", "--json", *place[:2]]) == 0
     assert run(["train", "shapes", *tiny, *place]) == 0
     frames = ["--model", "resnet20", "--width", "0.1", "--size", "12", "--paper", "lif", "--timesteps", "2"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(digits, "RECORDED", slice(898, 998))
+        patch.setattr(digits, "RECORDED", slice(898, 948))
         place[-1] = str(folder / "digits")
         assert run(["train", "digits", *frames, "--epochs", "1", "--quiet", "--json", *place]) == 0
     scans(folder / "scans")
@@ -106,9 +111,9 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             monkeypatch.setenv(f"SPIKECLI_{command}_{option}", str(value))
     monkeypatch.setenv("SPIKECLI_EVAL_RUNS", "1")
     monkeypatch.setenv("SPIKECLI_ABLATE_RUNS", "1")
-    monkeypatch.setattr(digits, "RECORDED", slice(898, 998))
+    monkeypatch.setattr(digits, "RECORDED", slice(898, 948))
     monkeypatch.setattr(film, "AZIMUTHS", film.AZIMUTHS[:2])
-    for module in (film, picture, report):
+    for module in (film, picture, recordings_film, report):
         monkeypatch.setattr(module, "DOTS", 20)
     yield
     if "eager" in neurons.SLOTS["fire"]:
