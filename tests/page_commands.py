@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,15 @@ def commands_of(page: Path, spans: bool = True) -> Iterator[str]:
             yield from (" ".join(span.split()) for span in SPAN.findall(line))
 
 
+@cache
+def _command() -> Any:
+    """Return the whole command line, which takes a tenth of a second to make."""
+    return typer.main.get_command(app)
+
+
 def problem_of(words: list[str]) -> str:
     """Return why the command line refuses these words, without running them; nothing if it takes them."""
-    command: Any = typer.main.get_command(app)
-    rest = words
+    command, rest = _command(), words
     while rest and rest[0] in getattr(command, "commands", {}):
         command, rest = command.commands[rest[0]], rest[1:]
     if not rest and hasattr(command, "commands"):

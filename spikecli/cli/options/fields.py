@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
@@ -82,5 +83,11 @@ def refreshed(name: str) -> str | None:
     """Return the current help of an option, including plug-ins; None if no field of settings belongs to it."""
     if name in NAMED:
         return named(name)
-    found = {**network_fields(), **training_fields(), **neuron_fields()}
+    found = _all_fields(tuple(NETWORKS.values()))
     return help_of(name, found[name]) if name in found else None
+
+
+@cache
+def _all_fields(networks: tuple[type, ...]) -> dict[str, FieldInfo]:
+    """Return all fields that are options, with those of `networks`, which are all that there are now."""
+    return {**network_fields(), **training_fields(), **neuron_fields()}
