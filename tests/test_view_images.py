@@ -65,6 +65,8 @@ def test_the_figure_holds_the_picture_and_the_input(tones: Path) -> None:
         assert np.array_equal(stills[0], np.asarray(stored))
         small = np.asarray(stored.resize((32, 32), Image.Resampling.BILINEAR))
     assert np.array_equal(stills[1], small)
+    scales = [axes.images[0].get_clim() for axes in figure.axes if axes.images][2:]
+    assert len(scales) == len(seen.rates) + 2 and len(set(scales)) == 2  # one for the layers, one for the answers
     texts = [text.get_text() for text in figure.texts]
     assert [text for text in texts if text.startswith("t = ")] == ["t = 1", "t = 2"]
     assert any("32 × 32 pixels" in text for text in texts) and "1" in texts

@@ -156,12 +156,13 @@ def _table(
 ) -> None:
     """Draw rows of shares as shaded cells with their numbers, below a title that is `raised` by so many inches."""
     area.text(NAMES, top + raised, title, fontsize=8, fontweight="bold", color=theme.ink, va="top")
-    shade = shades(theme, color)
+    # One scale for all rows: at a single step a row's own scale would give 1 % the color of 90 %.
+    shade, most = shades(theme, color), max((float(values.max()) for values in rows.values()), default=0.0)
     for number, (name, values) in enumerate(rows.items()):
         middle = top - (number + 0.5) * ROW
         area.text(NAMES - 0.08, middle, name[-24:], fontsize=TICK - 1, ha="right", va="center", color=theme.ink)
         axes = area.axes(NAMES, top - (number + 1) * ROW, cell * len(values), ROW)
-        axes.imshow(values[None], cmap=shade, vmin=0, vmax=1.6 * max(float(values.max()), 1e-9), aspect="auto")
+        axes.imshow(values[None], cmap=shade, vmin=0, vmax=1.6 * max(most, 1e-9), aspect="auto")
         for column, value in enumerate(values):
             share = f"{value:.0%}" if value == 0 or value >= 0.01 else f"{value:.1%}"
             axes.text(column, 0, share, fontsize=TICK - 1.5, ha="center", va="center", color=theme.ink)
