@@ -16,6 +16,7 @@ from spikecli.datasets.sets import find_facts
 from spikecli.export import formats, onnx_format
 from spikecli.export.entries import Input
 from spikecli.export.graphs import Graph
+from spikecli.export.probes import made_clouds
 from spikecli.export.subject import Subject
 from spikecli.models import dela
 from spikecli.models.batch_norm import BatchNorm
@@ -65,8 +66,9 @@ def test_a_cloud_smaller_than_a_neighborhood_repeats_its_last_neighbor(
         assert torch.equal(index, nearest(clouds, 5))
 
 
-def thin_dela() -> Subject:
-    config = train_settings("modelnet10", "ternary", "dela", {}, {}, {"name": "dela", "width": 0.1, "neighbors": 4})
+def spiking(paper: str, recipe: str, **model: Any) -> Subject:
+    """Return a folded network for points with normals, whose norms have seen their layers, so that all spike."""
+    config: Any = train_settings("modelnet10", paper, recipe, {}, {}, {"inputs": 6, **model})
     torch.manual_seed(0)
     network = models.build(config.model).train()
     with torch.no_grad():
@@ -76,28 +78,44 @@ def thin_dela() -> Subject:
         for part in network.modules():
             if isinstance(part, BatchNorm):
                 part.momentum = 0.9
-        for _ in range(4):  # norms learn the statistics of their layers, so that all of them spike
-            network(torch.randn(8, 64, 3) / 3, 1)
+        for _ in range(4):
+            network(torch.randn(8, 64, config.model.inputs) / 3, 1)
     network.eval()
     facts = find_facts("modelnet10", Path("data"))
-    trained = Trained(network, facts.classnames, Path(), Path(), "dela", torch.device("cpu"), config, {})
-    return Subject(reparameterize(network).float(), network, facts.classnames, "points", "dela", trained, facts)
+    trained = Trained(network, facts.classnames, Path(), Path(), config.model.name, torch.device("cpu"), config, {})
+    return Subject(
+        reparameterize(network).float(), network, facts.classnames, "points", config.model.name, trained, facts
+    )
 
 
-def test_a_dela_takes_clouds_of_any_number_of_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dela_takes_clouds_of_any_number_of_points_with_normals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dela, "BLOCKS", 2)  # a third of the graph, and of the time that it takes
-    subject, out = thin_dela(), tmp_path / "net.onnx"
+    subject, out = spiking("ternary", "dela", name="dela", width=0.1, neighbors=4), tmp_path / "net.onnx"
     done = formats.export(subject, formats.Wanted(2, samples=3, data_dir=tmp_path), out)
-    assert done.inputs == {"points": "float32 (batch, points, 3)"}
+    assert done.inputs == {"points": "float32 (batch, points, 6)"}
     assert done.checked.max_logit_difference <= 1e-5 and done.checked.answers_changed == 0
     running: Any = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
     rng, answers = np.random.default_rng(0), []
     for count in (16, 40, 77, 300):  # the last level has 1, 2, 4 and 18 points, a neighborhood 4
-        points = rng.normal(size=(2, count, 3)).astype(np.float32)
-        points -= points.mean(1, keepdims=True)
-        points /= np.linalg.norm(points, axis=-1).max(1)[:, None, None]
+        points = made_clouds(2, count, 6, rng)
         answers.append(running.run(None, {"points": points})[0])
         with torch.no_grad():
             own = subject.network(torch.from_numpy(points), 2).mean(0)
         assert np.allclose(answers[-1], own, atol=1e-4)
     assert np.ptp(np.concatenate(answers), 0).max() > 1e-3  # it sees its input
+
+
+def test_normals_go_into_the_graph_beside_their_points(tmp_path: Path) -> None:
+    subject = spiking("lif", "short", name="pointnet", tnet="none")
+    done = formats.export(subject, formats.Wanted(1, samples=2, data_dir=tmp_path), tmp_path / "net.onnx")
+    assert done.checked.max_logit_difference <= 1e-5 and done.checked.answers_changed == 0
+    clouds = torch.from_numpy(made_clouds(2, 80, 6, np.random.default_rng(3)))
+    moved = torch.cat([4 * clouds[..., :3] + 2, clouds[..., 3:]], 2)  # normals do not move with their points
+    running: Any = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    theirs = running.run(None, {"points": moved.numpy()})[0]
+    with torch.no_grad():
+        assert np.allclose(theirs, subject.network(clouds, 1)[0], atol=1e-2)  # 4 x + 2 rounds: a spike may move
+    turned = torch.cat([clouds[..., :3], -clouds[..., 3:]], 2)
+    assert np.abs(theirs - running.run(None, {"points": turned.numpy()})[0]).max() > 0.1

@@ -225,7 +225,7 @@ def test_a_recording_of_another_sensor_needs_its_size(tmp_path: Path) -> None:
     assert not (tmp_path / "net.onnx").exists()
     assert inputs_of(thin("resnet20"), wanted)[1].shape[:2] == (1, 2)  # frames, which NIR takes, are of any sensor
     done = formats.export(thin("resnet20"), replace(wanted, timesteps=1, sensor=(100, 100)), tmp_path / "net.onnx")
-    assert done.checked.max_logit_difference <= 1e-5 and done.checked.source == "1 files"
+    assert done.checked.max_logit_difference <= 1e-5 and done.checked.source == "1 file"
 
 
 @pytest.mark.parametrize("resize", RESIZE)

@@ -62,7 +62,7 @@ def test_what_is_missing_is_one_line_with_the_command(words: tuple[str, ...], ex
     last = ended.stderr.strip().splitlines()[-1]
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
     assert last.startswith("error: ") and " needs " in last
-    assert last.endswith(f"run pip install 'spikecli[{extra}]'"), ended.stderr
+    assert last.endswith(f"run pip install 'spikecli[{extra}]'") and "tracing" not in ended.stderr, ended.stderr
 
 
 def test_what_is_missing_is_said_before_any_work_and_in_one_command(

@@ -75,7 +75,10 @@ def export(
         raise ChoiceError("out", "and --check are two ways: give --out net.onnx to write, or --check onnx to ask")
     console = Console(speech.as_json, speech.quiet)
     wanted = formats.Wanted(timesteps, raw, step, noise, samples, tuple(sample or ()), size_of(sensor), seed, data_dir)
-    form = formats.named(check if check is not None else (out or Path()).suffix.removeprefix("."))
+    name = check if check is not None else (out or Path()).suffix.removeprefix(".")
+    form = formats.named(name)
+    if out is not None:
+        formats.demand_packages(name)  # before a network is opened
     what = subject.of(open_any(checkpoint, "cpu", data_dir))
     if check is not None:
         _say_refusals(console, check, what, form.refusals(what, wanted), table)
@@ -123,7 +126,8 @@ def _say_exported(console: Console, what: Subject, done: Exported, table: Path |
     show_table(console, ResultTable(title, ("", "name", "shape"), rows, records=records), table)
     found = done.checked
     flips = "" if found.spikes is None else f", {found.spikes_flipped:,} of {found.spikes:,} spikes differ"
+    samples = f"{found.samples} sample{'s' * (found.samples != 1)}"
     console.say(
-        f"{found.program} on {found.samples} samples ({found.source}): largest difference of a logit "
+        f"{found.program} on {samples} ({found.source}): largest difference of a logit "
         f"{found.max_logit_difference:.2g}, {found.answers_changed} answers changed{flips}"
     )

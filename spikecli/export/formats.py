@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from spikecli.errors import ChoiceError, SpikeError
 from spikecli.export.subject import Subject
 from spikecli.files.atomic import demand_place
+from spikecli.files.extras import demand
 
 GROUP = "spikecli.exports"
 
@@ -74,7 +75,11 @@ class Exported:
 
 
 class Format(Protocol):
-    """A way to write a network down. A `work` such as "tracing" names in the command's note what takes long."""
+    """A way to write a network down.
+
+    It may have two facts more: a `work` such as "tracing", which names in the command's note what takes long, and
+    `packages`, names of imports that writing needs.
+    """
 
     def refusals(self, subject: Subject, wanted: Wanted) -> list[Refusal]:
         """Return what the format cannot say, by node; writes nothing."""
@@ -121,6 +126,11 @@ def named(name: str) -> Format:
     raise ChoiceError("out", f"cannot end in .{name}: choose one of {', '.join(f'.{each}' for each in names())}")
 
 
+def demand_packages(name: str) -> None:
+    """Raise MissingExtra if a package is not installed that writing in a format needs."""
+    demand(*getattr(named(name), "packages", ()), what=f"a .{name} file")
+
+
 def export(subject: Subject, wanted: Wanted, path: Path) -> Exported:
     """Write a network to `path` in the format of its suffix, checked; raise SpikeError if it cannot be said or differs.
 
@@ -128,7 +138,9 @@ def export(subject: Subject, wanted: Wanted, path: Path) -> Exported:
     """
     from spikecli.export.probes import demand_files
 
-    form = named(path.suffix.removeprefix("."))
+    name = path.suffix.removeprefix(".")
+    form = named(name)
+    demand_packages(name)
     demand_place(path)
     demand_files(subject, wanted)
     if refused := form.refusals(subject, wanted):

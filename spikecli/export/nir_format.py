@@ -32,6 +32,7 @@ class NirFormat:
     """A .nir file: one step's graph, to which frames are shown one after the other."""
 
     work = "translating the nodes of"
+    packages = ("nir", "nirtorch", "snntorch")
 
     def refusals(self, subject: Subject, wanted: Wanted) -> list[Refusal]:
         """Return what NIR cannot say, by node."""
@@ -41,8 +42,6 @@ class NirFormat:
     def write(self, subject: Subject, wanted: Wanted, path: Path) -> Exported:
         """Write the graph, read it back and run it in snnTorch; raise SpikeError unless every spike is the same."""
         nir = needed("nir")
-        for package in ("nirtorch", "snntorch"):
-            needed(package)
         drawing, classes = _drawing(subject), len(subject.classnames)
         about = {
             "spikecli": __version__,

@@ -24,13 +24,14 @@ from spikecli.files.extras import MissingExtra, needed
 from spikecli.models.tracing import traced
 
 OPSET = 20
-PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+PACKAGES = ("onnx", "onnx_ir", "onnxscript", "onnxruntime")
 
 
 class OnnxFormat:
     """A .onnx file for onnxruntime and its like."""
 
     work = "tracing"
+    packages = PACKAGES
 
     def refusals(self, subject: Subject, wanted: Wanted) -> list[Refusal]:
         """Return what keeps the network from being traced: all else can be said."""
@@ -38,8 +39,6 @@ class OnnxFormat:
 
     def write(self, subject: Subject, wanted: Wanted, path: Path) -> Exported:
         """Write the graph to `path` after onnxruntime gave the network's answers; raise SpikeError if it does not."""
-        for package in PACKAGES:
-            needed(package)  # before any work
         graph, samples = graph_of(subject, wanted), probe(subject, wanted)  # samples that do not fit are found first
         model = traced_model(graph)
         content = model.SerializeToString()

@@ -78,7 +78,7 @@ def inputs_of(subject: Subject, wanted: Wanted) -> tuple[str, np.ndarray, list[R
         inputs = files_for(facts, config, wanted.files, steps, wanted.seed)
         if subject.kind == "events":
             recordings = [read_own(path, facts=facts) for path in wanted.files]  # type: ignore[arg-type]
-        return f"{len(inputs)} files", inputs, recordings
+        return _files(len(inputs)), inputs, recordings
     if _is_prepared(subject, wanted) and wanted.sensor in (None, getattr(facts, "sensor", None)):
         samples = spread(load_samples(wanted.data_dir, config.dataset, "test", config, fixed=True), wanted.samples)
         if isinstance(samples.whole, EventSamples):
@@ -118,6 +118,10 @@ def made_recording(sensor: tuple[int, int], rng: np.random.Generator) -> Recordi
     events["t"] = np.sort(rng.integers(0, 1_000_000, MADE_EVENTS))
     events["p"] = rng.integers(0, 2, MADE_EVENTS)
     return Recording(events, *sensor)
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'s' * (count != 1)}"
 
 
 def _is_prepared(subject: Subject, wanted: Wanted) -> bool:
@@ -164,7 +168,7 @@ def _of_clip(adapted: Adapted, wanted: Wanted) -> CheckSamples:
     viewing, rng = adapted.viewing, np.random.default_rng(wanted.seed)
     own = replace(wanted, timesteps=viewing.timesteps)
     recordings = [read_own(path) for path in wanted.files]
-    source = f"{len(recordings)} files" if recordings else f"made recordings, seed {wanted.seed}"
+    source = _files(len(recordings)) if recordings else f"made recordings, seed {wanted.seed}"
     recordings = recordings or [made_recording(wanted.sensor or (128, 128), rng) for _ in range(wanted.samples)]
     cases, answers = [], []
     for recording in recordings:

@@ -24,6 +24,7 @@ EXTRAS = {
     "nir": "export",
     "nirtorch": "export",
     "onnx": "export",
+    "onnx_ir": "export",
     "onnxruntime": "export",
     "onnxscript": "export",
     "snntorch": "export",
