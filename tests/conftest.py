@@ -115,6 +115,17 @@ def few_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(digits, "RECORDED", slice(898, 998))
 
 
+@pytest.fixture
+def few_dots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have pictures and films drawn coarsely, and two frames of a turn, where a test is about commands."""
+    from spikecli.view.drawing import film, picture, report
+    from spikecli.view.recordings import film as recorded
+
+    monkeypatch.setattr(film, "AZIMUTHS", film.AZIMUTHS[:2])
+    for module in (film, picture, recorded, report):
+        monkeypatch.setattr(module, "DOTS", 20)
+
+
 @pytest.fixture(scope="session")
 def shapes_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with a fifth of the built-in shapes, 200 to train on and 100 to test, at 64 points a cloud."""

@@ -35,7 +35,7 @@ def letters(folder: Path) -> None:
 @pytest.mark.filterwarnings("ignore:digits. trained with 2 time steps, this run takes 1:UserWarning")
 @pytest.mark.parametrize(("page", "make"), [("own-clouds", scans), ("own-recordings", letters)])
 def test_every_command_of_the_page_runs(
-    page: str, make: Callable[[Path], None], cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: str, make: Callable[[Path], None], cli: Cli, few_dots: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(digits, "RECORDED", slice(898, 958))

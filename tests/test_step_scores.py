@@ -45,7 +45,7 @@ CPU = torch.device("cpu")
 Cli = Callable[..., Outcome]
 
 
-def clouds(count: int = 40, points: int = 24) -> PointClouds:
+def clouds(count: int = 40, points: int = 12) -> PointClouds:
     rng = np.random.default_rng(0)
     names = tuple(str(n) for n in range(count))
     xyz = rng.normal(size=(count, points, 3)).astype(np.float32)

@@ -24,8 +24,6 @@ from spikecli.datasets.clouds import prepare
 from spikecli.datasets.clouds.shapes import ShapeRecipe
 from spikecli.datasets.events import digits
 from spikecli.settings import plugins
-from spikecli.view.drawing import film, picture, report
-from spikecli.view.recordings import film as recordings_film
 
 Cli = Callable[..., Outcome]
 DOCS = ROOT / "docs"
@@ -104,7 +102,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small(few_dots: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Defaults of a test: an option that a page leaves out is read from the environment."""
     for command in ("TRAIN", "ABLATE"):
         for option, value in (("EPOCHS", 1), ("POINTS", 32), ("BATCH_SIZE", 300)):
@@ -112,9 +110,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("SPIKECLI_EVAL_RUNS", "1")
     monkeypatch.setenv("SPIKECLI_ABLATE_RUNS", "1")
     monkeypatch.setattr(digits, "RECORDED", slice(898, 948))
-    monkeypatch.setattr(film, "AZIMUTHS", film.AZIMUTHS[:2])
-    for module in (film, picture, recordings_film, report):
-        monkeypatch.setattr(module, "DOTS", 20)
     yield
     if "eager" in neurons.SLOTS["fire"]:
         neurons.remove("fire", "eager")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -143,7 +143,7 @@ def through(norm: nn.Module, fire: nn.Module, name: str = "") -> nn.Module:
 def folded(part: nn.Module) -> nn.Module:
     """Return the plain form of a part: the result of its `folded()`, or the part itself."""
     # What isinstance(part, Foldable) asks, which takes as long as a small layer, and every part of a network is asked.
-    return part.folded() if hasattr(type(part), "folded") else part  # type: ignore[operator]
+    return cast(Foldable, part).folded() if hasattr(type(part), "folded") else part
 
 
 def thresholds_of(fire: nn.Module, name: str = "") -> Sequence[float]:
