@@ -1,1 +1,1 @@
-"""Pictures, films and pages of event recordings."""
+"""Pictures of images, plain or with what a network makes of them."""
