@@ -108,3 +108,8 @@ def test_headers_in_other_letters(tmp_path: Path) -> None:
         ("a.off", f"off\n4 0 0\n{rows}"),
     ):
         np.testing.assert_array_equal(read_cloud(written(tmp_path / name, content)).points, CORNERS)
+
+
+def test_one_colored_point_is_counted_and_no_cloud(tmp_path: Path) -> None:
+    with pytest.raises(SpikeError, match="holds 1 points; wanted a cloud"):
+        read_cloud(written(tmp_path / "a.off", "COFF\n1 0 0\n1 2 3 255 0 0\n"))

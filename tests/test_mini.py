@@ -134,3 +134,9 @@ def test_the_first_use_trains_and_tells_the_second_only_loads(tmp_path: Path) ->
     assert (clip.name, clip.size, clip.dim) == ("mini", 64, 512)
     again = open_backbone("mini", None, tmp_path, "cpu", progress=progress, recipe=TINY)
     assert len(phases) == 1 and again.identity == clip.identity
+
+
+def test_weights_that_an_earlier_version_trained_are_found_again() -> None:
+    """Their file's name is a fingerprint of recipe, network and pictures, whatever the order of the recipe's fields."""
+    none = DigitPictures(torch.zeros(1, 1, 4, 4), torch.zeros(1, dtype=torch.int64))
+    assert mini_source(Path("d"), none, MiniRecipe()).path == Path("d/clip/mini-9acf74046754.safetensors")
