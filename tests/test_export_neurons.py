@@ -25,7 +25,7 @@ CHANNELS = 3
 PARTS = [
     *itertools.product(["leak", "learned-leak", "gated"], ["ternary"], ["hard"], ["none", "mpbn"]),
     *itertools.product(["leak"], ["binary", "learned"], ["hard", "soft"], ["none", "mpbn"]),
-    *itertools.product(["leak"], ["integer"], ["hard", "soft"], ["mpbn"]),
+    *itertools.product(["leak"], ["integer"], ["hard", "soft"], ["none", "mpbn"]),
 ]
 
 

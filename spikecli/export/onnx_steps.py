@@ -19,7 +19,7 @@ PAIRED = {
     "minimum": "Min",
     "maximum": "Max",
 } | COMPARED
-ALONE = {"abs": "Abs", "neg": "Neg", "sigmoid": "Sigmoid"}
+ALONE = {"abs": "Abs", "ceil": "Ceil", "floor": "Floor", "round": "Round", "neg": "Neg", "sigmoid": "Sigmoid"}
 SAME = ("clone", "detach", "alias")
 
 

@@ -169,6 +169,8 @@ class Integer(nn.Module):
         self.levels: tuple[float, ...] = tuple(range(highest + 1))
 
     def forward(self, u: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return staircase(u, self.threshold, self.highest)
         return _Staircase.apply(u, self.threshold, self.highest)
 
     @property
