@@ -22,7 +22,7 @@ from spikecli.view.clouds import membranes as histograms
 from spikecli.view.clouds import spikes as rasters
 from spikecli.view.clouds.membranes import common_edges, histogram, look_at_membranes, membranes_figure
 from spikecli.view.clouds.spikes import ROWS, activity, look_at_spikes, raster, spikes_figure
-from spikecli.view.drawing import window
+from spikecli.view.drawing import report, window
 from spikecli.view.drawing.theme import THEMES
 from spikecli.view.look import Look
 from spikecli.weights import checkpoint as checkpoints
@@ -231,8 +231,9 @@ def test_a_histogram_stands_at_its_layer_and_threshold() -> None:
 @pytest.mark.parametrize("show", ["spikes", "membranes"])
 @pytest.mark.parametrize("theme", sorted(THEMES))
 def test_networks_give_different_pictures_on_the_theme_s_paper(
-    source: Path, tmp_path: Path, show: str, theme: str
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, show: str, theme: str
 ) -> None:
+    monkeypatch.setattr(report, "DOTS", 50)
     looker = {"spikes": look_at_spikes, "membranes": look_at_membranes}[show]
     pictures = []
     for place, seed in enumerate((0, 1, 0)):
@@ -242,7 +243,7 @@ def test_networks_give_different_pictures_on_the_theme_s_paper(
         image = np.asarray(Image.open(given.out).convert("RGB")).astype(int)  # type: ignore[arg-type]
         paper = [int(THEMES[theme].paper[at : at + 2], 16) for at in (1, 3, 5)]
         assert image[0, 0].tolist() == image[-1, -1].tolist() == paper
-        pictures.append(image[200:])  # below the name
+        pictures.append(image[report.DOTS :])  # below the name
     assert np.array_equal(pictures[0], pictures[2])
     assert pictures[0].shape != pictures[1].shape or (pictures[0] != pictures[1]).any(axis=2).mean() > 0.002
 
