@@ -169,6 +169,6 @@ def test_the_papers_recipe_is_the_papers() -> None:
     assert (config.schedule, config.augment, config.optimizer, config.timesteps) == ("step", "paper", "adam", 1)
     assert config.model == network_settings(neuron=config.model.neuron) and config.model.neuron is not None
     assert config.model.neuron.start == "perturbed"
-    assert set(RECIPES) == {"short", "paper", "events", "cifar", "dela"}
+    assert set(RECIPES) == {"short", "paper", "events", "pictures", "cifar", "dela"}
     with pytest.raises(SpikeError, match="no time"):
         train_settings("shapes", "ann", "short", {"timesteps": 4}, {}, {})
