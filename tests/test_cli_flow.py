@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import Outcome
 
+from spikecli import __main__ as program
 from spikecli import cli as command_line
+from spikecli.machine import clock, environment
+from spikecli.settings import plugins
 from spikecli.weights import checkpoint as checkpoints
 
 Cli = Callable[..., Outcome]
@@ -136,3 +139,15 @@ def test_ctrl_c_while_the_options_are_made_is_one_line(cli: Cli, monkeypatch: py
     monkeypatch.setattr(command_line, "_command", pressed)
     ended = cli("papers")
     assert (ended.code, ended.err) == (130, "error: interrupted\n")
+
+
+def test_ctrl_c_while_the_program_is_loaded_ends_it_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(words: list[str]) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plugins, "load_first", pressed)
+    for module, name in ((clock, "start"), (environment, "prepare_process")):
+        monkeypatch.setattr(module, name, lambda: None)  # this process goes on
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == 130

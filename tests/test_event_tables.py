@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from spikecli.datasets.events.facts import EVENT_SETS
+from spikecli.datasets.events.names import with_unit
 from spikecli.datasets.events.recording import Recording, read_events, read_own
 from spikecli.datasets.reading_options import ReadOptions
 from spikecli.errors import SpikeError
@@ -275,3 +276,9 @@ def _exchanged(data: bytes) -> bytes:
         struct.pack_into("<i", out, place, 1 - number)
         place += 8 + length
     return bytes(out)
+
+
+def test_the_unit_in_a_column_s_name_holds_unless_the_user_gives_one() -> None:
+    assert with_unit(ReadOptions(), "t_ns") == ReadOptions(time_unit="ns")
+    assert with_unit(ReadOptions(time_unit="s"), "t_ns") == ReadOptions(time_unit="s")
+    assert with_unit(ReadOptions(), "t") == ReadOptions()

@@ -236,3 +236,7 @@ def test_papers_joined_by_plus_change_what_each_of_them_changes() -> None:
 def test_papers_that_clash_are_refused(name: str, said: str) -> None:
     with pytest.raises(SpikeError, match=said):
         paper_of(name)
+
+
+def test_a_soft_reset_takes_the_threshold_and_says_so() -> None:
+    assert repr(neurons.build(NeuronConfig(reset="soft"), 1).reset) == "SoftReset(amount=0.5)"

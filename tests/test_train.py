@@ -172,3 +172,10 @@ def test_the_papers_recipe_is_the_papers() -> None:
     assert set(RECIPES) == {"short", "paper", "events", "pictures", "cifar", "dela"}
     with pytest.raises(SpikeError, match="no time"):
         train_settings("shapes", "ann", "short", {"timesteps": 4}, {}, {})
+
+
+def test_steps_that_were_read_together_share_their_seconds(shapes_dir: Path, tmp_path: Path) -> None:
+    with opened(settings(), shapes_dir, tmp_path, False, "cpu") as trainer:
+        trainer._count([[0.5, 1.0, 0.0, 1.0]] * 3, 6.0, 0, 0, lambda *_: None)
+        progress = trainer.run.progress
+        assert (progress.step, progress.seconds, progress.loss, progress.right) == (3, 6.0, 1.5, 3.0)

@@ -246,7 +246,7 @@ def options(data_dir: Path) -> list[object]:
     return ["--clip", "mini", "--weights", data_dir / "mini.safetensors", "--data-dir", data_dir, "--device", "cpu"]
 
 
-def test_the_command_scores_a_split(cli: Cli, data_dir: Path) -> None:
+def test_the_command_scores_a_split(cli: Cli, data_dir: Path, tmp_path: Path) -> None:
     outcome = cli("zeroshot", "nmnist", "--timesteps", 4, "--limit", 10, "--per-step", "--json", *options(data_dir))
     assert outcome.code == 0
     document = outcome.document
@@ -258,8 +258,11 @@ def test_the_command_scores_a_split(cli: Cli, data_dir: Path) -> None:
     assert len(document["step_accuracies"]) == document["timesteps"] == 4
     assert 0 <= document["instance_accuracy"] <= document["top5_accuracy"] <= 1
     assert "64 x 64 pixels, mean 0.4815" in outcome.err
-    quiet = cli("zeroshot", "nmnist", "--timesteps", 4, "--limit", 10, "--quiet", *options(data_dir))
+    table = ("--per-step", "--out", tmp_path / "t.csv", "--quiet")
+    quiet = cli("zeroshot", "nmnist", "--timesteps", 4, "--limit", 10, *table, *options(data_dir))
     assert quiet.err == "" and "Zero-shot on nmnist, test split, 10 recordings" in quiet.out
+    rows = (tmp_path / "t-steps.csv").read_text().splitlines()
+    assert rows == ["steps,instance_accuracy", *(f"{n},{a}" for n, a in enumerate(document["step_accuracies"], 1))]
 
 
 def test_the_command_names_files(cli: Cli, data_dir: Path, tmp_path: Path) -> None:
