@@ -315,9 +315,9 @@ def test_augmentations_on_the_device_have_the_distributions_of_the_hosts() -> No
     sizes = {thinned_size(np.empty((1, 1024, 3)), rng) for _ in range(300)}
     assert sizes == {128 * each for each in range(1, 9)}
     frames = torch.arange(2 * 3 * 2 * 24 * 12).view(2, 3, 2, 24, 12) + 1
-    moves = [(y, x) for y in range(-2, 3) for x in range(-1, 2)]  # 5/48 of 24 and of 12
     rolled, shifted = roll(frames), shift(frames)
-    assert any(torch.equal(rolled[0], frames[0].roll(move, (-2, -1))) for move in moves)
+    assert any(torch.equal(rolled[0], frames[0].roll((y, x), (-2, -1))) for y in range(-5, 6) for x in range(-5, 6))
+    moves = [(y, x) for y in range(-2, 3) for x in range(-1, 2)]  # 5/48 of 24 and of 12
     bordered = torch.nn.functional.pad(frames[0], (1, 1, 2, 2))
     assert any(torch.equal(shifted[0], bordered[..., 2 - y : 26 - y, 1 - x : 13 - x]) for y, x in moves)
 

@@ -156,14 +156,14 @@ def test_auto_augment_leaves_torchs_own_random_state_alone() -> None:
 
 
 @pytest.mark.parametrize(("side", "far"), [(48, 5), (128, 13), (17, 2), (34, 4)])
-def test_frames_are_moved_a_recording_at_a_time_by_a_share_of_their_side(side: int, far: int) -> None:
+def test_frames_are_rolled_by_pixels_and_shifted_by_a_share_of_their_side(side: int, far: int) -> None:
     frames = np.zeros((300, 2, 2, side, side), np.uint8)
     frames[:, :, :, side // 2, side // 2] = 1
-    for move in (roll, shift):
+    for move, most in ((roll, 5), (shift, far)):
         places = np.argwhere(move(frames, np.random.default_rng(0)))
         assert len(places) == 1200
         offsets = places[:, 3:].reshape(300, 4, 2) - side // 2
-        assert (offsets == offsets[:, :1]).all() and offsets.min() == -far and offsets.max() == far
+        assert (offsets == offsets[:, :1]).all() and offsets.min() == -most and offsets.max() == most
 
 
 def test_a_roll_goes_around_the_edge_and_a_shift_loses_what_leaves() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 Batch = np.ndarray
-FARTHEST = 5 / 48  # of a side, that frames are moved by: 5 pixels of the 48 of DVS-CIFAR10, as released
+FARTHEST = 5  # pixels that frames are rolled by, as released for DVS-CIFAR10, whose frames are of 48 x 48
+SHIFTED = FARTHEST / 48  # of a side, that frames of any size are shifted by
 BORDER = 4 / 32  # of a side, around an image, of which as much is cropped away: 4 pixels of CIFAR's 32
 HOLE = 16 / 32  # of the shorter side: what is cut out
 GRAY = 128
@@ -19,18 +20,14 @@ def reach(share: float, batch: Batch) -> tuple[int, int]:
 
 
 def roll(frames: Batch, rng: np.random.Generator) -> Batch:
-    """Return frames, each recording moved by up to ±5/48 of its sides; what leaves comes in at the other side.
-
-    The releases for DVS-CIFAR10 do so.
-    """
-    far = np.array(reach(FARTHEST, frames))
-    moves = rng.integers(-far, far + 1, (len(frames), 2))
+    """Return frames, each recording moved by up to ±5 pixels in x and in y; what leaves comes in at the other side."""
+    moves = rng.integers(-FARTHEST, FARTHEST + 1, (len(frames), 2))
     return np.stack([np.roll(one, tuple(move), (-2, -1)) for one, move in zip(frames, moves, strict=True)])
 
 
 def shift(frames: Batch, rng: np.random.Generator) -> Batch:
     """Return frames, each recording moved by up to ±5/48 of its sides; no events come in where it left."""
-    return _moved(frames, *reach(FARTHEST, frames), rng)
+    return _moved(frames, *reach(SHIFTED, frames), rng)
 
 
 def _moved(batch: Batch, tall: int, wide: int, rng: np.random.Generator) -> Batch:

@@ -57,8 +57,9 @@ class TrainConfig(Settings):
         "thin",
         description="Points: paper (dropped ones are overwritten), thin (they are left out), mirror (paper's, "
         "reflected and stretched; z upright), stretch (shuffled, each axis by U(2/3, 3/2)), "
-        "robust (turned about z, cut and noisy half the time, then stretched). Events: roll (moved by up to 5/48 of "
-        "the sides, around the edges, as released), shift (empty where it left), flip-roll, flip-shift. "
+        "robust (turned about z, cut and noisy half the time, then stretched). Events: roll (moved by up to 5 pixels, "
+        "around the edges, as released), shift (by up to 5/48 of the sides, empty where it left), flip-roll, "
+        "flip-shift. "
         "Images: crop (moved by up to 1/8), flip-crop, cifar (flip-crop, AutoAugment, a hole). All: none.",
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="Label smoothing, 0…1.")

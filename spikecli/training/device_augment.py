@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli.datasets.augment_maps import FARTHEST
+from spikecli.datasets.augment_maps import FARTHEST, SHIFTED
 from spikecli.datasets.clouds.augment import MAX_CUT, MAX_DROPOUT, MAX_NOISE
 from spikecli.datasets.clouds.normals import PLACE
 from spikecli.training.chosen import Chosen
@@ -112,24 +112,24 @@ def _in_the_unit_sphere(points: Tensor) -> Tensor:
 
 
 def roll(frames: Tensor) -> Tensor:
-    """Return frames (B, T, 2, H, W), each recording moved by up to ±5/48 of its sides, around the edges."""
-    rows, columns = _moved_places(frames)
+    """Return frames (B, T, 2, H, W), each recording moved by up to ±5 pixels in x and in y, around the edges."""
+    rows, columns = _moved_places(frames, (FARTHEST, FARTHEST))
     return _gathered(frames, rows % frames.shape[-2], columns % frames.shape[-1])
 
 
 def shift(frames: Tensor) -> Tensor:
     """Return frames (B, T, 2, H, W), each recording moved by up to ±5/48 of its sides, with zeros where it left."""
-    rows, columns = _moved_places(frames)
     height, width = frames.shape[-2:]
+    rows, columns = _moved_places(frames, (round(SHIFTED * height), round(SHIFTED * width)))
     inside = ((rows >= 0) & (rows < height)).unsqueeze(2) & ((columns >= 0) & (columns < width)).unsqueeze(1)
     moved = _gathered(frames, rows.clamp(0, height - 1), columns.clamp(0, width - 1))
     return moved * inside[:, None, None]
 
 
-def _moved_places(frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where each row (B, H) and column (B, W) comes from, which may be outside."""
+def _moved_places(frames: Tensor, farthest: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Return where each row (B, H) and column (B, W) comes from, at most `farthest` away, which may be outside."""
     places = []
-    for side, far in zip(frames.shape[-2:], (round(FARTHEST * side) for side in frames.shape[-2:]), strict=True):
+    for side, far in zip(frames.shape[-2:], farthest, strict=True):
         moves = torch.randint(-far, far + 1, (len(frames), 1), device=frames.device)
         places.append(torch.arange(side, device=frames.device) - moves)
     return places[0], places[1]
