@@ -70,6 +70,13 @@ def test_the_figure_needs_accuracies(tmp_path: Path) -> None:
         draw_latency(tmp_path / "none.png", "net", [made("torch", "1", 2, None)])
 
 
+def test_a_figure_without_a_test_split_is_refused_before_anything_is_measured(cli: Cli, tmp_path: Path) -> None:
+    ended = cli("bench", "reference", "--figure", tmp_path / "f.png", "--data-dir", tmp_path, "--quiet")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith("error: a figure needs accuracies on a test split: ")
+    assert "run `spikecli data prepare modelnet10`" in ended.err
+
+
 def test_auto_is_of_a_run(cli: Cli) -> None:
     outcome = cli("bench", "--timesteps", "1,auto")
     assert outcome.code == 1 and "without a RUN" in outcome.err

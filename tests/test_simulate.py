@@ -97,7 +97,7 @@ def test_a_folder_becomes_a_recording_that_is_read_back(cli: Cli, tmp_path: Path
     found = cli("data", "simulate", folder, "--out", out, "--fps", 100, "--json").document
     assert found["frames"] == 12 and found["sensor"] == "32x24" and found["seconds"] == pytest.approx(0.11)
     recording = read_events(out)
-    assert len(recording) == found["events"] > 500
+    assert len(recording) == found["events"] > 500 and (recording.width, recording.height) == (32, 24)
     assert recording.events["t"].max() <= 110_000 and (np.diff(recording.events["t"]) >= 0).all()
     brighter = recording.events[recording.events["p"] == 1]
     early, late = brighter[brighter["t"] < 20_000], brighter[brighter["t"] > 90_000]

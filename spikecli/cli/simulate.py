@@ -73,13 +73,13 @@ def simulate(
     if not parts or not sum(map(len, parts)):
         raise SpikeError(f"{source} gives no event: nothing changes by {pixels.threshold:g}; lower --threshold")
     events = np.concatenate(parts)
-    write_npz(out, events)
+    write_npz(out, events, (seen.width, seen.height))
     brighter, sensor = int(events["p"].sum()), f"{seen.width}x{seen.height}"
     known = {"out": str(out), "events": len(events), "brighter": brighter, "sensor": sensor}
     console.document({**known, "frames": seen.frames, "seconds": seen.seconds, "seed": seed})
     console.say(
-        f"{seen.frames} frames, {seen.seconds:.2f} s → {out}: {len(events):,} events, {brighter / len(events):.0%} "
-        f"brighter; read it with --sensor {sensor}"
+        f"{seen.frames} frames, {seen.seconds:.2f} s → {out}: {len(events):,} events on {sensor} pixels, "
+        f"{brighter / len(events):.0%} brighter"
     )
 
 

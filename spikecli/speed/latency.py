@@ -33,7 +33,10 @@ OnDone = Callable[[str], None]
 
 @dataclass(frozen=True)
 class LatencyPlan:
-    """What is measured: time steps, early stopping if `stop` is given, batches, runs of each, and samples."""
+    """What is measured: time steps, early stopping if `stop` is given, batches, runs of each, and samples.
+
+    `scored`: without a prepared test split, which gives accuracies, nothing is measured.
+    """
 
     timesteps: tuple[int, ...] = (1, 2, 4)
     stop: StopRule | None = None
@@ -41,6 +44,7 @@ class LatencyPlan:
     repeats: int = 20
     samples: int = 256
     memory: bool = True
+    scored: bool = False
     seed: int = 0
     data_dir: Path = Path("data")
 
@@ -100,10 +104,15 @@ def measure(trained: Trained, asked: LatencyPlan, on_done: OnDone = lambda what:
 def _scores(
     trained: Trained, steps: Sequence[int], stop: StopRule | None, asked: LatencyPlan
 ) -> tuple[str, dict[str, StepCost]]:
-    """Return scores by number of steps, on the test split if it is prepared, else none."""
+    """Return scores by number of steps, on the test split if it is prepared, else none.
+
+    Raise SpikeError if it is not prepared and scores are wanted.
+    """
     try:
         samples = samples_for(trained, asked.data_dir, most=asked.samples)
-    except SpikeError:
+    except SpikeError as missing:
+        if asked.scored:
+            raise SpikeError(f"a figure needs accuracies on a test split: {missing}") from missing
         return f"made samples, seed {asked.seed}: no test split is prepared", {}
     found = evaluate_steps(trained.network, samples, steps, stop, False, How(seed=asked.seed, device=trained.device))
     scores = {

@@ -39,7 +39,8 @@ def show_latency(
 
     trained = Trained.open(run, place[1])
     stop = StopRule() if steps[1] else None
-    plan = LatencyPlan(steps[0], stop, repeats=max(amounts[0], FEWEST), samples=amounts[1], data_dir=data_dir)
+    repeats, scored = max(amounts[0], FEWEST), figure is not None
+    plan = LatencyPlan(steps[0], stop, repeats=repeats, samples=amounts[1], scored=scored, data_dir=data_dir)
     with limited_to(place[0]) as used, console.progress("measuring", unit="rows") as advance:
         source, rows = measure(trained, plan, lambda what: advance(1, what))
     settings = {"network": trained.name, "device": str(trained.device), "threads": used, "samples": source}

@@ -73,9 +73,13 @@ def _video(path: Path, fps: float | None) -> Iterator[Frame]:
             yield number * step, np.frombuffer(frame, np.uint8).reshape(height, width).astype(np.float64)
 
 
-def write_npz(path: Path, events: np.ndarray) -> None:
-    """Write events as arrays x, y, t, p, which every reader of .npz knows; t_offset says that t is in µs."""
+def write_npz(path: Path, events: np.ndarray, sensor: tuple[int, int]) -> None:
+    """Write events as arrays x, y, t, p, which every reader of .npz knows; t_offset says that t is in µs.
+
+    `sensor` is its width and height in pixels, which are kept beside them.
+    """
     events = events.astype(EVENT, copy=False)
     with atomic_path(path) as temporary:
         x, y, t, p = (events[axis] for axis in "xytp")
-        np.savez_compressed(temporary, x=x, y=y, t=t, p=p, t_offset=np.int64(0))
+        size = {"width": np.int64(sensor[0]), "height": np.int64(sensor[1])}
+        np.savez_compressed(temporary, x=x, y=y, t=t, p=p, t_offset=np.int64(0), **size)
