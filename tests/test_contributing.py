@@ -80,7 +80,7 @@ class Text:
 
 
 models.add("toy", build, ToyConfig, "one layer and a maximum")
-formats.add("txt", Text())
+formats.add(".txt", Text())
 """
 
 

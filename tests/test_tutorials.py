@@ -23,6 +23,7 @@ from spikecli.cli import run
 from spikecli.datasets.clouds import prepare
 from spikecli.datasets.clouds.shapes import ShapeRecipe
 from spikecli.datasets.events import digits
+from spikecli.export import formats
 from spikecli.settings import plugins
 
 Cli = Callable[..., Outcome]
@@ -113,6 +114,7 @@ def small(few_dots: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     if "eager" in neurons.SLOTS["fire"]:
         neurons.remove("fire", "eager")
+    formats._ADDED.pop("shapes", None)
     plugins._imported.cache_clear()
 
 

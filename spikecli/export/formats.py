@@ -97,7 +97,8 @@ _ADDED: dict[str, Format] = {}
 
 
 def add(name: str, form: Format) -> None:
-    """Add a format under the suffix `name`, without its dot; raise SpikeError if the name is taken."""
+    """Add a format under the suffix `name`, with or without its dot; raise SpikeError if the name is taken."""
+    name = name.removeprefix(".")
     if name in names():
         raise SpikeError(f"the export format {name!r} is there already; give yours another name")
     _ADDED[name] = form
