@@ -37,12 +37,11 @@ demo: $(USE)
 	$(BIN)/spikecli view examples/chair.off --checkpoint $(RUN) --out demo.png
 	@bash scripts/after_demo.sh $(BIN) $(RUN)
 
-test: $(WORK)  # types are checked beside the tests, which also wait, for disks and for processes of their own
+test: $(WORK)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy >$(VENV)/types.txt 2>&1 & types=$$!; \
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder; \
-	tests=$$?; wait $$types; types=$$?; cat $(VENV)/types.txt; exit $$((tests | types))
+	$(BIN)/mypy
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 docs: $(WORK)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

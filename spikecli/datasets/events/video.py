@@ -81,5 +81,5 @@ def write_npz(path: Path, events: np.ndarray, sensor: tuple[int, int]) -> None:
     events = events.astype(EVENT, copy=False)
     with atomic_path(path) as temporary:
         x, y, t, p = (events[axis] for axis in "xytp")
-        size = {"width": np.int64(sensor[0]), "height": np.int64(sensor[1])}
-        np.savez_compressed(temporary, x=x, y=y, t=t, p=p, t_offset=np.int64(0), **size)
+        width, height = np.array(sensor)
+        np.savez_compressed(temporary, x=x, y=y, t=t, p=p, t_offset=np.int64(0), width=width, height=height)
