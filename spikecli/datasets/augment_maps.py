@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,9 +14,9 @@ HOLE = 16 / 32  # of the shorter side: what is cut out
 GRAY = 128
 
 
-def reach(share: float, batch: Batch) -> tuple[int, int]:
-    """Return the pixels in y and in x that are `share` of the sides of maps (..., H, W)."""
-    return round(share * batch.shape[-2]), round(share * batch.shape[-1])
+def reach(share: float, shape: Sequence[int]) -> tuple[int, int]:
+    """Return the pixels in y and in x that are `share` of the sides of maps of a shape (..., H, W)."""
+    return round(share * shape[-2]), round(share * shape[-1])
 
 
 def roll(frames: Batch, rng: np.random.Generator) -> Batch:
@@ -27,7 +27,7 @@ def roll(frames: Batch, rng: np.random.Generator) -> Batch:
 
 def shift(frames: Batch, rng: np.random.Generator) -> Batch:
     """Return frames, each recording moved by up to ±5/48 of its sides; no events come in where it left."""
-    return _moved(frames, *reach(SHIFTED, frames), rng)
+    return _moved(frames, *reach(SHIFTED, frames.shape), rng)
 
 
 def _moved(batch: Batch, tall: int, wide: int, rng: np.random.Generator) -> Batch:
@@ -48,7 +48,7 @@ def flip(batch: Batch, rng: np.random.Generator) -> Batch:
 
 def crop(images: Batch, rng: np.random.Generator) -> Batch:
     """Return random crops of images padded with black by an eighth of each side, at the same size."""
-    return _moved(images, *reach(BORDER, images), rng)
+    return _moved(images, *reach(BORDER, images.shape), rng)
 
 
 def auto_augment(images: Batch, rng: np.random.Generator) -> Batch:

@@ -7,13 +7,13 @@ are those of `datasets`; what is thinned keeps one of eight numbers of points, s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikecli.datasets.augment_maps import FARTHEST, SHIFTED
+from spikecli.datasets.augment_maps import FARTHEST, SHIFTED, reach
 from spikecli.datasets.clouds.augment import MAX_CUT, MAX_DROPOUT, MAX_NOISE
 from spikecli.datasets.clouds.normals import PLACE
 from spikecli.training.chosen import Chosen
@@ -113,26 +113,27 @@ def _in_the_unit_sphere(points: Tensor) -> Tensor:
 
 def roll(frames: Tensor) -> Tensor:
     """Return frames (B, T, 2, H, W), each recording moved by up to ±5 pixels in x and in y, around the edges."""
-    rows, columns = _moved_places(frames, (FARTHEST, FARTHEST))
+    moves = torch.randint(-FARTHEST, FARTHEST + 1, (2, len(frames), 1), device=frames.device)
+    rows, columns = _moved_places(frames, moves)
     return _gathered(frames, rows % frames.shape[-2], columns % frames.shape[-1])
 
 
 def shift(frames: Tensor) -> Tensor:
     """Return frames (B, T, 2, H, W), each recording moved by up to ±5/48 of its sides, with zeros where it left."""
     height, width = frames.shape[-2:]
-    rows, columns = _moved_places(frames, (round(SHIFTED * height), round(SHIFTED * width)))
+    shape, device = (len(frames), 1), frames.device
+    far = reach(SHIFTED, frames.shape)
+    rows, columns = _moved_places(frames, [torch.randint(-most, most + 1, shape, device=device) for most in far])
     inside = ((rows >= 0) & (rows < height)).unsqueeze(2) & ((columns >= 0) & (columns < width)).unsqueeze(1)
     moved = _gathered(frames, rows.clamp(0, height - 1), columns.clamp(0, width - 1))
     return moved * inside[:, None, None]
 
 
-def _moved_places(frames: Tensor, farthest: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Return where each row (B, H) and column (B, W) comes from, at most `farthest` away, which may be outside."""
-    places = []
-    for side, far in zip(frames.shape[-2:], farthest, strict=True):
-        moves = torch.randint(-far, far + 1, (len(frames), 1), device=frames.device)
-        places.append(torch.arange(side, device=frames.device) - moves)
-    return places[0], places[1]
+def _moved_places(frames: Tensor, moves: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return where rows (B, H) and columns (B, W) come from after `moves` (B, 1) in y and x; it may be outside."""
+    sides = zip(frames.shape[-2:], moves, strict=True)
+    rows, columns = (torch.arange(side, device=frames.device) - move for side, move in sides)
+    return rows, columns
 
 
 def _gathered(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

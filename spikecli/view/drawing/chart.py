@@ -35,11 +35,11 @@ def mark_of(index: int) -> str:
     return MARKS[(index + index // len(MARKS)) % len(MARKS)]
 
 
-def blank(height: float, theme: Theme) -> Figure:
-    """Return an empty figure of the page's width and `height` inches, without a window."""
+def blank(height: float, theme: Theme, width: float = WIDTH) -> Figure:
+    """Return an empty figure of `width` (by default the page's) and `height` inches, without a window."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(WIDTH, height), facecolor=theme.paper)
+    return Figure(figsize=(width, height), facecolor=theme.paper)
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:

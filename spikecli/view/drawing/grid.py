@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spikecli.view.drawing.area import Area, framed
+from spikecli.view.drawing.chart import blank
 from spikecli.view.drawing.theme import Theme
 
 if TYPE_CHECKING:
@@ -18,14 +19,12 @@ HEAD, MARGIN = 0.48, 0.08  # inches: above a picture, around it
 
 def grid(pictures: Sequence[tuple[str, str, np.ndarray]], theme: Theme, columns: int, width: float) -> Figure:
     """Return a figure, `width` inches wide, of pictures (H, W, 3), each with its title and note, in `columns`."""
-    from matplotlib.figure import Figure
-
     side = width / columns
     inner = side - 2 * MARGIN
     tall = max(inner * picture.shape[0] / picture.shape[1] for _, _, picture in pictures)
     row = HEAD + tall + MARGIN
     height = -(-len(pictures) // columns) * row + MARGIN
-    figure = Figure(figsize=(width, height), facecolor=theme.paper)
+    figure = blank(height, theme, width)
     area = Area(figure, width, height)
     style: dict[str, Any] = {"ha": "center", "va": "top", "color": theme.ink}
     for index, (title, note, picture) in enumerate(pictures):

@@ -10,7 +10,7 @@ import numpy as np
 
 from spikecli.view.drawing.area import Area, framed
 from spikecli.view.drawing.canvas import WIDTH
-from spikecli.view.drawing.chart import TICK, shades, shown_steps
+from spikecli.view.drawing.chart import TICK, blank, shades, shown_steps
 from spikecli.view.drawing.theme import Theme, class_color
 
 if TYPE_CHECKING:
@@ -81,10 +81,8 @@ def answers_of(seen: NetworkView) -> dict[str, Any]:
 
 def network_figure(views: Sequence[NetworkView], theme: Theme) -> Figure:
     """Return the figure of some samples, one below the other."""
-    from matplotlib.figure import Figure
-
     heights = [seen.height for seen in views]
-    figure = Figure(figsize=(WIDTH, sum(heights)), facecolor=theme.paper)
+    figure = blank(sum(heights), theme)
     top, area = sum(heights), Area(figure, WIDTH, sum(heights))
     for seen, height in zip(views, heights, strict=True):
         _draw(area, seen, theme, top)

@@ -10,7 +10,7 @@ import numpy as np
 
 from spikecli.view.drawing.area import Area, framed
 from spikecli.view.drawing.canvas import WIDTH
-from spikecli.view.drawing.chart import shown_steps
+from spikecli.view.drawing.chart import blank, shown_steps
 from spikecli.view.drawing.theme import Theme, class_color
 from spikecli.view.recordings.clip import ClipView
 
@@ -39,11 +39,9 @@ def shown_classes(sight: ClipView) -> list[int]:
 
 def clip_figure(sights: Sequence[ClipView], theme: Theme) -> Figure:
     """Return the figure of some recordings, one below the other."""
-    from matplotlib.figure import Figure
-
     cell = (WIDTH - NAMES - MARGIN) / max(min(len(sights[0].images), COLUMNS), FEWEST)
     heights = [HEAD + cell + GAP + len(shown_classes(sight)) * ROW + FOOT for sight in sights]
-    figure = Figure(figsize=(WIDTH, sum(heights)), facecolor=theme.paper)
+    figure = blank(sum(heights), theme)
     top = sum(heights)
     for sight, height in zip(sights, heights, strict=True):
         _Table(Area(figure, WIDTH, sum(heights)), sight, theme, cell).draw(top)

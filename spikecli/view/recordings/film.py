@@ -9,6 +9,7 @@ import numpy as np
 
 from spikecli.view.drawing.area import Area, framed
 from spikecli.view.drawing.canvas import pixels
+from spikecli.view.drawing.chart import blank
 from spikecli.view.drawing.theme import Theme
 from spikecli.view.recordings.colors import colored, full_count
 from spikecli.view.recordings.picture import draw_rates
@@ -50,13 +51,11 @@ class EventFilm:
         self.figure, self.image, self.cursor, self.clock = self._begun()
 
     def _begun(self) -> tuple[Figure, Any, Any, Any]:
-        from matplotlib.figure import Figure
-
         take, theme = self.take, self.theme
         wide = WIDTH - 2 * MARGIN
         tall = wide * take.recording.height / take.recording.width
         height = HEAD + tall + FOOT
-        figure = Figure(figsize=(WIDTH, height), facecolor=theme.paper)
+        figure = blank(height, theme, WIDTH)
         area = Area(figure, WIDTH, height)
         style: dict[str, Any] = {"color": theme.ink, "va": "top"}
         area.text(MARGIN, height - 0.12, take.title, fontsize=12, fontweight="bold", **style)

@@ -11,6 +11,7 @@ import numpy as np
 from spikecli.datasets.events.frames import Slicing, to_frames
 from spikecli.view.drawing.area import Area, framed
 from spikecli.view.drawing.canvas import WIDTH
+from spikecli.view.drawing.chart import blank
 from spikecli.view.drawing.theme import Theme
 from spikecli.view.recordings.colors import colored, full_count
 from spikecli.view.recordings.take import NamedRecording, rates, thin_events
@@ -55,10 +56,8 @@ class EventSheet:
 
     def figure(self) -> Figure:
         """Return the figure."""
-        from matplotlib.figure import Figure
-
         heights = [self._height(take) for take in self.takes]
-        figure = Figure(figsize=(WIDTH, sum(heights)), facecolor=self.theme.paper)
+        figure = blank(sum(heights), self.theme)
         top = sum(heights)
         for take, strip, height in zip(self.takes, self.strips, heights, strict=True):
             self._draw(Area(figure, WIDTH, sum(heights)), take, strip, top)
