@@ -21,6 +21,8 @@ from spikecli.evaluation.how import How
 from spikecli.evaluation.rejecting import Rejecting, rejecting
 from spikecli.evaluation.reliability import reliability
 from spikecli.training.train import opened
+from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.run_folder import LAST
 from spikecli.weights.trained import Trained
 
 Cli = Callable[..., Any]
@@ -91,7 +93,12 @@ def test_from_training_to_none_of_these(cli: Cli, shapes_dir: Path, tmp_path: Pa
     for row, curve in zip(rows["results"], rows["calibration"], strict=True):
         assert row["ece"] == curve["ece"] and row["timesteps"] == curve["timesteps"] and "reliability" not in row
         assert sum(one["samples"] for one in curve["bins"]) == rows["samples"]
+    before = checkpoints.load(run / LAST)
     again = cli("calibrate", run, "--timesteps", "1,2,3,4", "--json", *place).document["calibration"]
+    after = checkpoints.load(run / LAST)
+    assert after.tensors.keys() == before.tensors.keys()
+    assert all(torch.equal(value, before.tensors[name]) for name, value in after.tensors.items())
+    assert after == replace(before, tensors=after.tensors, notes={**before.notes, "calibration": again})
     assert [one["samples"] for one in again] == [one["samples"] for one in notes]
     assert again[0]["temperature"] == pytest.approx(notes[0]["temperature"], rel=1e-3)
     cloud = "shapes:test:0"

@@ -88,6 +88,7 @@ LINES: dict[str, list[str]] = {
     "view of spikes": ["view", "FILES", "--checkpoint", "RUN", "-T", "1", "--show", "spikes", "--out", "OUT.html"],
     "eval of damage": ["eval", "RUN", "-T", "1", "--runs", "1", "--corrupt", "jitter", "--severities", "1"],
     "view of a run": ["view", "RUN", "-T", "1", "--runs", "1", "--out", "OUT.html"],
+    "calibrate": ["calibrate", "RUN", "--timesteps", "1"],
     "reparameterize": ["reparameterize", "RUN", "--samples", "2", "--out", "OUT.safetensors"],
 }
 

@@ -44,12 +44,14 @@ def calibrate(
     from spikecli.evaluation.calibration import FEWEST, calibrate_file
     from spikecli.evaluation.how import How
     from spikecli.files.tables import ResultTable
+    from spikecli.weights.checkpoint import read
     from spikecli.weights.trained import Trained
 
     console = Console(output.as_json, output.quiet)
-    trained = Trained.open(checkpoint, where.device)
+    file = read(checkpoint)
+    trained = Trained.of_file(file, where.device)
     steps = parse_steps(timesteps)
-    found = calibrate_file(trained, where.data_dir, steps, How(seed=where.seed, device=trained.device))
+    found = calibrate_file(trained, file, where.data_dir, steps, How(seed=where.seed, device=trained.device))
     records = [asdict(one) for one in found]
     console.document({"checkpoint": str(trained.path), "calibration": records})
     rows = [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from spikecli.evaluation.evaluate import logits_of, samples_for, shared_passes
 from spikecli.evaluation.how import How
 from spikecli.evaluation.reliability import reliability
 from spikecli.weights import checkpoint as checkpoints
+from spikecli.weights.checkpoint import Checkpoint, WeightsFile
 from spikecli.weights.trained import Trained
 
 FEWEST = 30  # held-out samples from which a temperature can be fitted
@@ -94,10 +95,13 @@ def calibrate(model: nn.Module, inputs: np.ndarray, labels: np.ndarray, timestep
     return [calibrated(means[step - 1], known, step) for step in sorted(wanted) if step <= len(means)]
 
 
-def calibrate_file(trained: Trained, data_dir: Path, timesteps: Sequence[int], how: How) -> list[Calibration]:
+def calibrate_file(
+    trained: Trained, file: WeightsFile, data_dir: Path, timesteps: Sequence[int], how: How
+) -> list[Calibration]:
     """Return calibrations from the samples that a run held out, after writing them into its weights file.
 
-    Raise SpikeError if nothing was held out, or the data are not there.
+    `file` is what `trained` was made of; its tensors are written again as they were read. Raise SpikeError if nothing
+    was held out, or the data are not there.
     """
     samples = samples_for(trained, data_dir, None, "val")
     found: list[Calibration] = []
@@ -105,8 +109,8 @@ def calibrate_file(trained: Trained, data_dir: Path, timesteps: Sequence[int], h
         means = metrics.cumulative_mean(logits_of(trained.network, samples.inputs(longest), longest, how))
         known = torch.from_numpy(samples.labels)
         found += [calibrated(means[step - 1], known, step) for step in shorter if step <= len(means)]
-    stored = checkpoints.load(trained.path)
-    checkpoints.save(trained.path, replace(stored, notes={**stored.notes, "calibration": as_notes(found)}))
+    notes = {**trained.notes, "calibration": as_notes(found)}
+    checkpoints.save(file.path, Checkpoint(file.tensors, trained.config, trained.classnames, notes))
     return found
 
 
