@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
+import sys
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 
 import pytest
 import torch
 from torch import Tensor
 
-from spikecli.models import batch_norm, local, pooled
+from spikecli.models import batch_norm, local, neighbours_triton, pooled
 from spikecli.models.batch_norm import BatchNorm
 from spikecli.models.layers import CoordinateLinearNorm
 from spikecli.models.nearest import _nearest
@@ -50,6 +53,17 @@ def test_kernels_serve_gpus_alone() -> None:
     if not INTERPRETED:
         assert not kernel_gate.usable(torch.ones(1))
     assert not kernel_gate.usable(torch.ones(1, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("module", [fire, batch_norm, neighbours_triton])
+def test_kernels_are_imported_by_the_gate_alone(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"spikecli.{module._KERNELS}"
+    found = importlib.util.find_spec(name)
+    assert found is not None and f"import {name.rpartition('.')[2]}" not in inspect.getsource(module)
+    kernel_gate.kernels.cache_clear()
+    monkeypatch.setitem(sys.modules, name, loaded := ModuleType(name))
+    assert kernel_gate.kernels(module._KERNELS) is loaded
+    kernel_gate.kernels.cache_clear()
 
 
 def test_where_triton_builds_nothing_one_warning_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from spikecli.neurons import kernel_gate
 from spikecli.neurons.answers import GoesInto
 
 ONE_PASS = {"cuda"}  # kinds of devices
+_KERNELS = "models.norm_kernels"
 
 
 class BatchNorm(nn.Module):
@@ -127,7 +127,8 @@ class _RowNorm(torch.autograd.Function):
         eps: float,
         kind: torch.dtype,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        output: tuple[Tensor, Tensor, Tensor] = _kernels().forward(x, weight, bias, running, momentum, eps, kind)
+        forward = kernel_gate.kernels(_KERNELS).forward
+        output: tuple[Tensor, Tensor, Tensor] = forward(x, weight, bias, running, momentum, eps, kind)
         return output
 
     @staticmethod
@@ -137,12 +138,5 @@ class _RowNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None, None, None]:
-        to_x, to_weight, to_bias = _kernels().backward(gradient.contiguous(), *ctx.saved_tensors)
+        to_x, to_weight, to_bias = kernel_gate.kernels(_KERNELS).backward(gradient.contiguous(), *ctx.saved_tensors)
         return to_x, to_weight, to_bias, None, None, None, None
-
-
-@cache
-def _kernels() -> Any:
-    from spikecli.models import norm_kernels
-
-    return norm_kernels

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import torch
 from torch import Tensor
+
+from spikecli.neurons.kernel_gate import kernels
 
 MOST_POINTS = 4096  # of a cloud, whose distances one program sorts
 KEYS_A_WARP = 1024  # that the 32 threads of a warp keep in registers: across warps each minimum would wait for all
 FLAT = 1024  # results of a program of the maximum over pairs
 ONE = float(2**40)  # the largest gradient as a whole number: 2²³ of them add up without overflow
+_KERNELS = "models.neighbours_kernels"
 
 
 def nearest(points: Tensor, k: int) -> Tensor:
@@ -25,7 +25,7 @@ def nearest(points: Tensor, k: int) -> Tensor:
     block = _power_of_2(total)
     queries, warps = max(1, KEYS_A_WARP // block), max(1, block // KEYS_A_WARP)
     grid = (clouds, -(-total // queries))
-    _kernels().nearest[grid](axes, index, total, K=k, BLOCK=block, QUERIES=queries, num_warps=warps)
+    kernels(_KERNELS).nearest[grid](axes, index, total, K=k, BLOCK=block, QUERIES=queries, num_warps=warps)
     return index
 
 
@@ -37,7 +37,7 @@ def forward(y: Tensor, index: Tensor, winners: bool) -> tuple[Tensor, Tensor | N
     won = torch.empty(out.shape if winners else (1,), dtype=torch.uint8, device=y.device)
     block, at_once = _tile(channels)
     grid = (-(-rows * queries // at_once), -(-channels // block))
-    _kernels().forward[grid](
+    kernels(_KERNELS).forward[grid](
         y, index, out, won, rows * queries, points, queries, clouds, channels,
         K=k, WINNERS=winners, BLOCK=block, ROWS=at_once,
     )  # fmt: skip
@@ -55,10 +55,10 @@ def backward(gradient: Tensor, winners: Tensor, index: Tensor, points: int) -> T
     block, at_once = _tile(channels)
     across = -(-channels // block)
     given = {"BLOCK": block, "ROWS": at_once, "ONE": ONE}
-    _kernels().scatter[(-(-rows * queries // at_once), across)](
+    kernels(_KERNELS).scatter[(-(-rows * queries // at_once), across)](
         gradient, winners, index, largest, sums, rows * queries, points, queries, clouds, channels, K=k, **given
     )
-    _kernels().finish[(-(-rows * points // at_once), across)](
+    kernels(_KERNELS).finish[(-(-rows * points // at_once), across)](
         gradient, largest, sums, out, rows * points, points, queries, channels, **given
     )
     return out
@@ -70,7 +70,7 @@ def pair_max(y: Tensor, winners: bool) -> tuple[Tensor, Tensor | None]:
     out = torch.empty(groups, channels, dtype=y.dtype, device=y.device)
     won = torch.empty(out.shape if winners else (1,), dtype=torch.uint8, device=y.device)
     grid = (-(-out.numel() // FLAT),)
-    _kernels().pair_max[grid](y, out, won, out.numel(), channels, K=k, WINNERS=winners, BLOCK=FLAT)
+    kernels(_KERNELS).pair_max[grid](y, out, won, out.numel(), channels, K=k, WINNERS=winners, BLOCK=FLAT)
     return out, won if winners else None
 
 
@@ -78,7 +78,7 @@ def pair_spread(gradient: Tensor, winners: Tensor, k: int) -> Tensor:
     """Return (G, K, C): the gradient (G, C) in the rows that won, 0 in the others."""
     out = torch.empty(len(gradient), k, gradient.shape[1], dtype=gradient.dtype, device=gradient.device)
     grid = (-(-gradient.numel() // FLAT),)
-    _kernels().pair_spread[grid](gradient, winners, out, gradient.numel(), gradient.shape[1], K=k, BLOCK=FLAT)
+    kernels(_KERNELS).pair_spread[grid](gradient, winners, out, gradient.numel(), gradient.shape[1], K=k, BLOCK=FLAT)
     return out
 
 
@@ -90,10 +90,3 @@ def _tile(channels: int) -> tuple[int, int]:
 
 def _power_of_2(number: int) -> int:
     return 1 << max(number - 1, 1).bit_length()
-
-
-@cache
-def _kernels() -> Any:
-    from spikecli.models import neighbours_kernels
-
-    return neighbours_kernels

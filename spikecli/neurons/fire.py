@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
@@ -13,6 +12,8 @@ from spikecli.neurons import kernel_gate
 from spikecli.neurons import surrogate as surrogates
 from spikecli.neurons.answers import Step
 from spikecli.settings.config import NeuronConfig
+
+_KERNELS = "neurons.fire_kernels"
 
 
 class _Step(torch.autograd.Function):
@@ -44,14 +45,14 @@ def step(u: Tensor, threshold: float | Tensor) -> Tensor:
 def signed_step(u: Tensor, threshold: float) -> Tensor:
     """Return 1 where u ≥ θ, −1 where u ≤ −θ, else 0, in u's type; inclusive, as in 2312.06372."""
     if _in_one_pass(u):
-        return _kernels().staircase(u, threshold, 1, True)
+        return kernel_gate.kernels(_KERNELS).staircase(u, threshold, 1, True)
     return torch.ge(u, threshold, out=torch.empty_like(u)).sub_(torch.le(u, -threshold, out=torch.empty_like(u)))
 
 
 def staircase(u: Tensor, threshold: float, rises: int) -> Tensor:
     """Return Σₖ 1[u > k − 1 + θ] for k = 1 … `rises`, in u's type."""
     if _in_one_pass(u):
-        return _kernels().staircase(u, threshold, rises, False)
+        return kernel_gate.kernels(_KERNELS).staircase(u, threshold, rises, False)
     spikes = step(u, threshold)
     for level in range(1, rises):
         spikes += step(u, level + threshold)
@@ -62,13 +63,6 @@ def _in_one_pass(u: Tensor) -> bool:
     """Return whether a kernel of ours compares u with all thresholds at once: of what a GPU does, reading and writing u
     is all that takes time."""
     return kernel_gate.usable(u) and u.is_contiguous()
-
-
-@cache
-def _kernels() -> Any:
-    from spikecli.neurons import fire_kernels
-
-    return fire_kernels
 
 
 class Binary(nn.Module):

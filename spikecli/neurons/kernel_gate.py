@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import warnings
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,6 +23,12 @@ def usable(tensor: Tensor) -> bool:
     """Return whether the kernels run where a tensor lies, and on its type."""
     place = tensor.is_cuda or (tensor.device.type == "cpu" and os.environ.get(INTERPRETED) == "1")
     return place and tensor.dtype in (torch.float32, torch.bfloat16) and _built(tensor.device.type)
+
+
+@cache
+def kernels(name: str) -> Any:
+    """Return a module of kernels by its name in this package, such as models.norm_kernels; it imports Triton."""
+    return import_module(f"spikecli.{name}")
 
 
 @cache
@@ -37,7 +45,5 @@ def _built(kind: str) -> bool:
 
 
 def _probe(u: Tensor) -> list[float]:
-    from spikecli.neurons import fire_kernels
-
-    spikes: list[float] = fire_kernels.staircase(u, 0.5, 1, False).tolist()
+    spikes: list[float] = kernels("neurons.fire_kernels").staircase(u, 0.5, 1, False).tolist()
     return spikes
