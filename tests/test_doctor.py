@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from probes import chatter, crash, hang, leave, own_cure, process, raise_error, remark
+from probes import chatter, crash, hang, leave, own_cure, process, raise_error, remark, slow_end
 
 from spikecli.cli import doctor as command
 from spikecli.cli.doctor import all_probes
@@ -59,6 +59,29 @@ def test_a_group_shares_a_process_and_goes_on_in_another_behind_a_crash(tmp_path
     assert found["crash"].detail == "crashed (SIGSEGV)"
     assert found["a"].detail == found["b"].detail != found["c"].detail
     assert found["c"].status == "ok"
+
+
+def test_a_process_ends_with_its_last_answer_and_clears_nothing(tmp_path: Path) -> None:
+    found = _examine({"slow end": slow_end}, tmp_path)
+    assert found["slow end"].status == "ok" and not (tmp_path / "cleared").exists()
+
+
+def test_two_processes_share_the_checks_and_the_command_loads_no_library_itself(tmp_path: Path) -> None:
+    """On two cores nothing waits for torch but what needs it; Open3D comes last of what needs no torch."""
+    groups: dict[str, list[str]] = {}
+    for name, probe in all_probes(False).items():
+        groups.setdefault(probe.group, []).append(name)
+    assert len(groups) == 2 and {"torch", "tonic"} <= set(groups["torch"])
+    light = groups["others"]
+    assert light.index("Open3D") > max(map(light.index, ("Python", "h5py", "open_clip")))
+    code = """if True:
+        import sys
+        from spikecli.cli.doctor import all_probes
+        all_probes(True)
+        print([name for name in ("numpy", "h5py", "torch", "open3d", "multiprocessing.pool") if name in sys.modules])
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_check_may_bring_the_cure_of_what_it_found(tmp_path: Path) -> None:

@@ -78,6 +78,6 @@ def all_probes(thorough: bool) -> dict[str, Probe]:
     from spikecli.datasets.health import prepared_sets
     from spikecli.machine.doctor import PROBES, THOROUGH, Probe
 
-    probes = {**PROBES, "data sets": Probe(prepared_sets, "spikecli data prepare shapes", "light")}
+    probes = {**PROBES, "data sets": Probe(prepared_sets, "spikecli data prepare shapes", "others")}
     probes["disk"] = probes.pop("disk")
     return {**probes, **(THOROUGH if thorough else {})}

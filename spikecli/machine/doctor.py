@@ -173,22 +173,23 @@ def _disk(data_dir: Path) -> str:
     return f"{free:.0f} GB free at {place}"
 
 
-# A group's checks share a process: torch is loaded once, beside Open3D and the rest.
+# A group's checks share a process, one after another: torch is loaded in one, and Open3D in another beside it. What
+# needs little goes before Open3D, which cannot disturb it then.
 PROBES: dict[str, Probe] = {
     "Python": Probe(
-        _python, "install a complete Python 3.11 or newer, then make install PYTHON=/path/to/python3.11", "light"
+        _python, "install a complete Python 3.11 or newer, then make install PYTHON=/path/to/python3.11", "others"
     ),
     "torch": Probe(_torch, _REINSTALL, "torch"),
     "devices": Probe(_devices, "install or start the GPU's driver; --device cpu works without", "torch"),
     "precision": Probe(_precision, _REINSTALL, "torch"),
     "threads": Probe(_threads, _REINSTALL, "torch"),
-    "Open3D": Probe(_open3d, f"{_LIBRARIES}; if that is not it: {_REINSTALL}", "open3d"),
+    "h5py": Probe(_h5py, _REINSTALL, "others"),
+    "open_clip": Probe(_open_clip, _REINSTALL, "others"),
+    "Open3D": Probe(_open3d, f"{_LIBRARIES}; if that is not it: {_REINSTALL}", "others"),
     "Open3D rendering": Probe(
-        _rendering, f"{_LIBRARIES} libvulkan1 mesa-vulkan-drivers; `view` draws without it", "open3d"
+        _rendering, f"{_LIBRARIES} libvulkan1 mesa-vulkan-drivers; `view` draws without it", "others"
     ),
-    "open_clip": Probe(_open_clip, _REINSTALL, "light"),
     "tonic": Probe(_tonic, _REINSTALL, "torch"),
-    "h5py": Probe(_h5py, _REINSTALL, "light"),
-    "disk": Probe(_disk, "free some space, or choose another folder with --data-dir or SPIKECLI_DATA_DIR", "light"),
+    "disk": Probe(_disk, "free some space, or choose another folder with --data-dir or SPIKECLI_DATA_DIR", "others"),
 }
 THOROUGH: dict[str, Probe] = {"open_clip, loaded": Probe(_open_clip_loaded, _REINSTALL, "torch")}
