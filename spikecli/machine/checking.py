@@ -15,6 +15,8 @@ from signal import Signals
 from time import perf_counter
 from typing import Literal
 
+from spikecli.machine.collector import look_rarely
+
 Status = Literal["ok", "note", "failed"]
 Answer = str | tuple[Status, str] | tuple[Status, str, str]  # a detail; with its status; with a cure of its own
 
@@ -106,6 +108,7 @@ def _child(sender: Connection, probes: Sequence[Probe], data_dir: Path) -> None:
     for stream in (1, 2):  # native libraries write to the descriptors, whatever sys.stdout is
         os.dup2(quiet, stream)
     warnings.simplefilter("ignore")
+    look_rarely()  # most of a check is loading a library
     for probe in probes:
         try:
             answer = probe.run(data_dir)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from spikecli.errors import ChoiceError, SpikeError
+from spikecli.machine.collector import look_as_usual
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 _DEVICE = re.compile(r"cpu|mps|cuda(:\d+)?")
@@ -26,6 +27,7 @@ def choose_device(name: str) -> torch.device:
 
     Raise SpikeError if it is missing; raise ChoiceError if there is no such kind of device.
     """
+    look_as_usual()  # torch is loaded
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
