@@ -112,14 +112,15 @@ def watch(
     seen = _opened(run, turned.keep, asked, data_dir, device)
     how = reading.options(FileNotes(console))
     with _pictured(turned.picture) as pictured:
-        stream = sources.opened(source, turned.speed, turned.idle, seen.facts, how)
+        stream = sources.opened(source, turned.speed, turned.idle, seen.facts, how, console.note)
         sensor = stream.sensor or (seen.facts.sensor if seen.facts else None)
         if sensor is None:
             raise SpikeError(f"{source} names no sensor; give --sensor WxH, such as 128x128")
         found = watcher.answers(seen.stepper, stream, span, sensor, StopRule(turned.confidence))
         if not _show(console, found, seen.stepper.classnames, turned, pictured):
             raise SpikeError(
-                f"{source} ended before a window of {turned.window} was full; check its sender, or --window"
+                f"{source} ended before a window of {turned.window} was full; give a shorter --window, or check what "
+                "sends it"
             )
 
 
@@ -207,13 +208,15 @@ def _zero_shot(asked: ZeroShot, data_dir: Path, device: str) -> Adapted:
 
 
 def _check_film(record: Path | None) -> None:
-    """Raise SpikeError if the film's ending is of no film, or packages that it needs are not installed."""
+    """Raise SpikeError if the film's ending is of no film, its place cannot be written, or packages are missing."""
     if record is not None:
+        from spikecli.files.atomic import demand_place
         from spikecli.files.extras import demand
         from spikecli.view.drawing.film import FILMS, encoders
 
         if record.suffix not in FILMS:
             raise SpikeError(f"found --record {record}; wanted a film: {', '.join(FILMS)}")
+        demand_place(record)
         demand("matplotlib", *encoders(record.suffix), what="a film")
 
 
@@ -239,10 +242,5 @@ def _document(answer: LiveAnswer, classnames: tuple[str, ...], name: str, share:
 
 def _row(answer: LiveAnswer, name: str, share: float) -> tuple[str, ...]:
     sure = f"{name} (sure)" if answer.sure else name
-    numbers = (
-        f"{answer.events:,}",
-        f"{answer.behind_ms:.1f}",
-        str(answer.lost_datagrams),
-        f"{answer.dropped_events:,}",
-    )
+    numbers = f"{answer.events:,}", f"{answer.behind_ms:.1f}", str(answer.lost_datagrams), f"{answer.dropped_events:,}"
     return f"{answer.t / 1e6:.2f}", sure, f"{share:.1%}", *numbers

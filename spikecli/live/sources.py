@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import select
 import socket
 import sys
 import time
@@ -36,20 +38,28 @@ class Stream:
 
 
 def opened(
-    source: str, speed: float, idle: float, facts: EventFacts | None = None, how: ReadOptions = AS_FOUND
+    source: str,
+    speed: float,
+    idle: float,
+    facts: EventFacts | None = None,
+    how: ReadOptions = AS_FOUND,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Stream:
     """Return the stream that `source` names: `udp://` or `tcp://HOST:PORT`, `-`, a file of rows, or a recording.
 
-    `idle` is how many seconds without events end a stream that has begun, 0 for never. Raise SpikeError if it cannot
-    be opened.
+    `idle` is how many seconds without events end a stream that has begun, 0 for never. `on_note` gets lines on what is
+    waited for or ignored. Raise SpikeError if it cannot be opened.
     """
-    losses = Losses()
+    losses = Losses(on_note=lambda note: on_note(f"{source}: {note}"))
     if source.startswith(("udp://", "tcp://")):
         bound = listening(source)
+        losses.on_note("waiting for events")
         begin = _received if source.startswith("udp") else _accepted
         return Stream(buffered(lambda: begin(bound, idle, losses), losses), how.sensor, losses)
     if source == "-":
-        return Stream(_piped(sys.stdin.buffer), how.sensor, losses)
+        return Stream(_piped(sys.stdin.buffer, idle), how.sensor, losses)
+    if "://" in source:
+        raise SpikeError(f"found {source!r}; wanted udp://HOST:PORT or tcp://HOST:PORT, -, or a file")
     path = Path(source)
     if path.suffix in GROWING:
         with reading_of(path, "name a file of rows that another program appends to"):
@@ -88,7 +98,7 @@ def _received(bound: socket.socket, idle: float, losses: Losses) -> Iterator[np.
         bound.settimeout(None)
         while True:
             try:
-                found = reader.read(bound.recv(LARGEST))
+                found = reader.read(*bound.recvfrom(LARGEST))
             except TimeoutError:
                 return
             if found is None:
@@ -107,18 +117,50 @@ def _accepted(bound: socket.socket, idle: float, losses: Losses) -> Iterator[np.
         yield from whole_rows(lambda: connected.recv(1 << 20))
 
 
-def _piped(pipe: BinaryIO) -> Iterator[np.ndarray]:
-    yield from whole_rows(lambda: pipe.read1(1 << 20) if hasattr(pipe, "read1") else pipe.read(1 << 20))
+def _piped(pipe: BinaryIO, idle: float = 0) -> Iterator[np.ndarray]:
+    begun = False
+
+    def read() -> bytes:
+        nonlocal begun
+        if begun and idle and not _is_ready(pipe, idle):
+            raise TimeoutError
+        begun = True
+        return pipe.read1(1 << 20) if isinstance(pipe, io.BufferedReader) else pipe.read(1 << 20)
+
+    yield from whole_rows(read)
+
+
+def _is_ready(pipe: BinaryIO, seconds: float) -> bool:
+    """Return whether a pipe can be read within `seconds`; True of what is no pipe of the system."""
+    try:
+        return bool(select.select([pipe], [], [], seconds)[0])
+    except (OSError, ValueError):
+        return True
 
 
 def whole_rows(read: Callable[[], bytes]) -> Iterator[np.ndarray]:
     """Yield the events of bytes as `read` returns them, until it returns none or takes too long; raise SpikeError if
-    they end within a row."""
-    left = b""
+    they end within a row, are text, or cannot be read any more."""
+    left, begun = b"", False
     while data := _in_time(read):
+        _demand_bytes(data, begun)
         events, left = whole_of(left + data)
+        begun = True
         if len(events):
             yield events
+    _demand_whole(left)
+
+
+def _demand_bytes(data: bytes, begun: bool) -> None:
+    """Raise SpikeError if a stream begins with two rows of text: the times of rows have bytes of zero."""
+    if not begun and len(data) >= 2 * EVENT.itemsize and data[:200].isascii() and b"\0" not in data[:200]:
+        raise SpikeError(
+            f"found text, such as {data[:20].decode()!r}; wanted rows of {EVENT.itemsize} bytes: x, y, t, p as "
+            "docs/deploy.md has them; send those, or write the text to a file and give its name"
+        )
+
+
+def _demand_whole(left: bytes) -> None:
     if left:
         raise SpikeError(f"the stream ends within a row, {len(left)} bytes of {EVENT.itemsize}; check what writes it")
 
@@ -128,15 +170,20 @@ def _in_time(read: Callable[[], bytes]) -> bytes:
         return read()
     except TimeoutError:
         return b""
+    except OSError as error:
+        raise SpikeError(f"the stream was cut: {error.strerror or error}; check what sends it") from error
 
 
 def _followed(file: BinaryIO, idle: float) -> Iterator[np.ndarray]:
-    left, quiet = b"", time.monotonic()
+    left, quiet, begun = b"", time.monotonic(), False
     with file:
         while not idle or time.monotonic() - quiet < idle:
-            events, left = whole_of(left + file.read(1 << 20))
+            data = file.read(1 << 20)
+            _demand_bytes(data, begun)
+            events, left = whole_of(left + data)
             if len(events):
-                quiet = time.monotonic()
+                quiet, begun = time.monotonic(), True
                 yield events
             else:
                 time.sleep(0.01)
+    _demand_whole(left)

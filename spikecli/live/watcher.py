@@ -25,7 +25,7 @@ from spikecli.weights.trained import Trained
 
 @dataclass(frozen=True, eq=False)
 class LiveAnswer:
-    """The answer after a window: its step from 1, the time in µs of its last event, probabilities (K,), and losses.
+    """The answer after a window: its step from 1, the time in µs of the last event so far, probabilities (K,), losses.
 
     `behind_ms` is how long the answer took. `counts` are the events of the window (2, H, W) on the sensor.
     """
@@ -111,15 +111,17 @@ def answers(
     """
     width, height = sensor
     with torch.inference_mode(), stepper.carrying() as membranes:
+        latest = 0
         for step, events in enumerate(window.over(stream.parts), start=1):
             begun = time.perf_counter()
+            latest = int(events["t"][-1]) if len(events) else latest
             counts = _counted(events, width, height)
             mean = stepper.step(counts)
             for membrane in membranes:
                 membrane.go_on(torch.ones(1, dtype=torch.bool))
             yield LiveAnswer(
                 step,
-                int(events["t"][-1]) if len(events) else 0,
+                latest,
                 len(events),
                 tuple(mean.softmax(-1).tolist()),
                 bool(rule.sure(mean)),

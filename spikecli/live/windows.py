@@ -11,12 +11,17 @@ import numpy as np
 from spikecli.datasets.events.recording import EVENT
 from spikecli.errors import ChoiceError
 
+MOST_EMPTY = 1_000  # windows of no event, one after the other; a longer gap is passed over
 _UNITS = {"us": 1, "ms": 1_000, "s": 1_000_000}
 
 
 @dataclass(frozen=True)
 class EventWindow:
-    """A window of `length` events, or µs if `timed`; the next begins `hop` later."""
+    """A window of `length` events, or µs if `timed`; the next begins `hop` later.
+
+    Windows of time begin again at events that are older than the newest one by more than a window, as after a camera's
+    clock was set; and after a gap of more than 1,000 windows. Events a little late are put in order.
+    """
 
     length: int
     hop: int
@@ -40,22 +45,35 @@ class EventWindow:
             waiting, count = [kept[begin:]], len(kept) - begin
 
     def _by_time(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        waiting, start = [np.empty(0, EVENT)], None
-        for part in parts:
-            if not len(part):
-                continue
-            start = int(part["t"][0]) if start is None else start
+        waiting, start, latest = list[np.ndarray](), None, 0
+        for part in self._by_clock(parts):
+            first = int(part["t"].min())
+            if start is None or first < latest - self.length:
+                waiting, start, latest = [], first, first  # a clock that was set: what waits is of another time
             waiting.append(part)
-            latest = int(part["t"][-1])
+            latest = max(latest, int(part["t"].max()))
             if latest < start + self.length:
                 continue
-            kept = np.concatenate(waiting)
+            kept = in_order(np.concatenate(waiting))
             while latest >= start + self.length:
+                if int(kept["t"][0]) - start > MOST_EMPTY * self.hop:
+                    start = int(kept["t"][0])
                 first, last = np.searchsorted(kept["t"], [start, start + self.length])
                 yield kept[first:last]
                 start += self.hop
                 kept = kept[np.searchsorted(kept["t"], start) :]
             waiting = [kept]
+
+    def _by_clock(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield the parts, those cut in which the time goes back by more than a window."""
+        for part in parts:
+            cuts = np.flatnonzero(np.diff(part["t"]) < -self.length) + 1
+            yield from (each for each in np.split(part, cuts) if len(each))
+
+
+def in_order(events: np.ndarray) -> np.ndarray:
+    """Return events in order of time: as they are, or a sorted copy."""
+    return events if (np.diff(events["t"]) >= 0).all() else events[np.argsort(events["t"], kind="stable")]
 
 
 def window_of(window: str, hop: str | None = None) -> EventWindow:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from spikecli.errors import SpikeError
 MAGIC = b"SPKE"
 HEAD = struct.Struct("<4sI")
 LARGEST = 65_000  # bytes of a datagram
+LATE = 1_000  # datagrams back in which one is late, or came twice; a number further back begins the count again
+SILENT = 1.0  # seconds after which another sender is followed
+NONE = np.empty(0, EVENT)
 ROWS = 100  # events in a datagram that passes any network whole: 1,308 bytes
 
 
@@ -30,7 +33,9 @@ class Losses:
 
     datagrams: int = 0
     events: int = 0
-    foreign: int = 0  # datagrams of another program
+    foreign: int = 0  # datagrams of another program or sender
+    on_note: Callable[[str], None] = field(default=lambda note: None, compare=False, repr=False)
+    said: set[str] = field(default_factory=set)  # notes that were given
 
 
 def datagram(number: int, events: np.ndarray) -> bytes:
@@ -52,25 +57,57 @@ def whole_of(data: bytes) -> tuple[np.ndarray, bytes]:
 
 
 class Datagrams:
-    """The events of datagrams in the order of their arrival; gaps in their numbers are counted in `losses`."""
+    """The events of datagrams in the order of their arrival; gaps in their numbers are counted in `losses`.
+
+    The first sender is followed. Another one is ignored, unless the first has been silent for a second.
+    """
 
     def __init__(self, losses: Losses) -> None:
         self.losses = losses
         self.next = 0
+        self.missing: set[int] = set()  # numbers that may still come
+        self.sender: object = None
+        self.heard = 0.0  # when
 
-    def read(self, data: bytes) -> np.ndarray | None:
-        """Return a datagram's events, none of one from another program; None for one that ends the stream."""
+    def read(self, data: bytes, sender: object = None) -> np.ndarray | None:
+        """Return a datagram's events, none of one that is not of this stream; None for one that ends the stream."""
         if len(data) < HEAD.size or data[:4] != MAGIC or (len(data) - HEAD.size) % EVENT.itemsize:
-            self.losses.foreign += 1
-            return np.empty(0, EVENT)
-        number = HEAD.unpack_from(data)[1]
-        ahead = (number - self.next) % 2**32
-        if ahead < 2**31:  # one that comes late is no second loss
-            self.losses.datagrams += ahead
-            self.next = (number + 1) % 2**32
-        else:
-            self.losses.datagrams -= 1
+            return self._ignored("a datagram that is not SPKE, a number and rows of 13 bytes")
+        now = time.monotonic()
+        if self.sender not in (None, sender):
+            if now - self.heard < SILENT:
+                return self._ignored("datagrams of a second sender")
+            self.next, self.missing = HEAD.unpack_from(data)[1], set()
+        self.sender, self.heard = sender, now
+        if not self._is_new(HEAD.unpack_from(data)[1]):
+            return NONE
         return None if len(data) == HEAD.size else rows(memoryview(data)[HEAD.size :])
+
+    def _ignored(self, what: str) -> np.ndarray:
+        self.losses.foreign += 1
+        if what not in self.losses.said:
+            self.losses.said.add(what)
+            self.losses.on_note(f"ignored {what}")
+        return NONE
+
+    def _is_new(self, number: int) -> bool:
+        """Count what a number says of those before it; return False for one that came before."""
+        ahead = (number - self.next) % 2**32
+        if ahead < 2**31:
+            self.losses.datagrams += ahead
+            self.missing |= {(number - 1 - back) % 2**32 for back in range(min(ahead, LATE))}
+        elif number in self.missing:  # late: no loss
+            self.missing.remove(number)
+            self.losses.datagrams -= 1
+            return True
+        elif number and 2**32 - ahead <= LATE:
+            return False  # it came twice
+        else:
+            self.missing = set()  # the sender counts again from 0
+        self.next = (number + 1) % 2**32
+        if len(self.missing) > 2 * LATE:
+            self.missing = {each for each in self.missing if (self.next - each) % 2**32 <= LATE}
+        return True
 
 
 def send(events: np.ndarray, address: tuple[str, int], speed: float = 1.0, size: int = ROWS) -> int:
