@@ -95,6 +95,15 @@ class Model(Trained):
         ]
 
     @saying_extras()
+    def inputs(self, source: Source, timesteps: int = 4, *, seed: int = 0) -> np.ndarray:
+        """Return what the network is given of a source: points (N, 3 or 6), frames (T, 2, H, W), or pixels (3, H, W).
+
+        A file of `export` that leaves preprocessing out takes it with a batch axis in front; frames as float32. Raise
+        SpikeError as `predict_all`.
+        """
+        return _inputs(self, source, _at_least_one(timesteps), seed)
+
+    @saying_extras()
     def export(
         self, path: str | Path, timesteps: int = 4, *, samples: Sequence[str | Path] = (), **form: Any
     ) -> Exported:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from export_nets import thin
 from spikecli.errors import SpikeError
 from spikecli.export import formats, nir_format
 from spikecli.export.nir_graph import DT, drawn
+from spikecli.export.probes import made_recording
 
 nir = pytest.importorskip("nir", reason="the extra export is not installed")
 pytest.importorskip("snntorch", reason="snnTorch, which the check runs in, is not installed")
@@ -95,3 +98,35 @@ def test_points_and_maxima_are_refused_without_writing(cli: Cli) -> None:
     refused = {each["node"]: each["reason"] for each in asked.document["refused"]}
     assert refused["pool"] == "a maximum over points; NIR has none"
     assert refused["fire1"].startswith("fires ternary spikes")
+
+
+def test_the_program_of_the_page_answers_as_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Frames of `inputs`, read by a program that knows no spikecli."""
+    import spikecli.library
+    from spikecli.datasets.events.samples import Framing
+
+    page = (Path(__file__).parents[1] / "docs" / "deploy.md").read_text(encoding="utf-8")
+    program = page.split("## Neuromorphic tools: NIR", 1)[1].split("```python", 1)[1].split("```", 1)[0]
+    subject = thin("vgg16", size=(16, 16))
+    formats.export(subject, replace(WANTED, timesteps=4), tmp_path / "net.nir")
+    assert subject.trained is not None
+    model = spikecli.library.Model(**vars(subject.trained))
+    for seed in range(2):
+        recording = made_recording((34, 34), np.random.default_rng(seed))
+        frames = model.inputs(recording, timesteps=4)
+        assert (frames == Framing.of_config(model.config).of_recording(recording, 4)).all()
+        np.save(tmp_path / "frames.npy", frames.astype(np.float32))
+        capsys.readouterr()
+        with contextlib.chdir(tmp_path):
+            exec(program, {})
+        answer = model.predict(recording, 4)
+        assert capsys.readouterr().out.splitlines()[-1] == f"{answer.label} {answer.probability:.1%}"
+
+
+def test_the_file_says_how_frames_are_made(tmp_path: Path) -> None:
+    """Trained with one step, read with four slices: counts of a 34 × 34 sensor, scaled to 16 × 16, times four."""
+    formats.export(thin("vgg16", size=(16, 16)), replace(WANTED, timesteps=4), tmp_path / "net.nir")
+    assert nir.read(tmp_path / "net.nir").metadata["input"] == (
+        "a frame a step: counts of events, channel 0 darker and 1 brighter, counted in 4 slices of equal count, scaled "
+        "to 16 x 16 pixels (bilinear, with antialiasing where that shrinks them), times 4"
+    )

@@ -25,6 +25,7 @@ from spikecli.datasets.events.samples import Framing
 from spikecli.datasets.sets import find_facts
 from spikecli.errors import ChoiceError, SpikeError
 from spikecli.export import formats, membranes, onnx_format, proof
+from spikecli.export.entries import shown_as
 from spikecli.export.fronts import Fit, Slices, Sphere
 from spikecli.export.probes import inputs_of, made_recording
 from spikecli.export.subject import Subject
@@ -128,6 +129,21 @@ def test_the_cpp_program_of_the_page_runs_it(exported: tuple[Path, dict[str, Any
     network = spikecli.load("reference", "cpu")
     answer = network.predict(exported[1]["mesh"], 2)
     assert ended.stdout.split() == ["class", str(network.classnames.index(answer.label)), f"{answer.probability:.1%}"]
+
+
+def test_raw_frames_say_how_they_are_made() -> None:
+    subject = thin("vgg16")
+    for step in (True, False):
+        shown = shown_as(subject, formats.Wanted(2, raw=True, step=step))
+        assert shown.input.holds.endswith(
+            "channel 0 darker and 1 brighter, counted in 2 slices of equal count, scaled to "
+            "12 x 12 pixels (bilinear, with antialiasing where that shrinks them), times 2"
+        )
+
+
+def test_a_sensor_is_of_recordings(cli: Cli, tmp_path: Path) -> None:
+    found = cli("export", "reference", "--out", tmp_path / "net.onnx", "--sensor", "34x34")
+    assert found.code == 2 and "--sensor is for networks on recordings" in found.err
 
 
 def test_a_random_start_is_an_input_or_zero(tmp_path: Path) -> None:

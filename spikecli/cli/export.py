@@ -80,6 +80,7 @@ def export(
     if out is not None:
         formats.demand_packages(name)  # before a network is opened
     what = subject.of(open_any(checkpoint, "cpu", data_dir))
+    formats.demand_fit(what, wanted)
     if check is not None:
         _say_refusals(console, check, what, form.refusals(what, wanted), table)
         return

@@ -69,20 +69,37 @@ def _frames(subject: Subject, wanted: Wanted) -> Shown:
     assert subject.trained is not None
     config, sensor = subject.trained.config, subject.sensor(wanted.sensor) or (0, 0)
     size, steps = getattr(config.model, "size"), 1 if wanted.step else wanted.timesteps  # noqa: B009
-    counts = "counts of events, channel 0 darker and 1 brighter"
     if wanted.raw:
+        counts, kept = frames_in_words(subject, wanted), {0: "batch"}
         if wanted.step:
-            frame = Input("frame", torch.ones(BATCH, 2, *size), {0: "batch"}, f"{counts}, of one slice")
-            return Shown(_Unsqueezed(), frame, "none")
-        frames = Input("frames", torch.ones(BATCH, steps, 2, *size), {0: "batch"}, counts)
-        return Shown(Raw(swap=True), frames, "none")
+            return Shown(
+                _Unsqueezed(), Input("frame", torch.ones(BATCH, 2, *size), kept, f"one of them: {counts}"), "none"
+            )
+        return Shown(Raw(swap=True), Input("frames", torch.ones(BATCH, steps, 2, *size), kept, counts), "none")
     side = (sensor[1], sensor[0])
-    scale = max(1.0, wanted.timesteps / config.timesteps)  # of one step too: as many follow
-    front = Slices(steps, config.slicing, side, size, scale, config.resize == "nearest")
-    done = f"events of a {sensor[0]} x {sensor[1]} sensor are counted in {steps} slices of equal {config.slicing}"
-    done += f", scaled to {size[1]} x {size[0]} pixels ({config.resize})" * (side != size)
-    done += f", times {scale:g}" * (scale != 1)
+    front = Slices(steps, config.slicing, side, size, _scale(config, wanted), config.resize == "nearest")
+    done = f"events of a {sensor[0]} x {sensor[1]} sensor are {_counted(subject, wanted, steps)}"
     return Shown(front, _events(sensor, steps), done, batched=False)
+
+
+def frames_in_words(subject: Subject, wanted: Wanted) -> str:
+    """Return how the frames that a network takes are made of events: channels, slices, size, factor."""
+    return f"counts of events, channel 0 darker and 1 brighter, {_counted(subject, wanted, wanted.timesteps)}"
+
+
+def _counted(subject: Subject, wanted: Wanted, steps: int) -> str:
+    assert subject.trained is not None
+    config, sensor = subject.trained.config, subject.sensor(wanted.sensor)
+    size, scale = getattr(config.model, "size"), _scale(config, wanted)  # noqa: B009
+    how = "bilinear, with antialiasing where that shrinks them" if config.resize == "bilinear" else config.resize
+    done = f"counted in {steps} slices of equal {config.slicing}"
+    done += f", scaled to {size[1]} x {size[0]} pixels ({how})" * (sensor != (size[1], size[0]))
+    return done + f", times {scale:g}" * (scale != 1)
+
+
+def _scale(config: Any, wanted: Wanted) -> float:
+    """Return the factor on counts, T over the T of training, at least 1; of one step too: as many follow."""
+    return max(1.0, float(wanted.timesteps / config.timesteps))
 
 
 def _events(sensor: tuple[int, int], steps: int) -> Input:

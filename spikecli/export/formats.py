@@ -132,6 +132,12 @@ def demand_packages(name: str) -> None:
     demand(*getattr(named(name), "packages", ()), what=f"a .{name} file")
 
 
+def demand_fit(subject: Subject, wanted: Wanted) -> None:
+    """Raise ChoiceError if something is wanted that says nothing for this kind of data."""
+    if wanted.sensor is not None and subject.kind not in ("events", "clip"):
+        raise ChoiceError("sensor", f"is for networks on recordings; {subject.name} was trained on {subject.kind}")
+
+
 def export(subject: Subject, wanted: Wanted, path: Path) -> Exported:
     """Write a network to `path` in the format of its suffix, checked; raise SpikeError if it cannot be said or differs.
 
@@ -143,8 +149,13 @@ def export(subject: Subject, wanted: Wanted, path: Path) -> Exported:
     form = named(name)
     demand_packages(name)
     demand_place(path)
+    demand_fit(subject, wanted)
     demand_files(subject, wanted)
     if refused := form.refusals(subject, wanted):
-        more = f" (and {len(refused) - 1} more; `spikecli export --check` lists them)" if len(refused) > 1 else ""
+        more = (
+            f" (and {len(refused) - 1} more; `spikecli export RUN --check {name}` lists them)"
+            if len(refused) > 1
+            else ""
+        )
         raise SpikeError(f"{path.suffix} cannot say {refused[0].node}: {refused[0].reason}{more}")
     return form.write(subject, wanted, path)

@@ -16,6 +16,7 @@ from torch import Tensor
 from spikecli import __version__
 from spikecli.errors import SpikeError, named
 from spikecli.export import membranes
+from spikecli.export.entries import frames_in_words
 from spikecli.export.formats import Checked, Exported, Refusal, Wanted
 from spikecli.export.nir_graph import DT, Drawing, drawn
 from spikecli.export.probes import inputs_of
@@ -48,7 +49,7 @@ class NirFormat:
             "classes": json.dumps(subject.classnames),
             "dt": str(DT),
             "answer": "the mean over the steps of the output, which holds logits",
-            "input": "a frame of counts a step, channel 0 darker and 1 brighter"
+            "input": f"a frame a step: {frames_in_words(subject, wanted)}"
             if subject.kind == "events"
             else "the image at each step, (value/255 - 0.5)/0.25",
         }
