@@ -217,3 +217,16 @@ def test_a_wrong_boolean_in_a_file_or_a_sweep_names_the_nearest(cli: Cli, tmp_pa
         assert said.code == 2 and "'treu': did you mean true? choose one of true, false" in said.err
     file.write_text("resample = true")
     assert cli("train", "shapes", "--config", file).code == 0 and trained[0][0].resample
+
+
+def test_no_setting_is_infinite_or_no_number() -> None:
+    """Of each number among the settings: a training with one would run for hours, and learn nothing."""
+    from spikecli.settings.recipes import train_settings
+
+    config = train_settings("shapes", "lif", "short", {}, {}, {"name": "pointnet"})
+    for part in (config, config.model, config.model.neuron):
+        given = part.model_dump()
+        for name in (name for name, value in given.items() if isinstance(value, float)):
+            for value in (float("inf"), float("nan")):
+                with pytest.raises(ValueError, match=name):
+                    type(part).model_validate({**given, name: value})

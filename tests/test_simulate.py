@@ -79,7 +79,7 @@ def test_frames_that_do_not_fit_are_refused() -> None:
         list(simulate([(0.0, np.ones((2, 2))), (1.0, np.ones((3, 2)))], Pixel(), 0))
     with pytest.raises(SpikeError, match="times that rise"):
         list(simulate([(1.0, np.ones((2, 2))), (1.0, np.ones((2, 2)))], Pixel(), 0))
-    with pytest.raises(SpikeError, match="threshold of 0"):
+    with pytest.raises(SpikeError, match=r"threshold below 0\.01"):
         Pixel(on=0)
 
 
@@ -125,3 +125,30 @@ def test_what_is_no_video_is_one_line(cli: Cli, tmp_path: Path) -> None:
     assert "two or more" in cli("data", "simulate", tmp_path / "empty", "--out", tmp_path / "x.npz").err
     assert "check the path" in cli("data", "simulate", tmp_path / "none.mp4", "--out", tmp_path / "x.npz").err
     assert "wanted a .npz" in cli("data", "simulate", tmp_path / "empty", "--out", tmp_path / "x.csv").err
+
+
+def test_pictures_of_16_bits_and_lying_photographs_are_frames_like_others(tmp_path: Path) -> None:
+    """White of 16 bits is white of 8; a photograph that notes a quarter turn is turned; hidden files are no frames."""
+    gray = np.arange(0, 240, 20, dtype=np.uint8).reshape(3, 4)
+    for number, picture in enumerate((gray, 255 - gray)):
+        Image.fromarray(picture.astype(np.uint16) * 257).save(tmp_path / f"{number}.png")
+    lying = Image.fromarray(np.rot90(gray))
+    lying.getexif()[0x0112] = 6  # to be turned clockwise
+    lying.save(tmp_path / "2.png", exif=lying.getexif())
+    (tmp_path / "._2.png").write_bytes(b"left by a Mac")
+    found = [frame for _, frame in frames_of(tmp_path)]
+    assert [frame.tolist() for frame in found] == [gray.tolist(), (255 - gray).tolist(), gray.tolist()]
+
+
+@pytest.mark.parametrize("words", [["--shot", "nan"], ["--leak", "inf"], ["--threshold", "1e-9"], ["--shot", "1e9"]])
+def test_numbers_that_no_pixel_has_are_refused(cli: Cli, tmp_path: Path, words: list[str]) -> None:
+    found = cli("data", "simulate", tmp_path, "--out", tmp_path / "a.npz", *words)
+    assert found.code in (1, 2) and ("finite" in found.err or "wanted thresholds" in found.err)
+
+
+def test_one_frame_is_too_few_and_a_place_that_cannot_be_written_is_found_first(cli: Cli, tmp_path: Path) -> None:
+    Image.new("L", (4, 4)).save(tmp_path / "one.gif")
+    found = cli("data", "simulate", tmp_path / "one.gif", "--out", tmp_path / "a.npz")
+    assert found.code == 1 and "found 1 frame in" in found.err
+    found = cli("data", "simulate", "nosuch", "--out", tmp_path / "one.gif" / "a.npz")
+    assert found.code == 1 and "not a folder" in found.err

@@ -81,10 +81,9 @@ def export(
         formats.demand_packages(name)  # before a network is opened
     what = subject.of(open_any(checkpoint, "cpu", data_dir))
     formats.demand_fit(what, wanted)
-    if check is not None:
-        _say_refusals(console, check, what, form.refusals(what, wanted), table)
+    if out is None:
+        _say_refusals(console, name, what, form.refusals(what, wanted), table)
         return
-    assert out is not None
     console.note(f"{getattr(form, 'work', 'writing')} {what.name} and checking it; this takes a while")
     _say_exported(console, what, formats.export(what, wanted, out), table)
 

@@ -62,15 +62,19 @@ def simulate(
 
     from spikecli.datasets.events import simulate as model
     from spikecli.datasets.events.video import frames_of, write_npz
+    from spikecli.files.atomic import demand_place
 
     if out.suffix != ".npz":
         raise SpikeError(f"found --out {out}; wanted a .npz")
+    demand_place(out)
     off = pixels.threshold if pixels.off_threshold is None else pixels.off_threshold
     pixel = model.Pixel(pixels.threshold, off, pixels.mismatch, pixels.refractory, pixels.leak, pixels.shot)
     console, seen = Console(speech.as_json, speech.quiet), _Seen()
     with console.progress("frames", unit="frames") as advance:
         parts = list(model.simulate(seen.pass_on(frames_of(source, fps), advance), pixel, seed))
-    if not parts or not sum(map(len, parts)):
+    if seen.frames < 2:
+        raise SpikeError(f"found {seen.frames} frame{'s' * (seen.frames != 1)} in {source}; wanted two or more")
+    if not sum(map(len, parts)):
         raise SpikeError(f"{source} gives no event: nothing changes by {pixels.threshold:g}; lower --threshold")
     events = np.concatenate(parts)
     write_npz(out, events, (seen.width, seen.height))

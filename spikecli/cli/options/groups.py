@@ -5,11 +5,15 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, get_args, get_type_hints
 
+import typer
+
 from spikecli.cli.options.training import NETWORK, NEURON_PARTS, TRAINING
+from spikecli.errors import option_name
 
 
 def _on_panel(group: Any, kind: Any) -> Any:
@@ -26,7 +30,8 @@ def _on_panel(group: Any, kind: Any) -> Any:
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
     """Return the command with an option for each field of the dataclasses among its parameters.
 
-    The class attribute `panel` of such a dataclass is the heading of its options in the help.
+    The class attribute `panel` of such a dataclass is the heading of its options in the help. A number that is infinite
+    or none is a usage error.
     """
     hints = get_type_hints(command, include_extras=True)
     groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
@@ -44,6 +49,9 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(**values: Any) -> None:
+        for name, value in values.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise typer.BadParameter(f"found {value}; wanted a finite number", param_hint=f"--{option_name(name)}")
         filled = {
             name: kind(**{field.name: values.pop(field.name) for field in fields(kind)})
             for name, kind in groups.items()

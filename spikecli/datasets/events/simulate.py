@@ -12,6 +12,8 @@ from spikecli.datasets.events.recording import EVENT
 from spikecli.errors import SpikeError
 
 Frames = Iterator[tuple[float, np.ndarray]]  # time in µs, gray (H, W) in 0 … 255
+LEAST = 0.01  # of a pixel's threshold
+MOST_NOISE = 100_000  # Hz
 LINEAR_BELOW = 20.0  # of 255: where v2e's logarithm gives way to a line
 
 
@@ -32,9 +34,13 @@ class Pixel:
     shot: float = 0.0
 
     def __post_init__(self) -> None:
-        wrong = min(self.on, self.off) <= 0 or min(self.mismatch, self.refractory, self.leak, self.shot) < 0
-        if wrong or not all(map(math.isfinite, (self.on, self.off, self.mismatch, self.refractory))):
-            raise SpikeError("found a threshold of 0 or less, or a noise below 0; wanted thresholds such as 0.2")
+        noises = self.mismatch, self.refractory, self.leak, self.shot
+        fine = min(self.on, self.off) >= LEAST and min(noises) >= 0 and max(self.leak, self.shot) <= MOST_NOISE
+        if not fine or not all(map(math.isfinite, (self.on, self.off, *noises))):
+            raise SpikeError(
+                f"found a threshold below {LEAST}, a noise below 0 or above {MOST_NOISE:,} Hz; wanted thresholds such "
+                "as 0.2, noise such as 1"
+            )
 
 
 def log_intensity(gray: np.ndarray) -> np.ndarray:
@@ -74,7 +80,7 @@ def simulate(frames: Iterable[tuple[float, np.ndarray]], pixel: Pixel, seed: int
 
 
 def _thresholds(mean: float, spread: float, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    return np.maximum(mean + spread * rng.standard_normal(shape), 0.01)
+    return np.maximum(mean + spread * rng.standard_normal(shape), LEAST)
 
 
 def _crossings(

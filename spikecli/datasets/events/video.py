@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from spikecli.datasets.events.recording import EVENT
+from spikecli.datasets.upright import upright
+from spikecli.datasets.walk import files_in
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import atomic_path
 from spikecli.files.extras import needed
 from spikecli.files.gate import reading
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 Frame = tuple[float, np.ndarray]  # time in µs, gray (H, W) float64 in 0 … 255
@@ -35,9 +40,10 @@ def frames_of(source: Path, fps: float | None = None) -> Iterator[Frame]:
 
 
 def _folder(folder: Path, fps: float) -> Iterator[Frame]:
-    files = [path for path in folder.iterdir() if path.suffix.lower() in PICTURES]
+    files = files_in(folder, PICTURES)
     if len(files) < 2:
-        raise SpikeError(f"found {len(files)} pictures in {folder}; wanted two or more: {', '.join(PICTURES)}")
+        found = f"{len(files)} picture{'s' * (len(files) != 1)}"
+        raise SpikeError(f"found {found} in {folder}; wanted two or more: {', '.join(PICTURES)}")
 
     def numbered(path: Path) -> list[tuple[int, str]]:
         return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
@@ -47,8 +53,12 @@ def _folder(folder: Path, fps: float) -> Iterator[Frame]:
             from PIL import Image
 
             with Image.open(path) as picture:
-                gray = np.asarray(picture.convert("L"), np.float64)
+                gray = _gray(picture)
         yield number * 1e6 / fps, gray
+
+
+def _gray(picture: Image) -> np.ndarray:
+    return np.asarray(upright(picture).convert("L"), np.float64)
 
 
 def _gif(path: Path, fps: float | None) -> Iterator[Frame]:
@@ -58,7 +68,7 @@ def _gif(path: Path, fps: float | None) -> Iterator[Frame]:
         when = 0.0
         with Image.open(path) as film:
             for picture in ImageSequence.Iterator(film):
-                yield when, np.asarray(picture.convert("L"), np.float64)
+                yield when, _gray(picture)
                 when += 1e6 / fps if fps else 1e3 * max(10, picture.info.get("duration", 100))
 
 

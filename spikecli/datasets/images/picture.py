@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from spikecli.datasets.upright import upright
 from spikecli.errors import SpikeError
 from spikecli.files.gate import reading
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 _MOST_PIXELS = 1 << 26  # 200 MB as colors; a small file may claim any number
 
@@ -39,18 +36,8 @@ def read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
         with picture:
             if picture.width * picture.height > _MOST_PIXELS:
                 raise SpikeError(f"{path} claims {picture.width} x {picture.height} pixels; wanted fewer; {cure}")
-            colors = _colors(picture)
+            colors = upright(picture)
             if size is not None:
                 colors = colors.resize((size[1], size[0]), Image.Resampling.BILINEAR)
             pixels = np.asarray(colors)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
-
-
-def _colors(picture: Image) -> Image:
-    """Return a picture in colors of 8 bits, turned as its note of the camera's orientation says."""
-    from PIL import Image, ImageOps
-
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I"):  # 16 bits of gray, of which PIL would make white all above the lowest 255
-        picture = Image.fromarray((np.asarray(picture) / 257).round().astype(np.uint8))
-    return picture.convert("RGB")
