@@ -6,9 +6,13 @@ import gc
 import json
 import os
 import signal
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +73,17 @@ def no_waiting_for_the_disk() -> Iterator[None]:
     """Have files written without waiting for the disk, 7 ms each time: that is for power cuts, which no test makes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def functions_of_onnx_are_parsed_once() -> Iterator[None]:
+    """Have torch's exporter parse the source of its 500 functions once a process: for each export it takes a second."""
+    lazy = "torch.onnx._internal._lazy_import"
+    with pytest.MonkeyPatch.context() as patch:
+        if "torch" in sys.modules and find_spec(lazy):
+            apis = import_module(lazy).onnxscript_apis
+            patch.setitem(vars(apis), "get_torchlib_ops", cache(lambda: apis.__getattr__("get_torchlib_ops")()))
         yield
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from safetensors.torch import save_file
 
 from spikecli.errors import SpikeError
 from spikecli.neuroclip.clip import ClipModel, build, find_weights, import_open_clip, load_clip
+from spikecli.neuroclip.tokens import tokenizer_of
 
 CONFIG = {
     "embed_dim": 24,
@@ -85,6 +87,28 @@ def test_features_are_the_same_under_both_names(state: dict[str, torch.Tensor], 
     assert torch.equal(ours.encode_images(images), theirs.encode_images(images))
     assert torch.equal(ours.encode_texts(["a cat", "two dogs"]), theirs.encode_texts(["a cat", "two dogs"]))
     assert not theirs.quick_gelu
+
+
+class Library:
+    """What `tokenizer_of` asks of open_clip."""
+
+    def __init__(self) -> None:
+        self.config = {"text_cfg": {"context_length": 77}}
+
+    def get_model_config(self, model: str) -> dict[str, Any]:
+        return self.config
+
+    def get_tokenizer(self, model: str) -> object:
+        return object()
+
+
+def test_a_tokenizer_is_made_once_for_a_model_as_it_is_and_each_time_for_a_folder() -> None:
+    library: Any = Library()
+    first = tokenizer_of(library, "a")
+    assert tokenizer_of(library, "a") is first and tokenizer_of(library, "b") is not first
+    library.config = {"text_cfg": {"context_length": 20}}
+    assert tokenizer_of(library, "a") is not first
+    assert tokenizer_of(library, "local-dir:x") is not tokenizer_of(library, "local-dir:x")
 
 
 def test_the_configuration_beside_them_names_the_activation(state: dict[str, torch.Tensor], tmp_path: Path) -> None:

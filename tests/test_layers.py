@@ -94,9 +94,9 @@ def test_gradients_through_the_statistics_are_true_gradients(kind: type[PointLin
     )
 
 
-@pytest.mark.parametrize("points", [40, 256, 257, 700])
+@pytest.mark.parametrize("points", [1, 60, 256, 257, 700])
 def test_maxima_without_gradients_are_those_with_them_and_winners_hold_them(points: int) -> None:
-    """More than 256 points come in several products."""
+    """More than 256 points come in several products; of 6 clouds of 60 points, 4 share one."""
     x, weight = torch.randn(2, 3, points, 8), torch.randn(5, 8)
     values = linear_max(x, weight)
     with torch.no_grad():
@@ -116,6 +116,18 @@ def test_column_maxima_with_their_rows(rows: int, kind: torch.dtype) -> None:
     assert torch.equal(column_highest(y), y.amax(0))
     assert torch.equal(column_highest(-y.abs()), (-y.abs()).amax(0))
     torch.testing.assert_close(y.gather(0, winners[None])[0], values, rtol=2e-6, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_column_maxima_of_several_clouds_are_those_of_each(kind: torch.dtype) -> None:
+    y = torch.randn(4, 33, 20).to(kind)
+    y[1] = -y[1].abs()
+    y[:, :, 3] -= 9  # below 0 in all
+    values, winners = column_max(y)
+    for cloud, value, winner in zip(y, values, winners, strict=True):
+        alone = column_max(cloud)
+        assert torch.equal(value, alone[0]) and torch.equal(winner, alone[1])
+    assert torch.equal(column_highest(y), values) and torch.equal(values, y.amax(1))
 
 
 def test_of_points_equal_within_rounding_the_first_wins() -> None:

@@ -134,3 +134,11 @@ def test_tensors_that_are_not_finite_never_replace_ones_that_are(tmp_path: Path)
     found, about = tensors.read(path)
     assert torch.equal(found["w"], torch.ones(3)) and about == tensors.metadata(path) == {"a": "b"}
     assert os.listdir(tmp_path) == ["a.safetensors"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float32])
+def test_tensors_whose_sum_overflows_are_finite(tmp_path: Path, kind: torch.dtype) -> None:
+    large = torch.full((9,), torch.finfo(kind).max, dtype=kind)
+    tensors.write(tmp_path / "a.safetensors", {"w": large, "n": torch.tensor(2), "none": large[:0]}, {})
+    with pytest.raises(SpikeError, match="v has become NaN"):  # opposite infinities do not cancel
+        tensors.write(tmp_path / "a.safetensors", {"w": large, "v": torch.tensor([torch.inf, -torch.inf])}, {})

@@ -89,4 +89,9 @@ def _as_os_error(error: SafetensorError) -> OSError:
 
 
 def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    return next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None)
+    """Return the name of the first tensor that holds NaN or infinity.
+
+    Either reaches the sum, which takes a twentieth of the time; only a sum that overflowed is looked at closely.
+    """
+    suspect = (name for name, value in tensors.items() if not value.sum().isfinite())
+    return next((name for name in suspect if not torch.isfinite(tensors[name]).all()), None)

@@ -1,7 +1,7 @@
 """The maximum over points of a linear map, without keeping the map's output: a backend for CPUs and one for GPUs.
 
-A CPU takes cloud by cloud, so that a cloud's tile stays in its cache. A GPU takes as many clouds in one product as fit
-a bound on memory, and never lets the host wait for a number.
+A CPU takes cloud by cloud, or a few small clouds, so that a tile stays in its cache. A GPU takes as many clouds in one
+product as fit a bound on memory, and never lets the host wait for a number.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ _FEW_POINTS = {True: 512, False: 128}  # of bfloat16 or not: a GPU multiplies a 
 
 
 class _LinearMax(torch.autograd.Function):
-    """max over n of W·x[r, n], cloud by cloud: one cloud's (N, C_out) tile lives in cache and is dropped.
+    """max over n of W·x[r, n], cloud by cloud: one cloud's (N, C_out) tile lives in cache and is dropped. Small clouds
+    share a tile.
 
     The gradient of a maximum reaches the winning points alone, so the backward pass is a gather and a scatter.
     """
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        values, winners = zip(*[column_max(cloud @ weight.T) for cloud in x], strict=True)
-        return torch.stack(values), torch.stack(winners)
+        values, winners = zip(*[column_max(part @ weight.T) for part in x.split(_group(x))], strict=True)
+        return joined(values), joined(winners)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]) -> None:
@@ -83,6 +84,11 @@ class _BatchedLinearMax(torch.autograd.Function):
         return joined(parts), grad_weight.to(weight.dtype)
 
 
+def _group(x: Tensor) -> int:
+    """Return how many clouds of x (R, N, C_in) a CPU multiplies at a time."""
+    return max(1, PRODUCT_ROWS // max(1, x.shape[1]))
+
+
 def joined(parts: Sequence[Tensor]) -> Tensor:
     """Return the parts as one tensor; one part alone is not copied."""
     return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))
@@ -95,17 +101,19 @@ def _tiles(x: Tensor, weight: Tensor) -> tuple[Tensor, ...]:
 
 
 def column_max(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the maximum of each column of y (N, C) and the row that holds it (C,)."""
+    """Return the maximum of each column of y (..., N, C) and the row that holds it (..., C)."""
     if y.dtype != torch.bfloat16:
         return _block_max(y)
     # Read as integers, which vectorize better, floats keep their order from 0 up and have it turned around below 0.
     bits = y.view(torch.int16)
     values, winners = _block_max(bits)
-    below = (values < 0).nonzero().squeeze(1)
-    if len(below):
-        part = bits[:, below]
-        values[below] = lowest = part.amin(0)
-        winners[below] = _first_row(part == lowest)
+    below = (values < 0).any(0) if values.dim() > 1 else values < 0
+    if below.any():
+        part = bits[..., below]
+        lowest = part.amin(-2)
+        negative = values[..., below] < 0
+        values[..., below] = torch.where(negative, lowest, values[..., below])
+        winners[..., below] = torch.where(negative, _first_row(part == lowest.unsqueeze(-2)), winners[..., below])
     return values.view(torch.bfloat16), winners
 
 
@@ -116,45 +124,51 @@ def _block_max(y: Tensor) -> tuple[Tensor, Tensor]:
     Points with the same spikes tie, and rounding may tell them apart by where they lie in memory: of rows equal within
     rounding the first wins, so that the gradient takes the same way in two processes as in one.
     """
-    rows = len(y)
+    rows = y.shape[-2]
     block = min(rows, BLOCK)
     whole = rows // block * block
-    highest = y[:whole].unflatten(0, (-1, block)).amax(1)
+    highest = y[..., :whole, :].unflatten(-2, (-1, block)).amax(-2)
     if whole < rows:
-        highest = torch.cat([highest, y[rows - block :].amax(0, keepdim=True)])
-    values = highest.amax(0)
+        highest = torch.cat([highest, y[..., rows - block :, :].amax(-2, keepdim=True)], -2)
+    values = highest.amax(-2)
     least = values - 8 * torch.finfo(y.dtype).eps * (1 + values.abs()) if y.is_floating_point() else values
+    least = least.unsqueeze(-2)
     first = (_first_row(highest >= least) * block).clamp_(max=rows - block)
-    candidates = first + torch.arange(block, device=y.device)[:, None]
-    return values, first + _first_row(y.gather(0, candidates) >= least)
+    candidates = first.unsqueeze(-2) + torch.arange(block, device=y.device)[:, None]
+    return values, first + _first_row(y.gather(-2, candidates) >= least)
 
 
 def _first_row(marks: Tensor) -> Tensor:
-    """Return the first row of marks (N, C) that is true (C,), or the last; vectorized, as argmax is not."""
-    rows = len(marks)
+    """Return the first row of marks (..., N, C) that is true (..., C), or the last; vectorized, as argmax is not."""
+    rows = marks.shape[-2]
     countdown = torch.arange(rows, 0, -1, dtype=torch.int16 if rows < 2**15 else torch.int32, device=marks.device)
-    return (rows - (marks * countdown[:, None]).amax(0).long()).clamp_(max=rows - 1)
+    return (rows - (marks * countdown[:, None]).amax(-2).long()).clamp_(max=rows - 1)
 
 
 def column_highest(y: Tensor) -> Tensor:
-    """Return the maximum of each column of y (N, C), in the fewest passes."""
+    """Return the maximum of each column of y (..., N, C), in the fewest passes."""
     if y.dtype != torch.bfloat16:
-        return y.amax(0)
+        return y.amax(-2)
     bits = y.view(torch.int16)
-    highest = bits.amax(0)
+    highest = bits.amax(-2)
     if (highest < 0).any():
-        highest = torch.where(highest >= 0, highest, bits.amin(0))
+        highest = torch.where(highest >= 0, highest, bits.amin(-2))
     return highest.view(torch.bfloat16)
 
 
 def _highest_by_cloud(x: Tensor, weight: Tensor) -> Tensor:
     """Return the maxima (R, C_out) in one small buffer, which is used again: a new tile would be cleared each time."""
-    buffer = x.new_empty(min(PRODUCT_ROWS, x.shape[1]), len(weight))
+    clouds = _group(x)
+    buffer = x.new_empty(min(PRODUCT_ROWS, clouds * x.shape[1]), len(weight))
 
-    def highest(rows: Tensor) -> Tensor:
-        return column_highest(torch.mm(rows, weight.T, out=buffer[: len(rows)]))
+    def product(rows: Tensor) -> Tensor:
+        return torch.mm(rows, weight.T, out=buffer[: len(rows)])
 
-    return torch.stack([reduce(torch.maximum, map(highest, cloud.split(PRODUCT_ROWS))) for cloud in x])
+    if clouds > 1:
+        parts = x.split(clouds)
+        return joined([column_highest(product(part.flatten(0, 1)).unflatten(0, part.shape[:2])) for part in parts])
+    tiles = (cloud.split(PRODUCT_ROWS) for cloud in x)
+    return torch.stack([reduce(torch.maximum, (column_highest(product(rows)) for rows in some)) for some in tiles])
 
 
 def _highest_batched(x: Tensor, weight: Tensor) -> Tensor:

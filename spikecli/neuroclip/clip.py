@@ -22,6 +22,7 @@ from spikecli.files.tensors import check
 from spikecli.machine.torchvision import import_torchvision
 from spikecli.neuroclip.clip_names import activation_beside, has_other_names, with_our_names
 from spikecli.neuroclip.clip_weights import Source, check_depth, file_sum, from_openai, locate, read_tensors
+from spikecli.neuroclip.tokens import count_tokens, tokenizer_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -92,21 +93,13 @@ class ClipModel:
         """
         tokens = self.tokenizer(list(texts)).to(self.device)
         for text in texts:
-            if (found := _count_tokens(self.tokenizer, text)) > tokens.shape[1]:
+            if (found := count_tokens(self.tokenizer, text)) > tokens.shape[1]:
                 raise SpikeError(
                     f"the prompt {text[:60]!r}… has {found} tokens, and {self.name} reads {tokens.shape[1]}; shorten "
                     "the class name or the template"
                 )
         features = [self.module.encode_text(part) for part in tokens.split(256)]
         return functional.normalize(torch.cat(features).float(), dim=-1)
-
-
-def _count_tokens(tokenizer: Any, text: str) -> int:
-    """Return the number of tokens of a text, with start and end marks; 0 if the tokenizer cannot count."""
-    if hasattr(tokenizer, "encode"):  # open_clip's own
-        return len(tokenizer.encode(text)) + 2
-    inner = getattr(tokenizer, "tokenizer", None)  # one of Hugging Face's
-    return len(inner(text)["input_ids"]) if callable(inner) else 0
 
 
 def import_open_clip() -> ModuleType:
@@ -181,7 +174,7 @@ def build(
                 force_preprocess_cfg=preprocess,
                 **choice,
             )
-            return module, open_clip.get_tokenizer(model)
+            return module, tokenizer_of(open_clip, model)
     except _CANNOT as error:
         raise SpikeError(
             f"cannot build {model} ({reason_of(error)}); choose a model that open_clip has whole"
