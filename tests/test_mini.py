@@ -18,6 +18,7 @@ from spikecli.neuroclip.mini import DigitPictures, MiniRecipe, ensure_mini, mini
 from spikecli.neuroclip.mini_lessons import NAMES, Variation, caption, plain_pictures
 from spikecli.progress import Progress
 
+FEW = slice(60)
 TINY = MiniRecipe(steps=2, batch_size=8, caption_steps=1, warmup=1)
 
 
@@ -66,15 +67,15 @@ def test_mini_and_the_recordings_share_no_digit() -> None:
 
 def test_training_is_repeatable_kept_and_keyed_by_its_recipe(tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
-    source, trained = ensure_mini(tmp_path, pictures(), TINY, lambda step, total: steps.append((step, total)))
+    source, trained = ensure_mini(tmp_path, pictures(FEW), TINY, lambda step, total: steps.append((step, total)))
     assert trained and steps == [(1, 3), (2, 3), (3, 3)]
     assert sorted(path.name for path in (tmp_path / "clip").iterdir() if path.name != ".lock") == [source.path.name]
     before = source.path.read_bytes()
-    assert ensure_mini(tmp_path, pictures(), TINY, nothing) == (source, False)
-    again, _ = ensure_mini(tmp_path / "elsewhere", pictures(), TINY, nothing)
+    assert ensure_mini(tmp_path, pictures(FEW), TINY, nothing) == (source, False)
+    again, _ = ensure_mini(tmp_path / "elsewhere", pictures(FEW), TINY, nothing)
     assert again.path.read_bytes() == before
     seeded = dataclasses.replace(TINY, seed=1)
-    assert mini_source(tmp_path, pictures(), seeded).path != source.path
+    assert mini_source(tmp_path, pictures(FEW), seeded).path != source.path
     assert mini_source(tmp_path, pictures(RECORDED), TINY).path != source.path
 
 
@@ -84,12 +85,12 @@ def test_a_stopped_training_leaves_no_weights_and_goes_on_to_the_same(tmp_path: 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        ensure_mini(tmp_path / "stopped", pictures(), TINY, stop)
+        ensure_mini(tmp_path / "stopped", pictures(FEW), TINY, stop)
     left = [path.suffix for path in (tmp_path / "stopped" / "clip").iterdir() if path.name != ".lock"]
     assert left == [".stopped"]
     steps: list[int] = []
-    on, trained = ensure_mini(tmp_path / "stopped", pictures(), TINY, lambda step, total: steps.append(step))
-    whole, _ = ensure_mini(tmp_path / "whole", pictures(), TINY, nothing)
+    on, trained = ensure_mini(tmp_path / "stopped", pictures(FEW), TINY, lambda step, total: steps.append(step))
+    whole, _ = ensure_mini(tmp_path / "whole", pictures(FEW), TINY, nothing)
     assert trained and steps == [3] and on.path.read_bytes() == whole.path.read_bytes()
     assert not on.path.with_suffix(".stopped").exists()
 
