@@ -131,31 +131,38 @@ class Console:
 
     @contextmanager
     def progress(self, description: str, total: float | None = None, unit: str = "") -> Iterator[Advance]:
-        """Yield a function that moves a progress bar on stderr; nothing is drawn when quiet."""
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        """Yield a function that moves a progress bar on stderr; nothing is drawn when quiet.
 
-        columns = [
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=12),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} " + unit if total else unit),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.fields[fields]}"),
-        ]
+        While the total is not known, a count and the time stand for the bar.
+        """
+        from rich.progress import Progress
+
+        columns = _columns(bool(total), unit, self.err.is_terminal)
         with Progress(*columns, console=self.err, transient=False, disable=self.quiet) as bar:
             task = bar.add_task(description, total=total, fields="")
 
             def advance(steps: float = 1, fields: str = "", total: float | None = None) -> None:
                 changes: dict[str, Any] = {"fields": fields} if fields else {}
                 if total is not None:
-                    changes["total"] = total
+                    changes["total"], bar.columns = total, _columns(True, unit, self.err.is_terminal)
                 bar.update(task, advance=steps, **changes)
 
             yield advance
+            if bar.tasks[0].total is None:
+                bar.update(task, total=bar.tasks[0].completed)  # it is over: the spinner goes
+
+
+def _columns(known: bool, unit: str, spins: bool) -> tuple[Any, ...]:
+    """Return the columns of a progress bar; of work whose total is not known: the count, the time, a spinner."""
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    what, fields = TextColumn("{task.description}"), TextColumn("{task.fields[fields]}")
+    if known:
+        share = TextColumn("{task.completed:.0f}/{task.total:.0f} " + unit)
+        return what, BarColumn(bar_width=12), share, TimeRemainingColumn(elapsed_when_finished=True), fields
+    count = [TextColumn("{task.completed:.0f} " + unit)] if unit else []
+    spinner = [SpinnerColumn(finished_text="")] if spins else []
+    return what, *count, TimeElapsedColumn(), *spinner, fields
 
 
 def error(text: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from event_bytes import bin_bytes, some_events
 from first_version import unpack
+from rich.console import Console as RichConsole
 
 from spikecli import models
 from spikecli.cli import fewshot
@@ -178,3 +181,29 @@ def test_one_draw_has_no_spread(capsys: pytest.CaptureFixture[str]) -> None:
     fewshot._show(Console(), shown, None)
     printed = capsys.readouterr().out
     assert "one draw, seed 0" in printed and "±" not in printed and "std" not in printed
+
+
+def test_of_work_without_a_known_end_the_count_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+    with console.progress("simulating", unit="frames") as advance:
+        for _ in range(5):
+            advance(24)
+    with console.progress("Opening a.zip") as advance:
+        advance()
+    with console.progress("drawing") as advance:
+        advance(1, "a lamp", total=2)
+        advance(1)
+    lines = re.sub(r"\d:\d\d:\d\d", "TIME", capsys.readouterr().err).split("\n")
+    assert [" ".join(line.split()) for line in lines] == [
+        "simulating 120 frames TIME", "Opening a.zip TIME", f"drawing {'━' * 12} 2/2 TIME a lamp", "",
+    ]  # fmt: skip
+
+
+def test_the_spinner_of_such_work_ends_with_it() -> None:
+    console, drawn = Console(), io.StringIO()
+    console.err = RichConsole(file=drawn, force_terminal=True, no_color=True, width=80, legacy_windows=False)
+    with console.progress("simulating", unit="frames") as advance:
+        advance(3)
+    frames = [line for line in re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.getvalue())) if line]
+    assert re.search("[\u2800-\u28ff]", frames[0]) and not re.search("[\u2800-\u28ff]", frames[-1])
+    assert frames[-1].split()[:3] == ["simulating", "3", "frames"]

@@ -70,7 +70,7 @@ def simulate(
     off = pixels.threshold if pixels.off_threshold is None else pixels.off_threshold
     pixel = model.Pixel(pixels.threshold, off, pixels.mismatch, pixels.refractory, pixels.leak, pixels.shot)
     console, seen = Console(speech.as_json, speech.quiet), _Seen()
-    with console.progress("frames", unit="frames") as advance:
+    with console.progress("simulating", unit="frames") as advance:
         parts = list(model.simulate(seen.pass_on(frames_of(source, fps), advance), pixel, seed))
     if seen.frames < 2:
         raise SpikeError(f"found {seen.frames} frame{'s' * (seen.frames != 1)} in {source}; wanted two or more")
