@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,12 +21,14 @@ from rich.console import Console as RichConsole
 from spikecli import models
 from spikecli.cli import fewshot
 from spikecli.cli.data import _flat
+from spikecli.cli.export import _say_exported
 from spikecli.console import Console
 from spikecli.datasets.clouds.store import load_points
 from spikecli.datasets.samples import stratified_split
 from spikecli.evaluation.evaluate import StepRow
 from spikecli.evaluation.probe import Membranes
 from spikecli.evaluation.step_scores import AutoRow, StepScores
+from spikecli.export.formats import Checked, Exported
 from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS
 from spikecli.view.clouds.membranes import MembraneView, name_thresholds
@@ -207,3 +210,19 @@ def test_the_spinner_of_such_work_ends_with_it() -> None:
     frames = [line for line in re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.getvalue())) if line]
     assert re.search("[\u2800-\u28ff]", frames[0]) and not re.search("[\u2800-\u28ff]", frames[-1])
     assert frames[-1].split()[:3] == ["simulating", "3", "frames"]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_format_without_inputs_and_outputs_shows_no_empty_table(
+    named: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (path := tmp_path / "net.shapes").write_bytes(b"1234")
+    shapes = {"points": "float32"} if named else {}
+    done = Exported(path, "shapes", "1", shapes, {}, Checked("nothing", 0, "no samples", 0.0, 0, 0))
+    _say_exported(Console(), SimpleNamespace(name="demo"), done, tmp_path / "table.csv")  # type: ignore[arg-type]
+    printed, rows = capsys.readouterr().out, list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+    assert ("━" in printed and "points" in printed) is named
+    assert ("0.00 MB; the format names no inputs and no outputs\n" in printed) is not named
+    assert [(row["network"], row["bytes"], row.get("name")) for row in rows] == [
+        ("demo", "4", "points" if named else None)
+    ]

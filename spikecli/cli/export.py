@@ -11,7 +11,7 @@ import typer
 from spikecli.cli.options import common as options
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.reading import size_of
-from spikecli.cli.shown.tables import show_table
+from spikecli.cli.shown.tables import show_table, write_out
 from spikecli.console import Console
 from spikecli.errors import ChoiceError, SpikeError
 
@@ -121,9 +121,15 @@ def _say_exported(console: Console, what: Subject, done: Exported, table: Path |
     sides = (("input", done.inputs), ("output", done.outputs))
     rows = [(side, name, shape) for side, shapes in sides for name, shape in shapes.items()]
     about = {"network": what.name, "version": done.version, "bytes": size, **checked}
-    records = [{"side": side, "name": name, "shape": str(shape), **about} for side, name, shape in rows]
+    records = [{"side": side, "name": name, "shape": str(shape), **about} for side, name, shape in rows] or [about]
     title = f"{what.name} → {done.path}, {done.version}, {size / 1e6:.2f} MB"
-    show_table(console, ResultTable(title, ("", "name", "shape"), rows, records=records), table)
+    result = ResultTable(title, ("", "name", "shape"), rows, records=records)
+    if rows:
+        show_table(console, result, table)
+    else:  # a format from outside, which names none
+        console.say(f"{title}; the format names no inputs and no outputs")
+        if table is not None:
+            write_out(console, result, table)
     found = done.checked
     flips = "" if found.spikes is None else f", {found.spikes_flipped:,} of {found.spikes:,} spikes differ"
     samples = f"{found.samples} sample{'s' * (found.samples != 1)}"
