@@ -246,6 +246,8 @@ def test_a_network_learns_colors_through_the_command_line(cli: Cli, tmp_path: Pa
     options = ("--width", 0.1, "--model", "resnet18", "--epochs", 2, "--batch-size", 20, "--augment", "none")
     done = cli("train", "cifar10", *options, "--out", tmp_path / "run", *place, "--json")
     assert done.code == 0 and "images to train on" in done.err
+    assert "not named, so chosen: --recipe cifar --paper lif\n" in done.err
+    assert done.document["chosen"] == {"recipe": "cifar", "paper": "lif"}
     saved = TrainConfig.model_validate_json((tmp_path / "run" / "config.json").read_text())
     assert (saved.optimizer, saved.model.inputs, saved.model.size) == ("sgd", 3, (32, 32))
     assert saved.model == network_settings(**saved.model.model_dump())

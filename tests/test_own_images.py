@@ -13,7 +13,13 @@ import pytest
 from own_pictures import pictures
 from PIL import Image
 
+from spikecli.cli.train import Given
+from spikecli.datasets.clouds.facts import CloudFacts
+from spikecli.datasets.events.facts import EventFacts
+from spikecli.datasets.facts import Facts
+from spikecli.datasets.facts_file import FILE, write_facts
 from spikecli.datasets.images import prepare
+from spikecli.datasets.images.facts import ImageFacts
 from spikecli.datasets.images.prepare import load_images
 from spikecli.errors import SpikeError
 from spikecli.files.hdf5 import stored
@@ -112,3 +118,26 @@ def test_one_walker_serves_the_kind_and_the_files(tmp_path: Path) -> None:
     for source, words in ((tmp_path / "sub", "no file to name in the folder"), (f"{tmp_path}/*.off", "that matches")):
         with pytest.raises(SpikeError, match=words):
             expand([str(source)], [".off"])
+
+
+OWN_KINDS: dict[str, tuple[Facts, dict[str, str]]] = {
+    "points": (CloudFacts("own", "", ("a", "b"), own=True), {"recipe": "short", "augment": "thin"}),
+    "events": (EventFacts("own", "", ("a", "b"), own=True, mirrors=False), {"recipe": "events", "augment": "shift"}),
+    "images": (ImageFacts("own", "", ("a", "b"), own=True), {"recipe": "pictures", "augment": "flip-crop"}),
+}
+
+
+@pytest.mark.parametrize("kind", OWN_KINDS)
+def test_what_training_chooses_for_own_data_of_each_kind_is_what_it_says(kind: str, tmp_path: Path) -> None:
+    facts, wanted = OWN_KINDS[kind]
+    write_facts(tmp_path / "own" / FILE, facts)
+    model = {"model": "pointnet", "paper": "spiking-pointnet"} if kind == "points" else {}
+
+    def chosen(augment: str | None = None, recipe: str | None = None) -> dict[str, str]:
+        network = {"name": None if model else "resnet18", "batch_norm": None}
+        given = Given("own", None if model else "lif", recipe, {"augment": augment}, {}, network, tmp_path)
+        return given.chosen(given.settings(None))
+
+    assert chosen() == {**wanted, **model}
+    assert chosen("none") == {"recipe": wanted["recipe"], **model}
+    assert "recipe" not in chosen(recipe=wanted["recipe"]) and chosen("none", wanted["recipe"]) == model

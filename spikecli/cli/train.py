@@ -75,8 +75,9 @@ def train(
     settings, folder, goes_on = resolved(given, parse_resume(resume), like, out)
     console = Console(output.as_json, output.quiet)
     how = _session(following, training["epochs"], count, console)
+    chosen = {} if goes_on or like else given.chosen(settings)
     if not _in_processes(count, device):
-        _train(settings, folder, goes_on, data_dir, device, console, accept_changed_data, how)
+        _train(settings, folder, goes_on, data_dir, device, console, accept_changed_data, how, chosen)
 
 
 def _session(following: shared.Following, most: int | None, count: int, console: Console) -> TrainCall:
@@ -115,6 +116,13 @@ class Given:
         if base is not None:
             return settings_as(base, self.dataset, *given, data_dir=self.data_dir)
         return settings_of(self.dataset or "shapes", *given, data_dir=self.data_dir, fidelity=self.fidelity)
+
+    def chosen(self, settings: TrainConfig) -> dict[str, str]:
+        """Return the recipe, augmentation, network and paper that `settings` of a new run took by themselves."""
+        from spikecli.training.settings import unnamed
+
+        given = (self.paper, self.recipe, self.training["augment"], self.network["name"])
+        return unnamed(settings, *given, self.data_dir)
 
 
 def resolved(given: Given, resume: str, like: Path | None, out: Path | None) -> tuple[TrainConfig, Path | None, bool]:
@@ -175,6 +183,7 @@ def _train(
     console: Console,
     accepts: bool,
     how: TrainCall,
+    chosen: dict[str, str],
 ) -> None:
     from spikecli.training.session import session
 
@@ -182,7 +191,7 @@ def _train(
         with phases(console) as progress:
             loading = session(settings, data_dir, out, resume, device, how, progress, accepts)
             trainer = stack.enter_context(loading)
-        _show(trainer, console)
+        _show(trainer, console, chosen)
 
 
 def _few(trainer: Trainer) -> list[str]:
@@ -197,7 +206,7 @@ def _few(trainer: Trainer) -> list[str]:
     return [*lines, *few_to_train(learned, cures), *few_held_out(held)]
 
 
-def _show(trainer: Trainer, console: Console) -> None:
+def _show(trainer: Trainer, console: Console, chosen: dict[str, str]) -> None:
     from spikecli.machine import processes
 
     if processes.rank() > 0:  # one process speaks for all
@@ -207,6 +216,8 @@ def _show(trainer: Trainer, console: Console) -> None:
     config = trainer.config
     shares = f"{len(trainer.batches.labels)} {trainer.unit_name} to train on, {len(trainer.held_out.labels)} held out"
     console.note(f"{config.dataset}: {shares}")
+    if chosen:
+        console.note("not named, so chosen: " + " ".join(f"--{name} {value}" for name, value in chosen.items()))
     for line in _few(trainer):
         console.warn(line)
     if not trainer.steps_left:
@@ -225,7 +236,7 @@ def _show(trainer: Trainer, console: Console) -> None:
     if trainer.steps_left:
         console.warn(f"the time is up: {len(trainer.run.progress.epochs)} of {config.epochs} epochs; --resume goes on")
     summary = trainer.summary()
-    console.document(summary)
+    console.document({**summary, "chosen": chosen})
     epochs = summary["epochs"]
     console.say(f"{summary['out']}: {epochs} epoch{'s' * (epochs != 1)} in {summary['seconds']:.0f} s of training")
     console.say(f"next: spikecli eval {summary['out']} --timesteps 1,2,3,4")

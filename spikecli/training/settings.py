@@ -152,6 +152,18 @@ def defaults(dataset: str, model: str | None = None, data_dir: Path = Path("data
     return kind_named(facts.kind).defaults(facts, model)
 
 
+def unnamed(
+    config: TrainConfig, paper: str | None, recipe: str | None, augment: str | None, model: str | None, data_dir: Path
+) -> dict[str, str]:
+    """Return what a new run of `config` took by itself, by the names of settings: of these four those not given."""
+    fitting = config.model.name if config.start_from or model else None
+    own = defaults(config.dataset, fitting, data_dir).recipe
+    taken = {"recipe": own, "augment": config.augment, "model": config.model.name, "paper": config.paper}
+    given = {"recipe": recipe, "augment": augment, "model": model, "paper": paper}
+    from_weights = ("model", "paper") if config.start_from else ()
+    return {name: value for name, value in taken.items() if given[name] is None and name not in from_weights}
+
+
 def check_settings(config: TrainConfig, data_dir: Path) -> None:
     """Raise SpikeError, with the reason, if settings clash with each other or with their data set."""
     facts = find_facts(config.dataset, data_dir)
