@@ -70,6 +70,8 @@ def edit(sets: Path) -> Iterator[Callable[[str, str, str], None]]:
         ("events", "threshold", "-1", "found threshold = -1; wanted a whole number from 0"),
         ("events", "templates", '["digit"]', r"wanted prompts with \{\}"),
         ("images", "size", "[16, 16]", r"found size = \[16, 16\], and images was prepared with \[32, 32\]"),
+        ("images", "fit", '"crop"', "found fit = 'crop', and images was prepared with 'squeeze'"),
+        ("images", "fit", '"pad"', "found fit = 'pad'; wanted squeeze or crop"),
         ("images", "title", "3", "found title = 3; wanted text"),
     ],
 )  # fmt: skip

@@ -20,9 +20,13 @@ from spikecli.datasets.facts import Facts
 from spikecli.datasets.facts_file import FILE, write_facts
 from spikecli.datasets.images import prepare
 from spikecli.datasets.images.facts import ImageFacts
+from spikecli.datasets.images.kind import KIND
+from spikecli.datasets.images.picture import middle
 from spikecli.datasets.images.prepare import load_images
+from spikecli.datasets.sets import find_facts
 from spikecli.errors import SpikeError
 from spikecli.files.hdf5 import stored
+from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.training.chosen import Chosen
 
 Cli = Callable[..., Any]
@@ -118,6 +122,53 @@ def test_one_walker_serves_the_kind_and_the_files(tmp_path: Path) -> None:
     for source, words in ((tmp_path / "sub", "no file to name in the folder"), (f"{tmp_path}/*.off", "that matches")):
         with pytest.raises(SpikeError, match=words):
             expand([str(source)], [".off"])
+
+
+def test_pictures_of_another_shape_are_squeezed_with_a_note_or_cropped(cli: Cli, tmp_path: Path) -> None:
+    """Black, white and black thirds side by side: squeezed all three, cropped the white one alone."""
+    stripe = np.zeros((16, 48, 3), np.uint8)
+    stripe[:, 16:32] = 255
+    for name in ("a", "b"):
+        (tmp_path / "from" / name).mkdir(parents=True)
+        for number in range(3):
+            height = 16 if name == "a" else 39 + number  # the widest is 48 x 39: 1.23 times as wide as high
+            Image.fromarray(stripe).resize((48, height)).save(tmp_path / "from" / name / f"{number}.png")
+    asked = ("data", "prepare", "thirds", "--from", tmp_path / "from", "--data-dir", tmp_path / "data")
+    told = "3 of 6 pictures are squeezed to 32 x 32, the first of them from 48 x 16"
+    assert told in cli(*asked, "--dry-run").err
+    done = cli(*asked, "--json").document
+    assert [told in note for note in done["notes"]].count(True) == 1 and "fit" not in done["settings"]
+    facts = tmp_path / "data" / "thirds" / FILE
+    assert facts.read_text().count('fit = "squeeze"') == 1
+    squeezed = load_images(tmp_path / "data", "thirds", "train").images
+    facts.write_text(facts.read_text().replace('fit = "squeeze"', 'fit = "crop"'))
+    refused = cli("data", "info", "thirds", "--data-dir", tmp_path / "data")
+    assert refused.code == 1 and "found fit = 'crop', and thirds was prepared with 'squeeze'; run" in refused.err
+    done = cli(*asked, "--json").document
+    assert not done["reused"] and not any("squeezed" in note for note in done["notes"])
+    cropped = load_images(tmp_path / "data", "thirds", "train").images
+    assert squeezed[0, :, :, 0].max() == 0 and squeezed[0].mean() == pytest.approx(85, abs=2)
+    assert cropped[0, :, :, 1:-1].min() == 255 and cropped[0].min() > 150  # an edge is between two pixels
+    assert cli("data", "prepare", "thirds", "--from", tmp_path / "from", *asked[-2:], "--json").document["reused"]
+    config = TrainConfig(model=network_settings(name="resnet20", size=(32, 32)))
+    found = KIND.read_file(find_facts("thirds", tmp_path / "data"), tmp_path / "from" / "a" / "0.png", config, 1, 0)
+    assert np.array_equal(found, cropped[0])
+
+
+@pytest.mark.parametrize(
+    ("whole", "size", "wanted"),
+    [
+        ((640, 480), (32, 32), (80, 0, 560, 480)),
+        ((480, 640), (32, 32), (0, 80, 480, 560)),
+        ((100, 100), (32, 64), (0, 25, 100, 75)),
+        ((7, 7), (32, 32), (0, 0, 7, 7)),
+        ((50, 150), (96, 32), (0, 0, 50, 150)),
+    ],
+)
+def test_the_middle_of_a_picture_by_hand(
+    whole: tuple[int, int], size: tuple[int, int], wanted: tuple[float, ...]
+) -> None:
+    assert middle(whole, size) == pytest.approx(wanted)
 
 
 OWN_KINDS: dict[str, tuple[Facts, dict[str, str]]] = {

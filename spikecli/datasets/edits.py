@@ -13,7 +13,8 @@ from spikecli.errors import SpikeError
 from spikecli.files.gate import fits, read_json
 
 RECORD = "prepared.json"
-_PREPARED_WITH = ("up", "sensor", "size")  # facts that the prepared files depend on
+# Facts that the prepared files depend on, with the value of those that were prepared before there was such a fact.
+_PREPARED_WITH = {"up": None, "sensor": None, "size": None, "fit": "squeeze"}
 
 
 def check_fixed(place: Path, values: Mapping[str, Any], kinds: tuple[str, ...]) -> None:
@@ -45,11 +46,12 @@ def check_prepared(place: Path, settings: Mapping[str, Any]) -> None:
     if not path.is_file():
         return
     values = read_toml(path)
-    for key in _PREPARED_WITH:
-        if key in values and settings.get(key) is not None and values[key] != settings[key]:
+    for key, before in _PREPARED_WITH.items():
+        with_it = settings.get(key, before)
+        if key in values and with_it is not None and values[key] != with_it:
             raise SpikeError(
                 f"{path}: found {key} = {short(repr(values[key]))}, and {place.name} was prepared with "
-                f"{settings[key]!r}; run `spikecli data prepare {place.name} --from SOURCE` again, or undo the edit"
+                f"{with_it!r}; run `spikecli data prepare {place.name} --from SOURCE` again, or undo the edit"
             )
 
 

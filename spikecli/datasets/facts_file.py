@@ -78,6 +78,12 @@ _KEYS = {
         ("events",),
     ),
     "size": _Key(_is_size, "[height, width] in pixels", "height and width of the images; prepare again", ("images",)),
+    "fit": _Key(
+        lambda value: value in ("squeeze", "crop"),
+        "squeeze or crop",
+        "a picture of another shape: squeeze it to the size, or crop its middle; prepare again",
+        ("images",),
+    ),
 }
 
 

@@ -95,6 +95,10 @@ class Kind(ABC, Generic[F]):
     def own_facts(self, facts: F, found: Sequence[Inspected], options: PrepareOptions) -> F:
         """Return the user's `facts`, completed from the files and options for this kind."""
 
+    def notes_on(self, facts: F, found: Sequence[Inspected]) -> list[str]:
+        """Return notes on what preparing does to a user's files; none by default."""
+        return []
+
     @abstractmethod
     def write(
         self,

@@ -29,6 +29,7 @@ class ImageFacts(Facts):
     files: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (split, names)
     labels: int = 1  # bytes before the pixels, of which the last is the label
     size: tuple[int, int] = (32, 32)  # height, width
+    fit: str = "squeeze"  # a picture of another shape to that size; or "crop" its middle
 
     kind: ClassVar[str] = "images"
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from spikecli.datasets.augment_maps import IMAGE_AUGMENTATIONS
 from spikecli.datasets.corrupt import Corruption
+from spikecli.datasets.facts_file import FILE
 from spikecli.datasets.images.damage import IMAGE_CORRUPTIONS, corrupt_images
 from spikecli.datasets.images.facts import IMAGE_SETS, ImageFacts
 from spikecli.datasets.images.picture import picture_size, read_picture
@@ -29,6 +30,8 @@ from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import map_size
+
+_NEARLY = 1.25  # width by height, against the wanted: squeezed more than that a thing looks like another
 
 
 class Pictures(Kind[ImageFacts]):
@@ -61,6 +64,20 @@ class Pictures(Kind[ImageFacts]):
     def own_facts(self, facts: ImageFacts, found: Sequence[Inspected], options: PrepareOptions) -> ImageFacts:
         """Return the facts unchanged: pictures are scaled to their size."""
         return facts
+
+    def notes_on(self, facts: ImageFacts, found: Sequence[Inspected]) -> list[str]:
+        """Return a note if pictures of clearly another shape than the data set's are to be squeezed."""
+        tall, wide = facts.size
+        sizes = [one.size for one in found if one.size]
+        other = [(x, y) for x, y in sizes if max(x * tall / (y * wide), y * wide / (x * tall)) > _NEARLY]
+        if facts.fit != "squeeze" or not other:
+            return []
+        width, height = other[0]
+        return [
+            f"{len(other)} of {len(sizes)} pictures are squeezed to {wide} x {tall}, the first of them from {width} x "
+            f'{height}; to keep their shapes, crop them, or write fit = "crop" in {FILE} and prepare again: then their '
+            "middles are taken"
+        ]
 
     def write(
         self,
@@ -99,7 +116,7 @@ class Pictures(Kind[ImageFacts]):
         reading: ReadOptions = AS_FOUND,
     ) -> np.ndarray:
         """Return the picture (3, H, W) at the network's size; raise SpikeError as `read_picture` does."""
-        return read_picture(path, map_size(config.model))
+        return read_picture(path, map_size(config.model), facts.fit)
 
     def defaults(self, facts: ImageFacts, model: str | None = None) -> Defaults:
         """Return ResNet-20 of LIF neurons; a user's own pictures get a recipe for a few hundred of them."""

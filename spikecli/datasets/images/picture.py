@@ -20,10 +20,11 @@ def picture_size(path: Path) -> tuple[int, int]:
     return width, height
 
 
-def read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+def read_picture(path: Path, size: tuple[int, int] | None, fit: str = "squeeze") -> np.ndarray:
     """Return the picture in a file as (3, H, W) uint8, scaled to `size` (None: its own size).
 
-    A photograph stands as its camera was held. Raise SpikeError if it cannot be read.
+    A picture of another shape is squeezed; with `fit` crop, only its middle is taken. A photograph stands as its camera
+    was held. Raise SpikeError if it cannot be read.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -38,6 +39,16 @@ def read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
                 raise SpikeError(f"{path} claims {picture.width} x {picture.height} pixels; wanted fewer; {cure}")
             colors = upright(picture)
             if size is not None:
-                colors = colors.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+                box = middle(colors.size, size) if fit == "crop" else None
+                colors = colors.resize((size[1], size[0]), Image.Resampling.BILINEAR, box)
             pixels = np.asarray(colors)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def middle(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of the largest part in the middle of `whole` (width, height) that has the
+    shape of `size` (height, width)."""
+    width, height = whole
+    scale = min(width / size[1], height / size[0])
+    left, top = max(0.0, (width - scale * size[1]) / 2), max(0.0, (height - scale * size[0]) / 2)
+    return left, top, width - left, height - top

@@ -138,6 +138,7 @@ def prepare_images(
 def write_own(facts: ImageFacts, place: Path, samples: Sequence[OwnSample], source: str, progress: Progress) -> Entry:
     """Return the record's entry of a user's pictures after writing them; raise SpikeError if one cannot be read."""
     settings = {"dataset": facts.name, "format": _FORMAT, "size": list(facts.size), "source": source}
+    settings |= {"fit": facts.fit} if facts.fit != "squeeze" else {}  # else data of before would be prepared again
     splits = {}
     for split, chosen, labels in by_split(samples, facts.folders):
         images = _read(facts, chosen, progress)
@@ -149,7 +150,7 @@ def _read(facts: ImageFacts, samples: Sequence[OwnSample], progress: Progress) -
     """Yield a user's pictures, some at a time, at the size of the data set."""
     for start in range(0, len(samples), _AT_ONCE):
         part = samples[start : start + _AT_ONCE]
-        yield np.stack([read_picture(one.path, facts.size) for one in part])
+        yield np.stack([read_picture(one.path, facts.size, facts.fit) for one in part])
         progress.on_step(len(part))
 
 

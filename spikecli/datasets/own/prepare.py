@@ -132,6 +132,7 @@ def look(data_dir: Path, name: str, root: Path, options: PrepareOptions, progres
     kept = splits.read_splits(data_dir / name / splits.FILE)
     done, notes = splits.with_splits(samples, options.test_fraction, options.seed, kept)
     facts = _facts(data_dir, name, kind, done, inspected, options)
+    said += kind.notes_on(facts, inspected)
     if not facts.mirrors and not (data_dir / name / FILE).is_file():
         notes = [*notes, f"a mirrored sample may be of another class, by their names: mirrors = false in {FILE}"]
     return Found(kind, facts, tuple(done), tuple(inspected), tuple(skipped), tuple(bad), (*notes, *said))
