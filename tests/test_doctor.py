@@ -15,7 +15,7 @@ from probes import chatter, crash, hang, leave, own_cure, process, raise_error, 
 
 from spikecli.cli import doctor as command
 from spikecli.cli.doctor import all_probes
-from spikecli.machine import doctor, environment, graphics
+from spikecli.machine import doctor, environment, graphics, precision
 from spikecli.machine.doctor import PROBES, Finding, Probe, examine
 from spikecli.machine.precision import reason
 
@@ -126,11 +126,16 @@ def test_a_torchvision_of_another_torch_is_found_without_loading_it(
 def test_the_precision_that_auto_takes_is_named_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("spikecli.machine.precision._cpu_flags", lambda path: {"avx2"})
     assert reason(torch.device("cpu")) == "the processor has no instructions for bfloat16"
     monkeypatch.setattr("spikecli.machine.precision._cpu_flags", lambda path: {"avx2", "avx512_bf16"})
     assert reason(torch.device("cpu")) == "the processor has avx512_bf16"
-    assert PROBES["precision"].run(tmp_path).startswith("auto takes ")
+    precision._cpu_gains.cache_clear()
+    try:
+        assert PROBES["precision"].run(tmp_path) == "auto takes bf16 on cpu: the processor has avx512_bf16"
+    finally:
+        precision._cpu_gains.cache_clear()  # else later tests train in bfloat16
 
 
 def test_idle_threads_sleep_unless_the_user_says_otherwise() -> None:
