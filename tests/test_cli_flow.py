@@ -52,6 +52,7 @@ def test_evaluation_reports_a_row_for_each_t(cli: Cli, shapes_dir: Path, trained
     assert set(document["results"][0]) == {
         "timesteps", "instance_accuracy", "instance_accuracy_std", "class_accuracy", "firing_rate",
         "synaptic_operations", "energy_uj", "energy", "neurobench", "information", "seconds", "ece",
+        "effective_acs", "effective_macs", "dense", "activation_sparsity", "connection_sparsity", "footprint",
     }  # fmt: skip
     assert document["results"][0]["instance_accuracy"] > 0.15
     table = cli("eval", trained, "--timesteps", "1", "--runs", 1, "--data-dir", shapes_dir, "--quiet")

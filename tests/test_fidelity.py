@@ -78,6 +78,20 @@ def test_a_release_that_is_none_is_refused() -> None:
         resolved(given, "no", Path("run"), None)
 
 
+def test_an_error_about_a_released_setting_says_that_nobody_gave_it(cli: Cli) -> None:
+    words = ("train", "nmnist", "--paper", "mpbn", "--fidelity", "released")
+    found = cli(*words)
+    assert found.code == 2 and "--augment flip-roll mirrors" in found.err
+    assert "(--fidelity released took it from the authors' code of mpbn)" in found.err
+    found = cli(*words, "--augment", "flip-roll")
+    assert found.code == 2 and "--augment flip-roll mirrors" in found.err and "fidelity" not in found.err
+
+
+def test_a_release_without_a_network_gives_the_usual_one_the_fields_that_it_has() -> None:
+    config = released("real-spike", "shapes")
+    assert config.model.name == "pointnet" and config.model.neuron.surrogate == "arctan"  # type: ignore[union-attr]
+
+
 def test_the_command_trains_as_released(cli: Cli, tmp_path: Path) -> None:
     done = cli("train", "shapes", "--paper", "lif", "--fidelity", "released", "--out", tmp_path / "run")
     assert done.code == 2 and "--fidelity cannot be released with the paper lif" in done.err
@@ -93,6 +107,7 @@ def test_papers_shows_one_table(cli: Cli) -> None:
     assert "of a reshaped kernel" in cli("papers", "--paper", "joint").out
     wrong = cli("papers", "--paper", "mpnb")
     assert wrong.code == 2 and "did you mean mpbn?" in wrong.err
+    assert "'integer', a preset that has no released code" in cli("papers", "--paper", "integer").err
 
 
 def test_fewshot_as_released(cli: Cli, tmp_path: Path) -> None:

@@ -133,6 +133,13 @@ def test_what_is_missing_and_what_is_unknown_stand_in_one_line(tmp_path: Path) -
     assert not (tmp_path / "run").exists()
 
 
+def test_a_file_without_the_ends_of_a_network_is_told_what_it_lacks(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(4, 3)}, tmp_path / "few.pth")
+    why = r"missing feat.stn.conv1.weight, its first layer and fc3.weight, its last layer; found conv1.weight \(4, 3\)"
+    with pytest.raises(SpikeError, match=why):
+        import_released(tmp_path / "few.pth", "pointnet", tmp_path / "run")
+
+
 def test_the_network_that_fits_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpikeError, match="does not fit resnet18; its names are those of resnet20: give as resnet20"):
         import_released(small(tmp_path), "resnet18", tmp_path / "run", dataset="cifar10")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from spikecli import models, neurons
 from spikecli.evaluation import energy as rows
 from spikecli.evaluation.energy import Operations, counted
-from spikecli.evaluation.neurobench import energies, static, workload
+from spikecli.evaluation.neurobench import energies, in_lower_case, static, workload
 from spikecli.evaluation.prices import MEMORY_PJ, PRICES
 from spikecli.models.convolution import AveragePool, Convolution, GlobalPool
 from spikecli.models.plain import Linear
@@ -208,3 +208,15 @@ def test_eval_names_precision_updates_and_traffic(cli: Cli, shapes_dir: Path, tm
     assert "Effective_MACs" in table.read_text() and "energy dense_uj" in table.read_text()
     refused = cli(*line, "--corrupt", "jitter", "--memory-traffic")
     assert refused.code == 1 and "--memory-traffic cannot show scores on damaged samples" in refused.err
+
+
+def test_a_row_has_the_names_in_lower_case() -> None:
+    operations = {"Effective_MACs": 2.0, "Effective_ACs": 3.0, "Dense": 9.0}
+    row = {"timesteps": 1, "neurobench": {"synaptic_operations": operations, "activation_sparsity": 0.5}}
+    network = {"footprint": 8, "parameter_count": 2, "connection_sparsity": 0.25}
+    (found, plain) = in_lower_case([row, {"timesteps": 1}], network)
+    assert {name: found[name] for name in found if name not in row} == {
+        "effective_macs": 2.0, "effective_acs": 3.0, "dense": 9.0, "activation_sparsity": 0.5,
+        "connection_sparsity": 0.25, "footprint": 8,
+    }  # fmt: skip
+    assert plain == {"timesteps": 1}

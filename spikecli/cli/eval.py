@@ -112,7 +112,7 @@ def _show_scores(
 ) -> None:
     from spikecli.evaluation import step_scores as flow
     from spikecli.evaluation.evaluate import samples_for
-    from spikecli.evaluation.neurobench import static
+    from spikecli.evaluation.neurobench import in_lower_case, static
     from spikecli.evaluation.stopping import StopRule, distinct_steps, runs_of, votes_of
     from spikecli.files.tables import ResultTable
     from spikecli.view.drawing.picture import check_picture
@@ -132,11 +132,11 @@ def _show_scores(
         scores = flow.evaluate_steps(model, samples, steps, stop, drawn, _how(asked, costs, runs, trained, advance))
     results = flow.results(scores, samples.classnames if asked.by_class else ())
     _draw(console, scores, turned)
-    figure = {"figure": turned.figure} if turned.figure is not None else {}
     asked_of = {"checkpoint": str(trained.path), "dataset": samples.dataset, "split": asked.split}
     counts = {"samples": scores.samples, "runs": runs, "seed": asked.seed, **asked.voting}
     sure = {"calibration": [asdict(one) for one in flow.reliabilities(scores)]}
-    console.document({**asked_of, **counts, "neurobench": static(model), "results": results, **sure, **figure})
+    cost = {"neurobench": static(model), "results": in_lower_case(results, static(model))}
+    console.document({**asked_of, **counts, **cost, **sure, **({"figure": turned.figure} if drawn else {})})
     title = f"{trained.name} on {samples.dataset}, {asked.split} split, {scores.samples} {samples.unit_name}"
     caption = _caption(asked, runs, runs_of(model, 2) > 1, scores, samples.unit_name, costs.energy_precision)
     rows, records = [_cells(row) for row in scores.all_rows], [_with_classes(row) for row in results]

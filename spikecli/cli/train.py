@@ -110,12 +110,15 @@ class Given:
 
     def settings(self, base: TrainConfig | None) -> TrainConfig:
         """Return the settings of `base`, or of a new run, with the given changes; raise SpikeError on a clash."""
-        from spikecli.training.settings import settings_as, settings_of
+        from spikecli.training.settings import check_released, settings_as, settings_of
 
         given = (self.paper, self.recipe, self.training, self.parts, self.network)
         if base is not None:
             return settings_as(base, self.dataset, *given, data_dir=self.data_dir)
-        return settings_of(self.dataset or "shapes", *given, data_dir=self.data_dir, fidelity=self.fidelity)
+        found = settings_of(self.dataset or "shapes", *given, data_dir=self.data_dir, fidelity=self.fidelity)
+        if self.fidelity == "released":
+            check_released(found, self.data_dir, self.training, self.parts, self.network)
+        return found
 
     def chosen(self, settings: TrainConfig) -> dict[str, str]:
         """Return the recipe, augmentation, network and paper that `settings` of a new run took by themselves."""

@@ -51,6 +51,20 @@ def workload(counts: Operations, timesteps: int, samples: int, updates: bool = F
     return found
 
 
+def in_lower_case(rows: list[dict[str, Any]], network: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return rows of results with NeuroBench's figures beside their own, in lower case; `network` is as of `static`.
+
+    A row without a workload stays as it is.
+    """
+    shared = {name: network[name] for name in ("connection_sparsity", "footprint")}
+    return [{**row, **_lower(row["neurobench"]), **shared} if row.get("neurobench") else row for row in rows]
+
+
+def _lower(work: dict[str, Any]) -> dict[str, Any]:
+    counts = {name.lower(): value for name, value in work["synaptic_operations"].items()}
+    return {**counts, "activation_sparsity": work["activation_sparsity"]}
+
+
 def _sparsity(active: torch.Tensor, emitted: torch.Tensor, timesteps: int) -> float:
     total = emitted[:timesteps].sum().item()
     return 1 - active[:timesteps].sum().item() / total if total else 0.0

@@ -222,7 +222,8 @@ RELEASES: dict[str, Release] = {
 def entry_of(paper: str) -> Release:
     """Return the entry of one of the nine papers; raise ChoiceError if it is none."""
     if paper not in RELEASES:
-        raise ChoiceError("paper", f"cannot be {paper!r}: {choices.advice(paper, RELEASES)}")
+        preset = ", a preset that has no released code of its own" * (paper in choices.names("paper"))
+        raise ChoiceError("paper", f"cannot be {paper!r}{preset}: {choices.advice(paper, RELEASES)}")
     return RELEASES[paper]
 
 

@@ -24,7 +24,7 @@ from spikecli.training.settings import settings_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
 from spikecli.weights.released_names import Names, names_of
-from spikecli.weights.released_state import as_ours, check, membrane, released, shape_of
+from spikecli.weights.released_state import as_ours, check, membrane, released, shape_of, without_ends
 from spikecli.weights.run_folder import LAST, SETTINGS, is_run
 
 # The data sets of the releases by kind of network, classes and channels of the input.
@@ -68,7 +68,8 @@ def import_released(
     found = read_state(file)
     source = released(found)
     if (shape := shape_of(source, names)) is None or (model == "pointnet" and shape[1] not in (3, 6)):
-        raise SpikeError(f"{file} does not fit {model}; {_hint(found, model)}")
+        lacking = "" if _other(found, model) else without_ends(source, names)
+        raise SpikeError(f"{file} does not fit {model}{lacking}; {_hint(found, model)}")
     counted, inputs = shape
     told, dataset = membrane(source, names), dataset or _dataset(model, counted, inputs)
     classnames = _classnames(counted, dataset, classes, data_dir)
@@ -141,11 +142,18 @@ def _classnames(count: int, dataset: str, classes: Path | None, data_dir: Path) 
 
 def _hint(found: dict[str, Tensor], model: str) -> str:
     """Return what to do with a file that does not fit: another network, if its names are of one."""
+    if other := _other(found, model):
+        return f"its names are those of {other}: give {named('as')} {other}"
+    return f"give another {named('as')}, or {named('paper')} if the neuron is another"
+
+
+def _other(found: dict[str, Tensor], model: str) -> str | None:
+    """Return another network than `model` whose names a file has, if there is one."""
     for other in NETWORKS:
         names = names_of(other)
         if names is not None and other != model and _fits(found, names):
-            return f"its names are those of {other}: give {named('as')} {other}"
-    return f"give another {named('as')}, or {named('paper')} if the neuron is another"
+            return other
+    return None
 
 
 def _fits(found: dict[str, Tensor], names: Names) -> bool:

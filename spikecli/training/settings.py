@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from spikecli.datasets.kind import Defaults
 from spikecli.datasets.samples import Samples
 from spikecli.datasets.sets import find_facts, kind_named
-from spikecli.errors import SettingError
+from spikecli.errors import SettingError, named
 from spikecli.machine import precision
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.networks import settings_class, with_field
@@ -43,26 +45,52 @@ def settings_of(
         return _settings_from(str(source), dataset, paper, recipe, training, parts, network, data_dir)
     fitting = defaults(dataset, network["name"], data_dir)
     paper = paper or fitting.paper
+    free = set[str]()
     if fidelity == "released":
+        free = _free(training, parts, network)
         kind = find_facts(dataset, data_dir).kind
-        training, parts, network = as_released(release_of(paper), kind, training, parts, network)
+        training, parts, network = as_released(release_of(paper), kind, training, parts, network, fitting.model)
     training = {**training, "augment": training["augment"] or fitting.augment}
     training["precision"] = training.get("precision") or "auto"
     name = network["name"] or fitting.model
     network = {**network, "name": name}
     if network["batch_norm"] is None and name in with_field("batch_norm"):
         network["batch_norm"] = "plain" if paper_of(paper).neuron is None else fitting.batch_norm
-    return train_settings(dataset, paper, recipe or fitting.recipe, training, parts, network)
+    with _naming_released(paper, free):
+        return train_settings(dataset, paper, recipe or fitting.recipe, training, parts, network)
+
+
+def _free(*groups: dict[str, Any]) -> set[str]:
+    """Return the names of the settings that are not given."""
+    return {name for group in groups for name, value in group.items() if value is None}
+
+
+@contextmanager
+def _naming_released(paper: str, free: set[str]) -> Iterator[None]:
+    """Let an error about a setting that is `free`, so that the user has not given it, say that it is a released one."""
+    try:
+        yield
+    except SettingError as error:
+        if (error.setting if error.setting != "model" else "name") not in free:
+            raise
+        why = f"{error.reason} ({named('fidelity')} released took it from the authors' code of {paper})"
+        raise type(error)(error.setting, why) from error
 
 
 def as_released(
-    release: Release, kind: str, training: dict[str, Any], parts: dict[str, Any], network: dict[str, Any]
+    release: Release,
+    kind: str,
+    training: dict[str, Any],
+    parts: dict[str, Any],
+    network: dict[str, Any],
+    usual: str | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the three groups of settings with the released values where nothing is given.
 
-    A network that the user names gets the fields that it has.
+    A network that the user names, or the `usual` one of the data set where none was released, gets the fields that it
+    has.
     """
-    name = network["name"] or release.model.get("name")
+    name = network["name"] or release.model.get("name") or usual
     fields = {
         key: value for key, value in release.model.items() if not name or key in settings_class(name).model_fields
     }
@@ -168,3 +196,10 @@ def check_settings(config: TrainConfig, data_dir: Path) -> None:
     """Raise SpikeError, with the reason, if settings clash with each other or with their data set."""
     facts = find_facts(config.dataset, data_dir)
     refuse(config, facts.kind, facts.mirrors, kind_named(facts.kind).augmentations())
+
+
+def check_released(config: TrainConfig, data_dir: Path, *given: dict[str, Any]) -> None:
+    """Raise SpikeError as `check_settings`; of a setting that is in none of the `given` groups, say that it is a
+    released one."""
+    with _naming_released(config.paper, _free(*given)):
+        check_settings(config, data_dir)

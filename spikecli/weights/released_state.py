@@ -171,6 +171,16 @@ def membrane(source: Released, names: Names) -> dict[str, str | None]:
     return {"paper": None if names.neurons else "spiking-pointnet", "amplitude": form}
 
 
+def without_ends(source: Released, names: Names) -> str:
+    """Return which end of the network a file has no weights for, and names that it has instead."""
+    ends = {names.layers[0].theirs: "first layer", names.head.theirs: "last layer"}
+    missing = [f"{name}.weight, its {end}" for name, end in ends.items() if f"{name}.weight" not in source.tensors]
+    listed = [f"{name} {tuple(source.tensors[name].shape)}" for name in sorted(source.tensors)]
+    more = ", …" * (len(listed) > _LISTED)
+    have = f"found {', '.join(listed[:_LISTED])}{more}"
+    return f": missing {' and '.join(missing)}; {have}" if missing else f": {have}"
+
+
 def shape_of(source: Released, names: Names) -> tuple[int, int] | None:
     """Return the classes and the input channels that a file's tensors say; None if the network's ends are not there."""
     head, first = (source.tensors.get(f"{layer.theirs}.weight") for layer in (names.head, names.layers[0]))
