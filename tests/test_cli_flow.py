@@ -36,7 +36,7 @@ def test_training_reports_what_was_promised(cli: Cli, shapes_dir: Path, tmp_path
     assert done.code == 0
     assert set(done.document) == {
         "out", "epochs", "train_accuracy", "val_accuracy", "seconds", "seconds_per_epoch", "clouds_per_second",
-        "peak_memory_mb",
+        "peak_memory_mb", "chosen",
     }  # fmt: skip
     assert done.document["epochs"] == 1 and 0 <= done.document["val_accuracy"] <= 1
     saved = json.loads((tmp_path / "run" / "config.json").read_text())

@@ -18,7 +18,7 @@ from spikecli.datasets.events.frames import EqualCount
 from spikecli.datasets.events.samples import Framing
 from spikecli.datasets.events.split import load_events, split_frames
 from spikecli.datasets.samples import load_samples
-from spikecli.errors import SpikeError, Stopped
+from spikecli.errors import SettingError, SpikeError, Stopped
 from spikecli.evaluation import evaluate as flow
 from spikecli.evaluation.how import How
 from spikecli.models.inputs import to_network
@@ -182,3 +182,15 @@ def test_each_kind_of_data_has_its_defaults() -> None:
     refuse(train_settings("cifar10", "lif", "cifar", {}, {}, {"name": "resnet19"}), "images")
     with pytest.raises(SpikeError, match="slicing is for recordings"):
         refuse(train_settings("cifar10", "lif", "cifar", {"slicing": "time"}, {}, {"name": "vgg16"}), "images")
+
+
+@pytest.mark.parametrize(
+    ("training", "parts", "setting"),
+    [({}, {"start": "position"}, "start"), ({"teacher_weight": 0.3}, {}, "teacher_weight")],
+)
+def test_settings_that_would_say_nothing_are_refused(
+    training: dict[str, Any], parts: dict[str, Any], setting: str
+) -> None:
+    """Maps have no points whose position a neuron could start at; without a teacher it has no weight."""
+    with pytest.raises(SettingError, match=setting):
+        refuse(train_settings("nmnist", "lif", "events", training, parts, {"name": "resnet20"}), "events")

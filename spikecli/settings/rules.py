@@ -86,6 +86,11 @@ NEURON_RULES: tuple[Rule, ...] = (
         "rectifier leaves the spikes of threshold 0.5 alone, and no other's; take that threshold",
     ),
     (
+        lambda model: not _of_points(model) and model.neuron is not None and model.neuron.start == "position",
+        "start",
+        "position reads the places of points, of which maps have none; take zeros or perturbed",
+    ),
+    (
         lambda model: model.folded,
         "model",
         "is folded and has no norms left to train with; train the network that it was folded from",
@@ -135,6 +140,9 @@ def _refuse_data(config: TrainConfig, kind: str, flips: bool, augments: Collecti
         raise SettingError("resample", f"is for clouds of points, but {dataset} holds {kind}; remove it")
     if not _has(config.model, "half", "pixels") and kind != "images":
         raise SettingError("pixels", f"is for images, but {dataset} holds {kind}; take half")
+    for setting in ("teacher_weight", "teacher_temperature"):
+        if config.teacher is None and getattr(config, setting) != TrainConfig.model_fields[setting].default:
+            raise SettingError(setting, "says nothing without a teacher; give one, or remove it")
     of_frames = {"slicing": config.slicing != "count", "size": config.size is not None}
     for setting, given in {**of_frames, "resize": config.resize != "bilinear"}.items():
         if given and kind != "events":
