@@ -208,8 +208,8 @@ def _caption(asked: EvalOptions, runs: int, draws: bool, scores: StepScores, uni
     return (
         f"{spread}; {counted}; auto: each stops at the first step at which a class has a probability of "
         f"{auto.confidence:g}, at {auto.mean_timesteps:.2f} of at most {auto.most} on average; of T = {auto.most} that "
-        f"saves {saved.timesteps:.0%} of the steps, {saved.energy_uj:.0%} of the energy, {saved.seconds:.0%} of the "
-        "time here"
+        f"takes {1 - saved.timesteps:.0%} of the steps, {1 - saved.energy_uj:.0%} of the energy, "
+        f"{1 - saved.seconds:.0%} of the time here"
     )
 
 
