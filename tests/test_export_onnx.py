@@ -141,6 +141,12 @@ def test_raw_frames_say_how_they_are_made() -> None:
         )
 
 
+def test_a_format_that_is_none_is_of_the_option_that_names_it(cli: Cli) -> None:
+    assert "--check cannot be 'foo': choose one of onnx, nir, pt2" in cli("export", "reference", "--check", "foo").err
+    assert "--out cannot end in .foo: choose one of .onnx" in cli("export", "reference", "--out", "net.foo").err
+    assert "--out cannot be without a suffix: choose one of .onnx" in cli("export", "reference", "--out", "net").err
+
+
 def test_a_sensor_is_of_recordings(cli: Cli, tmp_path: Path) -> None:
     found = cli("export", "reference", "--out", tmp_path / "net.onnx", "--sensor", "34x34")
     assert found.code == 2 and "--sensor is for networks on recordings" in found.err

@@ -196,3 +196,9 @@ def test_a_group_that_is_too_large_for_the_test_part_trains(sizes: tuple[int, ..
 )
 def test_letters_and_sides_are_not_mirrored(names: tuple[str, ...], sided: bool) -> None:
     assert has_sides(names) == sided
+
+
+def test_a_set_that_is_not_prepared_yet_is_told_how(cli: Cli) -> None:
+    found = cli("train", "mine")
+    assert found.code == 2 and "`spikecli data prepare mine --from FOLDER`" in found.err
+    assert "--from" not in cli("train", "../mine").err

@@ -76,7 +76,7 @@ def export(
     console = Console(speech.as_json, speech.quiet)
     wanted = formats.Wanted(timesteps, raw, step, noise, samples, tuple(sample or ()), size_of(sensor), seed, data_dir)
     name = check if check is not None else (out or Path()).suffix.removeprefix(".")
-    form = formats.named(name)
+    form = formats.named(name, "out" if check is None else "check")
     if out is not None:
         formats.demand_packages(name)  # before a network is opened
     what = subject.of(open_any(checkpoint, "cpu", data_dir))

@@ -85,7 +85,8 @@ def find_facts(name: str, data_dir: Path) -> Facts:
     if is_plain_name(name) and path.is_file():
         check_fixed(path.parent, values := read_toml(path), KINDS)
         return facts_from(name, values, str(path))
-    raise ChoiceError("dataset", f"cannot be {name!r}: {advice(name, known_names(data_dir))}")
+    own = f"; or make it of your own files: `spikecli data prepare {name} --from FOLDER`" * is_plain_name(name)
+    raise ChoiceError("dataset", f"cannot be {name!r}: {advice(name, known_names(data_dir))}{own}")
 
 
 def facts_from(name: str, values: Any, where: str) -> Facts:

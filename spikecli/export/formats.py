@@ -109,8 +109,9 @@ def names() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*_BUILT_IN, *_ADDED, *(point.name for point in entry_points(group=GROUP))]))
 
 
-def named(name: str) -> Format:
-    """Return a format by its suffix; raise ChoiceError if there is none, raise SpikeError if it cannot be loaded."""
+def named(name: str, setting: str = "out") -> Format:
+    """Return a format by its suffix; raise ChoiceError on the setting if there is none, raise SpikeError if it cannot
+    be loaded."""
     if name in _ADDED:
         return _ADDED[name]
     if name in _BUILT_IN:
@@ -124,7 +125,10 @@ def named(name: str) -> Format:
             except Exception as error:
                 raise SpikeError(f"the export format {name!r} cannot be loaded: {error}; mend its package") from error
             return loaded
-    raise ChoiceError("out", f"cannot end in .{name}: choose one of {', '.join(f'.{each}' for each in names())}")
+    dot, wrong = (
+        ("", f"be {name!r}") if setting == "check" else (".", f"end in .{name}" if name else "be without a suffix")
+    )
+    raise ChoiceError(setting, f"cannot {wrong}: choose one of {', '.join(f'{dot}{each}' for each in names())}")
 
 
 def demand_packages(name: str) -> None:
