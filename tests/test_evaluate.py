@@ -169,8 +169,11 @@ def test_checkpoints_round_trip_and_predict(tmp_path: Path) -> None:
     found = probabilities(trained, clouds().points, 3, 0)
     logits = step_logits(network(), clouds().points, 3, CPU, "fp32", 0)
     np.testing.assert_allclose(found[2], logits.mean(0).softmax(-1), atol=1e-6)
-    wins = critical_points(Trained.open(tmp_path), clouds().points[0], 3)
+    wins = critical_points(opened := Trained.open(tmp_path), clouds().points[0], 3)
     assert wins.shape == (3, 40) and (wins.sum(1) == 1024).all()
+    before = wins.copy()
+    assert not np.array_equal(critical_points(opened, clouds().points[1], 3), before)
+    assert np.array_equal(wins, before)  # nothing of the first look is left in the network
 
 
 def test_the_spikes_of_each_point_are_those_of_its_own_neurons(tmp_path: Path) -> None:

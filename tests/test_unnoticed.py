@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -38,11 +40,14 @@ from spikecli.datasets.images import prepare as images
 from spikecli.datasets.own_sample import Inspected
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.errors import SpikeError
+from spikecli.evaluation import evaluate
 from spikecli.evaluation.comparison import Comparison
+from spikecli.evaluation.how import How
 from spikecli.files import archive
 from spikecli.files.atomic import in_words
 from spikecli.machine import workers
 from spikecli.machine.doctor import PROBES
+from spikecli.models.work import multiply_adds, necessary
 from spikecli.neurons.start import Position
 from spikecli.settings.config import TrainConfig
 from spikecli.settings.recipes import train_settings
@@ -51,6 +56,7 @@ from spikecli.training.batches import Batches
 from spikecli.training.losses import Orthogonality
 from spikecli.training.runs import BEST, Epoch, Run
 from spikecli.training.step import TrainStep
+from spikecli.view.drawing import window
 from spikecli.view.drawing.canvas import pixels
 from spikecli.view.drawing.page import _scale
 from spikecli.view.drawing.picture import DOTS
@@ -367,3 +373,32 @@ def test_an_error_names_the_archive_and_not_the_folder_it_was_unpacked_to(folder
     with pytest.raises(SpikeError) as caught, images._naming(Path("a.tar"), Path(folder)):
         raise SpikeError(f"{folder}/test.bin is cut")
     assert str(caught.value) == said
+
+
+def test_seconds_of_a_split_are_those_of_a_batch_times_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0, 4, 10, 12, 20, 29])  # a batch takes 4, 2 and 9 s
+    monkeypatch.setattr(evaluate, "samples_at_a_time", lambda inputs, device: 5)
+    monkeypatch.setattr(evaluate, "step_logits", lambda model, batch, *rest: torch.zeros(1, len(batch), 2))
+    monkeypatch.setattr(evaluate.time, "perf_counter", lambda: next(ticks))
+    assert evaluate._seconds(nn.Identity(), np.zeros((15, 3)), 1, How()) == 12
+
+
+def test_products_of_torch_s_own_linear_layer_are_counted() -> None:
+    model, x = nn.Sequential(nn.Linear(3, 4)), torch.ones(5, 3)
+    with necessary(model) as products, torch.no_grad():
+        model(x)
+    assert multiply_adds(products) == 5 * 3 * 4
+
+
+def test_the_window_looks_from_where_pictures_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Open3D is a stand-in here: a window needs a screen."""
+    open3d = MagicMock()
+    monkeypatch.setitem(sys.modules, "open3d", open3d)
+    cloud = {"points": np.zeros((9, 3)), "colors": np.zeros((9, 3)), "title": "t", "paper": np.ones(3)}
+    np.savez(tmp_path / "a.npz", **cloud)
+    window.open_window(tmp_path / "a.npz")
+    viewer = open3d.visualization.Visualizer.return_value
+    front = viewer.get_view_control.return_value.set_front.call_args.args[0]
+    turn, tilt = np.radians(-55), np.radians(22)  # right, nearer than the middle, and from above
+    assert front == pytest.approx([np.cos(tilt) * np.cos(turn), np.cos(tilt) * np.sin(turn), np.sin(tilt)])
+    assert viewer.run.called and np.linalg.norm(front) == pytest.approx(1)
