@@ -14,12 +14,15 @@ from spikecli.machine.device import choose_device
 
 
 @pytest.fixture
-def usual() -> Iterator[tuple[int, int, int]]:
-    """The collector as it is, with nothing frozen; after the test it is as the tests begin with it."""
+def usual(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int, int]]:
+    """The collector as it is, with nothing frozen; after the test it is as the tests begin with it.
+
+    Another test may have run the program's `main`, which ends before torch is there.
+    """
+    monkeypatch.setattr(collector, "_USUAL", [])
     before = gc.get_threshold()
     gc.unfreeze()
     yield before
-    collector._USUAL.clear()
     gc.freeze()
     gc.set_threshold(*before)
 

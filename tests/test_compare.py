@@ -13,6 +13,7 @@ import pytest
 from cloud_runs import fit, settings
 from conftest import Outcome
 
+from spikecli.cli.shown.tests import paper_table
 from spikecli.evaluation.paired import bootstrap, mcnemar, paired, sign_flips
 from spikecli.settings.config import TrainConfig
 from spikecli.training.ablate import Trial
@@ -111,6 +112,8 @@ def test_held_out_samples_of_each_seed_are_samples_of_their_own() -> None:
     outcomes = [outcome(paper, seed, t1=marks) for paper, marks in (("a", "10"), ("b", "11")) for seed in (0, 1)]
     (found,) = paper_tests(outcomes, (1,), "val")
     assert (found.seeds, found.paired.test, found.paired.only_second) == (2, "McNemar", 2)
+    together = "those of all seeds are tested together"
+    assert together in paper_table([found], "val").caption and together not in paper_table([found], "test").caption
 
 
 def test_rows_of_a_sweep_are_paired_with_its_first_where_seeds_and_samples_are_the_same() -> None:
@@ -153,7 +156,7 @@ def test_compare_groups_seeds_and_tests_against_the_first(
     table = tmp_path / "table.csv"
     assert cli(*line, "--out", table).code == 0
     (_, _, row) = csv.DictReader(table.read_text().splitlines())
-    assert float(row["p"]) == ann["p"]
+    assert float(row["p"]) == ann["p"] and row["seeds"] == "1" and found["rows"][0]["seeds"] == 2
     assert "differences from lif in points, on the same samples" in cli(*line).out
 
 

@@ -92,12 +92,14 @@ def test_what_nir_cannot_say_is_refused_by_node(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_points_and_maxima_are_refused_without_writing(cli: Cli) -> None:
+def test_points_and_maxima_are_refused_without_writing(cli: Cli, tmp_path: Path) -> None:
     asked = cli("export", "reference", "--check", "nir", "--json")
     assert asked.code == 1 and "cannot be exported as nir: 5 parts" in asked.err
     refused = {each["node"]: each["reason"] for each in asked.document["refused"]}
     assert refused["pool"] == "a maximum over points; NIR has none"
     assert refused["fire1"].startswith("fires ternary spikes")
+    written = cli("export", "reference", "--out", tmp_path / "net.nir")
+    assert written.code == 1 and ".nir cannot say" in written.err and "checking it" not in written.err
 
 
 def test_the_program_of_the_page_answers_as_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -85,7 +85,8 @@ def _show(rows: list[ComparedRow], about: dict[str, Any], out: Path | None, cons
 
 
 def _record(row: ComparedRow) -> dict[str, Any]:
-    return {**{name: value for name, value in vars(row).items() if name != "paired"}, **record_of(row.paired)}
+    about = {name: value for name, value in vars(row).items() if name != "paired"}
+    return {**about, "seeds": len(row.runs), **record_of(row.paired)}
 
 
 def _cells(row: ComparedRow) -> tuple[str, ...]:

@@ -71,8 +71,10 @@ def export(
     from spikecli.export import formats, subject
     from spikecli.neuroclip.adapted import open_any
 
-    if (out is None) == (check is None):
-        raise ChoiceError("out", "and --check are two ways: give --out net.onnx to write, or --check onnx to ask")
+    if out is None and check is None:
+        raise ChoiceError("out", "or --check is needed: --out net.onnx writes the file, --check onnx asks if it could")
+    if out is not None and check is not None:
+        raise ChoiceError("check", "asks and writes nothing: give it without --out, or --out without it")
     console = Console(speech.as_json, speech.quiet)
     wanted = formats.Wanted(timesteps, raw, step, noise, samples, tuple(sample or ()), size_of(sensor), seed, data_dir)
     name = check if check is not None else (out or Path()).suffix.removeprefix(".")
@@ -84,8 +86,8 @@ def export(
     if out is None:
         _say_refusals(console, name, what, form.refusals(what, wanted), table)
         return
-    console.note(f"{getattr(form, 'work', 'writing')} {what.name} and checking it; this takes a while")
-    _say_exported(console, what, formats.export(what, wanted, out), table)
+    note = f"{getattr(form, 'work', 'writing')} {what.name} and checking it; this takes a while"
+    _say_exported(console, what, formats.export(what, wanted, out, lambda: console.note(note)), table)
 
 
 def _say_refusals(console: Console, name: str, what: Subject, refused: list[Refusal], table: Path | None) -> None:

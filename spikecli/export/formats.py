@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -142,10 +143,11 @@ def demand_fit(subject: Subject, wanted: Wanted) -> None:
         raise ChoiceError("sensor", f"is for networks on recordings; {subject.name} was trained on {subject.kind}")
 
 
-def export(subject: Subject, wanted: Wanted, path: Path) -> Exported:
+def export(subject: Subject, wanted: Wanted, path: Path, on_write: Callable[[], None] = lambda: None) -> Exported:
     """Write a network to `path` in the format of its suffix, checked; raise SpikeError if it cannot be said or differs.
 
     A refused network leaves no file, and no new folder. The place and the files to check it on are looked at first.
+    `on_write` is called when nothing was refused and the long part begins.
     """
     from spikecli.export.probes import demand_files
 
@@ -162,4 +164,5 @@ def export(subject: Subject, wanted: Wanted, path: Path) -> Exported:
             else ""
         )
         raise SpikeError(f"{path.suffix} cannot say {refused[0].node}: {refused[0].reason}{more}")
+    on_write()
     return form.write(subject, wanted, path)

@@ -56,7 +56,7 @@ def show_ablation(done: Finished, scoring: Scoring, layers: bool, console: Conso
     show_table(console, table)
     tables = {"": table}
     if tests := paper_tests(done.outcomes, scoring.timesteps, scoring.split):
-        show_table(console, paired := paper_table(tests))
+        show_table(console, paired := paper_table(tests, scoring.split))
         tables["paired"] = paired
     console.document({**document, "paired": paper_records(tests)})
     if chosen:

@@ -41,12 +41,14 @@ def caption_of(against: str, seed: int) -> str:
     )
 
 
-def paper_table(tests: Sequence[PaperTest]) -> ResultTable:
-    """Return the table of an ablation's paired tests, of which there is at least one."""
+def paper_table(tests: Sequence[PaperTest], split: str) -> ResultTable:
+    """Return the table of an ablation's paired tests on a split, of which there is at least one."""
     from spikecli.files.tables import ResultTable
 
     rows = [(one.paper, str(one.seeds), str(one.timesteps), *cells_of(one.paired)) for one in tests]
     title, caption = f"paired with {tests[0].against}", caption_of(tests[0].against, 0)
+    if split == "val" and max(one.seeds for one in tests) > 1:
+        caption += "; each seed holds out samples of its own, and those of all seeds are tested together"
     return ResultTable(title, ("paper", "seeds", "T", *COLUMNS), rows, caption, paper_records(tests))
 
 
