@@ -71,10 +71,7 @@ def export(
     from spikecli.export import formats, subject
     from spikecli.neuroclip.adapted import open_any
 
-    if out is None and check is None:
-        raise ChoiceError("out", "or --check is needed: --out net.onnx writes the file, --check onnx asks if it could")
-    if out is not None and check is not None:
-        raise ChoiceError("check", "asks and writes nothing: give it without --out, or --out without it")
+    _demand_one(out, check)
     console = Console(speech.as_json, speech.quiet)
     wanted = formats.Wanted(timesteps, raw, step, noise, samples, tuple(sample or ()), size_of(sensor), seed, data_dir)
     name = check if check is not None else (out or Path()).suffix.removeprefix(".")
@@ -88,6 +85,13 @@ def export(
         return
     note = f"{getattr(form, 'work', 'writing')} {what.name} and checking it; this takes a while"
     _say_exported(console, what, formats.export(what, wanted, out, lambda: console.note(note)), table)
+
+
+def _demand_one(out: Path | None, check: str | None) -> None:
+    if out is None and check is None:
+        raise ChoiceError("out", "or --check is needed: --out net.onnx writes the file, --check onnx asks if it could")
+    if out is not None and check is not None:
+        raise ChoiceError("check", "asks and writes nothing: give it without --out, or --out without it")
 
 
 def _say_refusals(console: Console, name: str, what: Subject, refused: list[Refusal], table: Path | None) -> None:
