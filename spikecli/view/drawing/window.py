@@ -90,9 +90,9 @@ def open_window(path: Path) -> None:
     turn, tilt = np.radians(AZIMUTH), np.radians(ELEVATION)
     camera = viewer.get_view_control()
     camera.set_front([np.cos(turn) * np.cos(tilt), np.sin(turn) * np.cos(tilt), np.sin(tilt)])
-    camera.set_lookat(cloud.get_center())
+    camera.set_lookat(cloud.get_axis_aligned_bounding_box().get_center())  # of its extent: the near legs are in sight
     camera.set_up([0.0, 0.0, 1.0])
-    camera.set_zoom(0.6)
+    camera.set_zoom(0.8)
     viewer.run()
     viewer.destroy_window()
 
