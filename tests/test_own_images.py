@@ -21,7 +21,7 @@ from spikecli.datasets.facts_file import FILE, write_facts
 from spikecli.datasets.images import prepare
 from spikecli.datasets.images.facts import ImageFacts
 from spikecli.datasets.images.kind import KIND
-from spikecli.datasets.images.picture import middle
+from spikecli.datasets.images.picture import read_picture
 from spikecli.datasets.images.prepare import load_images
 from spikecli.datasets.sets import find_facts
 from spikecli.errors import SpikeError
@@ -166,9 +166,14 @@ def test_pictures_of_another_shape_are_squeezed_with_a_note_or_cropped(cli: Cli,
     ],
 )
 def test_the_middle_of_a_picture_by_hand(
-    whole: tuple[int, int], size: tuple[int, int], wanted: tuple[float, ...]
+    whole: tuple[int, int], size: tuple[int, int], wanted: tuple[float, float, float, float], tmp_path: Path
 ) -> None:
-    assert middle(whole, size) == pytest.approx(wanted)
+    """`wanted` are left, top, right and bottom of the part that is scaled; a picture of noise tells it from others."""
+    noise = np.random.default_rng(0).integers(0, 256, (whole[1], whole[0], 3), dtype=np.uint8)
+    picture = Image.fromarray(noise)
+    picture.save(tmp_path / "a.png")
+    part = picture.resize((size[1], size[0]), Image.Resampling.BILINEAR, wanted)
+    assert np.array_equal(read_picture(tmp_path / "a.png", size, "crop").transpose(1, 2, 0), np.asarray(part))
 
 
 OWN_KINDS: dict[str, tuple[Facts, dict[str, str]]] = {

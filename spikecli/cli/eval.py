@@ -135,7 +135,7 @@ def _show_scores(
     asked_of = {"checkpoint": str(trained.path), "dataset": samples.dataset, "split": asked.split}
     counts = {"samples": scores.samples, "runs": runs, "seed": asked.seed, **asked.voting}
     sure = {"calibration": [asdict(one) for one in flow.reliabilities(scores)]}
-    cost = {"neurobench": static(model), "results": in_lower_case(results, static(model))}
+    cost = {"neurobench": (network := static(model)), "results": in_lower_case(results, network)}
     console.document({**asked_of, **counts, **cost, **sure, **({"figure": turned.figure} if drawn else {})})
     title = f"{trained.name} on {samples.dataset}, {asked.split} split, {scores.samples} {samples.unit_name}"
     caption = _caption(asked, runs, runs_of(model, 2) > 1, scores, samples.unit_name, costs.energy_precision)

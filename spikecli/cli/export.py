@@ -79,8 +79,8 @@ def export(
     if out is not None:
         formats.demand_packages(name)  # before a network is opened
     what = subject.of(open_any(checkpoint, "cpu", data_dir))
-    formats.demand_fit(what, wanted)
     if out is None:
+        formats.demand_fit(what, wanted)
         _say_refusals(console, name, what, form.refusals(what, wanted), table)
         return
     note = f"{getattr(form, 'work', 'writing')} {what.name} and checking it; this takes a while"

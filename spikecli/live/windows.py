@@ -54,7 +54,7 @@ class EventWindow:
             latest = max(latest, int(part["t"].max()))
             if latest < start + self.length:
                 continue
-            kept = in_order(np.concatenate(waiting))
+            kept = _in_time_order(np.concatenate(waiting))
             while latest >= start + self.length:
                 if int(kept["t"][0]) - start > MOST_EMPTY * self.hop:
                     start = int(kept["t"][0])
@@ -71,7 +71,7 @@ class EventWindow:
             yield from (each for each in np.split(part, cuts) if len(each))
 
 
-def in_order(events: np.ndarray) -> np.ndarray:
+def _in_time_order(events: np.ndarray) -> np.ndarray:
     """Return events in order of time: as they are, or a sorted copy."""
     return events if (np.diff(events["t"]) >= 0).all() else events[np.argsort(events["t"], kind="stable")]
 

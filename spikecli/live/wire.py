@@ -73,13 +73,13 @@ class Datagrams:
         """Return a datagram's events, none of one that is not of this stream; None for one that ends the stream."""
         if len(data) < HEAD.size or data[:4] != MAGIC or (len(data) - HEAD.size) % EVENT.itemsize:
             return self._ignored("a datagram that is not SPKE, a number and rows of 13 bytes")
-        now = time.monotonic()
+        number, now = HEAD.unpack_from(data)[1], time.monotonic()
         if self.sender not in (None, sender):
             if now - self.heard < SILENT:
                 return self._ignored("datagrams of a second sender")
-            self.next, self.missing = HEAD.unpack_from(data)[1], set()
+            self.next, self.missing = number, set()
         self.sender, self.heard = sender, now
-        if not self._is_new(HEAD.unpack_from(data)[1]):
+        if not self._is_new(number):
             return NONE
         return None if len(data) == HEAD.size else rows(memoryview(data)[HEAD.size :])
 

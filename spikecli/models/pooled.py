@@ -107,7 +107,7 @@ def column_max(y: Tensor) -> tuple[Tensor, Tensor]:
     # Read as integers, which vectorize better, floats keep their order from 0 up and have it turned around below 0.
     bits = y.view(torch.int16)
     values, winners = _block_max(bits)
-    below = (values < 0).any(0) if values.dim() > 1 else values < 0
+    below = (values < 0).view(-1, values.shape[-1]).any(0)
     if below.any():
         part = bits[..., below]
         lowest = part.amin(-2)

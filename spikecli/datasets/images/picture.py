@@ -26,7 +26,7 @@ def read_picture(path: Path, size: tuple[int, int] | None, fit: str = "squeeze")
     A picture of another shape is squeezed; with `fit` crop, only its middle is taken. A photograph stands as its camera
     was held. Raise SpikeError if it cannot be read.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     cure = "give a .png or .jpg"
     with reading(path, cure, Image.DecompressionBombError), warnings.catch_warnings(action="ignore"):
@@ -39,16 +39,7 @@ def read_picture(path: Path, size: tuple[int, int] | None, fit: str = "squeeze")
                 raise SpikeError(f"{path} claims {picture.width} x {picture.height} pixels; wanted fewer; {cure}")
             colors = upright(picture)
             if size is not None:
-                box = middle(colors.size, size) if fit == "crop" else None
-                colors = colors.resize((size[1], size[0]), Image.Resampling.BILINEAR, box)
+                wanted, how = (size[1], size[0]), Image.Resampling.BILINEAR
+                colors = ImageOps.fit(colors, wanted, how) if fit == "crop" else colors.resize(wanted, how)
             pixels = np.asarray(colors)
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
-
-
-def middle(whole: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Return left, top, right and bottom of the largest part in the middle of `whole` (width, height) that has the
-    shape of `size` (height, width)."""
-    width, height = whole
-    scale = min(width / size[1], height / size[0])
-    left, top = max(0.0, (width - scale * size[1]) / 2), max(0.0, (height - scale * size[0]) / 2)
-    return left, top, width - left, height - top
