@@ -161,8 +161,8 @@ def test_the_gradient_flows_through_the_reset() -> None:
 
 
 PRODUCT = list(itertools.product(*(names(slot) for slot in PARTS)))
-# A fifth of the product: every pair of parts, and nearly every three. The whole of it folds in test_reparameterize.
-SOME = PRODUCT[::5]
+# Every pair of parts. The whole product folds in test_reparameterize.
+SOME = PRODUCT[::13]
 
 
 def test_the_combinations_have_every_pair_of_parts() -> None:
