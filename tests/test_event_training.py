@@ -42,7 +42,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("paper", [paper for paper in PAPERS if paper != "joint"])  # trained by test_joint.py
 def test_every_preset_learns_from_frames(data: Path, tmp_path: Path, paper: str) -> None:
-    epochs, lr = (5, 0.02) if paper == "spiking-pointnet" else (3, 0.01)
+    slow = paper in ("spiking-pointnet", "mpbn", "soft-reset-mpr")
+    epochs, lr = (5, 0.02) if slow else (3, 0.01)
     changes = {"epochs": epochs, "lr": lr, "timesteps": 1 if paper == "ann" else 2}
     curve = fit(settings(paper, batch_size=18, **changes), data, tmp_path)
     assert curve[-1].loss < 0.97 * curve[0].loss
@@ -186,11 +187,15 @@ def test_each_kind_of_data_has_its_defaults() -> None:
 
 @pytest.mark.parametrize(
     ("training", "parts", "setting"),
-    [({}, {"start": "position"}, "start"), ({"teacher_weight": 0.3}, {}, "teacher_weight")],
+    [
+        ({}, {"start": "position"}, "start"),
+        ({"teacher_weight": 0.3}, {}, "teacher_weight"),
+        ({"orthogonality": 0.3}, {}, "orthogonality"),
+    ],
 )
 def test_settings_that_would_say_nothing_are_refused(
     training: dict[str, Any], parts: dict[str, Any], setting: str
 ) -> None:
-    """Maps have no points whose position a neuron could start at; without a teacher it has no weight."""
+    """Maps have no points whose position a neuron could start at, and no T-Nets; without a teacher it has no weight."""
     with pytest.raises(SettingError, match=setting):
         refuse(train_settings("nmnist", "lif", "events", training, parts, {"name": "resnet20"}), "events")

@@ -190,6 +190,8 @@ def test_one_step_at_a_time_gives_what_all_steps_give(tmp_path: Path) -> None:
     assert done.checked.max_logit_difference <= 1e-5 and done.checked.answers_changed == 0
     assert done.inputs["start.fire1"] == "float32 (batch, points, 64)"
     assert set(done.outputs) == {"logits", *(f"next.fire{number}" for number in (1, 2, 4, 5))}
+    assert done.outputs["logits"] == "float32 (batch, 10)"
+    assert done.outputs["next.fire1"] == "float32 (batch, points, 64)"
 
 
 def test_another_answer_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -279,7 +279,7 @@ class Turned(nn.Module):
 
 def test_the_loss_holds_the_orthogonality_of_the_feature_transform() -> None:
     model = Turned(3.0)
-    config = train_settings("shapes", "lif", "short", {"orthogonality": 0.25}, {}, {})
+    config = train_settings("shapes", "lif", "short", {"orthogonality": 0.25}, {}, {"tnet": "pooled"})
     step = TrainStep(config, model, torch.optim.SGD(model.parameters(), 0.1), CPU)
     loss, total, *_ = step._losses(torch.ones(3, 2), torch.tensor([0, 1, 0]))
     # ‖9·I − I‖_F = 8·√2 (2310.06232)

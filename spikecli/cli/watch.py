@@ -12,9 +12,9 @@ import typer
 
 from spikecli.cli.options import clip as clip_options
 from spikecli.cli.options import common as options
-from spikecli.cli.options.evaluation import Confidence
 from spikecli.cli.options.groups import with_groups
 from spikecli.cli.options.reading import ReadingOptions
+from spikecli.cli.options.streams import Lines, StreamOptions
 from spikecli.cli.shown.notes import FileNotes
 from spikecli.console import Console
 from spikecli.errors import SpikeError
@@ -36,18 +36,6 @@ Source = Annotated[
         help="A recording, played at its own speed; a growing .rows file; - for stdin; udp:// or tcp://HOST:PORT."
     ),
 ]
-WindowOf = Annotated[
-    str, typer.Option("--window", help="Length of a window: a time such as 100ms, or a number of events: 5000.")
-]
-Hop = Annotated[str | None, typer.Option(help="Beginning of the next window, if they overlap.", show_default="window")]
-Keep = Annotated[int, typer.Option(min=1, help="Number of last steps whose mean is the answer.")]
-Speed = Annotated[float, typer.Option(min=0, help="Speed of a recording: 1 is real time; 0: as fast as possible.")]
-Idle = Annotated[float, typer.Option(min=0, help="Seconds without events that end a stream; 0: never.")]
-UntilSure = Annotated[bool, typer.Option("--until-sure", help="End at the first answer that is sure.")]
-Record = Annotated[
-    Path | None, typer.Option(readable=False, help="Write a film of the windows and answers: .mp4 or .gif.")
-]
-Picture = Annotated[bool, typer.Option("--picture", help="Show events and answers in a window too, as they come.")]
 ZEROSHOT = "zeroshot"
 COLUMNS = ("s", "answer", "probability", "events", "ms", "lost", "dropped")
 MOST_FRAMES = 5_000  # of a film
@@ -59,21 +47,6 @@ class _Watched:
 
     stepper: Stepper
     facts: EventFacts | None
-
-
-@dataclass(frozen=True)
-class StreamOptions:
-    """Options of the windows, of the answers and of the film."""
-
-    window: WindowOf = "100ms"
-    hop: Hop = None
-    keep: Keep = 8
-    speed: Speed = 1.0
-    idle: Idle = 5.0
-    until_sure: UntilSure = False
-    confidence: Confidence = 0.9
-    record: Record = None
-    picture: Picture = False
 
 
 @dataclass(frozen=True)
@@ -95,11 +68,11 @@ def watch(
     turned: StreamOptions,
     reading: ReadingOptions,
     asked: ZeroShot,
-    speech: options.Output,
+    speech: Lines,
     data_dir: options.DataDir = options.DATA_DIR,
     device: options.Device = "auto",
 ) -> None:
-    """Answer after each window of a stream of events; membranes are carried on. With --json, one line a window.
+    """Answer after each window of a stream of events; membranes are carried on.
 
     Example: spikecli watch checkpoints/my-run gesture.bin, or spikecli watch zeroshot 7.bin --classes zero,seven
     """

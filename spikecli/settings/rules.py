@@ -140,9 +140,14 @@ def _refuse_data(config: TrainConfig, kind: str, flips: bool, augments: Collecti
         raise SettingError("resample", f"is for clouds of points, but {dataset} holds {kind}; remove it")
     if not _has(config.model, "half", "pixels") and kind != "images":
         raise SettingError("pixels", f"is for images, but {dataset} holds {kind}; take half")
-    for setting in ("teacher_weight", "teacher_temperature"):
-        if config.teacher is None and getattr(config, setting) != TrainConfig.model_fields[setting].default:
-            raise SettingError(setting, "says nothing without a teacher; give one, or remove it")
+    without = {
+        "teacher_weight": (config.teacher is None, "says nothing without a teacher; give one, or remove it"),
+        "teacher_temperature": (config.teacher is None, "says nothing without a teacher; give one, or remove it"),
+        "orthogonality": (_has(config.model, "none", "tnet"), "is for T-Nets, of which there are none; remove it"),
+    }
+    for setting, (needless, reason) in without.items():
+        if needless and getattr(config, setting) != TrainConfig.model_fields[setting].default:
+            raise SettingError(setting, reason)
     of_frames = {"slicing": config.slicing != "count", "size": config.size is not None}
     for setting, given in {**of_frames, "resize": config.resize != "bilinear"}.items():
         if given and kind != "events":
