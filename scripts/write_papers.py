@@ -6,19 +6,21 @@ from __future__ import annotations
 import runpy
 from pathlib import Path
 
+from spikecli.cli.papers import as_table
 from spikecli.cli.shown.fidelity import page
+from spikecli.settings.taxonomy import TAXONOMY
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "papers.md"
 OPENING = """# The papers: ours beside released beside why
 
 This page is made from the program's own tables by `python scripts/write_papers.py`; a test fails when it is stale.
 `spikecli papers --paper NAME` prints one of its tables, and `--fidelity released` follows it. Ours is what runs without
-that option. A row whose name is no option is released behavior that none follows. All of it was read from the released
-code. Nothing on this page is an accuracy: none of these schedules was run here. What was run, on small data, stands in
-[Reproduce a paper](reproduce.md#every-paper-on-digits).
+that option. A row whose name is no option is released behavior that none follows. What is released was read from the
+released code, not from the papers. None of these schedules was run here, and no accuracy of a paper stands on this
+page. What was run, on small data, stands in [Reproduce a paper](reproduce.md#every-paper-on-digits).
 
 In this order: [run beside the releases](#run-beside-the-releases), [what holds each part](#what-holds-each-part), and a
-table for each paper.
+table for each paper, [the survey](#the-survey-survey) last.
 
 ## Run beside the releases
 
@@ -63,12 +65,37 @@ computes. The table is `scripts/oracles.py`; a test fails if it names a test tha
 network or a preset is missing.
 
 """
+SURVEY = """## The survey (`survey`)
+
+[arXiv 2305.19725](https://arxiv.org/abs/2305.19725), a survey without code of its own
+
+    spikecli papers --paper survey
+
+Its headings, and what runs here under each. Common ground, baselines and parts of ours have a row, because every option
+has its place; the count that the command prints leaves them out.
+
+| heading | method | arXiv | options |
+|---|---|---|---|
+"""
 
 
 def text() -> str:
     """Return the whole page."""
     section = runpy.run_path(str(Path(__file__).with_name("oracles.py")))["section"]
-    return f"{OPENING}{section()}\n{page()}"
+    return f"{OPENING}{section()}\n{page()}\n{survey()}"
+
+
+def survey() -> str:
+    """Return the section of the survey: a row each method with its heading, source and options."""
+    rows = "".join(
+        f"| {row['branch'].split(' / ')[-1]} | {row['method']} | {row['arxiv'] or '–'} | {_options(row['options'])} |\n"
+        for row in as_table(TAXONOMY).records
+    )
+    return f"{SURVEY}{rows}"
+
+
+def _options(text: str) -> str:
+    return " · ".join(f"`{one}`" for one in text.split(" · ")) if text else "not implemented"
 
 
 if __name__ == "__main__":

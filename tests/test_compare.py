@@ -157,7 +157,9 @@ def test_compare_groups_seeds_and_tests_against_the_first(
     assert cli(*line, "--out", table).code == 0
     (_, _, row) = csv.DictReader(table.read_text().splitlines())
     assert float(row["p"]) == ann["p"] and row["seeds"] == "1" and found["rows"][0]["seeds"] == 2
-    assert "differences from lif in points, on the same samples" in cli(*line).out
+    shown = " ".join(cli(*line).out.split())
+    assert "differences from lif in points, on the same samples" in shown
+    assert "p is of these trainings, the interval of others too" in shown
 
 
 def test_a_pair_of_runs_takes_mcnemar(cli: Cli, runs: dict[str, Path], shapes_dir: Path) -> None:

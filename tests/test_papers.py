@@ -16,6 +16,7 @@ from spikecli.settings.networks import with_field
 from spikecli.settings.neuron import PARTS
 from spikecli.settings.papers import PAPERS
 from spikecli.settings.recipes import train_settings
+from spikecli.settings.releases import RELEASES
 from spikecli.settings.taxonomy import TAXONOMY, Heading, Method, methods
 
 OPTIONS = [option for method in methods() for option in method.options]
@@ -73,7 +74,21 @@ def test_the_command_shows_what_is_missing_as_missing(cli: Callable[..., Outcome
     assert "--paper mpbn · --norm mpbn" in mpbn and "2308.08359" in mpbn and "not implemented" not in mpbn
     (pruning,) = [line for line in lines if "pruning" in line]
     assert pruning.endswith("pruning, not implemented")
-    assert lines[-1].startswith(f"{sum(bool(m.options) for m in methods())} of {len(methods())} ")
+    counted = [method for method in methods() if method.counted]
+    assert lines[-1].startswith(f"{sum(bool(m.options) for m in counted)} of {len(counted)} methods ")
+
+
+def test_what_is_no_method_of_the_survey_is_not_counted() -> None:
+    left_out = {option for method in methods() if not method.counted for option in method.options}
+    ground = {"--paper lif", "--paper ann", "--reset hard", "--norm none", "--residual plain", "--start zeros"}
+    assert ground <= left_out and not left_out & {f"--paper {name}" for name in RELEASES}
+    assert all(method.arxiv is None for method in methods() if not method.counted)
+
+
+def test_the_survey_is_the_ninth_paper(cli: Callable[..., Outcome]) -> None:
+    assert cli("papers", "--paper", "survey").out == cli("papers").out
+    refused = cli("papers", "--paper", "surveys")
+    assert refused.code == 2 and "survey" in refused.err
 
 
 def test_json_has_the_same_tree(cli: Callable[..., Outcome]) -> None:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 Paper = Annotated[
-    str | None, typer.Option(help="One paper instead: our settings beside the released ones, and why they differ.")
+    str | None,
+    typer.Option(
+        help="One paper instead: our settings beside the released ones, and why they differ; survey is the whole tree."
+    ),
 ]
 
 
@@ -34,19 +37,21 @@ def papers(
 
     Example: spikecli papers --paper mpbn
     """
-    if paper is not None:
+    from spikecli.files.tables import write_table
+    from spikecli.settings.taxonomy import SURVEY, TAXONOMY, from_outside, methods, nested
+
+    if paper is not None and paper != SURVEY:
         show_release(paper, out, Console(as_json, quiet))
         return
-    from spikecli.files.tables import write_table
-    from spikecli.settings.taxonomy import TAXONOMY, from_outside, methods, nested
 
     console = Console(as_json, quiet)
     outside = from_outside()
     shown = (*TAXONOMY, outside) if outside else TAXONOMY
     console.document(nested(shown))
     console.tree("directly trained spiking networks (arXiv 2305.19725)", [twig(one) for one in shown])
-    implemented = sum(bool(one.options) for one in methods())
-    console.say(f"{implemented} of {len(methods())} are implemented; the options are those of `spikecli train`")
+    counted = [one for one in methods() if one.counted]
+    implemented = f"{sum(bool(one.options) for one in counted)} of {len(counted)} methods are implemented"
+    console.say(f"{implemented}, baselines not counted; the options are those of `spikecli train`")
     if out is not None:
         write_table(out, as_table(shown))
         console.note(f"wrote {out}")

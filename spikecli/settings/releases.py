@@ -8,6 +8,7 @@ from __future__ import annotations
 from spikecli.errors import ChoiceError, SettingError
 from spikecli.settings import choices
 from spikecli.settings.released import Apart, Release
+from spikecli.settings.taxonomy import SURVEY
 
 LAST_EPOCH = Apart(
     what="epoch that is scored", ours="the last", released="the best on the test split",
@@ -71,7 +72,7 @@ RELEASES: dict[str, Release] = {
             "timesteps": 1, "points": 1024, "val_fraction": 0.0, "reestimate": False,
         },
         why={
-            "tnet": "T-Nets cost two thirds of the work and their maximum over spikes is constant (docs/results.md)",
+            "tnet": "T-Nets cost two thirds of the work; their maximum over spikes is nearly constant (docs/results.md)",
             "schedule": "30 epochs were no worse than 200 without T-Nets, one seed (docs/results.md)",
             "epochs": "30 epochs were no worse than 200 without T-Nets, one seed (docs/results.md)",
             "batch_size": "belongs to the 30 epochs",
@@ -223,7 +224,7 @@ def entry_of(paper: str) -> Release:
     """Return the entry of one of the nine papers; raise ChoiceError if it is none."""
     if paper not in RELEASES:
         preset = ", a preset that has no released code of its own" * (paper in choices.names("paper"))
-        raise ChoiceError("paper", f"cannot be {paper!r}{preset}: {choices.advice(paper, RELEASES)}")
+        raise ChoiceError("paper", f"cannot be {paper!r}{preset}: {choices.advice(paper, (*RELEASES, SURVEY))}")
     return RELEASES[paper]
 
 

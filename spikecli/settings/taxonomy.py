@@ -7,14 +7,20 @@ from typing import Any
 
 from spikecli.settings import choices
 
+SURVEY = "survey"  # its name beside those of the eight papers with a release of their own
+
 
 @dataclass(frozen=True)
 class Method:
-    """A method, and the options of `train` (or commands) that select it; empty if it is not implemented."""
+    """A method, and the options of `train` (or commands) that select it; empty if it is not implemented.
+
+    `counted` is False for common ground, baselines and parts of ours: they have a place, but are none of the survey's.
+    """
 
     name: str
     options: tuple[str, ...] = ()
     arxiv: str | None = None
+    counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -28,12 +34,16 @@ class Heading:
 NEURON_LEVEL = Heading(
     "neuron level",
     (
-        Method("LIF, the common ground", ("--paper lif", "--charge leak", "--fire binary", "--amplitude none")),
-        Method("learnable leak (parametric LIF)", ("--charge learned-leak",)),
+        Method(
+            "LIF, the common ground",
+            ("--paper lif", "--charge leak", "--fire binary", "--amplitude none"),
+            counted=False,
+        ),
+        Method("learnable leak (parametric LIF)", ("--charge learned-leak",), "2007.05785"),
         Method("learnable threshold", ("--fire learned",), "2008.03658"),
         Method("GLIF, gated parts", ("--charge gated", "--reset gated"), "2210.13768"),
-        Method("hard reset", ("--reset hard",)),
-        Method("hard reset without a gradient through the spike", ("--reset hard-detached",)),
+        Method("hard reset", ("--reset hard",), counted=False),
+        Method("hard reset without a gradient through the spike", ("--reset hard-detached",), counted=False),
         Method(
             "InfLoR: soft reset, membrane potential rectifier",
             ("--paper soft-reset-mpr", "--reset soft", "--norm rectifier"),
@@ -58,7 +68,7 @@ NETWORK_LEVEL = Heading(
     (
         Method("SEW residual: spikes are added", ("--residual sew",), "2102.04159"),
         Method("MS residual: membranes are added", ("--residual ms",), "2112.08954"),
-        Method("residual with neurons after the sum", ("--residual plain",)),
+        Method("residual with neurons after the sum", ("--residual plain",), counted=False),
         Method("attention"),
         Method("architecture search"),
     ),
@@ -70,7 +80,7 @@ TECHNIQUE = Heading(
         Method("IM-Loss (NeurIPS 2022)", ("--im-weight 0.5",)),
         Method("RecDis-SNN"),
         Method("distillation from a trained ANN", ("--teacher RUN",), "2304.05627"),
-        Method("the ANN of the same network, as baseline", ("--paper ann",)),
+        Method("the ANN of the same network, as baseline", ("--paper ann",), counted=False),
     ),
 )
 SURROGATES = Heading(
@@ -86,8 +96,8 @@ SURROGATES = Heading(
 GRADIENTS = Heading(
     "vanishing and exploding gradients",
     (
-        Method("no norm of the membrane", ("--norm none",)),
-        Method("tdBN", ("--batch-norm tdbn",)),
+        Method("no norm of the membrane", ("--norm none",), counted=False),
+        Method("tdBN", ("--batch-norm tdbn",), "2011.05280"),
         Method("BNTT: statistics and scale of each step", ("--batch-norm bntt",), "2010.01729"),
         Method("TEBN: a trained factor for each step (NeurIPS 2022)", ("--batch-norm tebn",)),
         Method("MPBN", ("--paper mpbn", "--norm mpbn", "--norm mpbn-element"), "2308.08359"),
@@ -115,8 +125,16 @@ TAXONOMY = (
                         ("--paper spiking-pointnet", "--start perturbed"),
                         "2310.06232",
                     ),
-                    Method("fewer steps: one in training, from a membrane set by position", ("--start position",)),
-                    Method("fewer steps: one in training, from a membrane at rest", ("--start zeros", "--timesteps 1")),
+                    Method(
+                        "fewer steps: one in training, from a membrane set by position",
+                        ("--start position",),
+                        counted=False,
+                    ),
+                    Method(
+                        "fewer steps: one in training, from a membrane at rest",
+                        ("--start zeros", "--timesteps 1"),
+                        counted=False,
+                    ),
                     Method("architecture search"),
                 ),
             ),
@@ -157,7 +175,13 @@ def from_outside() -> Heading | None:
 def nested(branches: tuple[Heading | Method, ...] = TAXONOMY) -> list[dict[str, Any]]:
     """Return the tree as nested records for JSON."""
     return [
-        {"name": one.name, "implemented": bool(one.options), "options": list(one.options), "arxiv": one.arxiv}
+        {
+            "name": one.name,
+            "implemented": bool(one.options),
+            "options": list(one.options),
+            "arxiv": one.arxiv,
+            "counted": one.counted,
+        }
         if isinstance(one, Method)
         else {"title": one.title, "below": nested(one.below)}
         for one in branches

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from spikecli.training.ablate import Outcome, Trial
     from spikecli.training.scoring import Layer, PaperScores, Score, Scoring
 
+# Spikes are counted where they fall: the figures of the two are not of one kind.
+DENSE = "; the ANN's energy is dense, zeros and all: eval --json has it without them, to compare"
 LAYERS = ("layer", "firing", "additions", "multiply-adds", "energy", "quantization")
 NOT_MADE = "every run that is left is under way in another process; give the command again when they have ended"
 
@@ -143,9 +145,13 @@ def table_of(outcomes: Sequence[Outcome], scoring: Scoring, cells: dict[str, lis
         f"instance accuracy, {'one training seed' if seeds == 1 else f'mean ± std of {seeds} training seeds'}, last "
         f"epoch; at T = {scoring.timesteps[0]}: share of "
         "neurons that fire, energy of one sample (an addition 0.9 pJ, a multiply-add of real values 4.6 pJ), mean "
-        "distance of membranes to their spikes; at every T in the CSV",
+        f"distance of membranes to their spikes; at every T in the CSV{DENSE * _has_ann(scores)}",
         with_spread(as_records(scores), "seed", MEASURED),
     )
+
+
+def _has_ann(scores: Sequence[Score]) -> bool:
+    return any(row.firing_rate is None for row in scores)
 
 
 def row_of(paper: str, cells: list[PaperScores], steps: tuple[int, ...]) -> tuple[str, ...]:

@@ -37,7 +37,8 @@ def caption_of(against: str, seed: int) -> str:
     return (
         f"differences from {against} in points, on the same samples; interval: {DRAWS:,} paired bootstrap draws of "
         f"samples and of training seeds, seed {seed}; p of no difference: McNemar's exact test, or sign flips of the "
-        "samples' mean differences over several seeds; p is not corrected for the number of rows"
+        "samples' mean differences over several seeds; p is of these trainings, the interval of others too; p is not "
+        "corrected for the number of rows"
     )
 
 
