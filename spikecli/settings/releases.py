@@ -72,7 +72,7 @@ RELEASES: dict[str, Release] = {
             "timesteps": 1, "points": 1024, "val_fraction": 0.0, "reestimate": False,
         },
         why={
-            "tnet": "T-Nets cost two thirds of the work; their maximum over spikes is nearly constant (docs/results.md)",
+            "tnet": "T-Nets cost two thirds of the work; their maximum of spikes is nearly constant (docs/results.md)",
             "schedule": "30 epochs were no worse than 200 without T-Nets, one seed (docs/results.md)",
             "epochs": "30 epochs were no worse than 200 without T-Nets, one seed (docs/results.md)",
             "batch_size": "belongs to the 30 epochs",
