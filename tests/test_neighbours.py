@@ -85,10 +85,12 @@ def test_the_gradient_of_the_maximum_is_its_derivative() -> None:
 def test_ways_of_a_gpu_without_triton_are_those_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     near = neighborhood(points_of(5), 4).first(6)
     y = torch.randn(4, 12, 3, dtype=torch.float64)
-    together, winners = neighbours._of_rows(y, near.index, True)
-    alone, won = neighbours._forward(y, near, True)
-    assert winners is not None and won is not None
-    assert torch.equal(together, alone) and torch.equal(winners, won)
+    together, winners = neighbours._at_once(y, near.index, True)
+    assert winners is not None
+    for clouds in (1, 1.5, 9):  # that a CPU reads at a time, of two at each of two steps
+        monkeypatch.setattr(neighbours, "CACHED_BYTES", int(clouds * y[0].numel() * 8))
+        alone, won = neighbours._forward(y, near, True)
+        assert won is not None and torch.equal(together, alone) and torch.equal(winners, won)
     gradient = torch.randn_like(together)
     sorted_ = neighbours._scattered_in_order(gradient, winners, near)
     assert torch.allclose(sorted_, neighbours._backward(gradient, winners, near), atol=1e-12)

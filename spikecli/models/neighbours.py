@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,13 @@ from torch import Tensor
 
 from spikecli.models import neighbours_triton
 from spikecli.models.nearest import farthest_first, nearest
+from spikecli.models.pooled import joined
 from spikecli.models.tracing import is_traced
 from spikecli.neurons import kernel_gate
 
 __all__ = ["Neighborhood", "farthest_first", "nearest", "neighbor_max", "neighborhood"]
+
+CACHED_BYTES = 2**19  # of features that a CPU reads at a time
 
 
 @dataclass(frozen=True)
@@ -93,20 +96,37 @@ def _forward(y: Tensor, neighbors: Neighborhood, winners: bool) -> tuple[Tensor,
     if kernel_gate.usable(y):
         return neighbours_triton.forward(y, index, winners)
     if y.device.type != "cpu":
-        return _of_rows(y, index, winners)
-    # One by one, a cloud's features stay in cache while its neighbors are read.
-    parts = [
-        _of_rows(cloud, index[number % len(index)].unsqueeze(0), winners) for number, cloud in enumerate(y.split(1))
-    ]
+        return _at_once(y, index, winners)
+    parts = [_of_rows(clouds, places, index.shape[1], winners) for clouds, places in _groups(y, index)]
     won = [part for _, part in parts if part is not None]
-    return torch.cat([values for values, _ in parts]), torch.cat(won) if winners else None
+    return joined([values for values, _ in parts]), joined(won) if winners else None
 
 
-def _of_rows(y: Tensor, index: Tensor, winners: bool) -> tuple[Tensor, Tensor | None]:
-    places = _flat(index, len(y), y.shape[1]).movedim(-1, 0).contiguous()  # (k, R, Q)
+def _at_once(y: Tensor, index: Tensor, winners: bool) -> tuple[Tensor, Tensor | None]:
+    return _of_rows(y, _slots(_flat(index, len(y), y.shape[1])), index.shape[1], winners)
+
+
+def _groups(y: Tensor, index: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield some clouds of the rows y (T·B, N, C) at a time, whose features stay in a CPU's cache while they are
+    read, and the places of their neighbors (k, clouds · Q)."""
+    size = max(1, CACHED_BYTES // max(1, y[0].numel() * y.element_size()))
+    places = [_slots(_flat(some, len(some), y.shape[1])) for some in index.split(size)]
+    for step in y.split(len(index)):
+        yield from zip(step.split(size), places, strict=True)
+
+
+def _slots(places: Tensor) -> Tensor:
+    """Return places (R, Q, k) as (k, R · Q): all nearest first, then all that are second."""
+    return places.flatten(0, 1).T.contiguous()
+
+
+def _of_rows(y: Tensor, places: Tensor, queries: int, winners: bool) -> tuple[Tensor, Tensor | None]:
+    """Return maxima and winners (R, Q, C) for clouds y (R, N, C) and the places (k, R · Q) of neighbors among R · N."""
     features = y.flatten(0, 1)
-    values, won = running_max(lambda slot: features[places[slot]], len(places), winners)
-    return values.sub_(y[:, : index.shape[1]]), won
+    row = features.new_empty(places.shape[1], y.shape[2])
+    values, won = running_max(lambda slot: torch.index_select(features, 0, places[slot], out=row), len(places), winners)
+    shape = (len(y), queries, y.shape[2])
+    return values.view(shape).sub_(y[:, :queries]), None if won is None else won.view(shape)
 
 
 def _flat(index: Tensor, rows: int, points: int) -> Tensor:
