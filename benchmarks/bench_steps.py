@@ -53,6 +53,7 @@ def case(given: Given, paper: str = "spiking-pointnet", factor: int = 1, **chang
 def cases(given: Given) -> dict[str, TrainConfig]:
     """Return the cases in order of worth."""
     frames = {"inputs": 2, "size": (34, 34), "batch_norm": "tdbn", "classes": 10}
+    dela = {"paper": "integer", "augment": "stretch", "optimizer": "adamw", "weight_decay": 0.05}
     events = {"paper": "lif", "timesteps": 4, "augment": "flip-roll"}
     return {
         "T = 1, bf16": case(given),
@@ -66,6 +67,8 @@ def cases(given: Given) -> dict[str, TrainConfig]:
         "mpbn, sgd, bf16": case(given, paper="mpbn", optimizer="sgd"),
         "RMP-Loss, bf16": case(given, paper="lif", rmp_weight=0.5),
         "--tnet paper, bf16": case(given, model={"tnet": "paper"}),
+        "DeLA, bf16": case(given, **dela, model={"name": "dela"}),
+        "DeLA, width 0.25, fp32": case(given, **dela, precision="fp32", model={"name": "dela", "width": 0.25}),
         "resnet20 on frames, T = 4, bf16": case(given, **events, model={**frames, "name": "resnet20"}),
         "vgg16 on frames, T = 4, bf16": case(given, **events, model={**frames, "name": "vgg16"}),
         "joint resnet20, T = 4, bf16": case(given, **events, model={**frames, "name": "resnet20", "joint": True}),
