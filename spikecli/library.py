@@ -38,7 +38,7 @@ from spikecli.weights.reference import NAME
 from spikecli.weights.trained import Trained
 
 if TYPE_CHECKING:
-    from spikecli.export.formats import Exported
+    from spikecli.export.wanted import Exported
 
 __all__ = ["Answer", "Model", "SpikeError", "evaluate", "load", "predict", "prepare", "settings", "train"]
 

@@ -18,8 +18,9 @@ from conftest import Outcome
 
 from spikecli.errors import ChoiceError, SettingError
 from spikecli.files.atomic import is_held, sole_writer
-from spikecli.training import budget, session, train
-from spikecli.training.budget import Budget, Pace, epochs_within, parse_time
+from spikecli.training import budget, pace, session, train
+from spikecli.training.budget import Budget, parse_time
+from spikecli.training.pace import Pace, epochs_within
 from spikecli.training.train import opened
 from spikecli.weights.checkpoint import load
 from spikecli.weights.run_folder import LAST, STATE
@@ -232,9 +233,9 @@ def test_a_limited_run_is_the_run_of_as_many_epochs(
     measured: list[Pace] = []
 
     def real(trainer: train.Trainer) -> Pace:
-        measured.append(budget.measure(trainer))
-        monkeypatch.setattr(budget, "_saving", lambda trainer: next(saving))
-        measured.append(budget.measure(trainer))
+        measured.append(pace.measure(trainer))
+        monkeypatch.setattr(pace, "_saving", lambda trainer: next(saving))
+        measured.append(pace.measure(trainer))
         return Pace(60.0, 0.0)
 
     saving = iter([5000.0, 2000.0])  # the first time, and each other

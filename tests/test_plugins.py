@@ -23,7 +23,7 @@ from spikecli.settings.config import NeuronConfig, TrainConfig
 from spikecli.settings.outside import Origin, coming_from, origin_of
 from spikecli.weights import checkpoint as checkpoints
 from spikecli.weights.checkpoint import Checkpoint
-from spikecli.weights.run_folder import read_run
+from spikecli.weights.run_record import read_run
 
 Cli = Callable[..., Outcome]
 Shell = Callable[..., subprocess.CompletedProcess[str]]

@@ -28,7 +28,7 @@ from spikecli.datasets.samples import stratified_split
 from spikecli.evaluation.evaluate import StepRow
 from spikecli.evaluation.probe import Membranes
 from spikecli.evaluation.step_scores import AutoRow, StepScores
-from spikecli.export.formats import Checked, Exported
+from spikecli.export.wanted import Checked, Exported
 from spikecli.settings.config import TrainConfig, network_settings
 from spikecli.settings.papers import PAPERS
 from spikecli.view.clouds.membranes import MembraneView, name_thresholds

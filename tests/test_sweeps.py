@@ -20,7 +20,7 @@ from spikecli.errors import ChoiceError
 from spikecli.files.claims import claimed, holder_of
 from spikecli.training.ablate import CLAIM
 from spikecli.view.runs.pooled import band_of, pooled
-from spikecli.weights.run_folder import read_run
+from spikecli.weights.run_record import read_run
 
 Cli = Callable[..., Outcome]
 LINE = (

@@ -101,7 +101,8 @@ def test_a_report_is_one_svg_or_a_page_for_each_chart(tmp_path: Path) -> None:
     from xml.etree import ElementTree
 
     from spikecli.view.drawing.chart import blank, dress, place
-    from spikecli.view.drawing.report import REPORTS, Report, Section
+    from spikecli.view.drawing.report import REPORTS
+    from spikecli.view.drawing.sections import Report, Section
     from spikecli.view.drawing.theme import THEMES
 
     theme = THEMES["light"]

@@ -22,7 +22,7 @@ from spikecli.evaluation.evaluate import probabilities
 from spikecli.files import tensors
 from spikecli.settings.config import validated
 from spikecli.weights import checkpoint as checkpoints
-from spikecli.weights import run_folder
+from spikecli.weights import run_record
 from spikecli.weights.trained import Trained
 
 Cli = Callable[..., Outcome]
@@ -70,7 +70,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
         found.settings += 1
         return validated(kind, values)
 
-    for module in (checkpoints, run_folder):
+    for module in (checkpoints, run_record):
         monkeypatch.setattr(module, "validated", counting_settings)
     monkeypatch.setattr(tensors, "read", counting_read)
     monkeypatch.setattr(models, "build", counting_build)

@@ -26,7 +26,8 @@ from spikecli.evaluation.predictions import Evaluation, Predictions, evaluate_ea
 from spikecli.settings.config import TrainConfig
 from spikecli.view.drawing import report, window
 from spikecli.view.drawing.chart import COLORS, color_of, mark_of
-from spikecli.view.drawing.report import Report, Section, Table, picture, save_report_page
+from spikecli.view.drawing.report import picture, save_report_page
+from spikecli.view.drawing.sections import Report, Section, Table
 from spikecli.view.drawing.theme import THEMES
 from spikecli.view.look import Look
 from spikecli.view.runs import flow
@@ -36,7 +37,7 @@ from spikecli.view.runs.mistakes import mistakes_figure, mistakes_sheet
 from spikecli.view.runs.scores import Scored, scores_figure
 from spikecli.view.sources import kind_of
 from spikecli.weights import checkpoint as checkpoints
-from spikecli.weights.run_folder import RunRecord, read_run
+from spikecli.weights.run_record import RunRecord, read_run
 from spikecli.weights.trained import Trained
 
 LIGHT = THEMES["light"]

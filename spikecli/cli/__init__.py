@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from spikecli import __version__, console
+from spikecli import console
 from spikecli.cli import (
     ablate,
     bench,
@@ -61,7 +61,9 @@ WITH_SETTINGS = ("train", "ablate")
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"spikecli {__version__}")
+        from spikecli.files.shipped import VERSION
+
+        typer.echo(f"spikecli {VERSION}")
         raise typer.Exit
 
 

@@ -64,7 +64,8 @@ def settings_from(source: str | None, data: str | None) -> tuple[TrainConfig, st
     """
     from spikecli.cli.options.training import NETWORK, NEURON_PARTS, TRAINING
     from spikecli.training.settings import settings_of
-    from spikecli.weights.reference import is_name, settings_kept
+    from spikecli.weights.reference import is_name
+    from spikecli.weights.run_record import settings_kept
 
     paper = source if source and all(part in PAPERS for part in source.split("+")) else None
     recipe = source if source in RECIPES and not paper else None

@@ -16,8 +16,8 @@ from spikecli.console import Console
 from spikecli.errors import ChoiceError, SpikeError
 
 if TYPE_CHECKING:
-    from spikecli.export.formats import Exported, Refusal
     from spikecli.export.subject import Subject
+    from spikecli.export.wanted import Exported, Refusal
 
 Checkpoint = Annotated[
     Path, typer.Argument(readable=False, help="A run folder, weights file, reference, or an adapter of fewshot.")

@@ -134,8 +134,7 @@ def resolved(given: Given, resume: str, like: Path | None, out: Path | None) -> 
     A resumed run has its own settings; given ones must agree, or raise the number of epochs.
     """
     from spikecli.training.runs import default_folder, demand_run, demand_same, holds_run
-    from spikecli.weights.reference import settings_kept
-    from spikecli.weights.run_folder import read_run
+    from spikecli.weights.run_record import read_run, settings_kept
 
     if like is not None and resume == "yes":
         raise SettingError("like", "begins a run and --resume goes on with one; remove one of them")

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import SpikeError, named
-from spikecli.export.formats import Wanted
 from spikecli.export.fronts import Canvas, Pixels, Raw, Slices, Sphere
 from spikecli.export.subject import Subject
+from spikecli.export.wanted import Wanted
 
 BATCH, POINTS = 2, 48  # of the example that is traced; both are free in the graph
 SHARE = 16  # membranes hold all points, a quarter or a sixteenth of them

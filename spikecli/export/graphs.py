@@ -14,9 +14,9 @@ from spikecli.errors import SpikeError, named
 from spikecli.export import membranes
 from spikecli.export.clip import SUMS, ClipHead, GrowingHead
 from spikecli.export.entries import SHARE, Input, Shown, shown_as
-from spikecli.export.formats import Checked, Exported, Refusal, Wanted
 from spikecli.export.membranes import Box
 from spikecli.export.subject import Subject
+from spikecli.export.wanted import Checked, Exported, Refusal, Wanted
 from spikecli.models.tracing import traced
 
 NEXT, START = "next", "start"  # begin the names of membranes

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from spikecli import __version__
-from spikecli.export.formats import Checked, Wanted
 from spikecli.export.graphs import Graph
 from spikecli.export.subject import Subject
+from spikecli.export.wanted import Checked, Wanted
+from spikecli.files.shipped import VERSION
 
 
 def facts(subject: Subject, graph: Graph, wanted: Wanted, checked: Checked) -> dict[str, str]:
@@ -18,7 +18,7 @@ def facts(subject: Subject, graph: Graph, wanted: Wanted, checked: Checked) -> d
     network = trained.config.model.name if trained else f"CLIP {adapted.clip.name}" if adapted else subject.name
     logits = "of all steps so far" if graph.growing else "of the step" if wanted.step else "mean of the steps"
     return {
-        "spikecli.version": __version__,
+        "spikecli.version": VERSION,
         "spikecli.form": "step" if wanted.step else "whole",
         "spikecli.network": network,
         "spikecli.kind": subject.kind,

@@ -13,16 +13,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikecli import __version__
 from spikecli.errors import SpikeError, named
 from spikecli.export import membranes
 from spikecli.export.entries import frames_in_words
-from spikecli.export.formats import Checked, Exported, Refusal, Wanted
 from spikecli.export.nir_graph import DT, Drawing, drawn
 from spikecli.export.probes import inputs_of
 from spikecli.export.subject import Subject
+from spikecli.export.wanted import Checked, Exported, Refusal, Wanted
 from spikecli.files.atomic import atomic_path
 from spikecli.files.extras import needed
+from spikecli.files.shipped import VERSION
 from spikecli.models.inputs import to_network
 from spikecli.neurons.watch import watched
 
@@ -45,7 +45,7 @@ class NirFormat:
         nir = needed("nir")
         drawing, classes = _drawing(subject), len(subject.classnames)
         about = {
-            "spikecli": __version__,
+            "spikecli": VERSION,
             "classes": json.dumps(subject.classnames),
             "dt": str(DT),
             "answer": "the mean over the steps of the output, which holds logits",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from spikecli.errors import named
-from spikecli.export.formats import Refusal
+from spikecli.export.wanted import Refusal
 from spikecli.files.extras import needed
 from spikecli.models.blocks import Block, Shortcut
 from spikecli.models.convolution import AveragePool, Convolution, Edge, Entry

@@ -11,16 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikecli import __version__
 from spikecli.errors import SpikeError
-from spikecli.export.formats import Exported, Refusal, Wanted
 from spikecli.export.graphs import Graph, example_kwargs, exported, graph_of, untraceable
 from spikecli.export.metadata import facts
 from spikecli.export.probes import probe
 from spikecli.export.proof import compare
 from spikecli.export.subject import Subject
+from spikecli.export.wanted import Exported, Refusal, Wanted
 from spikecli.files.atomic import atomic_path
 from spikecli.files.extras import MissingExtra, needed
+from spikecli.files.shipped import VERSION
 from spikecli.models.tracing import traced
 
 OPSET = 20
@@ -93,7 +93,7 @@ def traced_model(graph: Graph) -> Any:
     for each in model.graph.initializer:
         del each.metadata_props[:]
     del model.functions[:]
-    model.producer_name, model.producer_version = "spikecli", __version__
+    model.producer_name, model.producer_version = "spikecli", VERSION
     return model
 
 

@@ -16,8 +16,8 @@ from spikecli.datasets.samples import files_for, load_samples, spread
 from spikecli.datasets.sets import find_facts, kind_named
 from spikecli.errors import SpikeError, named
 from spikecli.export import membranes
-from spikecli.export.formats import Wanted
 from spikecli.export.subject import Subject
+from spikecli.export.wanted import Wanted
 from spikecli.models.inputs import as_network_input
 from spikecli.models.running import step_logits
 from spikecli.weights.adapted import Adapted

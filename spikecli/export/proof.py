@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from spikecli.errors import SpikeError
-from spikecli.export.formats import Checked, Wanted
 from spikecli.export.graphs import Graph
 from spikecli.export.probes import CheckSamples
+from spikecli.export.wanted import Checked, Wanted
 
 TOLERANCE = 1e-5  # of a logit
 Run = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # a graph's inputs → its outputs

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikecli.export.formats import Exported, Refusal, Wanted
 from spikecli.export.graphs import example_kwargs, exported, graph_of, untraceable
 from spikecli.export.metadata import facts
 from spikecli.export.probes import probe
 from spikecli.export.proof import compare
 from spikecli.export.subject import Subject
+from spikecli.export.wanted import Exported, Refusal, Wanted
 from spikecli.files.atomic import atomic_path
 from spikecli.models.dela import Dela
 from spikecli.models.tracing import traced

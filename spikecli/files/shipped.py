@@ -1,10 +1,11 @@
-"""Where files lie that come with the program: in a checkout, or in an installed wheel."""
+"""The program as it is shipped: its version, and where its files lie, in a checkout or an installed wheel."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+VERSION = "0.1.0"
 PLACES = (Path(__file__).parents[2], Path(sys.prefix) / "share" / "spikecli")
 
 

@@ -12,8 +12,9 @@ from spikecli.errors import SettingError, named
 from spikecli.machine import processes
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
-from spikecli.training.budget import Budget, epochs_within, in_words, measure
+from spikecli.training.budget import Budget, in_words
 from spikecli.training.logs import logging_to
+from spikecli.training.pace import epochs_within, measure
 from spikecli.training.train import Trainer, opened
 
 

@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
 
 from spikecli.errors import named
 from spikecli.files.gate import file_hash
 from spikecli.machine import processes
+from spikecli.training.batches import Batches
 from spikecli.training.reestimation import REESTIMATION_CLOUDS
+from spikecli.training.runs import Run
 from spikecli.weights.trained import Trained
 from spikecli.weights.transfer import measure_norms, take_weights
 
-if TYPE_CHECKING:
-    from spikecli.training.train import Trainer
 
+def resume_run(
+    run: Run, model: nn.Module, optimizer: torch.optim.Optimizer, batches: Batches, accept_changed: bool
+) -> None:
+    """Load the state of a stopped run; raise SpikeError if settings differ, or data unless `accept_changed`.
 
-def resume_run(trainer: Trainer, accept_changed: bool) -> None:
-    """Load the state of a stopped run; raise SpikeError if settings differ, or data unless `accept_changed`."""
-    trainer.run.accept_changed = accept_changed
-    trainer.run.load_state(trainer.model, trainer.optimizer)
-    if trainer.run.data_changed:
-        trainer.run.restart_epoch(trainer.batches.steps)
+    With changed data the epoch begins again.
+    """
+    run.accept_changed = accept_changed
+    run.load_state(model, optimizer)
+    if run.data_changed:
+        run.restart_epoch(batches.steps)
     if processes.rank() == 0:
-        trainer.run.republish(trainer.model)
+        run.republish(model)
 
 
-def begin_run(trainer: Trainer) -> None:
+def begin_run(run: Run, model: nn.Module, batches: Batches, device: torch.device) -> None:
     """Give a new run the weights that it is to start from, if any; raise SpikeError if they do not fit.
 
     Norms of a folded network get the statistics of clean training samples.
     """
-    config, batches = trainer.config, trainer.batches
+    config = run.config
     if config.start_from is None:
         return
     source = Trained.open(config.start_from, "cpu")
     _compare_steps(source, config.timesteps)
-    fresh = take_weights(trainer.model, source, trainer.run.classnames)
+    fresh = take_weights(model, source, run.classnames)
     if source.config.model.folded:
         clean = batches.clean(0, REESTIMATION_CLOUDS)
-        measure_norms(trainer.model, clean, config.timesteps, trainer.device, config.precision)
-    trainer.run.origin = {"weights": source.name, "sha256": file_hash(source.path), "new_head": fresh}
+        measure_norms(model, clean, config.timesteps, device, config.precision)
+    run.origin = {"weights": source.name, "sha256": file_hash(source.path), "new_head": fresh}
 
 
 def _compare_steps(source: Trained, timesteps: int) -> None:

@@ -69,9 +69,9 @@ def opened(
             trainer = Trainer(config, samples, inputs, folder, device)
             note_data(trainer.run, data_dir, inputs, samples.labels)
             if resume:
-                starting.resume_run(trainer, accept_changed)
+                starting.resume_run(trainer.run, trainer.model, trainer.optimizer, trainer.batches, accept_changed)
             else:
-                starting.begin_run(trainer)
+                starting.begin_run(trainer.run, trainer.model, trainer.batches, device)
             yield trainer
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from spikecli.errors import SpikeError
 from spikecli.files.shipped import PLACES
-from spikecli.settings.config import TrainConfig
-from spikecli.weights.run_folder import LAST, SETTINGS, read_run
+from spikecli.weights.run_folder import LAST
 
 NAME = "reference"  # what stands for the path of the first of them on the command line
 BY_SET = {"modelnet10": NAME, "modelnet40": f"{NAME}-modelnet40"}  # what stands for the path of each, by its classes
@@ -40,19 +39,6 @@ def run_folder(given: Path) -> Path:
     if is_name(given):
         given = reference(str(given))
     return given.parent if given.is_file() else given
-
-
-def settings_kept(given: Path) -> TrainConfig:
-    """Return the settings of a run folder, of a weights file in one or alone, or of `reference`.
-
-    Raise SpikeError if none are there or they are damaged.
-    """
-    from spikecli.weights import checkpoint
-
-    folder = run_folder(given)
-    if given.is_file() and not (folder / SETTINGS).is_file():
-        return checkpoint.load(given).config
-    return read_run(folder).config
 
 
 def title_of(weights: Path) -> str:

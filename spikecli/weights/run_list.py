@@ -11,7 +11,8 @@ from typing import Any
 
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import is_held
-from spikecli.weights.run_folder import CURVE, LAST, SCORES, STATE, RunRecord, is_run, read_run
+from spikecli.weights.run_folder import CURVE, LAST, SCORES, STATE, is_run
+from spikecli.weights.run_record import RunRecord, read_run
 
 DEPTH = 2  # folders below the one that is listed: an ablation's runs lie one deeper
 

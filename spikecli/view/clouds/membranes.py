@@ -14,7 +14,8 @@ from spikecli.view.clouds.flow import needs_network, sees_clouds
 from spikecli.view.clouds.shape import as_trained, read_shape
 from spikecli.view.drawing.canvas import WIDTH
 from spikecli.view.drawing.chart import TICK, blank, color_of, dress, in_percent, legend, place
-from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
+from spikecli.view.drawing.report import REPORTS, picture
+from spikecli.view.drawing.sections import Report, Section, Table
 from spikecli.view.drawing.theme import THEMES, Theme
 from spikecli.view.drawing.window import show_picture
 from spikecli.view.look import Look, check_out, refuse_unused

@@ -13,7 +13,8 @@ from spikecli.view.clouds.panels import cloud_panel
 from spikecli.view.clouds.shape import Shape, as_trained, read_shapes
 from spikecli.view.drawing.canvas import AZIMUTH, WIDTH, draw_cloud, frame
 from spikecli.view.drawing.chart import LABEL, TICK, TITLE, blank, color_of, dress, in_percent, place
-from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
+from spikecli.view.drawing.report import REPORTS, picture
+from spikecli.view.drawing.sections import Report, Section, Table
 from spikecli.view.drawing.theme import THEMES, Theme
 from spikecli.view.drawing.window import show_picture
 from spikecli.view.look import Look, check_out, refuse_unused

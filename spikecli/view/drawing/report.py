@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from spikecli.files.atomic import write_text
 from spikecli.view.drawing.canvas import WIDTH, pixels
 from spikecli.view.drawing.chart import LABEL, TITLE, blank
 from spikecli.view.drawing.picture import save_png
+from spikecli.view.drawing.sections import Report, Table
 from spikecli.view.drawing.theme import Theme
 from spikecli.view.drawing.vectors import save_pdf, save_svg, svg_of
 
@@ -31,40 +31,6 @@ svg,img{{display:block;width:100%;min-width:720px;height:auto}} .scroll{{overflo
 table{{border-collapse:collapse;font-size:13.5px}} th,td{{padding:3px 14px 3px 0;text-align:left;white-space:nowrap}}
 tr{{border-bottom:1px solid {faint}}} tr.differs td{{font-weight:700}} td{{font-variant-numeric:tabular-nums}}
 """
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under a heading; `differing` rows, by number, are highlighted."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    differing: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of a report: a figure, a table for the page, or both.
-
-    `flat` figures have too many dots for SVG; a `headed` one has its heading and note above it in a picture too.
-    """
-
-    heading: str
-    note: str = ""
-    figure: Figure | None = None
-    table: Table | None = None
-    flat: bool = False
-    headed: bool = False
-
-
-@dataclass(frozen=True)
-class Report:
-    """The sections of a report, from top to bottom."""
-
-    title: str
-    subtitle: str
-    theme: Theme
-    sections: Sequence[Section] = field(default_factory=tuple)
 
 
 def picture(report: Report) -> Image:

@@ -14,11 +14,10 @@ from spikecli.files.atomic import atomic_path, write_text
 from spikecli.view.drawing.canvas import WIDTH, pixels
 from spikecli.view.drawing.chart import LABEL, TITLE
 from spikecli.view.drawing.picture import DOTS, STYLE
+from spikecli.view.drawing.sections import Report, Section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from spikecli.view.drawing.report import Report, Section
 
 POINTS = 72  # an inch
 HEAD = 0.56  # inches above a chart for its heading

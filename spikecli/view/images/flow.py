@@ -12,7 +12,8 @@ from spikecli.view.drawing.canvas import WIDTH, pixels
 from spikecli.view.drawing.grid import grid
 from spikecli.view.drawing.network import NetworkView, answers_of, network_figure
 from spikecli.view.drawing.picture import DOTS, PICTURES, save_figure
-from spikecli.view.drawing.report import Report, Section, save_report_page
+from spikecli.view.drawing.report import save_report_page
+from spikecli.view.drawing.sections import Report, Section
 from spikecli.view.drawing.theme import THEMES
 from spikecli.view.drawing.window import show_picture
 from spikecli.view.images.sample import NamedImage, read_images, record_of

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikecli.errors import SpikeError
-from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
+from spikecli.view.drawing.report import REPORTS, picture
+from spikecli.view.drawing.sections import Report, Section, Table
 from spikecli.view.drawing.theme import THEMES
 from spikecli.view.drawing.window import show_picture
 from spikecli.view.look import Look, check_out, refuse_unused
@@ -17,7 +18,8 @@ from spikecli.view.runs.mistakes import mistakes_figure, tell_mistakes
 from spikecli.view.runs.pooled import look_at_pools
 from spikecli.view.runs.scores import Scored, scores_figure
 from spikecli.view.sources import is_ablation
-from spikecli.weights.run_folder import LAST, RunRecord, read_run
+from spikecli.weights.run_folder import LAST
+from spikecli.weights.run_record import RunRecord, read_run
 
 if TYPE_CHECKING:
     from spikecli.evaluation.predictions import Evaluation

@@ -22,13 +22,15 @@ from spikecli.view.drawing.chart import (
     plainly,
     whole_steps,
 )
-from spikecli.view.drawing.report import REPORTS, Report, Section, Table, picture
+from spikecli.view.drawing.report import REPORTS, picture
+from spikecli.view.drawing.sections import Report, Section, Table
 from spikecli.view.drawing.theme import THEMES, Theme
 from spikecli.view.drawing.window import show_picture
 from spikecli.view.look import Look, check_out, refuse_unused
 from spikecli.view.runs.curves import DASHES
-from spikecli.weights.run_folder import RunRecord, is_run, read_run
+from spikecli.weights.run_folder import is_run
 from spikecli.weights.run_list import read_scores
+from spikecli.weights.run_record import RunRecord, read_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -23,7 +23,7 @@ from spikecli.view.drawing.chart import (
     whole_steps,
 )
 from spikecli.view.drawing.theme import Theme
-from spikecli.weights.run_folder import RunRecord
+from spikecli.weights.run_record import RunRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
