@@ -66,3 +66,10 @@ def test_the_table_of_formats_has_every_suffix_that_is_read() -> None:
         assert told == set(kind_named(kind).suffixes()), kind
     options = {word for row in rows for word in re.findall(r"--[a-z-]+", row[5])}
     assert options == {"--sensor", "--stream", "--time-unit", "--columns", "--up"}
+
+
+def test_every_picture_is_shown_on_a_page() -> None:
+    """A picture that no page shows is made by no one again, and goes stale."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    pictures = sorted(path.name for path in (ROOT / "docs" / "pictures").iterdir())
+    assert pictures and [name for name in pictures if f"pictures/{name}" not in pages] == []
