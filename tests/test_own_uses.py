@@ -13,6 +13,8 @@ from event_bytes import bin_bytes, some_events, write
 from own_pictures import pictures
 from own_scans import scans
 
+from spikecli.datasets.facts_file import prepare_again
+
 Cli = Callable[..., Any]
 
 
@@ -40,6 +42,13 @@ def test_what_is_no_sample_is_left_out_with_a_reason(cli: Cli, parts: Path) -> N
     refused = cli(*asked)
     (parts / "scans" / "stray.xyz").unlink()
     assert refused.code == 1 and "stray.xyz in no folder of a class" in refused.err
+
+
+def test_to_prepare_again_the_command_names_that_the_scans_are_needed(cli: Cli, parts: Path) -> None:
+    few = cli("train", "parts", "--points", "64", "--data-dir", parts / "data", "--out", parts / "more")
+    assert few.code == 1 and "`spikecli data prepare parts --from SOURCE --points 64`" in few.err
+    assert prepare_again(parts / "data" / "parts" / "x.h5") == "run `spikecli data prepare parts --from SOURCE --force`"
+    assert prepare_again(Path("data/digits/x.h5")) == "run `spikecli data prepare digits --force`"
 
 
 def test_a_scan_with_the_name_of_a_readme_is_a_scan(cli: Cli, tmp_path: Path) -> None:

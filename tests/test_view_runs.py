@@ -360,7 +360,9 @@ def test_a_damaged_run_names_file_and_line(runs: dict[str, Path], tmp_path: Path
 
 def test_a_folder_is_a_run_or_nothing(runs: dict[str, Path], tmp_path: Path) -> None:
     assert kind_of(str(runs["first"])) == "runs"
-    with pytest.raises(SpikeError, match="found no training run in the folder"):
+    (tmp_path / "notes.md").write_text("no shape\n")
+    (tmp_path / "lamp.PLY").write_bytes(b"")
+    with pytest.raises(SpikeError, match=r"found no training run in the folder .*name files, such as .*lamp\.PLY"):
         kind_of(str(tmp_path))
 
 

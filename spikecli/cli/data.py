@@ -137,7 +137,8 @@ def _show_found(console: Console, report: dict[str, Any], out: Path | None, show
     from spikecli.files.tables import ResultTable
 
     rows = [(name, *parts.values()) for name, parts in report["classes"].items()]
-    counts, unit = report["count"], {"points": "points", "events": "events", "images": "pixels"}[report["kind"]]
+    units = {"points": "points or faces", "events": "events", "images": "pixels"}
+    counts, unit = report["count"], units[report["kind"]]
     lines = [f"{counts['least']:,} to {counts['most']:,} {unit} a sample, median {counts['median']:,}"]
     if report["sizes"]:
         lines.append("sizes " + ", ".join(f"{width} × {height}" for width, height in report["sizes"][:5]))

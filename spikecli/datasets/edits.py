@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spikecli.datasets.facts_file import FILE, check_kind, read_toml, short
+from spikecli.datasets.facts_file import FILE, check_kind, prepare_command, read_toml, short
 from spikecli.datasets.own.split import FILE as SPLITS
 from spikecli.datasets.own.split import read_classes
 from spikecli.errors import SpikeError
@@ -51,7 +51,7 @@ def check_prepared(place: Path, settings: Mapping[str, Any]) -> None:
         if key in values and with_it is not None and values[key] != with_it:
             raise SpikeError(
                 f"{path}: found {key} = {short(repr(values[key]))}, and {place.name} was prepared with "
-                f"{with_it!r}; run `spikecli data prepare {place.name} --from SOURCE` again, or undo the edit"
+                f"{with_it!r}; run {prepare_command(place)} again, or undo the edit"
             )
 
 

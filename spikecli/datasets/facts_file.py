@@ -21,6 +21,19 @@ _TWICE = "Cannot overwrite a value"  # tomllib's words
 _LARGEST = 1 << 14  # side of a sensor or picture
 
 
+def prepare_command(folder: Path, options: str = "") -> str:
+    """Return the command that prepares the data set in `folder`; that of a user's own files needs them again."""
+    more = options and f" {options}"
+    if (folder / FILE).is_file():
+        return f"`spikecli data prepare {folder.name} --from SOURCE{more}`"
+    return f"`spikecli data prepare {folder.name}{more}`"
+
+
+def prepare_again(path: Path) -> str:
+    """Return the cure for a damaged prepared file: prepare it again."""
+    return f"run {prepare_command(path.parent, '--force')}"
+
+
 @dataclass(frozen=True)
 class _Key:
     """One key: the check of its value, what is wanted, and its purpose."""

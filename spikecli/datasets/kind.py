@@ -12,12 +12,13 @@ import numpy as np
 
 from spikecli.datasets.corrupt import Corruption
 from spikecli.datasets.facts import Facts
+from spikecli.datasets.facts_file import prepare_again
 from spikecli.datasets.own_sample import Inspected, OwnSample
 from spikecli.datasets.prepare_options import PrepareOptions
 from spikecli.datasets.reading_options import AS_FOUND, ReadOptions
 from spikecli.datasets.record import RecordOf, current_entry, read_record
 from spikecli.errors import SpikeError
-from spikecli.files.hdf5 import check_labels, prepare_again, stored
+from spikecli.files.hdf5 import check_labels, stored
 from spikecli.progress import Progress
 from spikecli.settings.config import TrainConfig
 

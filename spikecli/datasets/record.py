@@ -11,10 +11,10 @@ from typing import Any
 
 from spikecli.datasets.edits import RECORD as _NAME
 from spikecli.datasets.edits import check_prepared
+from spikecli.datasets.facts_file import prepare_again, prepare_command
 from spikecli.errors import SpikeError
 from spikecli.files.atomic import write_text
 from spikecli.files.gate import at_least, file_hash, is_plain_name, read_json
-from spikecli.files.hdf5 import prepare_again
 
 _SUM = (str, type(None))
 _PART = {"file": is_plain_name, "samples": at_least(0), "fingerprint": str, "sha256": _SUM, "bytes": at_least(0)}
@@ -90,7 +90,7 @@ def current_entry(data_dir: Path, name: str, of: RecordOf) -> tuple[Path, Entry]
     place = data_dir / name
     record = read_record(place, of)
     if record is None:
-        raise SpikeError(f"{name} is not prepared in {data_dir}; run `spikecli data prepare {name}`")
+        raise SpikeError(f"{name} is not prepared in {data_dir}; run {prepare_command(place)}")
     entry: Entry = record["sets"][record["current"]]
     check_prepared(place, entry["settings"])
     return place, entry
@@ -103,7 +103,7 @@ def current_part(data_dir: Path, name: str, split: str, of: RecordOf) -> tuple[P
         raise SpikeError(f"{name} has no split {split!r}; wanted one of {', '.join(sorted(entry['splits']))}")
     path = place / entry["splits"][split]["file"]
     if not path.is_file():
-        raise SpikeError(f"{path} has gone; run `spikecli data prepare {name}` again")
+        raise SpikeError(f"{path} has gone; run {prepare_command(place)} again")
     return path, entry, entry["splits"][split]
 
 

@@ -163,11 +163,6 @@ def stored(path: Path, cure: str) -> Iterator[Stored]:
         yield Stored(path, file)
 
 
-def prepare_again(path: Path) -> str:
-    """Return the cure for a damaged prepared file: prepare it again."""
-    return f"run `spikecli data prepare {path.parent.name} --force`"
-
-
 def check_labels(path: Path, labels: np.ndarray, classes: int) -> np.ndarray:
     """Return labels (S,) as int64; raise SpikeError if one is outside 0 … classes − 1."""
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):

@@ -111,5 +111,5 @@ def check_resampling(config: TrainConfig, inputs: np.ndarray) -> None:
         raise SettingError(
             "resample",
             f"draws {config.points} points among those prepared, but {config.dataset} has {inputs.shape[1]} a cloud; "
-            f"run `spikecli data prepare {config.dataset} --points {more}` or ask for fewer points",
+            f"prepare it again with `--points {more}`, or ask for fewer points",
         )

@@ -24,7 +24,8 @@ def kind_of(source: str, data_dir: Path = Path("data")) -> str:
         if is_run(Path(source)) or is_ablation(Path(source)):
             return RUNS
         raise SpikeError(
-            f"found no training run in the folder {source}; give one that `spikecli train` or `spikecli ablate` wrote"
+            f"found no training run in the folder {source}; give one that `spikecli train` or `spikecli ablate` wrote, "
+            f"or name files, such as {_a_file_of(Path(source))}"
         )
     dataset = source.split(":")[0]
     names = known_names(data_dir)
@@ -40,6 +41,13 @@ def kind_of(source: str, data_dir: Path = Path("data")) -> str:
         f"cannot tell what {source!r} is; {nearest_run(Path(source))}give a file ({files}), "
         f"DATASET:SPLIT:INDEX, such as shapes:test:0 or digits:test:0, or a run folder (data sets: {', '.join(names)})"
     )
+
+
+def _a_file_of(folder: Path) -> str:
+    """Return a file of the folder that can be drawn, or what its name may look like."""
+    known = {suffix for kind in KINDS for suffix in kind_named(kind).suffixes()}
+    found = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in known and path.is_file())
+    return str(next(found, folder / "chair.off"))
 
 
 def is_ablation(folder: Path) -> bool:

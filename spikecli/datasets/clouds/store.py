@@ -12,10 +12,11 @@ import numpy as np
 
 from spikecli.datasets.clouds.geometry import normalize_unit_sphere
 from spikecli.datasets.facts import Facts
+from spikecli.datasets.facts_file import prepare_again, prepare_command
 from spikecli.datasets.record import RecordOf, check_file, content_hash, current_entry, current_part, read_record
 from spikecli.errors import SpikeError
 from spikecli.files.gate import at_least
-from spikecli.files.hdf5 import atomic_hdf5, check_labels, prepare_again, stored
+from spikecli.files.hdf5 import atomic_hdf5, check_labels, stored
 from spikecli.progress import Progress
 
 FORMAT = 1  # raise it when the meaning of a prepared file changes
@@ -56,8 +57,8 @@ def load_points(
     wanted = kept if points is None else points
     if not 0 < wanted <= kept:
         raise SpikeError(
-            f"{path} holds {kept} points a cloud, wanted {wanted}; run `spikecli data prepare {dataset} "
-            f"--points {wanted}`, or ask for {kept} or fewer"
+            f"{path} holds {kept} points a cloud, wanted {wanted}; run "
+            f"{prepare_command(path.parent, f'--points {wanted}')}, or ask for {kept} or fewer"
         )
     clouds = read_split(path)
     if clouds.points.shape[1] != kept or clouds.fingerprint != part["fingerprint"]:
@@ -65,8 +66,8 @@ def load_points(
     found = clouds.points[:, :wanted]
     if inputs is not None and found.shape[2] < inputs:
         raise SpikeError(
-            f"{path} holds points without normals, wanted those too; run `spikecli data prepare {dataset} --points "
-            f"{kept} --normals`"
+            f"{path} holds points without normals, wanted those too; run "
+            f"{prepare_command(path.parent, f'--points {kept} --normals')}"
         )
     found = found[..., :inputs]
     return replace(clouds, points=found if wanted == kept else normalize_unit_sphere(found))

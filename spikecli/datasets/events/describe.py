@@ -9,6 +9,7 @@ from spikecli.datasets.described import described
 from spikecli.datasets.events.facts import EventFacts
 from spikecli.datasets.events.split import load_events, split_hash
 from spikecli.datasets.events.store import RECORD
+from spikecli.datasets.facts_file import prepare_again
 from spikecli.datasets.record import Entry, check_file, current_entry
 from spikecli.errors import SpikeError
 from spikecli.progress import Progress
@@ -44,8 +45,7 @@ def verify_events(facts: EventFacts, data_dir: Path, progress: Progress = Progre
         found, wanted = split_hash(split, progress.on_step), entry["splits"][split.split]["fingerprint"]
         if found != wanted:
             raise SpikeError(
-                f"{split.path} has the content {found[:12]}, not {wanted[:12]} as prepared; "
-                f"run `spikecli data prepare {name} --force`"
+                f"{split.path} has the content {found[:12]}, not {wanted[:12]} as prepared; {prepare_again(split.path)}"
             )
         report[split.split] = {"samples": len(split), "events": int(split.offsets[-1]), "sha256": found}
     return {"dataset": name, "splits": report}

@@ -11,9 +11,10 @@ import numpy as np
 from spikecli.datasets.events.frames import Slicing, count_frames
 from spikecli.datasets.events.recording import EVENT, Recording
 from spikecli.datasets.events.store import RECORD, Batch, begin_hash, hash_batch
+from spikecli.datasets.facts_file import prepare_again
 from spikecli.datasets.record import current_part
 from spikecli.errors import SpikeError
-from spikecli.files.hdf5 import Stored, check_labels, prepare_again, stored
+from spikecli.files.hdf5 import Stored, check_labels, stored
 
 _EVENTS_AT_ONCE = 1 << 22
 

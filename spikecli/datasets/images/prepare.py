@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from spikecli.datasets.described import described
+from spikecli.datasets.facts_file import prepare_again
 from spikecli.datasets.images.facts import ImageFacts
 from spikecli.datasets.images.picture import read_picture
 from spikecli.datasets.own_sample import OwnSample, by_split
@@ -35,7 +36,7 @@ from spikecli.files.archive import open_source
 from spikecli.files.atomic import sole_writer
 from spikecli.files.download import Fetching, fetch
 from spikecli.files.gate import reading
-from spikecli.files.hdf5 import atomic_hdf5, check_labels, prepare_again, stored
+from spikecli.files.hdf5 import atomic_hdf5, check_labels, stored
 from spikecli.progress import Progress
 
 RECORD = RecordOf("images")
@@ -175,8 +176,8 @@ def verify_images(facts: ImageFacts, data_dir: Path, progress: Progress = Progre
         found = _images_hash([images.images], images.images.shape, images.labels, images.classnames)
         if found != part["fingerprint"]:
             raise SpikeError(
-                f"{data_dir / name / part['file']} has the content {found[:12]}, not {part['fingerprint'][:12]} as "
-                f"prepared; run `spikecli data prepare {name} --force`"
+                f"{place / part['file']} has the content {found[:12]}, not {part['fingerprint'][:12]} as prepared; "
+                f"{prepare_again(place / part['file'])}"
             )
         report[split] = {"samples": len(images.labels), "sha256": found}
         progress.on_step(1)

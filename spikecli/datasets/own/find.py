@@ -54,7 +54,8 @@ def find_samples(
         splits = [known[part.lower()] for part in name.parts[:-1] if part.lower() in known]
         if class_pattern is None and not folders:
             raise SpikeError(
-                f"found {path} in no folder of a class; wanted CLASS/FILE, SPLIT/CLASS/FILE or CLASS/SPLIT/FILE; or "
+                f"found {path} in no folder of a class; wanted CLASS/FILE, SPLIT/CLASS/FILE or CLASS/SPLIT/FILE, of "
+                "two classes or more; or "
                 f"tell the class from the file's name with {named('class_pattern')}, or give a list path,class"
             )
         folder = (
