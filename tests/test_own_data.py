@@ -202,3 +202,11 @@ def test_a_set_that_is_not_prepared_yet_is_told_how(cli: Cli) -> None:
     found = cli("train", "mine")
     assert found.code == 2 and "`spikecli data prepare mine --from FOLDER`" in found.err
     assert "--from" not in cli("train", "../mine").err
+
+
+def test_a_folder_in_place_of_a_name_is_told_what_to_do(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my things").mkdir()
+    assert "`spikecli data prepare mine --from 'my things'`, then name mine" in cli("train", "my things").err

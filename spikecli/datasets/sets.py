@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -85,8 +86,15 @@ def find_facts(name: str, data_dir: Path) -> Facts:
     if is_plain_name(name) and path.is_file():
         check_fixed(path.parent, values := read_toml(path), KINDS)
         return facts_from(name, values, str(path))
-    own = f"; or make it of your own files: `spikecli data prepare {name} --from FOLDER`" * is_plain_name(name)
-    raise ChoiceError("dataset", f"cannot be {name!r}: {advice(name, known_names(data_dir))}{own}")
+    raise ChoiceError("dataset", f"cannot be {name!r}: {advice(name, known_names(data_dir))}{_own(name)}")
+
+
+def _own(name: str) -> str:
+    """Return how to make a data set of that name of one's own files, or of the folder that has the name."""
+    if Path(name).is_dir():
+        return f"; or make one of that folder: `spikecli data prepare mine --from {shlex.quote(name)}`, then name mine"
+    whole = f"; or make it of your own files: `spikecli data prepare {shlex.quote(name)} --from FOLDER`"
+    return whole * is_plain_name(name)
 
 
 def facts_from(name: str, values: Any, where: str) -> Facts:
