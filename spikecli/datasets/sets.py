@@ -90,7 +90,7 @@ def find_facts(name: str, data_dir: Path) -> Facts:
 
 
 def _own(name: str) -> str:
-    """Return how to make a data set of that name of one's own files, or of the folder that has the name."""
+    """Return how to make a data set of that name of your own files, or of the folder that has the name."""
     if Path(name).is_dir():
         return f"; or make one of that folder: `spikecli data prepare mine --from {shlex.quote(name)}`, then name mine"
     whole = f"; or make it of your own files: `spikecli data prepare {shlex.quote(name)} --from FOLDER`"
