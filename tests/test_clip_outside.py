@@ -78,7 +78,8 @@ def test_an_adapter_and_its_tower_run_in_onnxruntime(
         running = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
         names = json.loads(running.get_modelmeta().custom_metadata_map["spikecli.classes"])
         for path in recordings:
-            shares = running.run(None, {"events": events_of(path)})[1][0]
+            logits, (shares,) = running.run(None, {"events": events_of(path)})
+            assert done.document["outputs"]["logits"] == f"float32 {logits.shape}"
             answer = predicted(cli, adapter, path)
             assert [answer[name] for name in names] == pytest.approx(shares.tolist(), abs=1e-4)
 

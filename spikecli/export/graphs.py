@@ -161,18 +161,9 @@ def untraceable(subject: Subject, wanted: Wanted) -> list[Refusal]:
     return []
 
 
-def exported(path: Path, form: str, version: str, graph: Graph, checked: Checked) -> Exported:
-    """Return the report of a graph that stands in a file."""
-    inputs = {each.name: each.shape for each in graph.inputs}
-    return Exported(path, form, version, inputs, _output_shapes(graph), checked)
-
-
-def _output_shapes(graph: Graph) -> dict[str, str]:
-    """Return shape and type of each output for people: that of its input for a membrane, float32 (batch, classes)."""
-    membranes_of = {each.name.replace(START, NEXT, 1): each.shape for each in graph.inputs[1:]}
-    found = graph(*(each.example for each in graph.inputs))
-    return {
-        name: membranes_of.get(name)
-        or Input(name, one, {0: "batch"} if graph.batched else {}, "an answer for each class").shape
-        for name, one in zip(graph.outputs, found, strict=True)
-    }
+def exported(path: Path, form: str, version: str, graph: Graph, classes: int, checked: Checked) -> Exported:
+    """Return the report of a graph that stands in a file; a membrane goes out in the shape in which it came in."""
+    answer = f"float32 ({'batch' if graph.batched else 1}, {classes})"
+    carried = {each.name.replace(START, NEXT, 1): each.shape for each in graph.inputs[1:]}
+    outputs = {name: carried.get(name, answer) for name in graph.outputs}
+    return Exported(path, form, version, {each.name: each.shape for each in graph.inputs}, outputs, checked)

@@ -48,7 +48,7 @@ class OnnxFormat:
             model.metadata_props.add(key=name, value=value)
         with atomic_path(path) as temporary:
             temporary.write_bytes(model.SerializeToString())
-        return exported(path, "onnx", f"opset {OPSET}", graph, checked)
+        return exported(path, "onnx", f"opset {OPSET}", graph, len(subject.classnames), checked)
 
 
 ONNX = OnnxFormat()

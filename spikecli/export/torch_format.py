@@ -56,7 +56,7 @@ class TorchFormat:
             about = {FACTS: json.dumps(facts(subject, graph, wanted, checked))}
             torch.export.save(program, written, extra_files=about)
             written.replace(temporary)
-        return exported(path, "pt2", f"torch {torch.__version__}", graph, checked)
+        return exported(path, "pt2", f"torch {torch.__version__}", graph, len(subject.classnames), checked)
 
 
 TORCH = TorchFormat()

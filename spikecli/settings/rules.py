@@ -140,9 +140,10 @@ def _refuse_data(config: TrainConfig, kind: str, flips: bool, augments: Collecti
         raise SettingError("resample", f"is for clouds of points, but {dataset} holds {kind}; remove it")
     if not _has(config.model, "half", "pixels") and kind != "images":
         raise SettingError("pixels", f"is for images, but {dataset} holds {kind}; take half")
+    no_teacher = config.teacher is None, "says nothing without a teacher; give one, or remove it"
     without = {
-        "teacher_weight": (config.teacher is None, "says nothing without a teacher; give one, or remove it"),
-        "teacher_temperature": (config.teacher is None, "says nothing without a teacher; give one, or remove it"),
+        "teacher_weight": no_teacher,
+        "teacher_temperature": no_teacher,
         "orthogonality": (_has(config.model, "none", "tnet"), "is for T-Nets, of which there are none; remove it"),
     }
     for setting, (needless, reason) in without.items():

@@ -45,8 +45,7 @@ def kind_of(source: str, data_dir: Path = Path("data")) -> str:
 
 def _a_file_of(folder: Path) -> str:
     """Return a file of the folder that can be drawn, or what its name may look like."""
-    known = {suffix for kind in KINDS for suffix in kind_named(kind).suffixes()}
-    found = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in known and path.is_file())
+    found = (path for path in sorted(folder.iterdir()) if path.is_file() and kind_of_file(path))
     return str(next(found, folder / "chair.off"))
 
 

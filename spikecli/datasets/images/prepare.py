@@ -171,13 +171,14 @@ def verify_images(facts: ImageFacts, data_dir: Path, progress: Progress = Progre
     progress.on_phase(f"Verifying {name}", len(entry["splits"]))
     report = {}
     for split, part in sorted(entry["splits"].items()):
-        check_file(place / part["file"], part)
+        path = place / part["file"]
+        check_file(path, part)
         images = load_images(data_dir, name, split)
         found = _images_hash([images.images], images.images.shape, images.labels, images.classnames)
         if found != part["fingerprint"]:
             raise SpikeError(
-                f"{place / part['file']} has the content {found[:12]}, not {part['fingerprint'][:12]} as prepared; "
-                f"{prepare_again(place / part['file'])}"
+                f"{path} has the content {found[:12]}, not {part['fingerprint'][:12]} as prepared; "
+                f"{prepare_again(path)}"
             )
         report[split] = {"samples": len(images.labels), "sha256": found}
         progress.on_step(1)
